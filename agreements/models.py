@@ -1,0 +1,99 @@
+"""Agreements and their lines, as the PSA has them.
+
+The rules that turn them into MRR are in mrr.py.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from agreements.fields import ExactDecimalField
+from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from companies.models import Company
+
+
+class Agreement(TenantOwned):
+    """A recurring contract of a company, read from an integration.
+
+    `end_date` and `cancelled_date` are last days in force. `cancelled`, `recurring` and `active`
+    are None where the PSA doesn't say. `cycle` is a name or `{"every": N, "unit": ...}`;
+    `cycle_label` the PSA's own word for it. `amount` is the flat amount per cycle, before tax.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="agreements")
+    integration = models.ForeignKey(
+        "integrations.Integration", on_delete=models.PROTECT, related_name="+"
+    )
+    source = models.CharField(max_length=40)
+    external_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=255, blank=True)
+    type = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=100, blank=True)
+    currency = models.CharField(max_length=10, blank=True)
+    start_date = models.DateField(null=True, blank=True)
+    end_date = models.DateField(null=True, blank=True)
+    no_end = models.BooleanField(default=False)
+    cancelled = models.BooleanField(null=True)
+    cancelled_date = models.DateField(null=True, blank=True)
+    recurring = models.BooleanField(null=True)
+    active = models.BooleanField(null=True)
+    cycle = models.JSONField(null=True, blank=True)
+    cycle_label = models.CharField(max_length=100, blank=True)
+    amount = ExactDecimalField(null=True, blank=True)
+    parent_external_id = models.CharField(max_length=100, blank=True)
+    renews_external_id = models.CharField(max_length=100, blank=True)
+    incomplete = models.BooleanField(default=False)
+    fingerprint = models.CharField(max_length=32)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    synced_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Agreement"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "external_id"],
+                name="one_agreement_per_external_id",
+            )
+        ]
+        indexes = [models.Index(fields=["tenant", "company"], name="agreements_by_company")]
+
+    def __str__(self) -> str:
+        return self.name or self.external_id
+
+
+class AgreementLine(TenantOwned):
+    """A priced row of an agreement. `units` is its unit history, empty where the PSA keeps none:
+    `[{"start_date", "end_date", "units", "unit_price", "amount"}]`, dates ISO, numbers as text.
+    """
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="lines")
+    external_id = models.CharField(max_length=100)
+    position = models.PositiveIntegerField(default=0)
+    kind = models.CharField(max_length=20)
+    description = models.CharField(max_length=255, blank=True)
+    product = models.CharField(max_length=255, blank=True)
+    quantity = ExactDecimalField(null=True, blank=True)
+    unit_price = ExactDecimalField(null=True, blank=True)
+    less_included = ExactDecimalField(null=True, blank=True)
+    bill = models.CharField(max_length=40, default="billable")
+    start_date = models.DateField(null=True, blank=True)
+    end_date = models.DateField(null=True, blank=True)
+    cycle = models.JSONField(null=True, blank=True)
+    one_time = models.BooleanField(null=True)
+    units = models.JSONField(default=list, blank=True)
+    fingerprint = models.CharField(max_length=32)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["AgreementLine"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "agreement", "external_id"], name="one_line_per_external_id"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.description or self.product or self.external_id

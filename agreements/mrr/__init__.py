@@ -1,0 +1,39 @@
+"""MRR, to the cent: pure functions that know no database. The definition is docs/mrr.md."""
+
+from agreements.mrr.book import Agreement, Book, Line, Number, Units
+from agreements.mrr.figures import (
+    CompanyMovement,
+    Figure,
+    Movement,
+    averages,
+    movement,
+    mrr,
+    recognized,
+)
+from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summaries
+from agreements.mrr.money import minor_digits, money_text
+from agreements.mrr.rules import Prepared, next_change, prepare
+
+__all__ = [
+    "Agreement",
+    "AgreementSummary",
+    "Book",
+    "CompanyMovement",
+    "Figure",
+    "LedgerRow",
+    "Line",
+    "Movement",
+    "Number",
+    "Prepared",
+    "Units",
+    "averages",
+    "ledger",
+    "minor_digits",
+    "money_text",
+    "movement",
+    "mrr",
+    "next_change",
+    "prepare",
+    "recognized",
+    "summaries",
+]

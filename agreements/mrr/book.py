@@ -1,0 +1,85 @@
+"""What the engine computes on: agreements and lines with typed values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+#: A number; None = absent, `UNREADABLE` = there is something that is no number.
+Number = Decimal | None
+UNREADABLE = Decimal("NaN")
+
+
+@dataclass(slots=True)
+class Units:
+    """A stretch of a line's unit history; `amount` (all units, a full cycle) wins over units."""
+
+    start_date: date | None = None
+    end_date: date | None = None
+    units: Number = None
+    unit_price: Number = None
+    amount: Number = None
+
+
+@dataclass(slots=True)
+class Line:
+    """A priced row. `end_date` is its last day in force. `ref` is the caller's own and goes through."""
+
+    id: str
+    kind: str = "addition"
+    quantity: Number = None
+    unit_price: Number = None
+    less_included: Number = None
+    bill: str = "billable"
+    start_date: date | None = None
+    end_date: date | None = None
+    cycle: Any = None
+    product: str = ""
+    one_time: bool | None = None
+    exclude: bool = False
+    units: list[Units] | None = None
+    has_unreadable_date: bool = False
+    ref: Any = None
+
+
+@dataclass(slots=True)
+class Agreement:
+    """An agreement. `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
+
+    `is_context`: it only serves as parent or renewal of others and has no rows of its own.
+    """
+
+    source: str
+    id: str
+    company_id: str = ""
+    name: str = ""
+    currency: str = ""
+    start_date: date | None = None
+    end_date: date | None = None
+    no_end: bool = False
+    cancelled: bool | None = None
+    cancelled_date: date | None = None
+    recurring: bool | None = None
+    active: bool | None = None
+    cycle: Any = None
+    amount: Number = None
+    parent_id: str = ""
+    renews_id: str = ""
+    incomplete: bool = False
+    exclude: bool = False
+    force_include: bool = False
+    assume_renewal: bool = False
+    lines: list[Line] = field(default_factory=list)
+    has_unreadable_date: bool = False
+    is_context: bool = False
+    ref: Any = None
+
+
+@dataclass(slots=True)
+class Book:
+    """Agreements in source order, and the currency of those that name none."""
+
+    agreements: list[Agreement]
+    default_currency: str = "USD"

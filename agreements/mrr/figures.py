@@ -1,0 +1,183 @@
+"""The figures: run-rate on a day, earned by month, averages, and the bridge between two days."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+from agreements.mrr.cycles import add_months
+from agreements.mrr.money import money_text
+from agreements.mrr.rules import Prepared
+
+Amounts = dict[str, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An exact amount in a currency, and the text it is shown as."""
+
+    currency: str
+    exact: Fraction
+
+    @property
+    def amount(self) -> str:
+        return money_text(self.currency, self.exact)
+
+
+def mrr(book: Iterable[Prepared], on: date) -> list[Figure]:
+    """Run-rate as of a day, by currency; a currency appears when a row of it counts."""
+    day = on.toordinal()
+    sums: Amounts = {}
+    for item in book:
+        for row in item.rows:
+            for begins, until, rate in row.stretches:
+                if begins <= day < until:
+                    sums[item.currency] = sums.get(item.currency, Fraction(0)) + rate
+    return _figures(sums)
+
+
+def recognized(book: Iterable[Prepared], month: date) -> list[Figure]:
+    """What a calendar month earns: each day in force earns one day's share of the rate."""
+    first = month.replace(day=1).toordinal()
+    days = monthrange(month.year, month.month)[1]
+    sums: Amounts = {}
+    for item in book:
+        for row in item.rows:
+            for begins, until, rate in row.stretches:
+                held = min(until, first + days) - max(begins, first)
+                if held > 0:
+                    share = rate * held / days
+                    sums[item.currency] = sums.get(item.currency, Fraction(0)) + share
+    return _figures(sums)
+
+
+def averages(book: Sequence[Prepared], on: date) -> dict[str, list[Figure]]:
+    """Mean of the twelve months before the as-of month, and of the twelve from it on."""
+    month = on.replace(day=1)
+    return {
+        "trailing12": _mean(book, [add_months(month, offset) for offset in range(-12, 0)]),
+        "forward12": _mean(book, [add_months(month, offset) for offset in range(12)]),
+    }
+
+
+def _mean(book: Sequence[Prepared], months: Sequence[date]) -> list[Figure]:
+    sums: Amounts = defaultdict(Fraction)
+    for month in months:
+        for figure in recognized(book, month):
+            sums[figure.currency] += figure.exact
+    return _figures({currency: total / 12 for currency, total in sums.items()})
+
+
+def _figures(sums: Amounts) -> list[Figure]:
+    return [Figure(currency, sums[currency]) for currency in sorted(sums)]
+
+
+CLASSES = ("new", "reactivation", "expansion", "contraction", "churn")
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMovement:
+    """How one company's MRR moved; `rows` = (row id, before, after) where a row's MRR differs."""
+
+    company_id: str
+    kind: str
+    exact: Fraction
+    rows: list[tuple[str, Fraction, Fraction]]
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """The bridge of one currency: opening + the classes = closing, exactly."""
+
+    currency: str
+    opening: Fraction
+    closing: Fraction
+    classes: dict[str, Fraction]
+    companies: list[CompanyMovement]
+
+
+def movement(book: Iterable[Prepared], start: date, end: date) -> list[Movement]:
+    """The bridge from the MRR of one day to that of a later one, by currency."""
+    groups: dict[str, dict[str, list[Prepared]]] = defaultdict(lambda: defaultdict(list))
+    for item in book:
+        if item.rows:
+            groups[item.currency][item.agreement.company_id].append(item)
+    bridges = []
+    for currency in sorted(groups):
+        moved = [
+            _moved(company_id, items, start.toordinal(), end.toordinal())
+            for company_id, items in sorted(groups[currency].items())
+        ]
+        companies = [company for _, _, company in moved if company is not None]
+        bridge = Movement(
+            currency,
+            opening=sum((before for before, _, _ in moved), Fraction(0)),
+            closing=sum((after for _, after, _ in moved), Fraction(0)),
+            classes={
+                kind: sum((c.exact for c in companies if c.kind == kind), Fraction(0))
+                for kind in CLASSES
+            },
+            companies=companies,
+        )
+        if companies or _counts_on_either_day(groups[currency].values(), start, end):
+            bridges.append(bridge)
+    return bridges
+
+
+def _counts_on_either_day(groups: Iterable[list[Prepared]], start: date, end: date) -> bool:
+    days = (start.toordinal(), end.toordinal())
+    rows = (row for items in groups for item in items for row in item.rows)
+    return any(row.counts(day) for row in rows for day in days)
+
+
+def _moved(
+    company_id: str, items: list[Prepared], start: int, end: int
+) -> tuple[Fraction, Fraction, CompanyMovement | None]:
+    rows = [row for item in items for row in item.rows]
+    pairs = [(row, row.mrr(start), row.mrr(end)) for row in rows]
+    before = sum((a for _, a, _ in pairs), Fraction(0))
+    after = sum((b for _, _, b in pairs), Fraction(0))
+    if before == after:
+        return before, after, None
+    if before <= 0 < after:
+        kind = "reactivation" if _was_above_zero(items, start) else "new"
+    elif before > 0 >= after:
+        kind = "churn"
+    else:
+        kind = "expansion" if after > before else "contraction"
+    changed = [
+        (row_id(item, row.line and row.line.id), a, b)
+        for item in items
+        for row, a, b in pairs
+        if row.owner is item and a != b
+    ]
+    return before, after, CompanyMovement(company_id, kind, after - before, changed)
+
+
+def _was_above_zero(items: list[Prepared], before: int) -> bool:
+    """Whether the company's MRR was above zero on any day before: a sweep over its stretches."""
+    steps: dict[int, Fraction] = defaultdict(Fraction)
+    for item in items:
+        for row in item.rows:
+            for begins, until, rate in row.stretches:
+                steps[begins] += rate
+                steps[until] -= rate
+    level = Fraction(0)
+    for day in sorted(steps):
+        if day >= before:
+            break
+        level += steps[day]
+        if level > 0:
+            return True
+    return False
+
+
+def row_id(item: Prepared, line_id: str | None) -> str:
+    """`<source>:<id>:flat` or `<source>:<id>:line:<line id>`."""
+    agreement = item.agreement
+    part = "flat" if line_id is None else f"line:{line_id}"
+    return f"{agreement.source}:{agreement.id}:{part}"

@@ -1,0 +1,301 @@
+"""The ledger: one entry per row, counted or not, with the sentence that a person reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import Any, Final
+
+from agreements.mrr.figures import mrr, row_id
+from agreements.mrr.money import exact_text, money_text, plain_text, round_money
+from agreements.mrr.rules import EVER, NEVER, Prepared, Row
+
+#: Why a row is left out. Codes are stable, sentences may be reworded.
+REASONS: Final[dict[str, str]] = {
+    "duplicate_id": "agreement {id} was already read once from this source.",
+    "excluded_by_user": "someone in your team excluded this agreement from MRR.",
+    "not_recurring": "this is not a recurring agreement.",
+    "one_time": "billed once, so it is not recurring revenue.",
+    "invalid_dates": "it ends ({end}) before it starts ({start}).",
+    "inactive": "the PSA marks this agreement inactive.",
+    "cancelled": "cancelled; its last day was {last}.",
+    "superseded": "replaced by its renewal; its last day was {last}.",
+    "not_started": "it starts on {start}.",
+    "expired": "it ended; its last day was {last}.",
+    "incomplete": "the PSA did not let us read all of its lines.",
+    "invalid_amount": "its price or quantity is missing or not a number.",
+    "line_excluded_by_user": "someone in your team excluded this line from MRR.",
+    "do_not_bill": "marked 'do not bill'.",
+    "no_charge": "marked 'no charge'.",
+    "unknown_bill_type": "marked for billing in a way we do not know.",
+    "unknown_cycle": "its billing cycle is not one we know.",
+    "single_cycle": "it lives for one billing cycle only, so it is billed at most once.",
+    "line_invalid_dates": "the line ends before it starts.",
+    "line_not_started": "the line starts on {start}.",
+    "line_ended": "the line ended; its last day was {last}.",
+    "no_units_for_date": "the PSA has no unit count for {as_of}.",
+    "zero_amount": "the amount is zero.",
+}
+#: What a warning means; it never changes a number.
+WARNINGS: Final[dict[str, str]] = {
+    "cancelled_without_date": "Cancelled, and we can't tell since when: it is out of the past too.",
+    "stale_cancel_date": "There is a cancel date without the cancelled flag; it is ignored.",
+    "inactive_may_still_bill": "Autotask bills an inactive contract until its end date.",
+    "currency_assumed": "It names no currency; your own was taken.",
+    "start_date_assumed": "It has no start date; it is taken as in force since ever.",
+    "less_included_ignored": "A credit has no included units; they are ignored.",
+    "negative_less_included": "Fewer than no units are included; that is ignored.",
+    "parent_not_in_force": "Its parent agreement is not in force on this day.",
+    "possible_overlap": "Another agreement of the same name is in force too: is one its renewal?",
+    "assumed_renewal": "It has ended; someone in your team says that it renews.",
+    "included_by_user": "Someone in your team counts it in spite of its type or status.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One entry. Exact figures are "n/d" or None where they can't be known; dates None = open."""
+
+    row_id: str
+    agreement_id: str | None
+    company_id: str | None
+    parent_id: str | None
+    source: str | None
+    kind: str
+    currency: str
+    included: bool
+    reason: str | None
+    first_day: date | None
+    last_day: date | None
+    cycle: str | None
+    factor: str | None
+    per_cycle_exact: str | None
+    rate_exact: str | None
+    mrr_exact: str
+    mrr: str
+    formula: str
+    sentence: str
+    warnings: list[str] = field(default_factory=list)
+    agreement_ref: Any = None
+    line_ref: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementSummary:
+    """An agreement as a whole on a day."""
+
+    agreement_id: str
+    currency: str
+    exact: Fraction
+    included: bool
+    reason: str | None
+    ref: Any
+
+    @property
+    def mrr(self) -> str:
+        return money_text(self.currency, self.exact)
+
+
+def ledger(book: list[Prepared], on: date) -> list[LedgerRow]:
+    """Every row in source order, then a `rounding` row per currency whose rows don't add up.
+
+    With those the printed rows add up to the printed totals to the cent.
+    """
+    day = on.toordinal()
+    overlapping = _overlapping(book, day)
+    entries = [
+        _entry(row, on, is_first=position == 0, overlaps=id(item) in overlapping)
+        for item in book
+        for position, row in enumerate(item.rows)
+    ]
+    printed: dict[str, Fraction] = defaultdict(Fraction)
+    for entry in entries:
+        printed[entry.currency] += Fraction(entry.mrr)
+    for figure in mrr(book, on):
+        difference = Fraction(figure.amount) - printed[figure.currency]
+        if difference:
+            entries.append(_rounding(figure.currency, difference))
+    return entries
+
+
+def summaries(book: list[Prepared], on: date) -> list[AgreementSummary]:
+    """Each agreement as a whole: its sum, whether some row counts, and why not."""
+    day = on.toordinal()
+    found = []
+    for item in book:
+        if item.agreement.is_context:
+            continue
+        counted = [row for row in item.rows if row.counts(day)]
+        reason = item.reason_on(day)
+        if reason is None and not counted:
+            reason = item.rows[0].reason_on(day)
+        exact = sum((row.mrr(day) for row in counted), Fraction(0))
+        agreement = item.agreement
+        found.append(
+            AgreementSummary(
+                agreement.id, item.currency, exact, bool(counted), reason, agreement.ref
+            )
+        )
+    return found
+
+
+def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
+    day, item = on.toordinal(), row.owner
+    agreement, line = item.agreement, row.line
+    reason = row.reason_on(day)
+    per_cycle, rate, amount = row.per_cycle(day), row.rate(day), row.mrr(day)
+    first, until = max(item.first, row.first), min(item.until, row.until)
+    formula = _formula(row, day) if rate is not None else ""
+    return LedgerRow(
+        row_id=row_id(item, line.id if line else None),
+        agreement_id=agreement.id,
+        company_id=agreement.company_id,
+        parent_id=agreement.parent_id or None,
+        source=agreement.source,
+        kind=line.kind if line else "flat",
+        currency=item.currency,
+        included=reason is None,
+        reason=reason,
+        first_day=_day(first),
+        last_day=_day(until - 1),
+        cycle=row.cycle.name if row.cycle else None,
+        factor=exact_text(row.factor) if row.factor is not None else None,
+        per_cycle_exact=exact_text(per_cycle) if per_cycle is not None else None,
+        rate_exact=exact_text(rate) if rate is not None else None,
+        mrr_exact=exact_text(amount),
+        mrr=money_text(item.currency, amount),
+        formula=formula,
+        sentence=f"Counted: {formula}." if reason is None else _sentence(row, reason, on),
+        warnings=_warnings(row, day, reason, is_first=is_first, overlaps=overlaps),
+        agreement_ref=agreement.ref,
+        line_ref=line.ref if line else None,
+    )
+
+
+def _rounding(currency: str, difference: Fraction) -> LedgerRow:
+    return LedgerRow(
+        row_id=f"rounding:{currency}",
+        agreement_id=None,
+        company_id=None,
+        parent_id=None,
+        source=None,
+        kind="rounding",
+        currency=currency,
+        included=True,
+        reason=None,
+        first_day=None,
+        last_day=None,
+        cycle=None,
+        factor=None,
+        per_cycle_exact=None,
+        rate_exact=None,
+        mrr_exact=exact_text(difference),
+        mrr=money_text(currency, difference),
+        formula="",
+        sentence="Rounding: the rows are rounded one by one, the total once.",
+    )
+
+
+def _day(ordinal: int) -> date | None:
+    return date.fromordinal(ordinal) if EVER < ordinal < NEVER - 1 else None
+
+
+def _sentence(row: Row, reason: str, on: date) -> str:
+    agreement, line, item = row.owner.agreement, row.line, row.owner
+    of_line = reason.startswith("line_")
+    start = line.start_date if of_line and line else agreement.start_date
+    if of_line:
+        last = line.end_date if line else None
+    elif reason == "cancelled" and item.settled:
+        last = None
+    else:
+        last = _day(item.until - 1)
+    text = REASONS[reason].format(
+        id=agreement.id,
+        start=_text(start),
+        end=_text(agreement.end_date),
+        last=_text(last),
+        as_of=on.isoformat(),
+    )
+    return f"Left out: {text}"
+
+
+def _text(day: date | None) -> str:
+    return day.isoformat() if day else "not known"
+
+
+def _formula(row: Row, day: int) -> str:
+    """`(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month`."""
+    per_cycle, rate, line = row.per_cycle(day), row.rate(day), row.line
+    if per_cycle is None or rate is None or row.cycle is None or row.factor is None:
+        return ""
+    parts = [plain_text(per_cycle)]
+    if line is not None and row.history is None and line.quantity is not None:
+        quantity = plain_text(Fraction(line.quantity))
+        included = line.less_included
+        if included and included > 0 and line.quantity >= 0:
+            quantity = f"({quantity} - {plain_text(Fraction(included))} included, at least 0)"
+        price = plain_text(Fraction(line.unit_price or 0))
+        parts.insert(0, f"{quantity} x {price}")
+    text = f"{' = '.join(parts)} {row.cycle.name.replace('_', ' ')}"
+    if row.factor != 1:
+        text += f" x {row.factor}"
+    return f"{text} = {money_text(row.owner.currency, rate)} a month"
+
+
+# Warnings
+
+
+def _warnings(
+    row: Row, day: int, reason: str | None, *, is_first: bool, overlaps: bool
+) -> list[str]:
+    found = list(row.warnings)
+    if reason is None:
+        parent = row.owner.parent
+        if parent is not None and parent.reason_on(day):
+            found.append("parent_not_in_force")
+        if overlaps:
+            found.append("possible_overlap")
+    if is_first:
+        found += _agreement_warnings(row.owner, day)
+    return found
+
+
+def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
+    """Those that stand on an agreement's first row."""
+    agreement, end = item.agreement, item.agreement.end_date
+    not_meant = agreement.recurring is False or agreement.active is False
+    told = {
+        "cancelled_without_date": agreement.cancelled is True and not agreement.cancelled_date,
+        "stale_cancel_date": agreement.cancelled is False and agreement.cancelled_date is not None,
+        "inactive_may_still_bill": item.settled == "inactive" and agreement.source == "autotask",
+        "currency_assumed": not agreement.currency.strip(),
+        "start_date_assumed": agreement.start_date is None,
+        "assumed_renewal": bool(
+            agreement.assume_renewal and end and not agreement.no_end and day > end.toordinal()
+        ),
+        "included_by_user": agreement.force_include and not_meant,
+    }
+    return [code for code, applies in told.items() if applies]
+
+
+def _overlapping(book: list[Prepared], day: int) -> set[int]:
+    """Agreements of one company, currency and name that are in force on the same day."""
+    namesakes: dict[tuple[str, str, str], list[Prepared]] = defaultdict(list)
+    for item in book:
+        name = " ".join(item.agreement.name.split()).casefold()
+        if name and item.rows and item.reason_on(day) is None:
+            namesakes[item.agreement.company_id, item.currency, name].append(item)
+    return {id(item) for items in namesakes.values() if len(items) > 1 for item in items}
+
+
+def rounding_difference(entries: Iterable[LedgerRow], currency: str) -> str:
+    """What the `rounding` row of a currency says, 0 where there is none."""
+    found = [Fraction(e.mrr) for e in entries if e.kind == "rounding" and e.currency == currency]
+    return money_text(currency, sum(found, Fraction(0)))
+
+
+__all__ = ["AgreementSummary", "LedgerRow", "ledger", "round_money", "summaries"]

@@ -1,0 +1,48 @@
+"""Rounding, once, when a figure leaves the engine: half up, ties away from zero."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+_DIGITS: Final = {
+    **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+}
+
+
+def minor_digits(currency: str) -> int:
+    """How many decimal places an ISO 4217 currency has."""
+    return _DIGITS.get(currency, 2)
+
+
+def round_money(currency: str, amount: Fraction) -> Decimal:
+    """Round to the currency's minor unit; minus zero is zero."""
+    places = minor_digits(currency)
+    scaled = abs(amount) * 10**places
+    units = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return Decimal(-units if amount < 0 else units).scaleb(-places)
+
+
+def money_text(currency: str, amount: Fraction | Decimal) -> str:
+    """An amount as text with as many places as its currency has."""
+    rounded = round_money(currency, Fraction(amount))
+    return f"{rounded:.{minor_digits(currency)}f}"
+
+
+def exact_text(amount: Fraction) -> str:
+    """`n/d` in lowest terms."""
+    return f"{amount.numerator}/{amount.denominator}"
+
+
+def plain_text(amount: Fraction) -> str:
+    """A number for a formula: as a decimal where it ends, else to ten places."""
+    rest = amount.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return f"{Decimal(amount.numerator) / Decimal(amount.denominator):.10f}".rstrip("0")
+    value = Decimal(amount.numerator) / Decimal(amount.denominator)
+    return f"{value.normalize():f}"

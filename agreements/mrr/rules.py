@@ -1,0 +1,392 @@
+"""Which rows count, when, and why not: sections 4 to 6 of the definition, prepared once per book.
+
+`prepare` settles what no day changes. A prepared row knows the stretches of days on which it
+counts and its rate on each; the figures are sums over those. `reason_on` says, for one day, why
+a row does not count; both come from the same settled facts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fractions import Fraction
+
+from agreements.mrr.book import Agreement, Book, Line, Number, Units
+from agreements.mrr.cycles import (
+    CONTRACT_LENGTH,
+    NOT_RECURRING,
+    ONE_TIME,
+    Cycle,
+    is_blank,
+    months_between,
+    read_cycle,
+)
+
+ONE_DAY = timedelta(days=1)
+#: Days before and behind every calendar; a stretch is [from, until) in ordinals.
+EVER, NEVER = 0, date.max.toordinal() + 1
+BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
+
+Stretch = tuple[int, int, Fraction]
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of the ledger: an agreement's flat amount, or one line."""
+
+    owner: Prepared
+    line: Line | None
+    cycle: Cycle | None
+    factor: Fraction | None
+    settled: str | None = None  # a reason that no day changes
+    history: list[tuple[int, int, Fraction]] | None = None  # days → amount per cycle
+    amount: Fraction | None = None  # per cycle, without a history
+    warnings: list[str] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        """Its first day by the line's own dates."""
+        return self.line.start_date.toordinal() if self.line and self.line.start_date else EVER
+
+    @property
+    def until(self) -> int:
+        """The day behind its last one by the line's own dates."""
+        return self.line.end_date.toordinal() + 1 if self.line and self.line.end_date else NEVER
+
+    def per_cycle(self, day: int) -> Fraction | None:
+        """Amount per cycle on a day, None if it can't be known."""
+        if self.history is None:
+            return self.amount
+        return next((amount for a, b, amount in self.history if a <= day < b), None)
+
+    def rate(self, day: int) -> Fraction | None:
+        """What the row brings a month, or would if nothing kept it out."""
+        per_cycle = self.per_cycle(day)
+        return None if per_cycle is None or self.factor is None else per_cycle * self.factor
+
+    def reason_on(self, day: int) -> str | None:
+        """Why the row does not count on a day; None = it counts."""
+        if reason := self.owner.reason_on(day) or self.settled:
+            return reason
+        if day < self.first:
+            return "line_not_started"
+        if day >= self.until:
+            return "line_ended"
+        per_cycle = self.per_cycle(day)
+        if per_cycle is None:
+            return "no_units_for_date"
+        return None if per_cycle else "zero_amount"
+
+    def mrr(self, day: int) -> Fraction:
+        return next((rate for a, b, rate in self.stretches if a <= day < b), Fraction(0))
+
+    def counts(self, day: int) -> bool:
+        return any(a <= day < b for a, b, _ in self.stretches)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An agreement with what no day changes: its window, its settled reason, its rows."""
+
+    agreement: Agreement
+    currency: str
+    settled: str | None  # steps 1 to 7
+    first: int
+    until: int
+    bound: str  # the code of what ends the window
+    parent: Prepared | None = None
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def is_never_in_force(self) -> bool:
+        return self.until <= self.first
+
+    def reason_on(self, day: int) -> str | None:
+        """The agreement's reason on a day (steps 1 to 11)."""
+        if self.settled:
+            return self.settled
+        if self.is_never_in_force:
+            return self.bound
+        if day < self.first:
+            return "not_started"
+        if day >= self.until:
+            return self.bound
+        return "incomplete" if self.agreement.incomplete else None
+
+
+def prepare(book: Book) -> list[Prepared]:
+    """Settle a whole book. Order in, order out; context agreements come along without rows."""
+    by_id: dict[tuple[str, str], Agreement] = {}
+    for agreement in book.agreements:
+        by_id.setdefault((agreement.source, agreement.id), agreement)
+    settled = [_settled(a, by_id) for a in book.agreements]
+    renewals = _renewals(book.agreements, settled, by_id)
+    prepared = [
+        _windowed(agreement, reason, renewals.get(id(agreement), ()), book.default_currency)
+        for agreement, reason in zip(book.agreements, settled, strict=True)
+    ]
+    of_agreement = {id(item.agreement): item for item in prepared}
+    for item in prepared:
+        parent = _parent(item.agreement, by_id)
+        item.parent = of_agreement[id(parent)] if parent else None
+        if not item.agreement.is_context:
+            item.rows = _rows(item, _effective_cycle(item.agreement, by_id))
+            for row in item.rows:
+                row.stretches = list(_stretches(row))
+    return prepared
+
+
+# Agreements
+
+
+def _parent(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> Agreement | None:
+    parent = by_id.get((agreement.source, agreement.parent_id)) if agreement.parent_id else None
+    return None if parent is agreement else parent
+
+
+def _effective_cycle(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> object:
+    """The agreement's own cycle, or else its parent's own (one level)."""
+    if not is_blank(agreement.cycle):
+        return agreement.cycle
+    parent = _parent(agreement, by_id)
+    return parent.cycle if parent else None
+
+
+def _settled(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> str | None:
+    """The first of the reasons that no day changes."""
+    cycle = read_cycle(_effective_cycle(agreement, by_id))
+    name = cycle.name if cycle else ""
+    start, end = agreement.start_date, agreement.end_date
+    if by_id[agreement.source, agreement.id] is not agreement:
+        return "duplicate_id"
+    if agreement.exclude:
+        return "excluded_by_user"
+    if name == NOT_RECURRING or (agreement.recurring is False and not agreement.force_include):
+        return "not_recurring"
+    if name == ONE_TIME:
+        return "one_time"
+    if agreement.has_unreadable_date or (start and end and end < start and not agreement.no_end):
+        return "invalid_dates"
+    if agreement.active is False and not agreement.force_include:
+        return "inactive"
+    if agreement.cancelled is True and agreement.cancelled_date is None:
+        return "cancelled"
+    return None
+
+
+def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
+    """The days behind the last ones that the agreement's own dates set, with their codes."""
+    bounds = []
+    if agreement.cancelled_date and agreement.cancelled is not False:
+        bounds.append((agreement.cancelled_date.toordinal() + 1, "cancelled"))
+    if agreement.end_date and not agreement.no_end and not agreement.assume_renewal:
+        bounds.append((agreement.end_date.toordinal() + 1, "expired"))
+    return bounds
+
+
+def _renewals(
+    agreements: list[Agreement],
+    settled: list[str | None],
+    by_id: dict[tuple[str, str], Agreement],
+) -> dict[int, list[int]]:
+    """For each replaced agreement (by identity), the first days of what replaces it."""
+    replaced: dict[int, list[int]] = defaultdict(list)
+    for newer, reason in zip(agreements, settled, strict=True):
+        older = by_id.get((newer.source, newer.renews_id)) if newer.renews_id else None
+        if older is None or older is newer or older.company_id != newer.company_id:
+            continue
+        if reason or newer.start_date is None:
+            continue
+        first = newer.start_date.toordinal()
+        if all(first < until for until, _ in _own_bounds(newer)):
+            replaced[id(older)].append(first)
+    return replaced
+
+
+def _windowed(
+    agreement: Agreement, settled: str | None, renewed_on: Iterable[int], default_currency: str
+) -> Prepared:
+    bounds = [*_own_bounds(agreement), *((first, "superseded") for first in renewed_on)]
+    rank = ("cancelled", "superseded", "expired")
+    until, bound = min(
+        bounds, key=lambda item: (item[0], rank.index(item[1])), default=(NEVER, "expired")
+    )
+    return Prepared(
+        agreement=agreement,
+        currency=agreement.currency.strip().upper() or default_currency,
+        settled=settled,
+        first=agreement.start_date.toordinal() if agreement.start_date else EVER,
+        until=until,
+        bound=bound,
+    )
+
+
+# Rows
+
+
+def _rows(item: Prepared, cycle: object) -> list[Row]:
+    agreement, rows = item.agreement, []
+    amount = agreement.amount
+    if not agreement.lines or (amount is not None and (amount.is_nan() or amount != 0)):
+        rows.append(_flat_row(item, cycle))
+    rows += [_line_row(item, line, cycle) for line in agreement.lines]
+    return rows
+
+
+def _factor(agreement: Agreement, cycle: Cycle | None) -> Fraction | None:
+    if cycle is None or cycle.name != CONTRACT_LENGTH:
+        return cycle.factor if cycle else None
+    start, end = agreement.start_date, agreement.end_date
+    if start is None or end is None or agreement.no_end or end < start or end == date.max:
+        return None
+    return 1 / months_between(start, end + ONE_DAY)
+
+
+def has_known_currency(item: Prepared) -> bool:
+    """ISO 4217 codes are three letters; an amount in something else is no amount."""
+    return len(item.currency) == 3 and item.currency.isascii() and item.currency.isalpha()
+
+
+def _flat_row(item: Prepared, raw_cycle: object) -> Row:
+    cycle = read_cycle(raw_cycle)
+    row = Row(item, None, cycle, _factor(item.agreement, cycle))
+    row.amount = _exact(item.agreement.amount)
+    if row.amount is None or not has_known_currency(item):
+        row.settled = "invalid_amount"
+    elif row.factor is None:
+        row.settled = "unknown_cycle"
+    return row
+
+
+def _line_row(item: Prepared, line: Line, agreement_cycle: object) -> Row:
+    cycle = read_cycle(agreement_cycle if is_blank(line.cycle) else line.cycle)
+    row = Row(item, line, cycle, _factor(item.agreement, cycle))
+    readable = _settle_history(row, line) if line.units is not None else _settle_amount(row, line)
+    if not readable or not has_known_currency(item):
+        row.settled = "invalid_amount"
+    elif line.exclude:
+        row.settled = "line_excluded_by_user"
+    elif line.bill != "billable":
+        row.settled = BILLED.get(line.bill, "unknown_bill_type")
+    elif line.one_time or _is_billed_once(line):
+        row.settled = "one_time"
+    elif row.factor is None:
+        row.settled = "unknown_cycle"
+    elif _is_single_cycle(row, line):
+        row.settled = "single_cycle"
+    elif line.has_unreadable_date or row.until <= row.first:
+        row.settled = "line_invalid_dates"
+    return row
+
+
+def _is_billed_once(line: Line) -> bool:
+    own = None if is_blank(line.cycle) else read_cycle(line.cycle)
+    return own is not None and own.name in {ONE_TIME, NOT_RECURRING}
+
+
+def _settle_amount(row: Row, line: Line) -> bool:
+    """Amount per cycle of a line without a history; False if a number it needs can't be read."""
+    quantity, price = _exact(line.quantity), _exact(line.unit_price)
+    included = Fraction(0) if line.less_included is None else _exact(line.less_included)
+    if quantity is None or price is None or (included is None and quantity >= 0):
+        return False
+    if quantity < 0:
+        if included != 0:
+            row.warnings.append("less_included_ignored")
+    elif included is not None and included < 0:
+        row.warnings.append("negative_less_included")
+    elif included:
+        quantity = max(quantity - included, Fraction(0))
+    row.amount = quantity * price
+    return True
+
+
+def _settle_history(row: Row, line: Line) -> bool:
+    """Cut the unit history into days that don't overlap; the later row owns a shared day."""
+    kept = [unit for unit in line.units or () if not _ends_before_it_starts(unit)]
+    kept.sort(key=_unit_start)
+    row.history = []
+    for position, unit in enumerate(kept):
+        amount = _unit_amount(unit, line)
+        if amount is None:
+            row.history = None
+            return False
+        until = unit.end_date.toordinal() + 1 if unit.end_date else NEVER
+        if position + 1 < len(kept):
+            until = min(until, _unit_start(kept[position + 1]))
+        row.history.append((_unit_start(unit), until, amount))
+    return True
+
+
+def _ends_before_it_starts(unit: Units) -> bool:
+    return bool(unit.start_date and unit.end_date and unit.end_date < unit.start_date)
+
+
+def _unit_start(unit: Units) -> int:
+    return unit.start_date.toordinal() if unit.start_date else EVER
+
+
+def _unit_amount(unit: Units, line: Line) -> Fraction | None:
+    if unit.amount is not None:
+        return _exact(unit.amount)
+    count = _exact(unit.units)
+    price = _exact(line.unit_price if unit.unit_price is None else unit.unit_price)
+    return None if count is None or price is None else count * price
+
+
+def _is_single_cycle(row: Row, line: Line) -> bool:
+    """A lone line that lives within one period is billed at most once: a setup fee."""
+    cap = row.cycle.single_days if row.cycle else None
+    start, end = line.start_date, line.end_date
+    if line.one_time is not None or line.units is not None or cap is None:
+        return False
+    if start is None or end is None or end < start or (end - start).days + 1 > cap:
+        return False
+    return not any(
+        _is_neighbour(other, line, start.toordinal(), end.toordinal(), row.owner)
+        for other in row.owner.agreement.lines
+        if other is not line
+    )
+
+
+def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared) -> bool:
+    """Whether another line of the same product meets this one's days: quantity history."""
+    product = line.product.strip().casefold()
+    if not product or other.product.strip().casefold() != product:
+        return False
+    begins = other.start_date.toordinal() if other.start_date else owner.first
+    ends = other.end_date.toordinal() if other.end_date else NEVER
+    return begins <= end + 1 and ends >= start - 1
+
+
+def _exact(number: Number) -> Fraction | None:
+    return None if number is None or not number.is_finite() else Fraction(number)
+
+
+def _stretches(row: Row) -> Iterable[Stretch]:
+    """The days on which the row counts, with its rate: what all figures are sums of."""
+    owner = row.owner
+    if owner.settled or row.settled or owner.agreement.incomplete or row.factor is None:
+        return
+    first, until = max(owner.first, row.first), min(owner.until, row.until)
+    pieces = [(EVER, NEVER, row.amount)] if row.history is None else row.history
+    for begins, ends, amount in pieces:
+        a, b = max(first, begins), min(until, ends)
+        if a < b and amount:
+            yield a, b, amount * row.factor
+
+
+def next_change(prepared: Prepared, after: date) -> date | None:
+    """The next day behind `after` on which this agreement's MRR or a row's reason can change."""
+    days = {prepared.first, prepared.until}
+    for row in prepared.rows:
+        days |= {row.first, row.until}
+        for begins, ends, _ in row.history or ():
+            days |= {begins, ends}
+    if prepared.agreement.end_date:  # an assumed renewal shows from the day behind it
+        days.add(prepared.agreement.end_date.toordinal() + 1)
+    later = [day for day in days if after.toordinal() < day < NEVER]
+    return date.fromordinal(min(later)) if later else None

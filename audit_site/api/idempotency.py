@@ -1,0 +1,94 @@
+"""`Idempotency-Key`: the same POST twice within 24 hours is carried out once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit_site.api.models import IdempotentRequest
+from audit_site.api.requests import actor_of, tenant_of
+from audit_site.errors import DomainError
+
+KEPT = timedelta(hours=24)
+#: A request that began this long ago and has no answer was cut off: it may be tried again.
+UNFINISHED = timedelta(minutes=2)
+MethodT = TypeVar("MethodT", bound=Callable[..., Response])
+
+
+def idempotent(method: MethodT) -> MethodT:
+    """Make a viewset's POST honour `Idempotency-Key`: its answer is kept and given again.
+
+    Only answers below 400 are kept; after an error the same key tries again.
+    """
+
+    @wraps(method)
+    def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get("Idempotency-Key", "").strip()
+        if not key:
+            return method(view, request, *args, **kwargs)
+        record, is_new = _remember(request, key[:255])
+        if not is_new:
+            return _replay(record, request)
+        try:
+            response = method(view, request, *args, **kwargs)
+        except BaseException:
+            record.delete()
+            raise
+        if response.status_code >= 400:
+            record.delete()
+        else:
+            record.status, record.body = response.status_code, _plain(response)
+            record.save(update_fields=["status", "body"])
+        return response
+
+    return cast(MethodT, wrapper)
+
+
+def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:
+    tenant, now = tenant_of(request), timezone.now()
+    same = IdempotentRequest.objects.for_tenant(tenant).filter(user=actor_of(request), key=key)
+    same.filter(created_at__lt=now - KEPT).delete()
+    same.filter(created_at__lt=now - UNFINISHED, status=None).delete()
+    try:
+        with transaction.atomic():
+            record = IdempotentRequest.objects.create(
+                tenant=tenant, user=actor_of(request), key=key, request_hash=_hash(request)
+            )
+    except IntegrityError:
+        return same.get(), False
+    return record, True
+
+
+def _replay(record: IdempotentRequest, request: Request) -> Response:
+    if record.request_hash != _hash(request):
+        raise DomainError(
+            "idempotency_key_reused",
+            "This Idempotency-Key came before with another request.",
+            "Use a new key for a new request.",
+            status=422,
+        )
+    if record.status is None:
+        raise DomainError(
+            "request_in_progress",
+            "The first request with this Idempotency-Key is still being carried out.",
+            "Ask again in a moment.",
+        )
+    return Response(record.body, status=record.status, headers={"Idempotent-Replay": "true"})
+
+
+def _hash(request: Request) -> str:
+    parts = [request.method, request.path, json.dumps(request.data, sort_keys=True, default=str)]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def _plain(response: Response) -> Any:
+    return json.loads(json.dumps(response.data, default=str))

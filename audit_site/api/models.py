@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils.timezone import now
+
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
+
+
+class IdempotentRequest(TenantOwned):
+    """A POST that came with an `Idempotency-Key`, and its answer once there is one."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request_hash = models.CharField(max_length=64)
+    status = models.PositiveIntegerField(null=True, blank=True)
+    body = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now)
+
+    objects = TenantQuerySet["IdempotentRequest"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user", "key"], name="one_request_per_key")
+        ]
+
+    def __str__(self) -> str:
+        return self.key

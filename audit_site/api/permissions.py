@@ -1,0 +1,69 @@
+"""Who may: a role of the tenant, and for tokens a scope beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from audit_site.api.requests import membership_of
+from audit_site.tenants.models import Role, Scope
+
+if TYPE_CHECKING:  # DRF's views read these classes while they are themselves being imported
+    from rest_framework.views import APIView
+
+
+class _RolePermission(BasePermission):
+    role: ClassVar[str]
+    scope: ClassVar[str]
+    message: ClassVar[str]
+    code: ClassVar[str]
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not hasattr(request, "membership") and not request.user:
+            raise NotAuthenticated
+        if not membership_of(request).has_role(self.role):
+            raise PermissionDenied(self.message, code=self.code)
+        scope = self.scope
+        if scope not in request.scopes:  # type: ignore[attr-defined]
+            raise PermissionDenied(
+                f"This token lacks the scope “{scope}”. Make one that has it.",
+                code="insufficient_scope",
+            )
+        return True
+
+
+class IsViewer(_RolePermission):
+    role, scope = Role.VIEWER, Scope.READ
+    message, code = "You are no member of this tenant.", "viewer_required"
+
+
+class IsMember(_RolePermission):
+    role, scope = Role.MEMBER, Scope.WRITE
+    message = "Only members and admins may do this. Ask an admin of your account."
+    code = "member_required"
+
+
+class IsAdmin(_RolePermission):
+    role, scope = Role.ADMIN, Scope.ADMIN
+    message, code = "Only admins may do this. Ask an admin of your account.", "admin_required"
+
+
+class ReadOrMember(IsMember):
+    """Everybody reads, members and admins write."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if request.method in SAFE_METHODS:
+            return IsViewer().has_permission(request, view)
+        return super().has_permission(request, view)
+
+
+class ReadOrAdmin(IsAdmin):
+    """Everybody reads, admins write."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if request.method in SAFE_METHODS:
+            return IsViewer().has_permission(request, view)
+        return super().has_permission(request, view)

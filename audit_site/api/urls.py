@@ -1,0 +1,32 @@
+"""Every route of the REST API."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from agreements.api.views import TenantMrrView
+from audit_site.api.schema import SchemaView
+from audit_site.api.views import MeView
+from companies.api.views import CompanyViewSet
+from integrations.api.views import IntegrationViewSet, PsaListView, SyncRunViewSet
+
+router = SimpleRouter()
+router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("sync-runs", SyncRunViewSet, basename="sync-run")
+router.register("companies", CompanyViewSet, basename="company")
+
+urlpatterns = [
+    path("me/", MeView.as_view(), name="me"),
+    path("psas/", PsaListView.as_view(), name="psas"),
+    path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path(
+        "docs/",
+        login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema")),
+        name="api-docs",
+    ),
+    path("", include(router.urls)),
+]

@@ -1,0 +1,13 @@
+"""The Celery app. Web processes use it to send hints, workers to run them."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
+
+app = Celery("audit_site")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,66 @@
+"""/healthz/ (the process is up) and /readyz/ (database, broker and a live worker)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from audit_site import heartbeat
+from audit_site.celery import app
+
+WORKER_SILENT_SECONDS = 35.0
+BROKER_SECONDS = 2.0
+
+
+@login_not_required
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    parts = {name: "ok" if _passes(check) else "failing" for name, check in CHECKS.items()}
+    ready = all(state == "ok" for state in parts.values())
+    return JsonResponse(
+        {"status": "ok" if ready else "failing", **parts}, status=200 if ready else 503
+    )
+
+
+def _passes(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception:  # noqa: BLE001  whatever it is, this part is not ready
+        return False
+
+
+def _database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return bool(cursor.fetchone() == (1,))
+
+
+def _broker() -> bool:
+    with app.connection_for_write(connect_timeout=BROKER_SECONDS) as broker:
+        broker.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+    return True
+
+
+def _worker() -> bool:
+    silent = heartbeat.seconds_since_beat()
+    return silent is not None and silent < WORKER_SILENT_SECONDS
+
+
+CHECKS: dict[str, Callable[[], bool]] = {
+    "database": _database,
+    "broker": _broker,
+    "worker": _worker,
+}

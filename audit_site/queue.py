@@ -1,0 +1,27 @@
+"""`enqueue()`: the only way to start background work."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+
+def enqueue(task_name: str, *ids: str) -> None:
+    """Send a hint to the workers once the current transaction has committed.
+
+    The row behind the ids is the truth and the message only a hint: when the broker can't be
+    reached nothing is lost, for the sweeper sends the hint again.
+    """
+
+    def send() -> None:
+        try:
+            current_app.tasks[task_name].apply_async(args=ids, retry=False)
+        except (OperationalError, OSError) as error:
+            log.warning("broker_unreachable task=%s error=%s", task_name, type(error).__name__)
+
+    transaction.on_commit(send)

@@ -1,0 +1,37 @@
+"""Create an API token."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from audit_site.errors import FieldErrors
+from audit_site.tenants.models import Role, Tenant
+from audit_site.tenants.services import ROLE_SCOPES, add_member, create_api_token
+
+
+class Command(BaseCommand):
+    help = "Create an API token, and the user in that role if need be; prints one line of JSON."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True)
+        parser.add_argument("--email", required=True)
+        parser.add_argument("--role", required=True, choices=Role.values)
+        parser.add_argument("--scopes", help="comma-separated; left out, all that the role may")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            tenant = Tenant.objects.get(pk=UUID(options["tenant"]))
+        except (ValueError, Tenant.DoesNotExist):
+            raise CommandError("There is no tenant with this id.") from None
+        role, chosen = options["role"], options["scopes"]
+        scopes = ROLE_SCOPES[role] if chosen is None else [s.strip() for s in chosen.split(",")]
+        try:
+            user, _ = add_member(tenant=tenant, email=options["email"], role=role)
+            _, plain = create_api_token(tenant=tenant, user=user, scopes=scopes)
+        except FieldErrors as error:
+            raise CommandError(" ".join(item["message"] for item in error.errors)) from None
+        self.stdout.write(json.dumps({"token": plain}))

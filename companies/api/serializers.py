@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from audit_site.api.serializers import MoneySerializer, StrictSerializer
+from companies.models import Company, Contact
+from integrations.api.serializers import SyncRunSerializer
+from integrations.services.importing import MOST_IDS
+
+
+class ContactSerializer(serializers.ModelSerializer[Contact]):
+    class Meta:
+        model = Contact
+        fields = (
+            "id",
+            "external_id",
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "is_active",
+            "is_primary",
+        )
+        read_only_fields = fields
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    integration = serializers.CharField()
+    psa = serializers.CharField()
+    external_id = serializers.CharField()
+    linked_at = serializers.DateTimeField()
+    active = serializers.BooleanField()
+    problems = serializers.ListField(child=serializers.CharField())
+
+
+class CompanySerializer(serializers.ModelSerializer[Company]):
+    """A company. `mrr` comes from the context: `{"mrr": {company id: totals}}`."""
+
+    primary_contact = ContactSerializer(source="primary", allow_null=True, read_only=True)
+    link = serializers.SerializerMethodField()
+    mrr = serializers.SerializerMethodField()
+    last_synced_at = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Company
+        fields = (
+            "id",
+            "name",
+            "status",
+            "primary_contact",
+            "link",
+            "mrr",
+            "last_synced_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(LinkSerializer(allow_null=True))
+    def get_link(self, company: Company) -> dict[str, Any] | None:
+        link = company.current_link
+        if link is None:
+            return None
+        return LinkSerializer(
+            {
+                "integration": str(link.integration_id),
+                "psa": link.integration.psa,
+                "external_id": link.external_id,
+                "linked_at": link.linked_at,
+                "active": link.is_active,
+                "problems": link.problem_codes,
+            }
+        ).data
+
+    @extend_schema_field(MoneySerializer(many=True))
+    def get_mrr(self, company: Company) -> list[dict[str, str]]:
+        return list(self.context["mrr"].get(company.pk, []))
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_last_synced_at(self, company: Company) -> Any:
+        link = company.current_link
+        if link is None or link.last_synced_at is None:
+            return None
+        return serializers.DateTimeField().to_representation(link.last_synced_at)
+
+
+class ContactWriteSerializer(StrictSerializer):
+    first_name = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    last_name = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    email = serializers.EmailField(required=False, allow_blank=True, max_length=254)
+    phone = serializers.CharField(required=False, allow_blank=True, max_length=100)
+
+
+class CompanyCreateSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=255)
+    primary_contact = ContactWriteSerializer()
+
+
+class CompanyUpdateSerializer(StrictSerializer):
+    name = serializers.CharField(required=False, max_length=255)
+    primary_contact = ContactWriteSerializer(required=False)
+    status = serializers.ChoiceField(Company.Status.choices, required=False)
+
+
+class LinkWriteSerializer(StrictSerializer):
+    integration = serializers.CharField()
+    external_id = serializers.CharField(max_length=100)
+
+
+class ImportSerializer(StrictSerializer):
+    integration = serializers.CharField()
+    external_ids = serializers.ListField(
+        child=serializers.CharField(max_length=100), allow_empty=False, max_length=MOST_IDS
+    )
+
+
+class RejectedImportSerializer(serializers.Serializer[Any]):
+    external_id = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ImportResultSerializer(serializers.Serializer[Any]):
+    imported = CompanySerializer(many=True)
+    rejected = RejectedImportSerializer(many=True)
+    sync_run = SyncRunSerializer(allow_null=True)

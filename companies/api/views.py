@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agreements.api.serializers import AgreementSerializer, CompanyMrrSerializer
+from agreements.api.views import AS_OF, read_as_of
+from agreements.selectors import company_figure, company_totals
+from audit_site.api.idempotency import idempotent
+from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
+from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
+from companies import services
+from companies.api.serializers import (
+    CompanyCreateSerializer,
+    CompanySerializer,
+    CompanyUpdateSerializer,
+    ContactSerializer,
+    ImportResultSerializer,
+    ImportSerializer,
+    LinkWriteSerializer,
+)
+from companies.models import Company, current_contacts
+from integrations.api.serializers import SyncRunSerializer
+from integrations.api.views import query
+from integrations.models import Integration
+from integrations.selectors import companies_with_links, list_integrations
+from integrations.services import importing, linking, runs
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[query("search"), query("status")],
+        responses={200: CompanySerializer(many=True), **PROBLEMS},
+    ),
+    retrieve=extend_schema(responses={200: CompanySerializer, **PROBLEMS}),
+)
+class CompanyViewSet(TenantViewSet):
+    serializer_class = CompanySerializer
+    permission_classes = (ReadOrMember,)
+
+    def get_queryset(self) -> QuerySet[Company]:
+        if self.is_schema:
+            return Company.objects.none()
+        wanted = self.request.query_params if self.action == "list" else {}
+        return companies_with_links(
+            self.tenant, search=wanted.get("search", ""), status=wanted.get("status")
+        ).select_related("tenant")
+
+    def _shown(self, companies: Sequence[Company]) -> Any:
+        totals = company_totals(self.tenant, [company.pk for company in companies])
+        return CompanySerializer(companies, many=True, context={"mrr": totals}).data
+
+    def _fresh(self, company: Company) -> Any:
+        return self._shown([companies_with_links(self.tenant).get(pk=company.pk)])[0]
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self._shown(list(page or [])))
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(self._shown([self.get_object()])[0])
+
+    @extend_schema(request=CompanyCreateSerializer, responses={201: CompanySerializer, **PROBLEMS})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        body = CompanyCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        company = services.create_company(
+            tenant=self.tenant, actor=self.actor, **body.validated_data
+        )
+        return Response(self._fresh(company), status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=CompanyUpdateSerializer, responses={200: CompanySerializer, **PROBLEMS})
+    def partial_update(self, request: Request, pk: str) -> Response:
+        company = self.get_object()
+        body = CompanyUpdateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.update_company(
+            company=company,
+            actor=self.actor,
+            owned_by=linking.owner_of(company),
+            **body.validated_data,
+        )
+        return Response(self._fresh(company))
+
+    @extend_schema(responses={204: None, **PROBLEMS})
+    def destroy(self, request: Request, pk: str) -> Response:
+        services.archive_company(company=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _integration(self, value: str) -> Integration:
+        return owned_or_invalid(list_integrations(self.tenant), "integration", value)
+
+    @extend_schema(
+        request=ImportSerializer,
+        responses={200: ImportResultSerializer, **PROBLEMS},
+        operation_id="companies_import",
+    )
+    @action(detail=False, methods=["post"], url_path="import", permission_classes=[IsMember])
+    @idempotent
+    def import_from_psa(self, request: Request) -> Response:
+        body = ImportSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        result = importing.import_companies(
+            integration=self._integration(body.validated_data["integration"]),
+            external_ids=body.validated_data["external_ids"],
+            actor=self.actor,
+        )
+        ids = [company.pk for company in result.imported]
+        shown = {c.pk: c for c in companies_with_links(self.tenant).filter(pk__in=ids)}
+        return Response(
+            {
+                "imported": self._shown([shown[pk] for pk in ids]),
+                "rejected": [
+                    {"external_id": r.external_id, "code": r.code, "message": r.message}
+                    for r in result.rejected
+                ],
+                "sync_run": SyncRunSerializer(result.sync_run).data if result.sync_run else None,
+            }
+        )
+
+    @extend_schema(request=LinkWriteSerializer, responses={200: CompanySerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def link(self, request: Request, pk: str) -> Response:
+        company = self.get_object()
+        body = LinkWriteSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        linking.link_company(
+            company=company,
+            integration=self._integration(body.validated_data["integration"]),
+            external_id=body.validated_data["external_id"],
+            actor=self.actor,
+        )
+        return Response(self._fresh(company))
+
+    @extend_schema(request=None, responses={200: CompanySerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    def unlink(self, request: Request, pk: str) -> Response:
+        company = self.get_object()
+        linking.unlink_company(company=company, actor=self.actor)
+        return Response(self._fresh(company))
+
+    @extend_schema(
+        request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
+    )
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def sync(self, request: Request, pk: str) -> Response:
+        run, is_new = runs.start_company_sync(company=self.get_object(), actor=self.actor)
+        code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+        return Response(SyncRunSerializer(run).data, status=code)
+
+    @extend_schema(responses={200: ContactSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def contacts(self, request: Request, pk: str) -> Response:
+        page = self.paginate_queryset(current_contacts(self.get_object().contacts.all()))
+        return self.get_paginated_response(ContactSerializer(page, many=True).data)
+
+    @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def agreements(self, request: Request, pk: str) -> Response:
+        company = self.get_object()
+        page = self.paginate_queryset(company.agreements.filter(tenant=self.tenant).order_by("id"))
+        rows = {row.agreement.pk: row for row in company_figure(company).agreements}
+        shown = [rows[agreement.pk] for agreement in page or []]
+        return self.get_paginated_response(AgreementSerializer(shown, many=True).data)
+
+    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def mrr(self, request: Request, pk: str) -> Response:
+        company = self.get_object()
+        figure = company_figure(company, read_as_of(request))
+        return Response(CompanyMrrSerializer(figure, context={"company": company}).data)

@@ -1,0 +1,102 @@
+"""Companies (audITees on screen) and their contacts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+
+from audit_site.tenants.models import TenantOwned, TenantQuerySet
+
+if TYPE_CHECKING:
+    from integrations.models import CompanyLink
+
+
+class Company(TenantOwned):
+    """A client of the MSP. Active ones count against the tenant's licence."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        ARCHIVED = "archived", "Archived"
+
+    name = models.CharField(max_length=255)
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    if TYPE_CHECKING:
+        current_links: list[CompanyLink]
+        current_contacts: list[Contact]
+
+    objects = TenantQuerySet["Company"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "companies"
+        indexes = [models.Index(fields=["tenant", "status", "name"], name="companies_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def current_link(self) -> CompanyLink | None:
+        """The link in force; from the prefetch of `companies_with_links` where there is one."""
+        if "current_links" not in self.__dict__:
+            links = self.links.filter(unlinked_at=None).select_related("integration")
+            self.current_links = list(links)
+        return self.current_links[0] if self.current_links else None
+
+    @property
+    def people(self) -> list[Contact]:
+        """Its contacts that are not gone, the primary one first."""
+        if "current_contacts" not in self.__dict__:
+            self.current_contacts = list(current_contacts(self.contacts.all()))
+        return self.current_contacts
+
+    @property
+    def primary(self) -> Contact | None:
+        return next((person for person in self.people if person.is_primary), None)
+
+
+def current_contacts(contacts: models.QuerySet[Contact]) -> models.QuerySet[Contact]:
+    return contacts.filter(gone_at=None).order_by("-is_primary", "-is_active", "id")
+
+
+class Contact(TenantOwned):
+    """A person at a company. `external_id` is the PSA's id; "" for one that was typed in here."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="contacts")
+    external_id = models.CharField(max_length=100, blank=True)
+    first_name = models.CharField(max_length=255, blank=True)
+    last_name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=254, blank=True)
+    phone = models.CharField(max_length=100, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_primary = models.BooleanField(default=False)
+    fingerprint = models.CharField(max_length=32, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Contact"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="one_contact_per_external_id",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=models.Q(is_primary=True),
+                name="one_primary_contact",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "company"], name="contacts_by_company")]
+
+    def __str__(self) -> str:
+        return self.full_name or self.email or self.phone
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()

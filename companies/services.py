@@ -1,0 +1,160 @@
+"""Writes on companies. The licence is counted in one place, under the tenant's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit_site.errors import DomainError, FieldErrors
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company, Contact
+
+CONTACT_FIELDS = ("first_name", "last_name", "email", "phone")
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """How many active companies a tenant may have, has, and could still add."""
+
+    limit: int
+    used: int
+
+    @property
+    def free(self) -> int:
+        return max(self.limit - self.used, 0)
+
+
+def licence(tenant: Tenant) -> Licence:
+    """Count the tenant's active companies against its limit."""
+    used = Company.objects.for_tenant(tenant).filter(status=Company.Status.ACTIVE).count()
+    return Licence(limit=tenant.company_limit, used=used)
+
+
+def lock_licence(tenant: Tenant) -> Licence:
+    """Count under the tenant's lock, so that of many at once none slips over the limit.
+
+    Call it inside the transaction that then creates the companies. PostgreSQL locks the tenant's
+    row; on SQLite the transaction itself (IMMEDIATE) is the lock.
+    """
+    return licence(Tenant.objects.select_for_update().get(pk=tenant.pk))
+
+
+def licence_exceeded(limit: int) -> DomainError:
+    return DomainError(
+        "licence_exceeded",
+        f"Your licence covers {limit} audITees, and all of them are in use.",
+        "Archive an audITee that you no longer need, or ask us for more.",
+    )
+
+
+def clean_contact(contact: Mapping[str, str]) -> dict[str, str]:
+    """Strip a contact's fields and insist on one contact method."""
+    values = {name: (contact.get(name) or "").strip() for name in CONTACT_FIELDS}
+    if not values["email"] and not values["phone"]:
+        raise DomainError(
+            "contact_without_method",
+            "The primary contact needs an e-mail address or a phone number.",
+            "Type one of the two.",
+            status=400,
+        )
+    return values
+
+
+def clean_name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise FieldErrors(
+            [{"field": "name", "code": "required", "message": "An audITee needs a name."}]
+        )
+    return name
+
+
+@transaction.atomic
+def create_company(
+    *, tenant: Tenant, actor: User | None, name: str, primary_contact: Mapping[str, str]
+) -> Company:
+    """Create a company that no PSA knows, with its primary contact, if the licence has room."""
+    name, contact = clean_name(name), clean_contact(primary_contact)
+    allowance = lock_licence(tenant)
+    if not allowance.free:
+        raise licence_exceeded(allowance.limit)
+    company = Company.objects.create(tenant=tenant, name=name)
+    Contact.objects.create(tenant=tenant, company=company, is_primary=True, **contact)
+    record_audit(tenant=tenant, actor=actor, action="company.created", subject=company)
+    return company
+
+
+@transaction.atomic
+def update_company(
+    *,
+    company: Company,
+    actor: User | None,
+    owned_by: str = "",
+    name: str | None = None,
+    primary_contact: Mapping[str, str] | None = None,
+    status: str | None = None,
+) -> Company:
+    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody."""
+    if owned_by and (name is not None or primary_contact is not None):
+        raise DomainError(
+            "owned_by_psa",
+            f"Name and contacts of this audITee come from {owned_by}.",
+            f"Change them in {owned_by} and re-sync, or unlink the audITee first.",
+        )
+    changed: list[str] = []
+    if name is not None and clean_name(name) != company.name:
+        company.name = clean_name(name)
+        changed.append("name")
+    if primary_contact is not None:
+        current = Contact.objects.for_tenant(company.tenant).filter(
+            company=company, is_primary=True
+        )
+        merged = current.values(*CONTACT_FIELDS).first() or {}
+        values = clean_contact({**merged, **primary_contact})
+        if not current.update(**values):
+            Contact.objects.create(
+                tenant=company.tenant, company=company, is_primary=True, **values
+            )
+        changed.append("primary_contact")
+    if changed:
+        company.save(update_fields=["name", "updated_at"])
+        record_audit(
+            tenant=company.tenant,
+            actor=actor,
+            action="company.changed",
+            subject=company,
+            fields=changed,
+        )
+    if status == Company.Status.ARCHIVED:
+        archive_company(company=company, actor=actor)
+    elif status == Company.Status.ACTIVE:
+        restore_company(company=company, actor=actor)
+    return company
+
+
+@transaction.atomic
+def archive_company(*, company: Company, actor: User | None) -> None:
+    """Free the company's licence; everything about it is kept."""
+    if company.status == Company.Status.ARCHIVED:
+        return
+    company.status, company.archived_at = Company.Status.ARCHIVED, timezone.now()
+    company.save(update_fields=["status", "archived_at", "updated_at"])
+    record_audit(tenant=company.tenant, actor=actor, action="company.archived", subject=company)
+
+
+@transaction.atomic
+def restore_company(*, company: Company, actor: User | None) -> None:
+    """Bring an archived company back, if the licence has room."""
+    allowance = lock_licence(company.tenant)
+    company.refresh_from_db(fields=["status"])
+    if company.status == Company.Status.ACTIVE:
+        return
+    if not allowance.free:
+        raise licence_exceeded(allowance.limit)
+    company.status, company.archived_at = Company.Status.ACTIVE, None
+    company.save(update_fields=["status", "archived_at", "updated_at"])
+    record_audit(tenant=company.tenant, actor=actor, action="company.restored", subject=company)

@@ -1,0 +1,304 @@
+"""What integrations, tests, runs and the import list look like to other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from audit_site.api.serializers import (
+    FixableReasonSerializer,
+    ReasonSerializer,
+    StrictSerializer,
+)
+from integrations.models import ConnectionTest, Integration, PsaCompanyRecord, SyncEvent, SyncRun
+from integrations.psa.contract import GuideStep, PsaInfo
+from integrations.selectors import reasons_of
+from integrations.services.psa_access import info_of
+from integrations.services.run_writer import FIGURES, KINDS
+
+
+class CredentialFieldSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    type = serializers.ChoiceField(("text", "url", "secret"))
+    required = serializers.BooleanField()  # type: ignore[assignment]
+    default = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
+
+
+class GuideValueSerializer(serializers.Serializer[Any]):
+    label = serializers.CharField()  # type: ignore[assignment]
+    value = serializers.CharField()
+
+
+class GuideStepSerializer(serializers.Serializer[GuideStep]):
+    title = serializers.CharField()
+    text = serializers.CharField()
+    values = serializers.SerializerMethodField()
+
+    @extend_schema_field(GuideValueSerializer(many=True))
+    def get_values(self, step: GuideStep) -> list[dict[str, str]]:
+        return [{"label": label, "value": filled_in(value)} for label, value in step.values]
+
+
+def filled_in(value: str) -> str:
+    """A guide's literal value; names of settings in braces are filled in."""
+    return value.replace("{help_email}", settings.HELP_EMAIL)
+
+
+class PsaSerializer(serializers.Serializer[PsaInfo]):
+    psa = serializers.CharField(source="key")
+    name = serializers.CharField()
+    fields = CredentialFieldSerializer(many=True)  # type: ignore[assignment]
+    guide = GuideStepSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """DRF's own `fields` is taken: the wire name is put in here."""
+        return {
+            "psa": serializers.CharField(source="key"),
+            "name": serializers.CharField(),
+            "fields": CredentialFieldSerializer(many=True),
+            "guide": GuideStepSerializer(many=True),
+        }
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    ok = serializers.BooleanField(allow_null=True)
+    code = serializers.CharField(allow_blank=True)
+    message = serializers.CharField(allow_blank=True)
+    fix = serializers.CharField(allow_blank=True)
+
+
+class ConnectionTestSerializer(serializers.ModelSerializer[ConnectionTest]):
+    checks = CheckSerializer(many=True)
+
+    class Meta:
+        model = ConnectionTest
+        fields = (
+            "id",
+            "state",
+            "ok",
+            "code",
+            "message",
+            "fix",
+            "checks",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Any]:
+        return {name: serializers.IntegerField() for name in FIGURES}
+
+
+class RunCountsSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Any]:
+        return {kind: CountsSerializer() for kind in KINDS}
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+
+
+class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
+    integration = serializers.CharField(source="integration_id", read_only=True)
+    company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
+    progress = serializers.SerializerMethodField()
+    counts = RunCountsSerializer(read_only=True)
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = SyncRun
+        fields = (
+            "id",
+            "integration",
+            "company",
+            "trigger",
+            "state",
+            "phase",
+            "progress",
+            "counts",
+            "error",
+            "waiting_for",
+            "resume_at",
+            "queued_at",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(ProgressSerializer)
+    def get_progress(self, run: SyncRun) -> dict[str, int | None]:
+        return {"done": run.progress_done, "total": run.progress_total}
+
+    @extend_schema_field(FixableReasonSerializer(allow_null=True))
+    def get_error(self, run: SyncRun) -> dict[str, str] | None:
+        if not run.error_code:
+            return None
+        return {"code": run.error_code, "message": run.error_message, "fix": run.error_fix}
+
+
+class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
+    reason = serializers.SerializerMethodField()
+
+    class Meta:
+        model = SyncEvent
+        fields = (
+            "id",
+            "at",
+            "kind",
+            "external_id",
+            "name",
+            "change",
+            "reason",
+            "before",
+            "after",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(ReasonSerializer(allow_null=True))
+    def get_reason(self, event: SyncEvent) -> dict[str, str] | None:
+        if not event.reason_code:
+            return None
+        return {"code": event.reason_code, "message": event.reason_message}
+
+
+class CandidateSerializer(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(("testing", "refused"))
+    test = ConnectionTestSerializer()
+
+
+class IntegrationSerializer(serializers.ModelSerializer[Integration]):
+    credentials = serializers.SerializerMethodField()
+    candidate = serializers.SerializerMethodField()
+    last_test = ConnectionTestSerializer(source="latest_test", read_only=True, allow_null=True)
+    last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Integration
+        fields = (
+            "id",
+            "psa",
+            "name",
+            "status",
+            "credentials",
+            "candidate",
+            "last_test",
+            "last_sync",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "oneOf": [
+                    {"type": "string"},
+                    {
+                        "type": "object",
+                        "properties": {"set": {"type": "boolean"}},
+                        "required": ["set"],
+                    },
+                ]
+            },
+        }
+    )
+    def get_credentials(self, integration: Integration) -> dict[str, Any]:
+        stored = integration.credentials
+        return {
+            field.name: {"set": field.name in stored}
+            if field.type == "secret"
+            else stored.get(field.name, "")
+            for field in info_of(integration).fields
+        }
+
+    @extend_schema_field(CandidateSerializer(allow_null=True))
+    def get_candidate(self, integration: Integration) -> dict[str, Any] | None:
+        test = integration.candidate_test
+        if integration.candidate is None or test is None:
+            return None
+        return {
+            "state": integration.candidate["state"],
+            "test": ConnectionTestSerializer(test).data,
+        }
+
+
+class CredentialsField(serializers.DictField):
+    child = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=2000)
+
+
+class IntegrationCreateSerializer(StrictSerializer):
+    psa = serializers.CharField()
+    credentials = CredentialsField()
+    name = serializers.CharField(required=False, allow_blank=True, max_length=255)
+
+
+class IntegrationUpdateSerializer(StrictSerializer):
+    credentials = CredentialsField(required=False)
+    name = serializers.CharField(required=False, max_length=255)
+
+
+class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
+    importable = serializers.SerializerMethodField()
+    reasons = serializers.SerializerMethodField()
+    linked_company = serializers.CharField(source="linked_company_id", allow_null=True)
+    suggested_company = serializers.SerializerMethodField()
+    seen_at = serializers.SerializerMethodField()
+
+    class Meta:
+        model = PsaCompanyRecord
+        fields = (
+            "external_id",
+            "name",
+            "status",
+            "type",
+            "contact_count",
+            "importable",
+            "reasons",
+            "linked_company",
+            "suggested_company",
+            "url",
+            "seen_at",
+        )
+        read_only_fields = fields
+
+    def get_importable(self, record: PsaCompanyRecord) -> bool:
+        return record.importable and not getattr(record, "linked_company_id", None)
+
+    @extend_schema_field(FixableReasonSerializer(many=True))
+    def get_reasons(self, record: PsaCompanyRecord) -> list[dict[str, str]]:
+        return [dict(reason) for reason in reasons_of(record)]  # type: ignore[arg-type]
+
+    @extend_schema_field(
+        {
+            "type": ["object", "null"],
+            "properties": {
+                "id": {"type": "string"},
+                "name": {"type": "string"},
+                "score": {"type": "number"},
+            },
+        }
+    )
+    def get_suggested_company(self, record: PsaCompanyRecord) -> None:
+        """No company is suggested unless the product is sure enough to say why."""
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_seen_at(self, record: PsaCompanyRecord) -> str:
+        """When the PSA showed it last: the last complete pass saw all that are not gone."""
+        passed = record.integration.companies_read_at
+        seen = record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
+        return serializers.DateTimeField().to_representation(seen)  # type: ignore[return-value]
+
+
+class DiagnosisSerializer(serializers.Serializer[Any]):
+    importable = serializers.BooleanField()
+    checks = CheckSerializer(many=True)

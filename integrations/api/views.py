@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from audit_site.api.idempotency import idempotent
+from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
+from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
+from integrations import selectors
+from integrations.api.serializers import (
+    ConnectionTestSerializer,
+    DiagnosisSerializer,
+    IntegrationCreateSerializer,
+    IntegrationSerializer,
+    IntegrationUpdateSerializer,
+    PsaCompanySerializer,
+    PsaSerializer,
+    SyncEventSerializer,
+    SyncRunSerializer,
+)
+from integrations.models import Integration, SyncRun
+from integrations.psa import registry
+from integrations.services import connection, importing, runs
+
+
+class PsaListView(APIView):
+    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="psas_list")
+    def get(self, request: Request) -> Response:
+        """List every PSA that can be connected, with its form and guide."""
+        return Response(PsaSerializer(registry.infos(), many=True).data)
+
+
+def flag(request: Request, name: str) -> bool | None:
+    """A yes-or-no filter; anything else filters nothing."""
+    word = request.query_params.get(name, "").lower()
+    return {"true": True, "1": True, "false": False, "0": False}.get(word)
+
+
+def query(name: str, kind: Any = OpenApiTypes.STR) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, required=False)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[query("status")], responses={200: IntegrationSerializer(many=True), **PROBLEMS}
+    ),
+    retrieve=extend_schema(responses={200: IntegrationSerializer, **PROBLEMS}),
+)
+class IntegrationViewSet(TenantViewSet):
+    serializer_class = IntegrationSerializer
+    permission_classes = (ReadOrAdmin,)
+
+    def get_queryset(self) -> QuerySet[Integration]:
+        if self.is_schema:
+            return Integration.objects.none()
+        wanted = self.request.query_params.get("status") if self.action == "list" else None
+        if self.action in {"list", "partial_update", "destroy"} or wanted:
+            return selectors.list_integrations(self.tenant, status=wanted)
+        return selectors.list_integrations(self.tenant, status=None) | (
+            selectors.list_integrations(self.tenant, status=Integration.Status.DISCONNECTED)
+        )
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        request=IntegrationCreateSerializer, responses={201: IntegrationSerializer, **PROBLEMS}
+    )
+    @idempotent
+    def create(self, request: Request) -> Response:
+        body = IntegrationCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        integration, _ = connection.create_integration(
+            tenant=self.tenant, actor=self.actor, **body.validated_data
+        )
+        return Response(self._shown(integration), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=IntegrationUpdateSerializer, responses={200: IntegrationSerializer, **PROBLEMS}
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        integration = self.get_object()
+        body = IntegrationUpdateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        connection.update_integration(
+            integration=integration, actor=self.actor, **body.validated_data
+        )
+        return Response(self._shown(integration))
+
+    @extend_schema(responses={204: None, **PROBLEMS})
+    def destroy(self, request: Request, pk: str) -> Response:
+        connection.disconnect_integration(integration=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _shown(self, integration: Integration) -> Any:
+        fresh = selectors.list_integrations(self.tenant).get(pk=integration.pk)
+        return IntegrationSerializer(fresh).data
+
+    @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def test(self, request: Request, pk: str) -> Response:
+        test = connection.start_connection_test(integration=self.get_object(), actor=self.actor)
+        body = ConnectionTestSerializer(test)
+        return Response(body.data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: ConnectionTestSerializer, **PROBLEMS})
+    @action(
+        detail=True,
+        url_path="tests/(?P<test_id>[^/]+)",
+        url_name="test-detail",
+        permission_classes=[IsViewer],
+    )
+    def test_detail(self, request: Request, pk: str, test_id: str) -> Response:
+        tests = self.get_object().tests.filter(tenant=self.tenant)
+        test = get_object_or_404(tests, pk=find_uuid(test_id))
+        return Response(ConnectionTestSerializer(test).data)
+
+    @extend_schema(
+        request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
+    )
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def sync(self, request: Request, pk: str) -> Response:
+        run, is_new = runs.start_sync_run(integration=self.get_object(), actor=self.actor)
+        code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+        return Response(SyncRunSerializer(run).data, status=code)
+
+    @extend_schema(
+        parameters=[
+            query("search"),
+            query("importable", OpenApiTypes.BOOL),
+            query("linked", OpenApiTypes.BOOL),
+            query("status"),
+        ],
+        responses={200: PsaCompanySerializer(many=True), **PROBLEMS},
+    )
+    @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
+    def psa_companies(self, request: Request, pk: str) -> Response:
+        rows = selectors.list_psa_companies(
+            self.get_object(),
+            search=request.query_params.get("search", ""),
+            importable=flag(request, "importable"),
+            linked=flag(request, "linked"),
+            status=request.query_params.get("status", ""),
+        )
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(PsaCompanySerializer(page, many=True).data)
+
+    @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
+    @action(
+        detail=True,
+        url_path="psa-companies/(?P<external_id>[^/]+)/diagnosis",
+        permission_classes=[IsViewer],
+        throttle_scope="psa",
+    )
+    def diagnosis(self, request: Request, pk: str, external_id: str) -> Response:
+        found = importing.diagnose(integration=self.get_object(), external_id=external_id)
+        return Response(DiagnosisSerializer(found).data)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[query("integration"), query("company"), query("state")],
+        responses={200: SyncRunSerializer(many=True), **PROBLEMS},
+    ),
+    retrieve=extend_schema(responses={200: SyncRunSerializer, **PROBLEMS}),
+)
+class SyncRunViewSet(TenantViewSet):
+    serializer_class = SyncRunSerializer
+    permission_classes = (IsViewer,)
+
+    def get_queryset(self) -> QuerySet[SyncRun]:
+        if self.is_schema:
+            return SyncRun.objects.none()
+        if self.action != "list":
+            return selectors.list_sync_runs(self.tenant)
+        wanted = self.request.query_params
+        try:
+            ids = {
+                name: find_uuid(wanted[name]) if wanted.get(name) else None
+                for name in ("integration", "company")
+            }
+        except Http404:  # what is no id filters everything out
+            return SyncRun.objects.none().order_by("-id")
+        return selectors.list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    def cancel(self, request: Request, pk: str) -> Response:
+        run = runs.cancel_sync_run(run=self.get_object(), actor=self.actor)
+        return Response(SyncRunSerializer(run).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: SyncEventSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def events(self, request: Request, pk: str) -> Response:
+        page = self.paginate_queryset(selectors.list_events(self.get_object()))
+        return self.get_paginated_response(SyncEventSerializer(page, many=True).data)

@@ -1,0 +1,408 @@
+"""Connections to PSAs, what they show (the import list), links, tests and sync runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
+from companies.models import Company
+
+
+class LeasedWork(TenantOwned):
+    """Work for a worker. This row is the truth; the message that starts it is only a hint.
+
+    A worker claims it by raising `fence` and holds it until `lease_until`; whoever comes with an
+    older fence may write no more. `resume_at` = not before then (a PSA asked us to wait).
+    """
+
+    queued_at = models.DateTimeField(default=timezone.now)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    resume_at = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Integration(TenantOwned):
+    """One tenant's configured connection to one PSA account.
+
+    `credentials` and `candidate` map field names to values; secret ones are ciphertext of
+    integrations.crypto. A candidate is tested first and takes over only when it passes.
+    `memory` is the adapter's own (a resolved host); no secrets in it.
+    """
+
+    class Status(models.TextChoices):
+        UNTESTED = "untested", "Not tested"
+        TESTING = "testing", "Testing"
+        CONNECTED = "connected", "Connected"
+        FAILING = "failing", "Failing"
+        DISCONNECTED = "disconnected", "Disconnected"
+
+    psa = models.CharField(max_length=40)  # a key of the registry: a new PSA needs no migration
+    name = models.CharField(max_length=255)
+    status = models.CharField(max_length=20, choices=Status, default=Status.UNTESTED)
+    account_key = models.CharField(max_length=255)
+    credentials = models.JSONField(default=dict)
+    candidate = models.JSONField(null=True, blank=True)
+    memory = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    companies_read_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Integration"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "psa", "account_key"], name="one_integration_per_account"
+            )
+        ]
+
+    if TYPE_CHECKING:
+        newest_tests: list[ConnectionTest]
+        newest_candidate_tests: list[ConnectionTest]
+        newest_runs: list[SyncRun]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def latest_test(self) -> ConnectionTest | None:
+        """The newest test of the credentials in use;
+
+        from the selectors' prefetch where there is one.
+        """
+        if "newest_tests" not in self.__dict__:
+            self.newest_tests = list(self.tests.filter(is_candidate=False).order_by("-id")[:1])
+        return self.newest_tests[0] if self.newest_tests else None
+
+    @property
+    def candidate_test(self) -> ConnectionTest | None:
+        """The test of the new credentials that wait for it or were refused."""
+        if self.candidate is None:
+            return None
+        if "newest_candidate_tests" not in self.__dict__:
+            tests = self.tests.filter(is_candidate=True)
+            self.newest_candidate_tests = list(tests.order_by("-id")[:1])
+        return self.newest_candidate_tests[0] if self.newest_candidate_tests else None
+
+    @property
+    def latest_run(self) -> SyncRun | None:
+        """The newest run over everything."""
+        if "newest_runs" not in self.__dict__:
+            self.newest_runs = list(self.runs.filter(scope=SyncRun.Scope.ALL).order_by("-id")[:1])
+        return self.newest_runs[0] if self.newest_runs else None
+
+
+class ConnectionTest(LeasedWork):
+    """One execution of the checks. `checks` = `[{"name", "ok", "code", "message", "fix"}]`."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="tests")
+    is_candidate = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    ok = models.BooleanField(null=True)
+    code = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    fix = models.TextField(blank=True)
+    checks = models.JSONField(default=list)
+
+    objects = TenantQuerySet["ConnectionTest"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "integration", "-id"], name="tests_of_integration"),
+            models.Index(
+                fields=["queued_at"], condition=~models.Q(state="done"), name="tests_under_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"test of {self.integration_id} ({self.state})"
+
+
+class SyncRun(LeasedWork):
+    """One execution of a sync.
+
+    A run reads everything, or only `companies` (PSA ids: an import, or the re-sync of one
+    `company`). `checkpoint` says where it goes on after a crash. `counts` is
+    `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        PARTIAL = "partial", "Partial"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Trigger(models.TextChoices):
+        MANUAL = "manual", "Sync Now"
+        CONNECT = "connect", "Connected"
+        SCHEDULE = "schedule", "Schedule"
+        IMPORT = "import", "Import"
+        CALLBACK = "callback", "Callback"
+
+    class Scope(models.TextChoices):
+        ALL = "all", "Everything"
+        COMPANIES = "companies", "Some companies"
+
+    ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="runs")
+    scope = models.CharField(max_length=10, choices=Scope, default=Scope.ALL)
+    company = models.ForeignKey(
+        Company, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    companies = models.JSONField(default=list)
+    trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.MANUAL)
+    started_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    phase = models.CharField(max_length=20, blank=True)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(null=True, blank=True)
+    counts = models.JSONField(default=dict)
+    checkpoint = models.JSONField(default=dict)
+    waiting_for = models.CharField(max_length=255, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    error_fix = models.TextField(blank=True)
+
+    objects = TenantQuerySet["SyncRun"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration"],
+                condition=models.Q(scope="all", state__in=["queued", "running"]),
+                name="one_active_run_per_integration",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=models.Q(state__in=["queued", "running"]),
+                name="one_active_run_per_company",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "integration", "-id"], name="runs_of_integration"),
+            models.Index(
+                fields=["queued_at"],
+                condition=models.Q(state__in=["queued", "running"]),
+                name="runs_under_way",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_trigger_display()} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE_STATES
+
+
+class SyncRunPage(TenantOwned):
+    """The ids on one page that a run has stored, kept until it ends.
+
+    What a complete pass has not seen is gone; unchanged rows need no "seen" stamp that way.
+    """
+
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="pages")
+    kind = models.CharField(max_length=20)
+    external_ids = models.JSONField()
+
+    objects = TenantQuerySet["SyncRunPage"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "run", "kind"], name="pages_of_run")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} page of {self.run_id}"
+
+
+class SyncEvent(TenantOwned):
+    """What a run did to one record, with the values before and after."""
+
+    class Change(models.TextChoices):
+        CREATED = "created", "New"
+        UPDATED = "updated", "Changed"
+        GONE = "gone", "Gone"
+        RETURNED = "returned", "Back again"
+        REJECTED = "rejected", "Rejected"
+
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=20)
+    external_id = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=255, blank=True)
+    change = models.CharField(max_length=10, choices=Change)
+    reason_code = models.CharField(max_length=40, blank=True)
+    reason_message = models.TextField(blank=True)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+
+    objects = TenantQuerySet["SyncEvent"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "run", "id"], name="events_of_run")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.external_id} {self.change}"
+
+
+class PsaCompanyRecord(TenantOwned):
+    """A company of the PSA, as last read: one row of the import list.
+
+    The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
+    phone. `rule_codes` are the import rules it breaks (integrations.services.import_rules).
+    """
+
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="psa_companies"
+    )
+    external_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=255)
+    search_text = models.CharField(max_length=400)
+    status = models.CharField(max_length=100, blank=True)
+    type = models.CharField(max_length=255, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_deleted = models.BooleanField(default=False)
+    is_merged = models.BooleanField(default=False)
+    is_own = models.BooleanField(default=False)
+    default_contact_id = models.CharField(max_length=100, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    contact_count = models.PositiveIntegerField(default=0)
+    active_contact_count = models.PositiveIntegerField(default=0)
+    reachable_contact_count = models.PositiveIntegerField(default=0)
+    primary_contact_id = models.CharField(max_length=100, blank=True)
+    importable = models.BooleanField(default=False)
+    rule_codes = models.JSONField(default=list)
+    fingerprint = models.CharField(max_length=32)
+    seen_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["PsaCompanyRecord"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "external_id"],
+                name="one_psa_company_per_external_id",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "integration", "importable", "search_text"],
+                name="psa_companies_importable",
+            ),
+            models.Index(
+                fields=["tenant", "integration", "search_text"], name="psa_companies_by_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PsaContactRecord(TenantOwned):
+    """A contact of the PSA, as last read.
+
+    Only those of linked companies become contacts of ours.
+    """
+
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="psa_contacts"
+    )
+    external_id = models.CharField(max_length=100)
+    company_external_id = models.CharField(max_length=100, blank=True)
+    first_name = models.CharField(max_length=255, blank=True)
+    last_name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=254, blank=True)
+    phone = models.CharField(max_length=100, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_default = models.BooleanField(default=False)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    fingerprint = models.CharField(max_length=32)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["PsaContactRecord"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "external_id"],
+                name="one_psa_contact_per_external_id",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "integration", "company_external_id"],
+                name="psa_contacts_by_company",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.email
+
+
+class CompanyLink(TenantOwned):
+    """Ties a company to a PSA company. Rests while its integration is disconnected.
+
+    `problem_codes` are the import rules that the PSA company breaks now: it stays linked and is
+    flagged. `read_at` is when the newest stored reading of its agreements began.
+    """
+
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="links")
+    external_id = models.CharField(max_length=100)
+    linked_at = models.DateTimeField(default=timezone.now)
+    linked_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    unlinked_at = models.DateTimeField(null=True, blank=True)
+    last_synced_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    problem_codes = models.JSONField(default=list)
+
+    objects = TenantQuerySet["CompanyLink"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=models.Q(unlinked_at=None),
+                name="one_link_per_company",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "external_id"],
+                condition=models.Q(unlinked_at=None),
+                name="one_link_per_psa_company",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.company_id} = {self.external_id}"
+
+    @property
+    def is_active(self) -> bool:
+        return (
+            self.unlinked_at is None and self.integration.status != Integration.Status.DISCONNECTED
+        )

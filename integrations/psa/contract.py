@@ -1,0 +1,276 @@
+"""What every PSA adapter takes and gives. Framework-free: no Django, no settings, no models.
+
+An adapter reads one PSA and yields pages of the records below. It never saves, counts, matches
+or decides what is importable: that is written once, above this contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from integrations.psa.http import PsaHttp
+
+FieldType = Literal["text", "url", "secret"]
+LineKind = Literal["addition", "service", "bundle"]
+Right = Literal["read_companies", "read_contacts", "read_agreements"]
+#: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
+#: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
+Cycle = str | Mapping[str, int | str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One input of the Integration Settings form.
+
+    A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
+    tell two accounts of this PSA apart (the same values twice = the same account).
+    """
+
+    name: str
+    label: str
+    type: FieldType = "text"
+    required: bool = True
+    default: str = ""
+    help: str = ""
+    identifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuideStep:
+    """One step of the walk-through beside the form.
+
+    `values` are literal values to type in the PSA as (label, value); each gets a copy button.
+    A value in braces, such as `{help_email}`, names a setting that is filled in when shown.
+    """
+
+    title: str
+    text: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PsaInfo:
+    """What a PSA is called, asks for, and how it behaves where rules above differ by PSA.
+
+    `settings` names the process settings that the adapter needs. `only_active_importable`: a
+    company must have the status Active (ConnectWise's rule). `parallel_requests`: how many requests
+    the PSA bears at once. `company_batch`: how many companies one `agreements` call may ask for.
+    `logo` is a file below `static/integrations/`, `agreement_word` the PSA's word for an agreement.
+    """
+
+    key: str
+    name: str
+    fields: tuple[CredentialField, ...]
+    guide: tuple[GuideStep, ...]
+    settings: tuple[str, ...] = ()
+    only_active_importable: bool = False
+    parallel_requests: int = 4
+    company_batch: int = 100
+    logo: str = ""
+    agreement_word: str = "agreement"
+
+    @property
+    def secret_fields(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields if field.type == "secret")
+
+
+@dataclass(frozen=True, slots=True)
+class PsaCompany:
+    """A company as the PSA shows it, imported or not.
+
+    `status` and `type` are the PSA's own words. `is_active` is the PSA's flag or status read by the
+    adapter; `is_own` marks the MSP's own record where it must not be offered. `url` opens it
+    in the PSA's own pages ("" = unknown).
+    """
+
+    external_id: str
+    name: str
+    status: str = ""
+    type: str = ""
+    is_active: bool = True
+    is_deleted: bool = False
+    is_merged: bool = False
+    is_own: bool = False
+    default_contact_id: str = ""
+    url: str = ""
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PsaContact:
+    """A person at a company. `company_id` is "" when the PSA names none."""
+
+    external_id: str
+    company_id: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    phone: str = ""
+    is_active: bool = True
+    is_default: bool = False
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PsaUnits:
+    """A stretch of a line's unit history.
+
+    `amount` = all its units for a full cycle; it wins over units.
+    """
+
+    start_date: date
+    end_date: date | None = None
+    units: Decimal | None = None
+    unit_price: Decimal | None = None
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PsaAgreementLine:
+    """A priced row of an agreement; amounts are per cycle, before tax.
+
+    `bill` is `billable`, `do_not_bill`, `no_charge` or the PSA's own word. `start_date` and
+    `end_date` are the first and last day in force. `one_time`: True = billed once, None = not known.
+    """
+
+    external_id: str
+    kind: LineKind = "addition"
+    description: str = ""
+    product: str = ""
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+    less_included: Decimal | None = None
+    bill: str = "billable"
+    start_date: date | None = None
+    end_date: date | None = None
+    cycle: Cycle = None
+    one_time: bool | None = None
+    units: tuple[PsaUnits, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PsaAgreement:
+    """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
+
+    `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
+    before tax, None = none given. `incomplete`: the PSA refused some of its lines.
+    """
+
+    external_id: str
+    company_id: str
+    name: str = ""
+    type: str = ""
+    status: str = ""
+    currency: str = ""
+    start_date: date | None = None
+    end_date: date | None = None
+    no_end: bool = False
+    cancelled: bool | None = None
+    cancelled_date: date | None = None
+    recurring: bool | None = None
+    active: bool | None = None
+    cycle: Cycle = None
+    cycle_label: str = ""
+    amount: Decimal | None = None
+    parent_id: str = ""
+    renews_id: str = ""
+    incomplete: bool = False
+    changed_at: datetime | None = None
+    lines: tuple[PsaAgreementLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record that can't be used: its id ("" when it has none), a code and a sentence, no values.
+
+    Codes: `invalid_record` (wrong type, or a required member is missing), `missing_id`, `too_long`.
+    """
+
+    external_id: str
+    code: str
+    message: str
+
+
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True, slots=True)
+class PsaPage(Generic[RecordT]):
+    """A page of records, in the PSA's order.
+
+    `cursor` is an opaque text with which the same listing goes on behind this page, also in another
+    process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
+    """
+
+    records: tuple[RecordT, ...]
+    rejected: tuple[RejectedRecord, ...] = ()
+    cursor: str | None = None
+    total: int | None = None
+
+
+class PsaAdapter(Protocol):
+    """Speaks one PSA's API. Made anew for each piece of work, used by one thread at a time.
+
+    `memory` is what the adapter wants to remember about this account between pieces of work (a
+    resolved host, a zone); whoever made the adapter stores it afterwards. No secrets in it.
+    Every method may raise the errors of `integrations.psa.errors`.
+    """
+
+    info: ClassVar[PsaInfo]
+
+    def __init__(
+        self,
+        credentials: Mapping[str, str],
+        settings: Mapping[str, str],
+        http: PsaHttp,
+        memory: MutableMapping[str, str],
+    ) -> None: ...
+
+    @staticmethod
+    def account_key(credentials: Mapping[str, str]) -> str:
+        """A text that is the same for two spellings of the same account, and holds no secret."""
+        ...
+
+    def reach(self) -> None:
+        """Find the PSA's API at the given address, without proving the keys."""
+        ...
+
+    def authenticate(self) -> None:
+        """Prove that the keys are accepted."""
+        ...
+
+    def probe(self, right: Right) -> str:
+        """Prove the right to read one kind of data; a refusal names its menu path.
+
+        Returns "" or a sentence about what works only in part.
+        """
+        ...
+
+    def companies(
+        self, *, cursor: str | None = None, changed_since: datetime | None = None
+    ) -> Iterator[PsaPage[PsaCompany]]:
+        """All companies, page by page, in a stable order."""
+        ...
+
+    def company(self, external_id: str) -> PsaCompany | None:
+        """One company as the PSA has it right now; None when it has no such id."""
+        ...
+
+    def contacts(
+        self,
+        *,
+        cursor: str | None = None,
+        company_ids: Collection[str] | None = None,
+        changed_since: datetime | None = None,
+    ) -> Iterator[PsaPage[PsaContact]]:
+        """All contacts, or those of some companies."""
+        ...
+
+    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+        """The agreements of some companies (at most `info.company_batch`), lines included."""
+        ...

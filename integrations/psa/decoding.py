@@ -1,0 +1,134 @@
+"""From a PSA's JSON to typed records, one by one: a bad record is set aside, the page goes on.
+
+Messages name the field that is wrong and never its value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from integrations.psa.contract import RejectedRecord
+from integrations.psa.errors import PsaBadResponse
+from integrations.psa.http import PsaResponse
+
+RawT = TypeVar("RawT")
+RecordT = TypeVar("RecordT")
+
+MOST_ID_LENGTH: Final = 100
+MOST_NAME_LENGTH: Final = 255
+#: Characters that paste themselves invisibly into PSAs' text fields.
+INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\x00"))
+
+
+class RecordUnusableError(Exception):
+    """A record that decodes but can't be used; the message names the field."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
+    """Decode a whole answer; HTML, truncated JSON or another shape is a `bad_response`."""
+    if response.is_html:
+        raise PsaBadResponse(
+            f"{psa_name} answered with a web page instead of data.",
+            "Try again in a few minutes; if it happens again, report it to us.",
+            may_pass=True,
+        )
+    try:
+        return msgspec.json.decode(response.content, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise PsaBadResponse(
+            f"{psa_name} sent an answer of an unexpected shape: {error}.", "Report it to us."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PsaBadResponse(
+            f"{psa_name} sent an answer that is cut off or is not JSON.",
+            "Try again; if it happens again, report it to us.",
+            may_pass=True,
+        ) from None
+
+
+def read_records(
+    rows: Iterable[msgspec.Raw],
+    kind: type[RawT],
+    build: Callable[[RawT], RecordT],
+) -> tuple[list[RecordT], list[RejectedRecord]]:
+    """Decode each row and build a record of it; return the good ones and what was set aside."""
+    decoder = msgspec.json.Decoder(kind)
+    records: list[RecordT] = []
+    rejected: list[RejectedRecord] = []
+    for row in rows:
+        try:
+            records.append(build(decoder.decode(row)))
+        except RecordUnusableError as error:
+            rejected.append(RejectedRecord(raw_id(row), error.code, str(error)))
+        except (msgspec.ValidationError, ValueError) as error:
+            external_id = raw_id(row)
+            code = "invalid_record" if external_id else "missing_id"
+            message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
+            rejected.append(
+                RejectedRecord(external_id, code, f"The record is set aside: {message}")
+            )
+    return records, rejected
+
+
+def raw_id(row: msgspec.Raw) -> str:
+    """The id of a record that may be wrong in any other way; "" when it has none."""
+    try:
+        fields = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
+        value = msgspec.json.decode(fields["id"], type=int | str)
+    except (KeyError, msgspec.DecodeError):
+        return ""
+    return str(value)[:MOST_ID_LENGTH]
+
+
+def clean(text: str | None) -> str:
+    """Trim a text and drop invisible characters; missing, null and "" are alike."""
+    return (text or "").translate(INVISIBLE).strip()
+
+
+def name_of(text: str | None, field: str) -> str:
+    """A cleaned name; longer than we can keep is refused rather than cut."""
+    name = clean(text)
+    if len(name) > MOST_NAME_LENGTH:
+        raise RecordUnusableError(
+            "too_long", f"`{field}` is longer than {MOST_NAME_LENGTH} characters."
+        )
+    return name
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def calendar_date(text: str | None, field: str) -> date | None:
+    """The calendar date as the PSA wrote it, never moved through a time zone."""
+    written = clean(text)
+    if not written:
+        return None
+    match = _DATE.match(written)
+    try:
+        return date.fromisoformat(match.group()) if match else _no_date(field)
+    except ValueError:
+        return _no_date(field)
+
+
+def _no_date(field: str) -> Any:
+    raise RecordUnusableError("invalid_record", f"`{field}` is not a date.")
+
+
+def instant(text: str | None) -> datetime | None:
+    """A true moment in UTC; None when it is missing or unreadable (only used as a hint)."""
+    try:
+        moment = datetime.fromisoformat(clean(text)) if text else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,70 @@
+"""What can go wrong with a PSA, sorted by what the caller must do next.
+
+No error ever holds a URL's query, a header, a body or a credential: they are shown to people,
+stored with runs and written to logs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class PsaError(Exception):
+    """A PSA could not be used.
+
+    `code` is one of `CODES`, `message` says what happened, `fix` what a person can do next.
+    `right` names the kind of data that was refused, where that is known (`read_companies` …).
+    """
+
+    def __init__(self, code: str, message: str, fix: str = "", *, right: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.fix = fix
+        self.right = right
+
+
+class PsaUnavailable(PsaError):
+    """The PSA can't be reached or is down: try again later."""
+
+
+class PsaRateLimited(PsaUnavailable):
+    """The PSA asks us to wait `retry_after` seconds."""
+
+    def __init__(self, message: str, fix: str = "", *, retry_after: float) -> None:
+        super().__init__("rate_limited", message, fix)
+        self.retry_after = retry_after
+
+
+class PsaRefused(PsaError):
+    """A person must act (keys, rights, address): never retried by itself."""
+
+
+class PsaBadResponse(PsaError):
+    """The PSA answered with something we can't read: reported.
+
+    `may_pass`: the next try may well be readable (a cut-off answer, a maintenance page).
+    """
+
+    def __init__(self, message: str, fix: str = "", *, may_pass: bool = False) -> None:
+        super().__init__("bad_response", message, fix)
+        self.may_pass = may_pass
+
+
+#: Every code that a connection check or a failed run can carry (beside `ok`), and its kind.
+CODES: Final[dict[str, type[PsaError]]] = {
+    "invalid_credentials": PsaRefused,
+    "permission_denied": PsaRefused,
+    "not_a_psa_server": PsaRefused,
+    "tls_error": PsaRefused,
+    "blocked_address": PsaRefused,
+    "mfa_required": PsaRefused,
+    "account_locked": PsaRefused,
+    "client_id_refused": PsaRefused,
+    "dns_failure": PsaUnavailable,
+    "connection_refused": PsaUnavailable,
+    "timeout": PsaUnavailable,
+    "psa_unavailable": PsaUnavailable,
+    "rate_limited": PsaRateLimited,
+    "bad_response": PsaBadResponse,
+}

@@ -1,0 +1,358 @@
+"""The one place that speaks HTTP to PSAs: timeouts, retries, size cap, address guard, redaction.
+
+Nothing that leaves this module (error, log line) holds a query, a header, a body or a credential.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import stamina
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+
+from integrations.psa.errors import (
+    PsaBadResponse,
+    PsaError,
+    PsaRateLimited,
+    PsaRefused,
+    PsaUnavailable,
+)
+
+AnswerT = TypeVar("AnswerT")
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 30.0
+#: A whole answer must be here by then, however steadily it drips.
+DEADLINE_SECONDS: Final = 90.0
+#: Of the decompressed answer.
+MOST_BYTES: Final = 20 * 1024 * 1024
+#: A wait up to this long is waited out in place; a longer one is the caller's to arrange.
+LONGEST_WAIT_SECONDS: Final = 20.0
+#: What to wait when a PSA says "too many requests" and not for how long.
+DEFAULT_WAIT_SECONDS: Final = 30.0
+PUBLIC_PORTS: Final = frozenset({443, 444, 4443, 8443, 9443})
+RETRIED_STATUSES: Final = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class PsaResponse:
+    """An answer. `headers` has lower-case names; `content` is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_html(self) -> bool:
+        start = self.content[:200].lstrip().lower()
+        return start.startswith((b"<!doctype", b"<html")) or "html" in self.headers.get(
+            "content-type", ""
+        )
+
+
+class PsaHttp:
+    """A client for one piece of work; usable from several threads, at most `parallel` at once.
+
+    `on_wait(seconds, reason)` is told before a wait of a second or more. `attempts` counts the
+    first try. Counts the requests it made in `requests_made`.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private_hosts: bool = False,
+        parallel: int = 4,
+        attempts: int = 4,
+        read_seconds: float = READ_SECONDS,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        first_pause: float = 0.5,
+        on_wait: Callable[[float, str], None] | None = None,
+    ) -> None:
+        self._allow_private_hosts = allow_private_hosts
+        self._attempts = attempts
+        self._read_seconds = read_seconds
+        self._deadline_seconds = deadline_seconds
+        self._first_pause = first_pause
+        self._on_wait = on_wait
+        self._slots = threading.BoundedSemaphore(parallel)
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._lock = threading.Lock()
+        self.parallel = parallel
+        self.requests_made = 0
+
+    def __repr__(self) -> str:
+        return f"<PsaHttp {self.requests_made} requests>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        read: Callable[[PsaResponse], AnswerT],
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> AnswerT:
+        """Send a request and return what `read` makes of the answer.
+
+        `read` sees every status but 3xx, 429, 502, 503 and 504; those, and all that goes wrong on
+        the way, are errors of `integrations.psa.errors`. With `retry` (only for what may be asked
+        twice) passing troubles are tried again, also those that `read` raises.
+        """
+        self._check_address(url)
+        what = {"params": params, "headers": headers, "json": json, "data": form}
+        attempts = self._attempts if retry else 1
+        for attempt in stamina.retry_context(
+            on=self._pause_before_retry,
+            attempts=attempts,
+            timeout=None,
+            wait_initial=self._first_pause,
+            wait_max=8,
+            wait_jitter=self._first_pause,
+        ):
+            with attempt, self._slots:
+                return read(self._send(method, url, what))
+        raise AssertionError("stamina either returns or raises")
+
+    def _pause_before_retry(self, error: Exception) -> bool | float:
+        """Say whether to try again: yes by our own back-off, or after the seconds the PSA named."""
+        if isinstance(error, PsaRateLimited):
+            if error.retry_after > LONGEST_WAIT_SECONDS:
+                return False
+            if self._on_wait and error.retry_after >= 1:
+                self._on_wait(error.retry_after, error.message)
+            return error.retry_after
+        if isinstance(error, PsaBadResponse):
+            return error.may_pass
+        return isinstance(error, PsaUnavailable) and error.code != "dns_failure"
+
+    def _check_address(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise _unreadable_address() from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise _unreadable_address()
+        if self._allow_private_hosts:
+            return
+        if parts.scheme != "https" or (port or 443) not in PUBLIC_PORTS:
+            raise _blocked(parts.hostname)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            if self._allow_private_hosts:
+                session.mount("https://", HTTPAdapter())
+            else:
+                session.mount("https://", IPFilterAdapter(is_https_proto=True))
+                session.mount("http://", IPFilterAdapter(is_https_proto=False))
+            self._local.session = session
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+    def _send(self, method: str, url: str, what: Mapping[str, Any]) -> PsaResponse:
+        host = urlsplit(url).hostname or ""
+        with self._lock:
+            self.requests_made += 1
+        try:
+            with self._session().request(
+                method,
+                url,
+                timeout=(CONNECT_SECONDS, self._read_seconds),
+                allow_redirects=False,
+                stream=True,
+                **what,
+            ) as answer:
+                content = self._read(answer, host)
+        except requests.RequestException as error:
+            raise _explain(error, host) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _explain(error, host) from None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        response = PsaResponse(answer.status_code, headers, content)
+        _refuse_unusable(response, host)
+        return response
+
+    def _read(self, answer: requests.Response, host: str) -> bytes:
+        until = time.monotonic() + self._deadline_seconds
+        parts: list[bytes] = []
+        size = 0
+        while part := answer.raw.read1(65536, decode_content=True):
+            size += len(part)
+            if size > MOST_BYTES:
+                raise PsaBadResponse(
+                    f"{host} sent an answer larger than {MOST_BYTES // 1024 // 1024} MB.",
+                    "Report it to us: an answer this large is not one we asked for.",
+                )
+            if time.monotonic() > until:
+                raise _timed_out(host)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _refuse_unusable(response: PsaResponse, host: str) -> None:
+    status = response.status
+    if status == 429:
+        raise PsaRateLimited(
+            f"{host} says: too many requests.",
+            "Nothing to do: the work goes on by itself after the wait.",
+            retry_after=retry_after(response.headers),
+        )
+    if 300 <= status < 400:
+        raise PsaRefused(
+            "not_a_psa_server",
+            f"{host} sends us on to another address, which we don't follow.",
+            "Type the address of the PSA's own server; open it in a browser to see where it leads.",
+        )
+    if status in RETRIED_STATUSES:
+        raise PsaUnavailable(
+            "psa_unavailable",
+            f"{host} is not available right now (status {status}).",
+            "Try again in a few minutes; the PSA's status page says whether there is maintenance.",
+        )
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
+    """Read `Retry-After`, seconds or an HTTP date; our default when it is missing or unreadable."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return DEFAULT_WAIT_SECONDS
+    try:
+        return max(float(int(text)), 0.0)
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return DEFAULT_WAIT_SECONDS
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0)
+
+
+def _unreadable_address() -> PsaRefused:
+    return PsaRefused(
+        "not_a_psa_server",
+        "The server address can't be read.",
+        "Type it as you see it in the browser when you sign in to your PSA.",
+    )
+
+
+def _blocked(host: str) -> PsaRefused:
+    return PsaRefused(
+        "blocked_address",
+        f"{host} is not an address that we connect to.",
+        "Use the public https address of your PSA; private networks and plain http are refused.",
+    )
+
+
+def _timed_out(host: str) -> PsaUnavailable:
+    return PsaUnavailable(
+        "timeout",
+        f"{host} did not answer in time.",
+        "Try again; if it stays slow, ask the PSA's support or check your firewall.",
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and everything it was made from: requests and urllib3 wrap each other."""
+    found: list[BaseException] = []
+    waiting: list[Any] = [error]
+    while waiting:
+        current = waiting.pop()
+        if not isinstance(current, BaseException) or current in found:
+            continue
+        found.append(current)
+        waiting += [current.__cause__, current.__context__, getattr(current, "reason", None)]
+        waiting += list(current.args)
+    return found
+
+
+def _explain(error: Exception, host: str) -> PsaError:
+    """Turn a transport failure into what a person can act on."""
+    if isinstance(error, PsaError):
+        return error
+    causes = _causes(error)
+
+    def caused_by(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if caused_by(InvalidIPAddress):
+        return _blocked(host)
+    if caused_by(socket.gaierror, urllib3.exceptions.NameResolutionError):
+        return PsaUnavailable(
+            "dns_failure",
+            f"There is no server named {host}.",
+            "Check the spelling of the address.",
+        )
+    if caused_by(requests.exceptions.SSLError, ssl.SSLError, urllib3.exceptions.SSLError):
+        return PsaRefused(
+            "tls_error",
+            f"The certificate or encryption of {host} is not valid.",
+            "Ask whoever runs the server to install a valid certificate.",
+        )
+    if caused_by(ConnectionRefusedError):
+        return PsaUnavailable(
+            "connection_refused",
+            f"{host} refuses the connection.",
+            "Check the address and port, and that the server is running and lets us in.",
+        )
+    if caused_by(
+        requests.exceptions.Timeout,
+        urllib3.exceptions.TimeoutError,
+        TimeoutError,
+    ):
+        return _timed_out(host)
+    if caused_by(
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+        urllib3.exceptions.LocationParseError,
+    ):
+        return _unreadable_address()
+    if caused_by(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
+        return PsaBadResponse(
+            f"{host} sent a damaged answer.", "Try again; if it happens again, report it to us."
+        )
+    return PsaUnavailable(
+        "psa_unavailable",
+        f"The connection to {host} broke off.",
+        "Try again in a few minutes.",
+    )

@@ -1,0 +1,195 @@
+"""What the sandbox's own records come to, told in the plainest way: another pair of eyes on MRR.
+
+Shares no code with the product. Everything is worked out for one day at a time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from integrations.sandbox.connectwise_data import BILLING_CYCLES, ConnectWiseData, Record
+
+TIMES_A_MONTH: Final = {
+    "Weekly": Fraction(52, 12),
+    "BiWeekly": Fraction(26, 12),
+    "Monthly": Fraction(1),
+    "BiMonthly": Fraction(1, 2),
+    "Quarterly": Fraction(1, 3),
+    "SemiAnnual": Fraction(1, 6),
+    "Yearly": Fraction(1, 12),
+}
+#: A line that lives no longer than one period is billed once. Only where a period is a month or less.
+ONE_PERIOD_DAYS: Final = {"Weekly": 7, "BiWeekly": 14, "Monthly": 31}
+NO_CENTS: Final = {"JPY"}
+
+
+def written(record: Record, name: str) -> date | None:
+    text = record.get(name)
+    return date.fromisoformat(text[:10]) if text else None
+
+
+def exact(value: Any) -> Fraction:
+    return Fraction(Decimal(str(value)))
+
+
+def why_not_importable(data: ConnectWiseData, company: Record) -> list[str]:
+    people = [data.contacts[id_] for id_ in data.contacts_of[company["id"]]]
+    active = [person for person in people if not person.get("inactiveFlag")]
+    codes = []
+    if company.get("deletedFlag"):
+        codes.append("deleted")
+    if company.get("status", {}).get("name", "").strip().lower() != "active":
+        codes.append("inactive")
+    if not people:
+        codes.append("no_contact")
+    elif not active:
+        codes.append("contact_inactive")
+    elif not any(has_method(person) for person in active):
+        codes.append("contact_without_method")
+    return codes
+
+
+def has_method(person: Record) -> bool:
+    kinds = {
+        item.get("communicationType")
+        or ("Email" if "mail" in item["type"]["name"].lower() else "Phone")
+        for item in person.get("communicationItems", [])
+        if item["value"]
+    }
+    return bool(kinds & {"Email", "Phone"})
+
+
+def option_of(data: ConnectWiseData, agreement: Record) -> str:
+    """The billing option that counts: its own cycle's, else its parent's; "" = none."""
+    cycle = agreement.get("billingCycle")
+    if not cycle and agreement.get("parentAgreement"):
+        cycle = data.agreements[agreement["parentAgreement"]["id"]].get("billingCycle")
+    return next((option for id_, _, option in BILLING_CYCLES if cycle and id_ == cycle["id"]), "")
+
+
+def counts(data: ConnectWiseData, agreement: Record, on: date) -> bool:
+    """Whether an agreement is recurring and in force on a day."""
+    if agreement.get("billOneTimeFlag") or option_of(data, agreement) in {"", "NotRecurring"}:
+        return False
+    start, end = written(agreement, "startDate"), written(agreement, "endDate")
+    if start and on < start:
+        return False
+    if end and not agreement.get("noEndingDateFlag") and on > end:
+        return False
+    if agreement.get("cancelledFlag") or agreement.get("agreementStatus") == "Cancelled":
+        first_day_out = written(agreement, "dateCancelled")
+        return bool(first_day_out and on < first_day_out)
+    return True
+
+
+def addition_counts(
+    agreement: Record, addition: Record, others: list[Record], option: str, on: date
+) -> bool:
+    if addition["billCustomer"] != "Billable":
+        return False
+    start, end = written(addition, "effectiveDate"), written(addition, "cancelledDate")
+    if (start and on < start) or (end and on > end):
+        return False
+    cap = ONE_PERIOD_DAYS.get(option)
+    if not (start and end and cap) or (end - start).days + 1 > cap:
+        return True
+    return any(
+        is_neighbour(other, addition, start, end, agreement)
+        for other in others
+        if other is not addition
+    )
+
+
+def is_neighbour(
+    other: Record, addition: Record, start: date, end: date, agreement: Record
+) -> bool:
+    """A line of the same product that meets or touches this one: quantity history, not a fee."""
+    product = addition.get("product", {}).get("identifier", "").strip().lower()
+    if not product or other.get("product", {}).get("identifier", "").strip().lower() != product:
+        return False
+    began = written(other, "effectiveDate") or written(agreement, "startDate") or date.min
+    ended = written(other, "cancelledDate") or date.max
+    return began <= end + timedelta(days=1) and ended >= start - timedelta(days=1)
+
+
+def per_cycle(addition: Record) -> Fraction:
+    if addition.get("billedQuantity") is not None:
+        quantity = exact(addition["billedQuantity"])
+    else:
+        quantity = exact(addition["quantity"])
+        included = exact(addition.get("lessIncluded") or 0)
+        if quantity >= 0 and included > 0:
+            quantity = max(quantity - included, Fraction(0))
+    return quantity * exact(addition["unitPrice"])
+
+
+def monthly(data: ConnectWiseData, agreement: Record, on: date) -> Fraction | None:
+    """The agreement's MRR on a day; None = nothing of it counts."""
+    if not counts(data, agreement, on):
+        return None
+    option = option_of(data, agreement)
+    additions = list(data.additions[agreement["id"]].values())
+    parts = [exact(agreement.get("billAmount") or 0)] + [
+        per_cycle(addition)
+        for addition in additions
+        if addition_counts(agreement, addition, additions, option, on)
+    ]
+    parts = [part for part in parts if part]
+    return sum(parts, Fraction(0)) * TIMES_A_MONTH[option] if parts else None
+
+
+def rounded(currency: str, amount: Fraction) -> str:
+    places = 0 if currency in NO_CENTS else 2
+    scaled = abs(amount) * 10**places
+    whole = int(scaled + Fraction(1, 2))  # half away from zero
+    value = Decimal(whole).scaleb(-places)
+    signed = -value if amount < 0 and whole else value
+    return str(signed.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+
+
+def truth(data: ConnectWiseData, on: date) -> dict[str, Any]:
+    """Everything the product should come to, as of a day."""
+    companies: dict[str, Any] = {}
+    totals: dict[str, Fraction] = defaultdict(Fraction)
+    for company in data.companies.values():
+        agreements: dict[str, Any] = {}
+        sums: dict[str, Fraction] = {}
+        for id_ in sorted(data.agreements_of[company["id"]]):
+            agreement = data.agreements[id_]
+            currency = agreement["currency"]["currencyCode"]
+            amount = monthly(data, agreement, on)
+            agreements[str(id_)] = {
+                "counts": amount is not None,
+                "currency": currency,
+                "exact": fraction_text(amount or Fraction(0)),
+                "amount": rounded(currency, amount or Fraction(0)),
+            }
+            if amount is not None:
+                sums[currency] = sums.get(currency, Fraction(0)) + amount
+        reasons = why_not_importable(data, company)
+        companies[str(company["id"])] = {
+            "name": company["name"],
+            "importable": not reasons,
+            "reasons": reasons,
+            "agreements": agreements,
+            "mrr": amounts(sums),
+        }
+        if not reasons:
+            for currency, amount in sums.items():
+                totals[currency] += amount
+    return {"as_of": on.isoformat(), "companies": companies, "importable_totals": amounts(totals)}
+
+
+def amounts(sums: dict[str, Fraction]) -> list[dict[str, str]]:
+    return [
+        {"currency": currency, "amount": rounded(currency, amount), "exact": fraction_text(amount)}
+        for currency, amount in sorted(sums.items())
+    ]
+
+
+def fraction_text(amount: Fraction) -> str:
+    return f"{amount.numerator}/{amount.denominator}"

@@ -1,0 +1,96 @@
+"""Named faults of a sandbox, switched on at run time, each for some paths and some requests."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+#: What each fault does. `options` in brackets.
+FAULTS: Final[dict[str, str]] = {
+    "latency": "every answer comes `ms` later",
+    "slow": "the answer comes `seconds` later (default 35)",
+    "slow_drip": "the answer comes byte by byte, `seconds` apart (default 1)",
+    "rate_limited": "429; Retry-After is `retry_after` (seconds, an HTTP date, or null for none)",
+    "server_error": "500 with a JSON body",
+    "bad_gateway_html": "502 with a page of HTML",
+    "maintenance_html": "503 with a page of HTML",
+    "html_200": "200 with a page of HTML",
+    "truncated_json": "the JSON is cut in half, the length says so",
+    "truncated_body": "the connection ends before the announced length",
+    "dropped_connection": "the connection ends before any answer",
+    "redirect": "302 to `location`",
+    "empty_answer": "every list is empty, with status 200",
+    "bad_record": "one record on each page is unusable: `how` is wrong_type, missing_id or too_long",
+    "shift_page": "before the second page of a list is given out, its first record is deleted",
+    "explicit_nulls": "members without a value are null instead of missing",
+    "refused_right": "403 for want of rights",
+    "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
+    "client_id": "the client id is refused in the form `form` (400, 403)",
+    "new_release": "the release was upgraded: the old path answers no more",
+    "no_forward_only": "the forward-only way of paging is not known",
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """A fault that is switched on.
+
+    It hits requests whose path contains `path`, after `after` such requests, `times` times
+    (None = until it is cleared).
+    """
+
+    name: str
+    path: str = ""
+    times: int | None = None
+    after: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class FaultBox:
+    """The faults of one sandbox server; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def switch_on(
+        self,
+        name: str,
+        *,
+        path: str = "",
+        times: int | None = None,
+        after: int = 0,
+        **options: Any,
+    ) -> Fault:
+        """Switch a fault on; `KeyError` when there is none of that name."""
+        if name not in FAULTS:
+            raise KeyError(name)
+        fault = Fault(name, path, times, after, options)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def clear(self, name: str = "") -> None:
+        with self._lock:
+            self._faults = [f for f in self._faults if name and f.name != name]
+
+    def hit(self, name: str, path: str) -> Fault | None:
+        """Return the fault if it hits this request, and count the hit."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.name != name or fault.path not in path:
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                if fault.times is not None:
+                    if fault.times <= 0:
+                        continue
+                    fault.times -= 1
+                return fault
+        return None
+
+    def listed(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults if fault.times != 0]

@@ -1,0 +1,239 @@
+"""What a sync keeps current for linked companies:
+
+name, contacts, flags, agreements and their lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.db.models import Q
+from django.utils import timezone
+
+from agreements.models import Agreement, AgreementLine
+from companies.models import Company, Contact
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
+from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
+from integrations.services.records import store
+from integrations.services.run_writer import RunWriter
+
+
+@dataclass(slots=True)
+class AgreementBatch:
+    """The agreements of some companies as one reading showed them, and when it began."""
+
+    external_ids: list[str]
+    last_link: str
+    began: datetime
+    agreements: dict[str, PsaAgreement] = field(default_factory=dict)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+
+    @property
+    def rejected_ids(self) -> set[str]:
+        return {record.external_id for record in self.rejected if record.external_id}
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether what is not among the agreements is gone: not when one came without its id."""
+        return all(record.external_id for record in self.rejected)
+
+
+def apply_companies(integration: Integration, links: list[CompanyLink], now: datetime) -> None:
+    """Bring name, contacts and flags of linked companies up to date from the import list."""
+    if not links:
+        return
+    records = {
+        record.external_id: record
+        for record in PsaCompanyRecord.objects.filter(
+            tenant=integration.tenant_id,
+            integration=integration,
+            external_id__in=[link.external_id for link in links],
+        )
+    }
+    paired = [(link, records[link.external_id]) for link in links if link.external_id in records]
+    _apply_names(integration, paired, now)
+    _apply_contacts(integration, paired, now)
+    flagged = [link for link, record in paired if link.problem_codes != record.rule_codes]
+    for link, record in paired:
+        link.problem_codes = record.rule_codes
+    CompanyLink.objects.bulk_update(flagged, ["problem_codes"])
+
+
+def _apply_names(
+    integration: Integration, paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]], now: datetime
+) -> None:
+    names = {link.company_id: record.name for link, record in paired}
+    companies = Company.objects.filter(tenant=integration.tenant_id, pk__in=names)
+    renamed = [company for company in companies if company.name != names[company.pk]]
+    for company in renamed:
+        company.name, company.updated_at = names[company.pk], now
+    Company.objects.bulk_update(renamed, ["name", "updated_at"])
+
+
+def _apply_contacts(
+    integration: Integration, paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]], now: datetime
+) -> None:
+    company_of = {link.external_id: link.company_id for link, _ in paired}
+    ours = Contact.objects.filter(tenant=integration.tenant_id, company_id__in=company_of.values())
+    people = PsaContactRecord.objects.filter(
+        tenant=integration.tenant_id,
+        integration=integration,
+        company_external_id__in=company_of,
+        gone_at=None,
+    ).order_by("id")
+    changes = store(
+        Contact,
+        existing=ours.exclude(external_id=""),
+        incoming=[
+            contact_values(person, company_of[person.company_external_id]) for person in people
+        ],
+        key=("company_id", "external_id"),
+        now=now,
+        owner={"tenant_id": integration.tenant_id},
+        complete=True,
+    )
+    primaries = [
+        changes.rows[link.company_id, record.primary_contact_id]
+        for link, record in paired
+        if (link.company_id, record.primary_contact_id) in changes.rows
+    ]
+    chosen = [contact.pk for contact in primaries]
+    ours.filter(
+        is_primary=True, company_id__in=[contact.company_id for contact in primaries]
+    ).exclude(pk__in=chosen).update(is_primary=False)
+    ours.filter(pk__in=chosen, is_primary=False).update(is_primary=True)
+
+
+def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:
+    """A contact of ours as the PSA has it."""
+    return {
+        "company_id": company_id,
+        "external_id": person.external_id,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "phone": person.phone,
+        "is_active": person.is_active,
+    }
+
+
+def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: AgreementBatch) -> None:
+    """Store one reading of some companies' agreements, unless a newer one was stored meanwhile."""
+    now = timezone.now()
+    links = [link for link in links if link.read_at is None or link.read_at <= batch.began]
+    company_of = {link.external_id: link.company_id for link in links}
+    incoming = [record for record in batch.agreements.values() if record.company_id in company_of]
+    integration = writer.run.integration
+    existing = Agreement.objects.filter(
+        Q(company_id__in=company_of.values())
+        | Q(integration=integration, external_id__in=[record.external_id for record in incoming]),
+        tenant=integration.tenant_id,
+    )
+    keep = Q(integration=integration, external_id__in=batch.rejected_ids)
+    agreements = store(
+        Agreement,
+        existing=existing.exclude(keep),
+        incoming=[
+            _agreement_values(record, integration, company_of[record.company_id])
+            for record in incoming
+        ],
+        key=("integration_id", "external_id"),
+        now=now,
+        owner={"tenant_id": integration.tenant_id},
+        extra={"synced_at": now},
+        complete=batch.proves_absence,
+    )
+    writer.add("agreements", agreements, batch.rejected)
+    _store_lines(writer, incoming, agreements.rows, now)
+    CompanyLink.objects.filter(
+        tenant=integration.tenant_id, pk__in=[link.pk for link in links]
+    ).update(read_at=batch.began, last_synced_at=now)
+
+
+def _store_lines(
+    writer: RunWriter,
+    incoming: list[PsaAgreement],
+    agreements: dict[tuple[Any, ...], Agreement],
+    now: datetime,
+) -> None:
+    """Store the lines.
+
+    Where the PSA refused some, those that did not come are not taken for gone.
+    """
+    integration = writer.run.integration
+    for whole in (True, False):
+        chosen = [record for record in incoming if record.incomplete is not whole]
+        if not chosen:
+            continue
+        rows = {
+            record.external_id: agreements[integration.pk, record.external_id] for record in chosen
+        }
+        lines = store(
+            AgreementLine,
+            existing=AgreementLine.objects.filter(
+                tenant=integration.tenant_id, agreement__in=[row.pk for row in rows.values()]
+            ),
+            incoming=[
+                _line_values(line, position, rows[record.external_id])
+                for record in chosen
+                for position, line in enumerate(record.lines)
+            ],
+            key=("agreement_id", "external_id"),
+            now=now,
+            owner={"tenant_id": integration.tenant_id},
+            complete=whole,
+        )
+        writer.add("lines", lines)
+
+
+def _agreement_values(
+    record: PsaAgreement, integration: Integration, company_id: Any
+) -> dict[str, Any]:
+    return {
+        "integration_id": integration.pk,
+        "source": integration.psa,
+        "company_id": company_id,
+        "external_id": record.external_id,
+        "name": record.name,
+        "type": record.type[:255],
+        "status": record.status[:100],
+        "currency": record.currency[:10],
+        "start_date": record.start_date,
+        "end_date": record.end_date,
+        "no_end": record.no_end,
+        "cancelled": record.cancelled,
+        "cancelled_date": record.cancelled_date,
+        "recurring": record.recurring,
+        "active": record.active,
+        "cycle": record.cycle,
+        "cycle_label": record.cycle_label[:100],
+        "amount": record.amount,
+        "parent_external_id": record.parent_id,
+        "renews_external_id": record.renews_id,
+        "incomplete": record.incomplete,
+        "changed_at": record.changed_at,
+    }
+
+
+def _line_values(line: PsaAgreementLine, position: int, agreement: Agreement) -> dict[str, Any]:
+    return {
+        "agreement_id": agreement.pk,
+        "external_id": line.external_id,
+        "position": position,
+        "kind": line.kind,
+        "description": line.description[:255],
+        "product": line.product[:255],
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "less_included": line.less_included,
+        "bill": line.bill[:40],
+        "start_date": line.start_date,
+        "end_date": line.end_date,
+        "cycle": line.cycle,
+        "one_time": line.one_time,
+        "units": msgspec.to_builtins(line.units),
+    }

@@ -1,0 +1,92 @@
+"""Tying an existing audITee to a PSA company, and undoing it. Takes no licence."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit_site.errors import DomainError
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import User
+from companies.models import Company
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.services.import_rules import explain
+from integrations.services.psa_access import info_of
+from integrations.services.runs import refuse_disconnected, start_company_sync
+
+
+def link_company(
+    *, company: Company, integration: Integration, external_id: str, actor: User | None
+) -> CompanyLink:
+    """Link a company to a PSA company and start reading its agreements."""
+    refuse_disconnected(integration)
+    try:
+        with transaction.atomic():
+            return _link(company, integration, external_id, actor)
+    except IntegrityError:
+        raise _already_linked() from None
+
+
+def _link(
+    company: Company, integration: Integration, external_id: str, actor: User | None
+) -> CompanyLink:
+    if not PsaCompanyRecord.objects.filter(
+        tenant=company.tenant_id, integration=integration, external_id=external_id
+    ).exists():
+        reason = explain("unknown_company", info_of(integration).name)
+        raise DomainError("unknown_company", reason["message"], reason["fix"], status=400)
+    current = CompanyLink.objects.for_tenant(company.tenant).filter(unlinked_at=None)
+    if (
+        current.filter(company=company).exists()
+        or current.filter(integration=integration, external_id=external_id).exists()
+    ):
+        raise _already_linked()
+    link = CompanyLink.objects.create(
+        tenant_id=company.tenant_id,
+        integration=integration,
+        company=company,
+        external_id=external_id,
+        linked_by=actor,
+    )
+    record_audit(
+        tenant=company.tenant,
+        actor=actor,
+        action="company.linked",
+        subject=company,
+        integration=str(integration.pk),
+        external_id=external_id,
+    )
+    start_company_sync(company=company, actor=None)
+    return link
+
+
+def _already_linked() -> DomainError:
+    return DomainError(
+        "already_linked",
+        "The audITee or the PSA company is linked already.",
+        "Unlink it first if the other link is the wrong one.",
+    )
+
+
+@transaction.atomic
+def unlink_company(*, company: Company, actor: User | None) -> None:
+    """Undo the link. Contacts and agreements stay as they were last seen, and become editable."""
+    undone = (
+        CompanyLink.objects.for_tenant(company.tenant)
+        .filter(company=company, unlinked_at=None)
+        .update(unlinked_at=timezone.now())
+    )
+    if not undone:
+        raise DomainError("not_linked", "This audITee is not linked to a PSA.")
+    record_audit(tenant=company.tenant, actor=actor, action="company.unlinked", subject=company)
+
+
+def owner_of(company: Company) -> str:
+    """The name of the PSA that owns the company's name and contacts; "" = it is ours to edit."""
+    link = (
+        CompanyLink.objects.for_tenant(company.tenant)
+        .filter(company=company, unlinked_at=None)
+        .select_related("integration")
+        .first()
+    )
+    return info_of(link.integration).name if link and link.is_active else ""

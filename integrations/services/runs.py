@@ -1,0 +1,175 @@
+"""Starting, cancelling and sweeping sync runs and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from audit_site.errors import DomainError
+from audit_site.queue import enqueue
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import User
+from companies.models import Company
+from integrations.models import CompanyLink, ConnectionTest, Integration, LeasedWork, SyncRun
+from integrations.services import leases
+from integrations.services.run_writer import no_counts
+
+#: A hint that was sent less than this ago may still be on its way.
+HINT_PATIENCE = timedelta(seconds=20)
+SWEEP_LIMIT = 500
+TASKS: dict[type[LeasedWork], str] = {
+    SyncRun: "integrations.run_sync",
+    ConnectionTest: "integrations.run_connection_test",
+}
+
+
+def dispatch(work: LeasedWork) -> None:
+    """Send the hint for a piece of work after commit."""
+    enqueue(TASKS[type(work)], str(work.tenant_id), str(work.pk))
+
+
+def refuse_disconnected(integration: Integration) -> None:
+    if integration.status == Integration.Status.DISCONNECTED:
+        raise DomainError(
+            "not_connected",
+            f"{integration.name} is disconnected.",
+            "Connect it again under Admin > Integrations.",
+        )
+
+
+def _start(integration: Integration, actor: User | None, **values: Any) -> SyncRun:
+    run = SyncRun.objects.create(
+        tenant_id=integration.tenant_id,
+        integration=integration,
+        started_by=actor,
+        counts=no_counts(),
+        dispatched_at=timezone.now(),
+        **values,
+    )
+    if actor is not None:
+        record_audit(
+            tenant=integration.tenant, actor=actor, action="sync.started", subject=integration
+        )
+    dispatch(run)
+    return run
+
+
+def start_sync_run(
+    *, integration: Integration, actor: User | None = None, trigger: str = SyncRun.Trigger.MANUAL
+) -> tuple[SyncRun, bool]:
+    """Return the run over everything that is queued or running, or a new one;
+
+    True when it is new.
+    """
+    refuse_disconnected(integration)
+    active = SyncRun.objects.filter(
+        tenant=integration.tenant_id,
+        integration=integration,
+        scope=SyncRun.Scope.ALL,
+        state__in=SyncRun.ACTIVE_STATES,
+    )
+    return _start_once(active, integration, actor, trigger=trigger)
+
+
+def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun, bool]:
+    """Re-read one linked company and its agreements: the run under way for it, or a new one."""
+    link = (
+        CompanyLink.objects.for_tenant(company.tenant)
+        .filter(company=company, unlinked_at=None)
+        .select_related("integration__tenant")
+        .first()
+    )
+    if link is None:
+        raise DomainError(
+            "not_linked",
+            "This audITee is not linked to a PSA, so there is nothing to re-sync.",
+            "Link it to a company of your PSA first.",
+        )
+    refuse_disconnected(link.integration)
+    active = SyncRun.objects.filter(
+        tenant=company.tenant_id, company=company, state__in=SyncRun.ACTIVE_STATES
+    )
+    return _start_once(
+        active,
+        link.integration,
+        actor,
+        scope=SyncRun.Scope.COMPANIES,
+        company=company,
+        companies=[link.external_id],
+    )
+
+
+def _start_once(
+    active: QuerySet[SyncRun], integration: Integration, actor: User | None, **values: Any
+) -> tuple[SyncRun, bool]:
+    """The database lets one active run in; whoever loses the race gets the winner's run."""
+    if run := active.first():
+        return run, False
+    try:
+        with transaction.atomic():
+            return _start(integration, actor, **values), True
+    except IntegrityError:
+        run = active.first()
+        if run is None:
+            raise
+        return run, False
+
+
+def start_import_run(
+    *, integration: Integration, external_ids: Sequence[str], actor: User | None
+) -> SyncRun:
+    """Read just-imported companies, whatever other runs are under way."""
+    return _start(
+        integration,
+        actor,
+        trigger=SyncRun.Trigger.IMPORT,
+        scope=SyncRun.Scope.COMPANIES,
+        companies=list(external_ids),
+    )
+
+
+@transaction.atomic
+def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
+    """Ask a run to stop; one that no worker holds right now stops at once."""
+    rows = SyncRun.objects.for_tenant(run.tenant).filter(pk=run.pk, state__in=SyncRun.ACTIVE_STATES)
+    now = timezone.now()
+    unheld = Q(state=SyncRun.State.QUEUED) | Q(lease_until=None) | Q(lease_until__lt=now)
+    stopped = rows.filter(unheld).update(
+        state=SyncRun.State.CANCELLED,
+        cancel_requested=True,
+        finished_at=now,
+        resume_at=None,
+        phase="",
+    )
+    if stopped or rows.update(cancel_requested=True):
+        record_audit(tenant=run.tenant, actor=actor, action="sync.cancelled", subject=run)
+    run.refresh_from_db()
+    return run
+
+
+def sweep() -> None:
+    """Send again what no worker holds although it could go on:
+
+    lost hints, dead workers, ended waits.
+    """
+    now = timezone.now()
+    forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)
+    for model in TASKS:
+        rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
+        for work in rows.order_by("queued_at").only("pk", "tenant_id")[:SWEEP_LIMIT]:
+            sent = rows.filter(pk=work.pk).update(dispatched_at=now)
+            if sent:  # of two clocks only one sends it
+                dispatch(work)
+
+
+def prune_history() -> None:
+    """Delete sync runs, with their events, and tests that ended longer ago than the setting says."""
+    before = timezone.now() - timedelta(days=settings.SYNC_HISTORY_DAYS)
+    for model in TASKS:
+        model._default_manager.filter(finished_at__lt=before).delete()

@@ -1,0 +1,29 @@
+"""Background work: ids in, nothing out. Each may run twice and changes nothing more."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from audit_site import heartbeat
+from integrations.services import connection, runs, sync
+
+
+@shared_task(name="integrations.run_connection_test")
+def run_connection_test(tenant_id: str, test_id: str) -> None:
+    connection.run_connection_test(tenant_id=tenant_id, test_id=test_id)
+
+
+@shared_task(name="integrations.run_sync")
+def run_sync(tenant_id: str, run_id: str) -> None:
+    sync.run_sync(tenant_id=tenant_id, run_id=run_id)
+
+
+@shared_task(name="integrations.sweep")
+def sweep() -> None:
+    heartbeat.beat()
+    runs.sweep()
+
+
+@shared_task(name="integrations.prune_history")
+def prune_history() -> None:
+    runs.prune_history()

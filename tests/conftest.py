@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+import stamina
+from celery import current_app
+
+from audit_site.tenants.models import Tenant
+from integrations.models import Integration
+from integrations.sandbox.server import SandboxServer
+from integrations.services.connection import create_integration
+from tests.factories import make_tenant
+from tests.worker import work_off
+
+TODAY = date(2026, 11, 25)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Retries happen, the pauses between them don't."""
+    stamina.set_testing(True, attempts=3, cap=True)
+    yield
+    stamina.set_testing(False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _messages_stay_here() -> None:
+    """Hints go to a broker inside this process: tests do the work themselves (`work_off`)."""
+    current_app.conf.broker_url = "memory://"
+    current_app.conf.broker_transport_options = {}
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return make_tenant(company_limit=100)
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Tenant:
+    return make_tenant(company_limit=100)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer(seed=1, companies=40, today=TODAY) as server:
+        yield server
+
+
+@pytest.fixture
+def connected(tenant: Tenant, sandbox: SandboxServer) -> Integration:
+    """The sandbox ConnectWise, connected and tested, its import list read."""
+    integration, _ = create_integration(
+        tenant=tenant,
+        actor=None,
+        psa="connectwise",
+        credentials=sandbox.credentials("connectwise"),
+    )
+    work_off()
+    integration.refresh_from_db()
+    return integration

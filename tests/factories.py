@@ -1,0 +1,123 @@
+"""Small functions that make rows. Each takes what matters and fills in the rest."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from agreements.models import Agreement, AgreementLine
+from audit_site.tenants.models import Membership, Role, Tenant, User
+from audit_site.tenants.services import ROLE_SCOPES, create_api_token
+from companies.models import Company, Contact
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.services.import_list import searchable
+
+PASSWORD = "correct-horse-battery"
+_numbers = count(1)
+
+
+def make_tenant(**over: Any) -> Tenant:
+    return Tenant.objects.create(**{"name": f"MSP {next(_numbers)}", **over})
+
+
+def make_user(**over: Any) -> User:
+    email = over.pop("email", f"user{next(_numbers)}@example.com")
+    return User.objects.create_user(email, PASSWORD, **over)
+
+
+def make_member(tenant: Tenant, role: str = Role.ADMIN, **over: Any) -> User:
+    user = make_user(**over)
+    Membership.objects.create(tenant=tenant, user=user, role=role)
+    return user
+
+
+def make_api(tenant: Tenant, role: str = Role.ADMIN, scopes: list[str] | None = None) -> APIClient:
+    """A client of the REST API with a token of a new user in this role."""
+    user = make_member(tenant, role)
+    chosen = ROLE_SCOPES[role] if scopes is None else scopes
+    _, plain = create_api_token(tenant=tenant, user=user, scopes=chosen)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {plain}")
+    client.user = user
+    return client
+
+
+def make_integration(tenant: Tenant, **over: Any) -> Integration:
+    number = next(_numbers)
+    values = {
+        "psa": "connectwise",
+        "name": f"ConnectWise {number}",
+        "status": Integration.Status.CONNECTED,
+        "account_key": f"psa.example|msp{number}",
+        "credentials": {"server_url": "https://psa.example", "company_id": f"msp{number}"},
+        "connected_at": timezone.now(),
+    }
+    return Integration.objects.create(tenant=tenant, **{**values, **over})
+
+
+def make_company(tenant: Tenant, **over: Any) -> Company:
+    company = Company.objects.create(tenant=tenant, **{"name": f"Client {next(_numbers)}", **over})
+    Contact.objects.create(
+        tenant=tenant, company=company, first_name="Ada", email="ada@example.com", is_primary=True
+    )
+    return company
+
+
+def make_psa_company(integration: Integration, **over: Any) -> PsaCompanyRecord:
+    number = next(_numbers)
+    values = {
+        "external_id": str(number),
+        "name": f"PSA company {number}",
+        "status": "Active",
+        "importable": True,
+        "contact_count": 1,
+        "fingerprint": "",
+        "seen_at": timezone.now(),
+        **over,
+    }
+    values.setdefault("search_text", searchable(f"{values['name']} {values['external_id']}"))
+    return PsaCompanyRecord.objects.create(
+        tenant=integration.tenant, integration=integration, **values
+    )
+
+
+def make_link(company: Company, integration: Integration, **over: Any) -> CompanyLink:
+    values = {"external_id": str(next(_numbers)), **over}
+    return CompanyLink.objects.create(
+        tenant=company.tenant, company=company, integration=integration, **values
+    )
+
+
+def make_agreement(company: Company, integration: Integration, **over: Any) -> Agreement:
+    values = {
+        "external_id": str(next(_numbers)),
+        "source": integration.psa,
+        "name": "Managed Services",
+        "currency": "USD",
+        "cycle": "monthly",
+        "cycle_label": "Monthly",
+        "cancelled": False,
+        "amount": "100",
+        "start_date": "2025-01-01",
+        "fingerprint": "",
+        "synced_at": timezone.now(),
+        **over,
+    }
+    return Agreement.objects.create(
+        tenant=company.tenant, company=company, integration=integration, **values
+    )
+
+
+def make_line(agreement: Agreement, **over: Any) -> AgreementLine:
+    values = {
+        "external_id": str(next(_numbers)),
+        "kind": "addition",
+        "quantity": "2",
+        "unit_price": "10",
+        "fingerprint": "",
+        **over,
+    }
+    return AgreementLine.objects.create(tenant=agreement.tenant, agreement=agreement, **values)

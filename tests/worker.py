@@ -1,0 +1,24 @@
+"""Does queued work in this process, as a worker would, until none is due."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from integrations.models import ConnectionTest, SyncRun
+from integrations.services import leases
+from integrations.services.connection import run_connection_test
+from integrations.services.sync import run_sync
+
+
+def work_off() -> None:
+    """Run every connection test and sync run that is due, and what they start in turn."""
+    while True:
+        due = leases.due(timezone.now())
+        test = ConnectionTest.objects.filter(due).order_by("id").first()
+        if test is not None:
+            run_connection_test(tenant_id=str(test.tenant_id), test_id=str(test.pk))
+            continue
+        run = SyncRun.objects.filter(due).order_by("id").first()
+        if run is None:
+            return
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
