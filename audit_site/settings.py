@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "audit_site.tenants",
     "audit_site.api",
+    "audit_site.pages",
     "companies",
     "agreements",
     "integrations",
@@ -112,7 +113,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "audit_site.tenants.context.tenant",
+                "audit_site.pages.context.tenant",
             ],
         },
     }
@@ -285,6 +286,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+from django.contrib.messages import constants as _levels  # noqa: E402
+
+MESSAGE_TAGS = {_levels.ERROR: "danger", _levels.DEBUG: "secondary"}
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -327,6 +332,7 @@ LOGGING = {
     "loggers": {
         "urllib3": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # the folder broker has no host name to warn about
         "django.server": {"level": "WARNING"},
     },
 }

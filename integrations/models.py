@@ -217,6 +217,22 @@ class SyncRun(LeasedWork):
     def is_active(self) -> bool:
         return self.state in self.ACTIVE_STATES
 
+    @property
+    def duration(self) -> str:
+        """How long it took, for a person; "" while it has not ended."""
+        if self.started_at is None or self.finished_at is None:
+            return ""
+        seconds = (self.finished_at - self.started_at).total_seconds()
+        if seconds < 60:
+            return f"{seconds:.1f} s"
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+    @property
+    def summary(self) -> list[int]:
+        """Seen, created, updated and rejected records of all kinds together."""
+        figures = ("seen", "created", "updated", "rejected")
+        return [sum(count.get(figure, 0) for count in self.counts.values()) for figure in figures]
+
 
 class SyncRunPage(TenantOwned):
     """The ids on one page that a run has stored, kept until it ends.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery, UUIDField
 
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
@@ -65,7 +65,7 @@ def list_psa_companies(
     rows = (
         PsaCompanyRecord.objects.filter(tenant=integration.tenant_id, integration=integration)
         .annotate(
-            linked_company_id=Subquery(links.values("company_id")[:1]),
+            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
             linked_company_name=Subquery(links.values("company__name")[:1]),
         )
         .select_related("integration")

@@ -53,14 +53,54 @@ KEYS: Final[dict[str, tuple[str, frozenset[str], frozenset[str]]]] = {
 #: Members that conditions may name, by list. Children (`types`, `communicationItems`) may not.
 KNOWN: Final[dict[str, frozenset[str]]] = {
     "companies": frozenset(
-        ["id", "identifier", "name", "status", "city", "website", "phonenumber", "deletedflag", "datedeleted", "_info", "defaultcontact"]
+        [
+            "id",
+            "identifier",
+            "name",
+            "status",
+            "city",
+            "website",
+            "phonenumber",
+            "deletedflag",
+            "datedeleted",
+            "_info",
+            "defaultcontact",
+        ]
     ),
-    "contacts": frozenset(["id", "firstname", "lastname", "company", "inactiveflag", "defaultflag", "_info"]),
+    "contacts": frozenset(
+        ["id", "firstname", "lastname", "company", "inactiveflag", "defaultflag", "_info"]
+    ),
     "agreements": frozenset(
-        ["id", "name", "type", "company", "startdate", "enddate", "noendingdateflag", "cancelledflag", "datecancelled", "agreementstatus", "billamount", "billingcycle", "billonetimeflag", "parentagreement", "_info"]
+        [
+            "id",
+            "name",
+            "type",
+            "company",
+            "startdate",
+            "enddate",
+            "noendingdateflag",
+            "cancelledflag",
+            "datecancelled",
+            "agreementstatus",
+            "billamount",
+            "billingcycle",
+            "billonetimeflag",
+            "parentagreement",
+            "_info",
+        ]
     ),
     "additions": frozenset(
-        ["id", "agreementid", "product", "quantity", "unitprice", "billcustomer", "effectivedate", "cancelleddate", "_info"]
+        [
+            "id",
+            "agreementid",
+            "product",
+            "quantity",
+            "unitprice",
+            "billcustomer",
+            "effectivedate",
+            "cancelleddate",
+            "_info",
+        ]
     ),
     "tables": frozenset(["id", "name", "description", "identifier", "billingoptions", "_info"]),
 }

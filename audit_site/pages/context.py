@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from audit_site.tenants.models import Membership, Role
+from companies.services import licence
 
 
 def tenant(request: HttpRequest) -> dict[str, Any]:
@@ -17,6 +20,9 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": membership.tenant,
         "membership": membership,
+        "memberships": Membership.objects.filter(user=membership.user).select_related("tenant"),
+        "licence": SimpleLazyObject(lambda: licence(membership.tenant)),
+        "help_email": settings.HELP_EMAIL,
         "is_admin": membership.has_role(Role.ADMIN),
         "is_member": membership.has_role(Role.MEMBER),
     }

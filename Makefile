@@ -1,0 +1,73 @@
+# `make run` and `make test` are all a newcomer needs; `make` alone lists the rest.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PORT ?= 8000
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock bench screenshots clean
+
+help:
+	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
+	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some)"
+	@echo "make lint         style, types, direction of imports, migrations, templates"
+	@echo "make format       put Python and templates in shape"
+	@echo "make bench        how fast a first sync is, beside the bare floor"
+	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
+	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
+
+# The first Python 3.11 there is
+FIND_PYTHON = for p in python3.11 python3 python; do \
+	  if command -v $$p >/dev/null && [ "$$($$p -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)" = 3.11 ]; \
+	  then echo $$p; exit; fi; done
+
+$(VENV)/made:
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 is not here. Install it (Debian 12: apt install python3.11 python3.11-venv; elsewhere: pyenv install 3.11) and try again." >&2; exit 1; fi; \
+	if ! $$python -m venv $(VENV) 2>/dev/null; then \
+	  rm -rf $(VENV); \
+	  echo "Python 3.11 is here, but can't make virtual environments. Debian: apt install python3.11-venv. Then try again." >&2; exit 1; fi
+	@touch $@
+
+$(VENV)/requirements: $(VENV)/made requirements.txt
+	@echo "Installing what the product runs on …"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
+	@echo "Installing tests and tools …"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/requirements
+	@PORT=$(PORT) exec $(PYTHON) -m audit_site.local.run
+
+test: $(VENV)/requirements-dev
+	@$(PYTHON) -m audit_site.local.test $(ARGS)
+
+lint: $(VENV)/requirements-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	DEBUG=1 VAR_DIR=$$(mktemp -d) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(VENV)/bin/djlint templates --lint --quiet
+
+format: $(VENV)/requirements-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+screenshots: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)
+
+lock: $(VENV)/requirements-dev
+	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

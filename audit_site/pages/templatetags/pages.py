@@ -1,0 +1,101 @@
+"""Small filters of our templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+#: state or status → how its mark looks
+LOOKS = {
+    "connected": "good",
+    "succeeded": "good",
+    "active": "good",
+    "created": "good",
+    "returned": "good",
+    "failing": "bad",
+    "failed": "bad",
+    "rejected": "bad",
+    "gone": "bad",
+    "partial": "warn",
+    "cancelled": "warn",
+    "updated": "busy",
+    "testing": "busy",
+    "running": "busy",
+    "queued": "busy",
+}
+
+
+@register.filter
+def look(state: str) -> str:
+    """The class of a mark for a state."""
+    return LOOKS.get(state, "")
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon; with a label when it alone says something."""
+    address = static("vendor/bootstrap-icons/icons.svg")
+    if label:
+        return format_html(
+            '<svg class="bi" role="img" aria-label="{}"><use href="{}#{}"></use></svg>',
+            label,
+            address,
+            name,
+        )
+    return format_html(
+        '<svg class="bi" aria-hidden="true"><use href="{}#{}"></use></svg>', address, name
+    )
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """A moment in the tenant's zone, without what goes without saying."""
+    if value is None:
+        return "never"
+    local, now = timezone.localtime(value), timezone.localtime()
+    if local.date() == now.date():
+        return f"today {local:%H:%M}"
+    return f"{local:%d %b %Y, %H:%M}"
+
+
+@register.filter
+def clock(value: datetime | None) -> str:
+    return "" if value is None else f"{timezone.localtime(value):%H:%M:%S}"
+
+
+@register.simple_tag(takes_context=True)
+def page_address(context: dict[str, Any], number: int) -> str:
+    """The address of another page of the same filtered list."""
+    query: QueryDict = context["request"].GET.copy()
+    query["page"] = str(number)
+    return f"?{query.urlencode()}"
+
+
+@register.filter
+def money(amount: str) -> str:
+    """An amount with its thousands apart: 1,460.00."""
+    whole, point, cents = amount.partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-') or 0):,}{point}{cents}"
+
+
+@register.filter
+def item(mapping: dict[Any, Any], key: Any) -> Any:
+    """A value of a mapping by a key that is only known at run time."""
+    return mapping.get(key)
+
+
+@register.filter
+def shown(value: Any) -> str:
+    """A value of an event, short enough for a table."""
+    text = "nothing" if value is None or value == "" else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,108 @@
+"""What every page shares: who may see it, in whose time zone, and how a "no" is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods
+
+from audit_site.errors import DomainError
+from audit_site.tenants.middleware import SESSION_KEY
+from audit_site.tenants.models import Membership, Role, Tenant, User
+from integrations.psa.errors import PsaError
+from integrations.selectors import admins_of
+
+ModelT = TypeVar("ModelT", bound=Model)
+View = Callable[..., HttpResponse]
+
+
+class PageRequest(HttpRequest):
+    """A request of a signed-in member; `page` makes sure of that."""
+
+    membership: Membership
+    user: User
+    htmx: Any
+
+
+def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
+    """Make a view a page for members of at least this role.
+
+    A "no" of our rules or of a PSA becomes a message on the page that the person came from.
+    """
+
+    def decorate(view: View) -> View:
+        @require_http_methods([*methods])
+        @wraps(view)
+        def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            membership = request.membership
+            if membership is None or not membership.has_role(role):
+                return refused(request, role)
+            with timezone.override(membership.tenant.zone):
+                try:
+                    response = view(request, *args, **kwargs)
+                except DomainError as error:
+                    messages.error(request, error.sentence)
+                    response = redirect(came_from(request))
+                except PsaError as error:
+                    messages.error(request, f"{error.message} {error.fix}")
+                    response = redirect(came_from(request))
+            patch_vary_headers(response, ["HX-Request"])
+            return response
+
+        return wrapper
+
+    return decorate
+
+
+def refused(request: HttpRequest, role: str) -> HttpResponse:
+    """Say who may, and whom to ask."""
+    membership: Membership | None = getattr(request, "membership", None)
+    admins = admins_of(membership.tenant) if membership else []
+    return render(request, "403.html", {"needed": role, "admins": admins}, status=403)
+
+
+def came_from(request: HttpRequest) -> str:
+    """The page of ours that the person was on."""
+    address = request.headers.get("Referer", "")
+    hosts = {request.get_host()}
+    if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()):
+        return address
+    return "/"
+
+
+def find(rows: QuerySet[ModelT], pk: UUID) -> ModelT:
+    """One of the tenant's own rows, else 404."""
+    found = rows.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def paged(request: HttpRequest, rows: QuerySet[ModelT], size: int = 50) -> Page[ModelT]:
+    """The page of a list that the address asks for; the last one when it asks for too much."""
+    return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def tenant_of(request: PageRequest) -> Tenant:
+    return request.membership.tenant
+
+
+@page("POST")
+def switch_tenant(request: PageRequest) -> HttpResponse:
+    """Work in another tenant from now on; only in one that the person belongs to."""
+    wanted = request.POST.get("tenant", "")
+    ids = Membership.objects.filter(user=request.user).values_list("tenant_id", flat=True)
+    if wanted in {str(tenant_id) for tenant_id in ids}:
+        request.session[SESSION_KEY] = wanted
+    return redirect("/")

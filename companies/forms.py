@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from companies.models import Company
+
+
+class CompanyForm(forms.Form):
+    """An audITee with its primary contact."""
+
+    name = forms.CharField(label="Name", max_length=255)
+    first_name = forms.CharField(label="First name", max_length=255, required=False)
+    last_name = forms.CharField(label="Last name", max_length=255, required=False)
+    email = forms.EmailField(label="E-mail", max_length=254, required=False)
+    phone = forms.CharField(
+        label="Phone",
+        max_length=100,
+        required=False,
+        help_text="The primary contact needs an e-mail address or a phone number.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "form-control"
+
+    @property
+    def contact(self) -> dict[str, str]:
+        return {key: value for key, value in self.cleaned_data.items() if key != "name"}
+
+    @staticmethod
+    def values_of(company: Company) -> dict[str, str]:
+        person = company.primary
+        contact = (
+            {name: getattr(person, name) for name in ("first_name", "last_name", "email", "phone")}
+            if person
+            else {}
+        )
+        return {"name": company.name, **contact}

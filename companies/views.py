@@ -1,0 +1,177 @@
+"""Pages of audITees."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from agreements.selectors import company_figure, company_totals
+from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.tenants.models import Role
+from companies import services
+from companies.forms import CompanyForm
+from companies.models import Company
+from integrations import selectors
+from integrations.models import PsaCompanyRecord
+from integrations.services import linking, runs
+from integrations.services.import_rules import explain
+from integrations.services.psa_access import info_of
+
+
+@page("GET")
+def companies(request: PageRequest) -> HttpResponse:
+    """The tenant's audITees with link and MRR."""
+    tenant = tenant_of(request)
+    rows = selectors.companies_with_links(
+        tenant,
+        search=request.GET.get("search", ""),
+        status=request.GET.get("status", Company.Status.ACTIVE) or None,
+    )
+    shown = paged(request, rows)
+    context = {
+        "page": shown,
+        "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
+        "status": request.GET.get("status", Company.Status.ACTIVE),
+        "has_integrations": selectors.list_integrations(tenant).exists(),
+    }
+    return render(request, "companies/list.html", context)
+
+
+@page("GET", "POST", role=Role.MEMBER)
+def add(request: PageRequest) -> HttpResponse:
+    form = CompanyForm(request.POST or None)
+    if form.is_valid():
+        company = services.create_company(
+            tenant=tenant_of(request),
+            actor=request.user,
+            name=form.cleaned_data["name"],
+            primary_contact=form.contact,
+        )
+        return redirect("companies:detail", company.pk)
+    status = 422 if form.is_bound else 200
+    return render(request, "companies/form.html", {"form": form}, status=status)
+
+
+def _company(request: PageRequest, pk: UUID) -> Company:
+    rows = selectors.companies_with_links(tenant_of(request)).select_related("tenant")
+    return find(rows, pk)
+
+
+@page("GET")
+def company(request: PageRequest, pk: UUID) -> HttpResponse:
+    """One audITee: its MRR, its agreements, its people, and where they come from."""
+    found = _company(request, pk)
+    link = found.current_link
+    psa = info_of(link.integration) if link else None
+    record = (
+        PsaCompanyRecord.objects.for_tenant(found.tenant)
+        .filter(integration=link.integration, external_id=link.external_id)
+        .first()
+        if link
+        else None
+    )
+    context = {
+        "company": found,
+        "link": link,
+        "psa": psa,
+        "record": record,
+        "problems": [explain(code, psa.name) for code in link.problem_codes]
+        if link and psa
+        else [],
+        "figure": company_figure(found),
+        "run": selectors.list_sync_runs(found.tenant, company=found.pk).first(),
+    }
+    return render(request, "companies/detail.html", context)
+
+
+@page("GET", "POST", role=Role.MEMBER)
+def edit(request: PageRequest, pk: UUID) -> HttpResponse:
+    found = _company(request, pk)
+    form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
+    if form.is_valid():
+        services.update_company(
+            company=found,
+            actor=request.user,
+            owned_by=linking.owner_of(found),
+            name=form.cleaned_data["name"],
+            primary_contact=form.contact,
+        )
+        return redirect("companies:detail", pk)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "company": found, "owner": linking.owner_of(found)}
+    return render(request, "companies/form.html", context, status=status)
+
+
+@page("POST", role=Role.MEMBER)
+def archive(request: PageRequest, pk: UUID) -> HttpResponse:
+    services.archive_company(company=_company(request, pk), actor=request.user)
+    messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
+    return redirect("companies:detail", pk)
+
+
+@page("POST", role=Role.MEMBER)
+def restore(request: PageRequest, pk: UUID) -> HttpResponse:
+    services.restore_company(company=_company(request, pk), actor=request.user)
+    return redirect("companies:detail", pk)
+
+
+@page("POST", role=Role.MEMBER)
+def resync(request: PageRequest, pk: UUID) -> HttpResponse:
+    runs.start_company_sync(company=_company(request, pk), actor=request.user)
+    return redirect("companies:detail", pk)
+
+
+@page("GET")
+def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
+    """The re-sync under way, asked for every second; at its end the whole page comes anew."""
+    found = _company(request, pk)
+    run = selectors.list_sync_runs(found.tenant, company=found.pk).first()
+    response = render(request, "companies/_sync.html", {"company": found, "run": run})
+    if run is None or not run.is_active:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@page("GET", "POST", role=Role.MEMBER)
+def link(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Choose the PSA company that an audITee is."""
+    found = _company(request, pk)
+    integrations = list(selectors.list_integrations(found.tenant))
+    chosen = request.GET.get("integration") or request.POST.get("integration", "")
+    integration = next((i for i in integrations if str(i.pk) == chosen), None) or next(
+        iter(integrations), None
+    )
+    if request.method == "POST" and integration is not None:
+        linking.link_company(
+            company=found,
+            integration=integration,
+            external_id=request.POST.get("external_id", ""),
+            actor=request.user,
+        )
+        return redirect("companies:detail", pk)
+    search = request.GET.get("search", found.name)
+    rows = (
+        selectors.list_psa_companies(integration, search=search, linked=False)[:50]
+        if integration
+        else []
+    )
+    context = {
+        "company": found,
+        "integrations": integrations,
+        "integration": integration,
+        "search": search,
+        "rows": rows,
+    }
+    return render(request, "companies/link.html", context)
+
+
+@page("POST", role=Role.MEMBER)
+def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
+    linking.unlink_company(company=_company(request, pk), actor=request.user)
+    messages.success(
+        request, "Unlinked. Contacts and agreements stay as they were last seen, yours to edit."
+    )
+    return redirect("companies:detail", pk)

@@ -1,0 +1,74 @@
+"""The one form for every PSA, made from what the PSA says it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from audit_site.errors import FieldErrors
+from integrations.psa.contract import CredentialField, PsaInfo
+
+PREFIX = "credentials."
+
+
+class CredentialForm(forms.Form):
+    """Name and credentials of an integration. Secrets are never shown again, only replaced."""
+
+    name = forms.CharField(
+        label="Name",
+        required=False,
+        max_length=255,
+        help_text="How this connection is called here. Left empty, it is named after the PSA.",
+    )
+
+    def __init__(
+        self,
+        info: PsaInfo,
+        *args: Any,
+        stored: Mapping[str, str] | None = None,
+        is_locked: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.info = info
+        stored = stored or {}
+        for field in info.fields:
+            self.fields[field.name] = _input(field, stored)
+        self.order_fields([*(field.name for field in info.fields), "name"])
+        for bound in self.fields.values():
+            bound.disabled = is_locked
+            bound.widget.attrs.setdefault("class", "form-control")
+
+    def credentials(self) -> dict[str, str]:
+        """What was typed; the service decides whether it will do."""
+        return {field.name: self.cleaned_data.get(field.name, "") for field in self.info.fields}
+
+    def add_field_errors(self, error: FieldErrors) -> None:
+        """Show the service's errors at their fields."""
+        for entry in error.errors:
+            name = entry["field"].removeprefix(PREFIX)
+            self.add_error(name if name in self.fields else None, entry["message"])
+
+
+def _input(field: CredentialField, stored: Mapping[str, str]) -> forms.Field:
+    if field.type == "secret":
+        kept = field.name in stored
+        widget = forms.PasswordInput(
+            render_value=False,
+            attrs={
+                "autocomplete": "new-password",
+                "placeholder": "Stored. Leave empty to keep it." if kept else "",
+            },
+        )
+        return forms.CharField(
+            label=field.label, required=False, strip=False, help_text=field.help, widget=widget
+        )
+    return forms.CharField(
+        label=field.label,
+        required=False,
+        help_text=field.help,
+        initial=stored.get(field.name, field.default),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )

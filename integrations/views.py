@@ -1,0 +1,302 @@
+"""Pages under Admin > Integrations and Sync runs: form → service → redirect or fragment."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+
+from audit_site.errors import FieldErrors
+from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.tenants.models import Role
+from companies.services import licence
+from integrations import selectors
+from integrations.api.serializers import filled_in
+from integrations.forms import CredentialForm
+from integrations.models import Integration, PsaContactRecord, SyncEvent, SyncRun
+from integrations.psa import registry
+from integrations.psa.contract import PsaInfo
+from integrations.services import connection, importing, runs
+from integrations.services.psa_access import info_of
+from integrations.services.run_writer import FIGURES
+
+
+def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": step.title,
+            "text": step.text,
+            "values": [(label, filled_in(value)) for label, value in step.values],
+        }
+        for step in info.guide
+    ]
+
+
+@page("GET")
+def integrations(request: PageRequest) -> HttpResponse:
+    """A card for each PSA, with the accounts that are connected."""
+    ours = list(selectors.list_integrations(tenant_of(request)))
+    cards = [
+        {"info": info, "integrations": [row for row in ours if row.psa == info.key]}
+        for info in registry.infos()
+    ]
+    return render(request, "integrations/list.html", {"cards": cards})
+
+
+def settings_page(
+    request: PageRequest,
+    info: PsaInfo,
+    form: CredentialForm,
+    integration: Integration | None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "info": info,
+        "form": form,
+        "integration": integration,
+        "guide": guide_of(info),
+        "admins": selectors.admins_of(tenant_of(request)),
+    }
+    return render(request, "integrations/settings.html", context, status=status)
+
+
+@page("GET", "POST")
+def connect(request: PageRequest, psa: str) -> HttpResponse:
+    """The form for a new connection, beside the walk-through."""
+    try:
+        info = registry.get_adapter(psa).info
+    except KeyError:
+        raise Http404 from None
+    may = request.membership.has_role(Role.ADMIN)
+    form = CredentialForm(info, request.POST or None, is_locked=not may)
+    if request.method == "POST":
+        return _connect(request, info, form)
+    return settings_page(request, info, form, None)
+
+
+@page("POST", role=Role.ADMIN)
+def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpResponse:
+    if form.is_valid():
+        try:
+            integration, _ = connection.create_integration(
+                tenant=tenant_of(request),
+                actor=request.user,
+                psa=info.key,
+                credentials=form.credentials(),
+                name=form.cleaned_data["name"],
+            )
+        except FieldErrors as error:
+            form.add_field_errors(error)
+        else:
+            return redirect("integrations:settings", integration.pk)
+    return settings_page(request, info, form, None, status=422)
+
+
+def _integration(request: PageRequest, pk: UUID) -> Integration:
+    return find(selectors.list_integrations(tenant_of(request)), pk)
+
+
+@page("GET", "POST")
+def settings(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Integration Settings of a connection: its keys, its test, its last sync."""
+    integration = _integration(request, pk)
+    info = info_of(integration)
+    may = request.membership.has_role(Role.ADMIN)
+    form = CredentialForm(
+        info,
+        request.POST or None,
+        stored=integration.credentials,
+        initial={"name": integration.name},
+        is_locked=not may,
+    )
+    if request.method == "POST":
+        return _save_settings(request, integration, form)
+    return settings_page(request, info, form, integration)
+
+
+@page("POST", role=Role.ADMIN)
+def _save_settings(
+    request: PageRequest, integration: Integration, form: CredentialForm
+) -> HttpResponse:
+    if form.is_valid():
+        try:
+            connection.update_integration(
+                integration=integration,
+                actor=request.user,
+                credentials=form.credentials(),
+                name=form.cleaned_data["name"] or None,
+            )
+        except FieldErrors as error:
+            form.add_field_errors(error)
+        else:
+            return redirect("integrations:settings", integration.pk)
+    return settings_page(request, form.info, form, integration, status=422)
+
+
+@page("GET")
+def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Test and last sync of a connection, asked for every second while one is under way."""
+    context = {"integration": _integration(request, pk)}
+    return render(request, "integrations/_status.html", context)
+
+
+@page("POST", role=Role.MEMBER)
+def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
+    connection.start_connection_test(integration=_integration(request, pk), actor=request.user)
+    return redirect("integrations:settings", pk)
+
+
+@page("GET", "POST", role=Role.ADMIN)
+def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Ask once more, then destroy the credentials."""
+    integration = _integration(request, pk)
+    if request.method == "POST":
+        connection.disconnect_integration(integration=integration, actor=request.user)
+        messages.success(
+            request,
+            f"{integration.name} is disconnected and its keys are destroyed. "
+            "Your audITees and their MRR stay as they were last seen.",
+        )
+        return redirect("integrations:list")
+    links = integration.links.filter(unlinked_at=None).count()
+    context = {"integration": integration, "info": info_of(integration), "links": links}
+    return render(request, "integrations/disconnect.html", context)
+
+
+@page("POST", role=Role.MEMBER)
+def sync_now(request: PageRequest, pk: UUID) -> HttpResponse:
+    run, is_new = runs.start_sync_run(integration=_integration(request, pk), actor=request.user)
+    if not is_new:
+        messages.info(request, "A sync is under way already; this is it.")
+    return redirect("integrations:run", run.pk)
+
+
+# The import list
+
+
+def yes_or_no(text: str | None) -> bool | None:
+    return {"yes": True, "no": False}.get(text or "")
+
+
+@page("GET")
+def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Every company of the PSA: importable, or why not."""
+    integration = _integration(request, pk)
+    rows = selectors.list_psa_companies(
+        integration,
+        search=request.GET.get("search", ""),
+        importable=yes_or_no(request.GET.get("importable")),
+        linked=yes_or_no(request.GET.get("linked")),
+        status=request.GET.get("status", ""),
+    )
+    shown = paged(request, rows)
+    for row in shown.object_list:
+        row.integration = integration
+    context = {
+        "integration": integration,
+        "info": info_of(integration),
+        "page": shown,
+        "reasons": {row.pk: selectors.reasons_of(row) for row in shown.object_list},
+        "primaries": _primaries(integration, shown.object_list),
+        "licence": licence(tenant_of(request)),
+    }
+    return render(request, "integrations/import_list.html", context)
+
+
+def _primaries(integration: Integration, rows: Any) -> dict[str, PsaContactRecord]:
+    """Who the primary contact of each row would be, by the contact's id."""
+    people = PsaContactRecord.objects.for_tenant(integration.tenant).filter(
+        integration=integration,
+        external_id__in=[row.primary_contact_id for row in rows if row.primary_contact_id],
+    )
+    return {person.external_id: person for person in people}
+
+
+@page("POST", role=Role.MEMBER)
+def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Import what was ticked; what does not fit or breaks a rule is said, one by one."""
+    integration = _integration(request, pk)
+    chosen = request.POST.getlist("external_ids")
+    if not chosen:
+        messages.info(request, "Tick the companies that you want to import first.")
+        return redirect("integrations:import-list", pk)
+    result = importing.import_companies(
+        integration=integration, external_ids=chosen, actor=request.user
+    )
+    if result.imported:
+        count = len(result.imported)
+        noun = "audITee is" if count == 1 else "audITees are"
+        messages.success(request, f"{count} {noun} here now; the agreements are being read.")
+    for rejected in result.rejected[:10]:
+        messages.error(request, f"{rejected.external_id}: {rejected.message}")
+    if len(result.rejected) > 10:
+        messages.error(request, f"And {len(result.rejected) - 10} more could not be imported.")
+    if result.sync_run:
+        return redirect("integrations:run", result.sync_run.pk)
+    return redirect("integrations:import-list", pk)
+
+
+@page("GET")
+def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Walk the checks for a company that is missing, asking the PSA right now."""
+    integration = _integration(request, pk)
+    wanted = request.GET.get("external_id", "").strip()
+    found = None
+    if wanted:
+        known = selectors.list_psa_companies(integration, search=wanted).first()
+        if known is not None and known.external_id != wanted:
+            wanted = known.external_id
+        found = importing.diagnose(integration=integration, external_id=wanted)
+    context = {
+        "integration": integration,
+        "info": info_of(integration),
+        "external_id": wanted,
+        "diagnosis": found,
+        "record": selectors.list_psa_companies(integration).filter(external_id=wanted).first(),
+    }
+    return render(request, "integrations/diagnosis.html", context)
+
+
+# Sync runs
+
+
+@page("GET")
+def sync_runs(request: PageRequest) -> HttpResponse:
+    rows = selectors.list_sync_runs(tenant_of(request))
+    return render(request, "integrations/runs.html", {"page": paged(request, rows)})
+
+
+def _run(request: PageRequest, pk: UUID) -> SyncRun:
+    return find(selectors.list_sync_runs(tenant_of(request)), pk)
+
+
+@page("GET")
+def run(request: PageRequest, pk: UUID) -> HttpResponse:
+    """One run: progress, counts, and what it did to each record."""
+    sync_run = _run(request, pk)
+    events = selectors.list_events(sync_run)
+    change, kind = request.GET.get("change", ""), request.GET.get("kind", "")
+    if change:
+        events = events.filter(change=change)
+    if kind:
+        events = events.filter(kind=kind)
+    context = {
+        "run": sync_run,
+        "figures": FIGURES,
+        "page": paged(request, events),
+        "changes": SyncEvent.Change.choices,
+        "kinds": ("company", "contact", "agreement", "line"),
+    }
+    template = "integrations/_run.html" if request.htmx else "integrations/run.html"
+    return render(request, template, context)
+
+
+@page("POST", role=Role.MEMBER)
+def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
+    cancelled = runs.cancel_sync_run(run=_run(request, pk), actor=request.user)
+    if cancelled.is_active:
+        messages.info(request, "The run ends behind the page that it is reading.")
+    return redirect("integrations:run", pk)

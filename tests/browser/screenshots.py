@@ -1,0 +1,75 @@
+"""Makes the pictures in docs/screenshots from a running `make run`: every page, light and dark."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.chromium import ARGUMENTS, EXECUTABLE
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+SIGN_IN = ("admin@demo.example", "demo-password-1")
+
+
+def sign_in(page: Page, base: str) -> None:
+    page.goto(f"{base}/accounts/login/")
+    page.get_by_label("E-mail").fill(SIGN_IN[0])
+    page.get_by_label("Password").fill(SIGN_IN[1])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/integrations/")
+
+
+def pages_of(page: Page, base: str) -> dict[str, str]:
+    """Address of every page, found by walking as a person would."""
+    found = {"sign-in": "/accounts/login/", "integrations": "/integrations/"}
+    page.goto(f"{base}/integrations/")
+    settings = page.get_by_role("link", name="Settings").first.get_attribute("href") or ""
+    found |= {
+        "connect": "/integrations/connect/connectwise/",
+        "integration": settings,
+        "import-list": f"{settings}companies/",
+        "disconnect": f"{settings}disconnect/",
+        "sync-runs": "/sync-runs/",
+        "audITees": "/companies/",
+        "add-audITee": "/companies/add/",
+    }
+    page.goto(f"{base}{settings}companies/?importable=no&linked=no")
+    hidden = page.locator("tbody .sub").first.inner_text().split()[0]
+    found["why-missing"] = f"{settings}companies/missing/?external_id={hidden}"
+    page.goto(f"{base}/sync-runs/")
+    runs = page.locator("tbody a")
+    found["sync-run"] = runs.last.get_attribute("href") or ""
+    page.goto(f"{base}/companies/")
+    rows = page.locator("tbody tr", has_text="USD")
+    company = rows.first.locator("a").first.get_attribute("href") or ""
+    found |= {"audITee": company, "mrr": f"{company}mrr/"}
+    return found
+
+
+def main(base: str) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": 1280, "height": 860}, color_scheme=scheme
+            )
+            page = context.new_page()
+            sign_in(page, base)
+            addresses = pages_of(page, base)
+            for name, address in addresses.items():
+                if name == "sign-in":
+                    continue
+                page.goto(base + address)
+                page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
+            context.clear_cookies()
+            page.goto(base + addresses["sign-in"])
+            page.screenshot(path=FOLDER / f"sign-in-{scheme}.png")
+        browser.close()
+    sys.stdout.write(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1].rstrip("/"))
