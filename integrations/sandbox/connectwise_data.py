@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from integrations.sandbox.names import (
     CITIES,
+    ascii_letters,
     domain_of,
     firm_name,
     person_name,
@@ -171,7 +172,7 @@ class _Client:
         return person
 
     def _items(self, contact_id: int, first: str, last: str) -> list[Record]:
-        address = f"{first}.{last}@{self.domain}".lower().replace("'", "")
+        address = f"{ascii_letters(first)}.{ascii_letters(last)}@{self.domain}"
         items: list[Record] = []
         number = phone_number(self.random)
         if self.random.random() < 0.7:
