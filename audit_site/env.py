@@ -47,7 +47,7 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> list[str]:
 
 
 def env_secret(name: str) -> str:
-    """Read a secret from NAME, or from the file that NAME_FILE names (Docker and systemd secrets)."""
+    """Read a secret from NAME, or from the file that NAME_FILE names (Docker secrets)."""
     path = os.environ.get(f"{name}_FILE", "").strip()
     if not path:
         return os.environ.get(name, "").strip()

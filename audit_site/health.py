@@ -14,7 +14,7 @@ from audit_site import heartbeat
 from audit_site.celery import app
 
 WORKER_SILENT_SECONDS = 35.0
-BROKER_SECONDS = 2.0
+BROKER_SECONDS = 2
 
 
 @login_not_required

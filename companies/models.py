@@ -26,10 +26,6 @@ class Company(TenantOwned):
     updated_at = models.DateTimeField(auto_now=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
-    if TYPE_CHECKING:
-        current_links: list[CompanyLink]
-        current_contacts: list[Contact]
-
     objects = TenantQuerySet["Company"].as_manager()
 
     class Meta:
@@ -42,17 +38,19 @@ class Company(TenantOwned):
     @property
     def current_link(self) -> CompanyLink | None:
         """The link in force; from the prefetch of `companies_with_links` where there is one."""
-        if "current_links" not in self.__dict__:
+        found: list[CompanyLink] | None = self.__dict__.get("current_links")
+        if found is None:
             links = self.links.filter(unlinked_at=None).select_related("integration")
-            self.current_links = list(links)
-        return self.current_links[0] if self.current_links else None
+            found = self.__dict__["current_links"] = list(links)
+        return found[0] if found else None
 
     @property
     def people(self) -> list[Contact]:
         """Its contacts that are not gone, the primary one first."""
-        if "current_contacts" not in self.__dict__:
-            self.current_contacts = list(current_contacts(self.contacts.all()))
-        return self.current_contacts
+        found: list[Contact] | None = self.__dict__.get("current_contacts")
+        if found is None:
+            found = self.__dict__["current_contacts"] = list(current_contacts(self.contacts.all()))
+        return found
 
     @property
     def primary(self) -> Contact | None:

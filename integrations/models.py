@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from django.db import models
 from django.utils import timezone
 
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
+
+ModelT = TypeVar("ModelT", bound=models.Model)
 
 
 class LeasedWork(TenantOwned):
@@ -68,40 +70,32 @@ class Integration(TenantOwned):
             )
         ]
 
-    if TYPE_CHECKING:
-        newest_tests: list[ConnectionTest]
-        newest_candidate_tests: list[ConnectionTest]
-        newest_runs: list[SyncRun]
-
     def __str__(self) -> str:
         return self.name
 
     @property
     def latest_test(self) -> ConnectionTest | None:
-        """The newest test of the credentials in use;
-
-        from the selectors' prefetch where there is one.
-        """
-        if "newest_tests" not in self.__dict__:
-            self.newest_tests = list(self.tests.filter(is_candidate=False).order_by("-id")[:1])
-        return self.newest_tests[0] if self.newest_tests else None
+        """The newest test of the credentials in use."""
+        return self._newest("newest_tests", self.tests.filter(is_candidate=False))
 
     @property
     def candidate_test(self) -> ConnectionTest | None:
         """The test of the new credentials that wait for it or were refused."""
         if self.candidate is None:
             return None
-        if "newest_candidate_tests" not in self.__dict__:
-            tests = self.tests.filter(is_candidate=True)
-            self.newest_candidate_tests = list(tests.order_by("-id")[:1])
-        return self.newest_candidate_tests[0] if self.newest_candidate_tests else None
+        return self._newest("newest_candidate_tests", self.tests.filter(is_candidate=True))
 
     @property
     def latest_run(self) -> SyncRun | None:
         """The newest run over everything."""
-        if "newest_runs" not in self.__dict__:
-            self.newest_runs = list(self.runs.filter(scope=SyncRun.Scope.ALL).order_by("-id")[:1])
-        return self.newest_runs[0] if self.newest_runs else None
+        return self._newest("newest_runs", self.runs.filter(scope=SyncRun.Scope.ALL))
+
+    def _newest(self, name: str, rows: models.QuerySet[ModelT]) -> ModelT | None:
+        """The newest row: from the selectors' prefetch of this name, or asked for now."""
+        if name not in self.__dict__:
+            self.__dict__[name] = list(rows.order_by("-id")[:1])
+        found: list[ModelT] = self.__dict__[name]
+        return found[0] if found else None
 
 
 class ConnectionTest(LeasedWork):

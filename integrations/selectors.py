@@ -5,6 +5,7 @@ All begin with the tenant.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery, UUIDField
@@ -36,11 +37,12 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
         rows = rows.filter(status=status)
     tests = ConnectionTest.objects.for_tenant(tenant).order_by("-id")
     runs = SyncRun.objects.for_tenant(tenant).filter(scope=SyncRun.Scope.ALL).order_by("-id")
-    return rows.order_by("id").prefetch_related(
+    prefetches: list[Prefetch[Any]] = [
         Prefetch("tests", tests.filter(is_candidate=False)[:1], to_attr="newest_tests"),
         Prefetch("tests", tests.filter(is_candidate=True)[:1], to_attr="newest_candidate_tests"),
         Prefetch("runs", runs[:1], to_attr="newest_runs"),
-    )
+    ]
+    return rows.order_by("id").prefetch_related(*prefetches)
 
 
 def list_psa_companies(

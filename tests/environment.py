@@ -1,6 +1,6 @@
 """A pytest plugin (`-p tests.environment`): the environment, before Django reads its settings.
 
-`DATABASE_URL` and `CELERY_BROKER_URL` given from outside are used; nothing else from outside counts.
+`DATABASE_URL` and `CELERY_BROKER_URL` given from outside are used; nothing else is.
 """
 
 from __future__ import annotations

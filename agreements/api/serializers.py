@@ -31,7 +31,7 @@ def reason_of(row: AgreementRow) -> dict[str, str] | None:
     return None if code is None else {"code": code, "message": row.sentence}
 
 
-class AgreementSerializer(serializers.Serializer[AgreementRow]):
+class AgreementSerializer(serializers.Serializer[Any]):
     """An agreement with what it comes to; `status` is the PSA's own word."""
 
     id = serializers.CharField(source="agreement.id")

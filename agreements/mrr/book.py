@@ -25,7 +25,10 @@ class Units:
 
 @dataclass(slots=True)
 class Line:
-    """A priced row. `end_date` is its last day in force. `ref` is the caller's own and goes through."""
+    """A priced row.
+
+    `end_date` is its last day in force. `ref` is the caller's own and goes through.
+    """
 
     id: str
     kind: str = "addition"
@@ -46,8 +49,9 @@ class Line:
 
 @dataclass(slots=True)
 class Agreement:
-    """An agreement. `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
+    """An agreement.
 
+    `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 

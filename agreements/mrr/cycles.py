@@ -1,4 +1,7 @@
-"""Billing cycles: their names, their factor (cycles in an ordinary year ÷ 12), one period's days."""
+"""Billing cycles:
+
+their names, their factor (cycles in an ordinary year ÷ 12), one period's days.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,10 @@ def _read_structure(every: Any, unit: Any) -> Cycle | None:
 
 
 def months_between(first: date, day_after: date) -> Fraction:
-    """Months of a term: whole ones counted from `first`, and the days of the part one behind them."""
+    """Months of a term:
+
+    whole ones counted from `first`, and the days of the part one behind them.
+    """
     whole = (day_after.year - first.year) * 12 + day_after.month - first.month
     while add_months(first, whole) > day_after:
         whole -= 1

@@ -150,7 +150,7 @@ def _moved(
     else:
         kind = "expansion" if after > before else "contraction"
     changed = [
-        (row_id(item, row.line and row.line.id), a, b)
+        (row_id(item, row.line.id if row.line else None), a, b)
         for item in items
         for row, a, b in pairs
         if row.owner is item and a != b

@@ -52,8 +52,8 @@ def decimal_json(raw: bytes | msgspec.Raw) -> Json:
 
 def answer(question: Json) -> Json:
     """Answer one question in the shape of the worked examples' `want`."""
-    ask = _mapping(question, "question").get("ask")
-    what = _mapping(ask, "ask").get("what")
+    ask = _mapping(_mapping(question, "question").get("ask"), "ask")
+    what = ask.get("what")
     if what == "today":
         return _today(ask)
     if what not in _ANSWERS:

@@ -1,8 +1,10 @@
-"""Cursor paging: `{"next", "previous", "results"}`, the same cost for the first page and the last."""
+"""Cursor paging:
+
+`{"next", "previous", "results"}`, the same cost for the first page and the last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -20,6 +22,6 @@ class Pagination(CursorPagination):
 
     def get_ordering(
         self, request: Request, queryset: QuerySet[Model], view: APIView
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         ordering: Any = queryset.query.order_by
         return tuple(ordering) or ("id",)

@@ -14,6 +14,10 @@ class PlainJsonRenderer(OpenApiJsonRenderer):
 
 
 class SchemaView(SpectacularAPIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    renderer_classes = (OpenApiYamlRenderer, PlainJsonRenderer, OpenApiJsonRenderer)
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    renderer_classes = [
+        OpenApiYamlRenderer,
+        PlainJsonRenderer,
+        OpenApiJsonRenderer,
+    ]

@@ -16,7 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from audit_site.api.requests import actor_of, membership_of, tenant_of
 from audit_site.api.serializers import ProblemSerializer
-from audit_site.tenants.models import Membership, Role, Scope, Tenant, User
+from audit_site.tenants.models import Role, Scope, Tenant, User
 from companies.services import licence
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -87,7 +87,7 @@ class MeTenantSerializer(serializers.Serializer[Tenant]):
         return licence(tenant).used
 
 
-class MeSerializer(serializers.Serializer[Membership]):
+class MeSerializer(serializers.Serializer[Any]):
     user = MeUserSerializer()
     role = serializers.ChoiceField(Role.choices)
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))

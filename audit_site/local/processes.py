@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import socket
-import subprocess  # noqa: S404  starting our own processes is what this module is for
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 8.0
 
 
-class Sorry(Exception):  # noqa: N818
+class Sorry(Exception):
     """Something a person has to change first; the text says what."""
 
 

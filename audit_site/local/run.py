@@ -1,4 +1,7 @@
-"""`make run`: the whole product on this machine, with a sandbox PSA, a demo tenant and real data."""
+"""`make run`:
+
+the whole product on this machine, with a sandbox PSA, a demo tenant and real data.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import secrets
 import signal
 import sqlite3
-import subprocess  # noqa: S404  starting our own processes is what this module is for
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -108,7 +111,7 @@ def environment(port: int, sandbox: int) -> dict[str, str]:
 
 
 def migrate(env: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
         cwd=BASE_DIR,
         env=env,

@@ -176,7 +176,7 @@ class AuditEvent(TenantOwned):
 
 
 class SharedCacheEntry(models.Model):
-    """The table of Django's DatabaseCache, so that `migrate` alone makes it (used without Redis)."""
+    """The table of Django's DatabaseCache, so that `migrate` alone makes it (no Redis)."""
 
     cache_key = models.CharField(max_length=255, primary_key=True)
     value = models.TextField()

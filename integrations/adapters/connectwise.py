@@ -1,18 +1,18 @@
 """ConnectWise Manage (ConnectWise PSA), REST API 3.0.
 
-Where ConnectWise is odd, the reason stands beside the code; the sources are its developer guide, its
-OpenAPI documents of 2022.1 and 2025.1, and public clients (django-connectwise, pyconnectwise).
+Where ConnectWise is odd, the reason stands beside the code; the sources are its developer guide,
+its OpenAPI documents of 2022.1 and 2025.1, and public clients (django-connectwise, pyconnectwise).
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
@@ -43,6 +43,8 @@ from integrations.psa.decoding import (
 from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.parallel import ordered_map
+
+AnswerT = TypeVar("AnswerT")
 
 NAME: Final = "ConnectWise Manage"
 PAGE_SIZE: Final = 1000
@@ -94,7 +96,12 @@ LISTS: Final[dict[str, str]] = {
     "read_agreements": "/finance/agreements",
 }
 COMPANY_FIELDS: Final = "id,name,status,types,deletedFlag,defaultContact,_info"
-CONTACT_FIELDS: Final = "id,firstName,lastName,company,inactiveFlag,defaultFlag,defaultPhoneNbr,communicationItems,_info"
+CONTACT_FIELDS: Final = ",".join(
+    (
+        "id,firstName,lastName,company,inactiveFlag,defaultFlag,defaultPhoneNbr",
+        "communicationItems,_info",
+    )
+)
 AGREEMENT_FIELDS: Final = (
     "id,name,type,company,startDate,endDate,noEndingDateFlag,cancelledFlag,dateCancelled,"
     "agreementStatus,billAmount,billingCycle,billOneTimeFlag,currency,parentAgreement,_info"
@@ -417,7 +424,10 @@ class ConnectWiseAdapter:
         )
 
     def _email(self, raw: WireContact) -> str:
-        """The default e-mail, else the first. There is no `email` field, and an "@" proves nothing."""
+        """The default e-mail, else the first.
+
+        There is no `email` field, and an "@" proves nothing.
+        """
         items = [item for item in raw.communication_items or () if self._is_email(item)]
         items.sort(key=lambda item: item.default_flag is not True)
         return next((value for item in items if (value := clean(item.value))), "")
@@ -446,7 +456,10 @@ class ConnectWiseAdapter:
     # Agreements
 
     def _with_lines(self, page: PsaPage[WireAgreement]) -> PsaPage[PsaAgreement]:
-        """Additions stand under one agreement each: asked for side by side, where they can count."""
+        """Additions stand under one agreement each:
+
+        asked for side by side, where they can count.
+        """
         parents = self._parent_cycles(page.records)
         built: list[PsaAgreement] = []
         rejected = list(page.rejected)
@@ -628,16 +641,17 @@ class ConnectWiseAdapter:
 
     def _rows(self, response: PsaResponse, right: str) -> tuple[list[msgspec.Raw], str | None]:
         self._refuse(response, right)
-        rows = decode(response, list[msgspec.Raw] | None, NAME)
-        return rows or [], response.headers.get("link")
+        if response.content.strip() == b"null":
+            return [], response.headers.get("link")
+        return decode(response, list[msgspec.Raw], NAME), response.headers.get("link")
 
     def _ask(
         self,
         path: str,
         params: Mapping[str, str],
-        read: Any,
+        read: Callable[[PsaResponse], AnswerT],
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
+    ) -> AnswerT:
         """Ask, and once more under a new codebase: the cloud's changes with each release."""
         for is_last in (False, True):
             base = self._memory.get("base") or self._find_codebase()
@@ -749,7 +763,10 @@ def place_of(mode: str, place: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def next_link(links: str | None) -> str:
-    """The address of `rel="next"`. An address may hold commas, so the header is not split at them."""
+    """The address of `rel="next"`.
+
+    An address may hold commas, so the header is not split at them.
+    """
     match = re.search(r'<([^>]*)>\s*;\s*rel="?next"?', links or "")
     return match.group(1) if match else ""
 

@@ -14,7 +14,7 @@ from audit_site.api.serializers import (
     StrictSerializer,
 )
 from integrations.models import ConnectionTest, Integration, PsaCompanyRecord, SyncEvent, SyncRun
-from integrations.psa.contract import GuideStep, PsaInfo
+from integrations.psa.contract import GuideStep
 from integrations.selectors import reasons_of
 from integrations.services.psa_access import info_of
 from integrations.services.run_writer import FIGURES, KINDS
@@ -25,7 +25,7 @@ class CredentialFieldSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]
     type = serializers.ChoiceField(("text", "url", "secret"))
     required = serializers.BooleanField()  # type: ignore[assignment]
-    default = serializers.CharField()  # type: ignore[assignment]
+    default = serializers.CharField()
     help = serializers.CharField()
 
 
@@ -49,7 +49,7 @@ def filled_in(value: str) -> str:
     return value.replace("{help_email}", settings.HELP_EMAIL)
 
 
-class PsaSerializer(serializers.Serializer[PsaInfo]):
+class PsaSerializer(serializers.Serializer[Any]):
     psa = serializers.CharField(source="key")
     name = serializers.CharField()
     fields = CredentialFieldSerializer(many=True)  # type: ignore[assignment]
@@ -296,7 +296,7 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
         """When the PSA showed it last: the last complete pass saw all that are not gone."""
         passed = record.integration.companies_read_at
         seen = record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
-        return serializers.DateTimeField().to_representation(seen)  # type: ignore[return-value]
+        return serializers.DateTimeField().to_representation(seen)
 
 
 class DiagnosisSerializer(serializers.Serializer[Any]):

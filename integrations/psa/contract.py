@@ -135,7 +135,7 @@ class PsaAgreementLine:
     """A priced row of an agreement; amounts are per cycle, before tax.
 
     `bill` is `billable`, `do_not_bill`, `no_charge` or the PSA's own word. `start_date` and
-    `end_date` are the first and last day in force. `one_time`: True = billed once, None = not known.
+    `end_date` are the first and last day in force. `one_time`: True = billed once, None = unknown.
     """
 
     external_id: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -114,13 +114,9 @@ def calendar_date(text: str | None, field: str) -> date | None:
         return None
     match = _DATE.match(written)
     try:
-        return date.fromisoformat(match.group()) if match else _no_date(field)
+        return date.fromisoformat(match.group() if match else written)
     except ValueError:
-        return _no_date(field)
-
-
-def _no_date(field: str) -> Any:
-    raise RecordUnusableError("invalid_record", f"`{field}` is not a date.")
+        raise RecordUnusableError("invalid_record", f"`{field}` is not a date.") from None
 
 
 def instant(text: str | None) -> datetime | None:

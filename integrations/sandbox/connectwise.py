@@ -263,11 +263,11 @@ class ConnectWiseSandbox:
             return self._one(kind, family, int(found["id"]), found)
         blank = family in empty or self.faults.hit("empty_answer", request.path) is not None
         try:
-            rows = [] if blank else self._rows(request, kind, found)
+            rows = [] if blank else list(self._rows(request, kind, found))
         except ConditionError as problem:
             return error("ApiFindCondition", str(problem), 400)
         if found.get("count"):
-            return json_response({"count": sum(1 for _ in rows)})
+            return json_response({"count": len(rows)})
         return self._page(request, family, rows)
 
     def _one(self, kind: str, family: str, id_: int, found: dict[str, Any]) -> Response:
@@ -324,7 +324,7 @@ class ConnectWiseSandbox:
         found = sorted(id_ for company in wanted for id_ in index.get(company, ()))
         return [records[id_] for id_ in found]
 
-    def _page(self, request: Request, family: str, rows: Iterable[Record]) -> Response:
+    def _page(self, request: Request, family: str, rows: list[Record]) -> Response:
         size = min(int(request.args.get("pageSize") or DEFAULT_PAGE_SIZE), LARGEST_PAGE)
         size = size if size > 0 else DEFAULT_PAGE_SIZE
         forward = request.headers.get("pagination-type", "").lower() == "forward-only"
@@ -332,7 +332,7 @@ class ConnectWiseSandbox:
         later = request.args.get("pageId") if forward else request.args.get("page", "1") != "1"
         if later and self.faults.hit("shift_page", request.path):
             self._lose_first(family)
-        rows = list(rows)
+            rows = rows[1:]
         if forward:
             behind = int(request.args.get("pageId") or 0)
             chosen = list(islice((row for row in rows if row["id"] > behind), size))
@@ -356,7 +356,10 @@ class ConnectWiseSandbox:
             self._remove(family, next(iter(records)))
 
     def _dressed(self, family: str, record: Record, fields: str, path: str) -> Record:
-        """A record as it goes out: only the asked-for fields (then `_info` too only if asked for)."""
+        """A record as it goes out:
+
+        only the asked-for fields (then `_info` too only if asked for).
+        """
         dressed = dict(record)
         if self.faults.hit("explicit_nulls", path):
             dressed = {**dict.fromkeys(NULLS[family]), **dressed}

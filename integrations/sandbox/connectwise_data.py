@@ -1,4 +1,7 @@
-"""The MSP in the sandbox ConnectWise: its companies, contacts, agreements and additions, by seed."""
+"""The MSP in the sandbox ConnectWise:
+
+its companies, contacts, agreements and additions, by seed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Record = dict[str, Any]
 FIRST_COMPANY: Final = 20001
 FIRST_CONTACT: Final = 300001
 FIRST_AGREEMENT: Final = 40001
-ADDITIONS_PER_AGREEMENT: Final = 100  # ids of one agreement's additions begin at its id × this
+ADDITIONS_PER_AGREEMENT: Final = 100  # ids of one agreement's additions begin at its id times this
 
 STATUSES: Final = (
     (1, "Active"),
@@ -257,30 +260,34 @@ class _Client:
         elif roll < 0.60:
             agreement["noEndingDateFlag"] = True
             if random.random() < 0.3:
-                agreement["endDate"] = day(
-                    today - timedelta(days=400)
-                )  # left behind, must not count
+                agreement["endDate"] = day(today - timedelta(days=400))  # left behind
         elif roll < 0.70:
             agreement["endDate"] = day(max(start, today - timedelta(days=random.randint(1, 300))))
             agreement["agreementStatus"] = "Expired"
         elif roll < 0.76:
             agreement["startDate"] = day(today + timedelta(days=random.randint(1, 90)))
             agreement["agreementStatus"] = "Inactive"
-        elif roll < 0.80:
-            agreement |= {"cancelledFlag": True, "agreementStatus": "Cancelled"}
-            agreement["dateCancelled"] = day(today - timedelta(days=random.randint(1, 200)))
-        elif roll < 0.82:
-            agreement |= {"cancelledFlag": True, "agreementStatus": "Cancelled"}
-        elif roll < 0.84:
-            agreement["cancelledFlag"] = True
-            agreement["dateCancelled"] = day(today + timedelta(days=random.randint(5, 90)))
         elif roll < 0.86:
-            agreement["dateCancelled"] = day(today - timedelta(days=50))  # the flag was cleared
+            self._cancel(agreement, roll)
         elif roll < 0.89:
             agreement["billOneTimeFlag"] = True
             del agreement["billingCycle"]
         elif roll < 0.91:
             del agreement["billAmount"]
+
+    def _cancel(self, agreement: Record, roll: float) -> None:
+        """Cancelled: in the past, without a date, from a day ahead, or not any more."""
+        past = day(self.today - timedelta(days=self.random.randint(1, 200)))
+        ahead = day(self.today + timedelta(days=self.random.randint(5, 90)))
+        if roll < 0.80:
+            agreement |= {"cancelledFlag": True, "agreementStatus": "Cancelled"}
+            agreement["dateCancelled"] = past
+        elif roll < 0.82:
+            agreement |= {"cancelledFlag": True, "agreementStatus": "Cancelled"}
+        elif roll < 0.84:
+            agreement |= {"cancelledFlag": True, "dateCancelled": ahead}
+        else:
+            agreement["dateCancelled"] = past  # the flag was cleared
 
     def _additions(self, agreement: Record) -> dict[int, Record]:
         random, start = self.random, agreement["startDate"]
@@ -332,7 +339,7 @@ class _Client:
         addition["extPrice"] = round(addition["quantity"] * addition["unitPrice"], 2)
 
     def _add_history(self, agreement: Record, additions: dict[int, Record]) -> None:
-        """A setup fee that lives in one period, and a quantity that changed at the turn of a month."""
+        """A setup fee that lives in one period, and a quantity that changed with the month."""
         random = self.random
         if not additions or agreement.get("billingCycle", {}).get("id") != 2:
             return

@@ -149,7 +149,7 @@ def like(text: str) -> re.Pattern[str]:
 
 def moment(text: str) -> datetime:
     try:
-        value = datetime.fromisoformat(text.strip())
+        value = datetime.fromisoformat(text.strip().upper())
     except ValueError:
         raise ConditionError("A date in square brackets can't be read.") from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
@@ -163,7 +163,7 @@ def comparison(path: list[str], operator: str, value: Any) -> Test:
         if operator in {"=", "!="}:
             if isinstance(found, bool) and not isinstance(value, bool | None):
                 raise ConditionError("Expected a boolean value, not a numeric.")
-            return (found == value) == (operator == "=")
+            return bool(found == value) == (operator == "=")
         if found is None or value is None:
             return False
         outcomes = {
@@ -172,6 +172,6 @@ def comparison(path: list[str], operator: str, value: Any) -> Test:
             ">": found > value,
             ">=": found >= value,
         }
-        return outcomes[operator]
+        return bool(outcomes[operator])
 
     return test

@@ -22,7 +22,8 @@ TIMES_A_MONTH: Final = {
     "SemiAnnual": Fraction(1, 6),
     "Yearly": Fraction(1, 12),
 }
-#: A line that lives no longer than one period is billed once. Only where a period is a month or less.
+#: A line that lives no longer than one period is billed once. Only where a period is a month or
+#: less.
 ONE_PERIOD_DAYS: Final = {"Weekly": 7, "BiWeekly": 14, "Monthly": 31}
 NO_CENTS: Final = {"JPY"}
 

@@ -21,7 +21,7 @@ FAULTS: Final[dict[str, str]] = {
     "dropped_connection": "the connection ends before any answer",
     "redirect": "302 to `location`",
     "empty_answer": "every list is empty, with status 200",
-    "bad_record": "one record on each page is unusable: `how` is wrong_type, missing_id or too_long",
+    "bad_record": "one record a page is unusable: `how` is wrong_type, missing_id or too_long",
     "shift_page": "before the second page of a list is given out, its first record is deleted",
     "explicit_nulls": "members without a value are null instead of missing",
     "refused_right": "403 for want of rights",
@@ -36,8 +36,8 @@ FAULTS: Final[dict[str, str]] = {
 class Fault:
     """A fault that is switched on.
 
-    It hits requests whose path contains `path`, after `after` such requests, `times` times
-    (None = until it is cleared).
+    It hits requests whose path contains `path` (with a `$` behind it: ends with it), after `after`
+    such requests, `times` times (None = until it is cleared).
     """
 
     name: str
@@ -45,6 +45,11 @@ class Fault:
     times: int | None = None
     after: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+
+    def concerns(self, name: str, path: str) -> bool:
+        if self.path.endswith("$"):
+            return self.name == name and path.rstrip("/").endswith(self.path[:-1])
+        return self.name == name and self.path in path
 
 
 class FaultBox:
@@ -79,7 +84,7 @@ class FaultBox:
         """Return the fault if it hits this request, and count the hit."""
         with self._lock:
             for fault in self._faults:
-                if fault.name != name or fault.path not in path:
+                if not fault.concerns(name, path):
                     continue
                 if fault.after > 0:
                     fault.after -= 1

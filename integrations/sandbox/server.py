@@ -30,6 +30,12 @@ from integrations.sandbox.faults import FAULTS, FaultBox
 HTML_PAGE = (
     "<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
 )
+#: fault → status and heading of the page that comes instead
+HTML_FAULTS = {
+    "bad_gateway_html": (502, "502 Bad Gateway"),
+    "maintenance_html": (503, "Down for maintenance"),
+    "html_200": (200, "Sign in"),
+}
 LOG_LENGTH = 200_000
 
 
@@ -192,31 +198,15 @@ class SandboxServer:
     def _faulty(self, request: Request, psa: SandboxPsa) -> Response | None:
         """The PSA's answer, spoilt by whatever fault hits this request; None = drop the line."""
         path, hit = request.path, self.faults.hit
-        if fault := hit("latency", path):
-            time.sleep(float(fault.options.get("ms", 50)) / 1000)
-        if fault := hit("slow", path):
-            time.sleep(float(fault.options.get("seconds", 35)))
+        self._delay(path)
         if hit("dropped_connection", path):
             return None
-        if fault := hit("rate_limited", path):
-            wait = fault.options.get("retry_after", 1)
-            return psa.rate_limited(None if wait is None else str(wait))
-        if hit("server_error", path):
-            return json_response({"code": "ConnectWiseApi", "message": "Unexpected error."}, 500)
-        for name, status, title in (
-            ("bad_gateway_html", 502, "502 Bad Gateway"),
-            ("maintenance_html", 503, "Down for maintenance"),
-            ("html_200", 200, "Sign in"),
-        ):
-            if hit(name, path):
-                return Response(HTML_PAGE.format(title=title), status, mimetype="text/html")
-        if fault := hit("redirect", path):
-            location = str(fault.options.get("location", "/elsewhere/"))
-            return Response("", 302, headers={"Location": location})
+        if (spoilt := self._other_answer(psa, path)) is not None:
+            return spoilt
         try:
             response = psa.respond(request)
         except HTTPException as error:
-            response = error.get_response()  # type: ignore[assignment]
+            response = error.get_response()
         if hit("truncated_json", path):
             response.set_data(response.get_data()[: len(response.get_data()) // 2])
         if hit("truncated_body", path):
@@ -224,6 +214,27 @@ class SandboxServer:
         if fault := hit("slow_drip", path):
             return _dripping(response, float(fault.options.get("seconds", 1)))
         return response
+
+    def _delay(self, path: str) -> None:
+        if fault := self.faults.hit("latency", path):
+            time.sleep(float(fault.options.get("ms", 50)) / 1000)
+        if fault := self.faults.hit("slow", path):
+            time.sleep(float(fault.options.get("seconds", 35)))
+
+    def _other_answer(self, psa: SandboxPsa, path: str) -> Response | None:
+        """An answer that comes instead of the PSA's own."""
+        if fault := self.faults.hit("rate_limited", path):
+            wait = fault.options.get("retry_after", 1)
+            return psa.rate_limited(None if wait is None else str(wait))
+        if self.faults.hit("server_error", path):
+            return json_response({"code": "Unexpected", "message": "Unexpected error."}, 500)
+        for name, (status, title) in HTML_FAULTS.items():
+            if self.faults.hit(name, path):
+                return Response(HTML_PAGE.format(title=title), status, mimetype="text/html")
+        if fault := self.faults.hit("redirect", path):
+            location = str(fault.options.get("location", "/elsewhere/"))
+            return Response("", 302, headers={"Location": location})
+        return None
 
     # The control plane
 

@@ -40,7 +40,7 @@ def due(now: datetime) -> Q:
 
 
 def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
-    """Take the work for this worker, or None when it has ended, waits, or somebody else holds it."""
+    """Take the work for this worker; None when it has ended, waits, or somebody else holds it."""
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
     claimed = rows.filter(due(now)).update(

@@ -169,7 +169,7 @@ def sweep() -> None:
 
 
 def prune_history() -> None:
-    """Delete sync runs, with their events, and tests that ended longer ago than the setting says."""
+    """Delete runs, with their events, and tests that ended longer ago than the setting says."""
     before = timezone.now() - timedelta(days=settings.SYNC_HISTORY_DAYS)
     for model in TASKS:
         model._default_manager.filter(finished_at__lt=before).delete()

@@ -72,8 +72,7 @@ def test_mrr_after_import_equals_the_sandboxs_own_truth(
 
 def test_a_second_sync_writes_no_unchanged_row(connected: Integration) -> None:
     import_all(connected)
-    before = Agreement.objects.values_list("pk", "synced_at")
-    before = dict(before)
+    before = dict(Agreement.objects.values_list("pk", "synced_at"))
     events = SyncEvent.objects.count()
 
     run = sync(connected)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from agreements.mrr.questions import answer, answer_all, decimal_json
+
+FILE = Path(__file__).parent / "data" / "mrr_examples.json"
+EXAMPLES = decimal_json(FILE.read_bytes())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["id"])
+def test_every_worked_example_comes_to_what_the_definition_says(example: Any) -> None:
+    assert answer(example) == example["want"]
+
+
+def test_the_command_answers_the_whole_file() -> None:
+    out = io.StringIO()
+
+    call_command("compute_mrr", str(FILE), stdout=out)
+
+    answers = {item["id"]: item["answer"] for item in json.loads(out.getvalue())}
+    assert len(answers) == 54
+    assert answers == {example["id"]: example["want"] for example in EXAMPLES}
+
+
+def test_a_json_number_means_its_decimal_text() -> None:
+    question = b"""[{"id": 1, "ask": {"what": "mrr", "as_of": "2026-06-15"},
+        "book": {"agreements": [
+        {"source": "s", "id": 7, "currency": "usd", "start_date": "2025-01-01",
+         "cycle": "monthly", "amount": 0.1}]}}]"""
+
+    (answered,) = answer_all(question)
+
+    assert answered["answer"]["totals"]["USD"]["exact"] == "1/10"
+
+
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        ({"amount": "a lot"}, "invalid_amount"),
+        ({"amount": True}, "invalid_amount"),
+        ({"amount": "NaN"}, "invalid_amount"),
+        ({"start_date": "2026-02-30"}, "invalid_dates"),
+        ({"end_date": "yesterday"}, "invalid_dates"),
+        ({"end_date": "2024-12-31"}, "invalid_dates"),
+        ({"cycle": "every now and then"}, "unknown_cycle"),
+        ({"cycle": {"every": 0, "unit": "month"}}, "unknown_cycle"),
+        ({"cycle": {"every": 2, "unit": "moon"}}, "unknown_cycle"),
+        ({"cycle": None}, "unknown_cycle"),
+        ({"currency": "dollars"}, "invalid_amount"),
+    ],
+)
+def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: str) -> None:
+    agreement = {
+        "source": "s",
+        "id": "1",
+        "currency": "USD",
+        "start_date": "2025-01-01",
+        "cycle": "monthly",
+        "amount": "10",
+        **over,
+    }
+    ask = {"what": "mrr", "as_of": "2026-06-15"}
+
+    answered = answer({"ask": ask, "book": {"agreements": [agreement]}})
+
+    assert answered["reasons"] == {"s:1:flat": reason}
+    assert answered["totals"] == {}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"ask": {"what": "mrr"}, "book": {}},
+        {"ask": {"what": "profit"}, "book": {}},
+        {"ask": {"what": "mrr", "as_of": "2026-06-15"}},
+        {"ask": {"what": "mrr", "as_of": "2026-06-15"}, "book": {"agreements": [{"id": 1}]}},
+        {"ask": {"what": "movement", "from": "2026-02-01", "to": "2026-01-01"}, "book": {}},
+        {"ask": {"what": "recognized", "months": "June"}, "book": {}},
+        "what?",
+    ],
+)
+def test_a_question_that_is_none_gets_an_error_and_the_others_their_answer(question: Any) -> None:
+    good = {"id": "good", "ask": {"what": "mrr", "as_of": "2026-06-15"}, "book": {}}
+
+    bad_answer, good_answer = answer_all(json.dumps([question, good]).encode())
+
+    assert bad_answer["error"]["code"] == "invalid_question"
+    assert good_answer == {"id": "good", "answer": {"reasons": {}, "totals": {}, "warnings": {}}}
+
+
+def test_what_is_no_json_is_said_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "book.txt"
+    file.write_text("not json")
+
+    with pytest.raises(CommandError, match="not a JSON array of questions"):
+        call_command("compute_mrr", str(file))
+    with pytest.raises(CommandError, match="can't be read"):
+        call_command("compute_mrr", str(tmp_path / "missing.json"))

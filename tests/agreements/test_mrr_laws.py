@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agreements import mrr
+from agreements.mrr import Agreement, Book, Line
+from agreements.mrr.money import round_money
+
+ON = date(2026, 6, 15)
+amounts = st.decimals(min_value=-5000, max_value=50000, places=2)
+positive = st.decimals(min_value=1, max_value=50000, places=2)
+cycles = st.sampled_from(
+    [
+        "monthly",
+        "annual",
+        "quarterly",
+        "weekly",
+        "bimonthly",
+        "biennial",
+        {"every": 18, "unit": "month"},
+    ]
+)
+days = st.dates(date(2024, 1, 1), date(2028, 12, 31))
+currencies = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
+
+
+@st.composite
+def lines(draw: Any) -> Line:
+    start = draw(st.none() | days)
+    end = draw(st.none() | days)
+    return Line(
+        id=str(draw(st.integers(1, 10**6))),
+        quantity=draw(st.decimals(min_value=-20, max_value=200, places=1)),
+        unit_price=draw(amounts),
+        less_included=draw(st.none() | st.decimals(min_value=0, max_value=30, places=0)),
+        bill=draw(st.sampled_from(["billable", "no_charge", "BillLater"])),
+        start_date=start,
+        end_date=end,
+        one_time=False,
+    )
+
+
+@st.composite
+def agreements(draw: Any) -> Agreement:
+    start = draw(days)
+    end = draw(st.none() | st.integers(0, 1500).map(lambda n: start + timedelta(days=n)))
+    return Agreement(
+        source="s",
+        id=str(draw(st.integers(1, 10**9))),
+        company_id=draw(st.sampled_from(["A", "B", "C"])),
+        currency=draw(currencies),
+        start_date=start,
+        end_date=end,
+        cycle=draw(cycles),
+        amount=draw(amounts),
+        lines=draw(st.lists(lines(), max_size=4, unique_by=lambda line: line.id)),
+    )
+
+
+books = st.lists(agreements(), max_size=6, unique_by=lambda agreement: agreement.id)
+
+
+def exact(figures: list[mrr.Figure]) -> dict[str, Fraction]:
+    return {figure.currency: figure.exact for figure in figures}
+
+
+def all_figures(book: list[Agreement], on: date) -> Any:
+    prepared = mrr.prepare(Book(book))
+    windows = {name: exact(found) for name, found in mrr.averages(prepared, on).items()}
+    return exact(mrr.mrr(prepared, on)), windows, exact(mrr.recognized(prepared, on))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(positive, min_size=1, max_size=5), cycles)
+def test_all_figures_agree_when_nothing_starts_or_ends(prices: list[Decimal], cycle: Any) -> None:
+    book = [
+        Agreement(
+            "s", str(n), currency="USD", start_date=date(2020, 1, 1), cycle=cycle, amount=price
+        )
+        for n, price in enumerate(prices)
+    ]
+
+    now, windows, month = all_figures(book, ON)
+
+    assert now == windows["trailing12"] == windows["forward12"] == month
+
+
+@settings(max_examples=60, deadline=None)
+@given(books, days)
+def test_the_ledger_adds_up_to_the_totals_to_the_cent(book: list[Agreement], on: date) -> None:
+    prepared = mrr.prepare(Book(book))
+    sums: dict[str, Decimal] = {}
+    for row in mrr.ledger(prepared, on):
+        sums[row.currency] = sums.get(row.currency, Decimal(0)) + Decimal(row.mrr)
+
+    totals = {figure.currency: Decimal(figure.amount) for figure in mrr.mrr(prepared, on)}
+
+    assert {currency: total for currency, total in sums.items() if total} == {
+        currency: total for currency, total in totals.items() if total
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(agreements(), st.integers(1, 1400), days)
+def test_splitting_an_agreement_in_two_at_any_day_changes_no_figure(
+    whole: Agreement, offset: int, on: date
+) -> None:
+    cut = whole.start_date + timedelta(days=offset)
+    end = whole.end_date
+    if end is not None and cut > end:
+        cut = end
+    if cut <= whole.start_date:
+        return
+    first = replace(whole, id="first", end_date=cut - timedelta(days=1))
+    second = replace(whole, id="second", start_date=cut)
+
+    assert all_figures([whole], on) == all_figures([first, second], on)
+
+
+@settings(max_examples=60, deadline=None)
+@given(books, days, st.integers(1, 900))
+def test_opening_plus_movements_is_closing(book: list[Agreement], start: date, span: int) -> None:
+    prepared = mrr.prepare(Book(book))
+
+    for bridge in mrr.movement(prepared, start, start + timedelta(days=span)):
+        assert bridge.opening + sum(bridge.classes.values()) == bridge.closing
+
+
+@settings(max_examples=40, deadline=None)
+@given(books, days, st.randoms())
+def test_the_order_of_input_does_not_matter(book: list[Agreement], on: date, random: Any) -> None:
+    shuffled = list(book)
+    random.shuffle(shuffled)
+
+    assert all_figures(book, on) == all_figures(shuffled, on)
+
+
+@settings(max_examples=60, deadline=None)
+@given(books, days)
+def test_a_row_has_a_reason_exactly_when_it_brings_nothing(book: list[Agreement], on: date) -> None:
+    prepared = mrr.prepare(Book(book))
+    day = on.toordinal()
+
+    for item in prepared:
+        for row in item.rows:
+            assert (row.reason_on(day) is None) == row.counts(day)
+
+
+@settings(max_examples=40, deadline=None)
+@given(agreements(), days)
+def test_the_next_change_is_the_next_day_on_which_something_differs(
+    agreement: Agreement, after: date
+) -> None:
+    (item,) = mrr.prepare(Book([agreement]))
+
+    def state(day: date) -> Any:
+        return [(row.reason_on(day.toordinal()), row.mrr(day.toordinal())) for row in item.rows]
+
+    change = mrr.next_change(item, after)
+
+    for offset in range(1, 400):
+        day = after + timedelta(days=offset)
+        if change is not None and day >= change:
+            break
+        assert state(day) == state(after)
+
+
+@settings(max_examples=30, deadline=None)
+@given(books, days)
+def test_no_float_is_anywhere(book: list[Agreement], on: date) -> None:
+    prepared = mrr.prepare(Book(book))
+    rows = mrr.ledger(prepared, on)
+    values: list[Any] = [getattr(row, name) for row in rows for name in row.__slots__]
+    values += [figure.exact for figure in mrr.mrr(prepared, on)]
+    values += [rate for item in prepared for row in item.rows for _, _, rate in row.stretches]
+
+    assert not [value for value in values if isinstance(value, float)]
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(1, 10**6))
+def test_rounding_is_half_away_from_zero(numerator: int, denominator: int) -> None:
+    amount = Fraction(numerator, denominator)
+
+    rounded = round_money("USD", amount)
+
+    assert abs(Fraction(rounded) - amount) <= Fraction(1, 200)
+    assert round_money("USD", -amount) == -rounded
+    assert round_money("USD", Fraction(1, 200)) == Decimal("0.01")
+    assert round_money("USD", Fraction(-1, 200)) == Decimal("-0.01")
+    assert str(round_money("USD", Fraction(-1, 1000))) == "0.00"
