@@ -129,6 +129,15 @@ class ConnectionTest(LeasedWork):
         return f"test of {self.integration_id} ({self.state})"
 
 
+#: What a run counts, and for which kinds of records.
+KINDS = ("companies", "contacts", "agreements", "lines")
+FIGURES = ("seen", "created", "updated", "unchanged", "gone", "rejected")
+
+
+def no_counts() -> dict[str, dict[str, int]]:
+    return {kind: dict.fromkeys(FIGURES, 0) for kind in KINDS}
+
+
 class SyncRun(LeasedWork):
     """One execution of a sync.
 
@@ -172,7 +181,7 @@ class SyncRun(LeasedWork):
     phase = models.CharField(max_length=20, blank=True)
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(null=True, blank=True)
-    counts = models.JSONField(default=dict)
+    counts = models.JSONField(default=no_counts)
     checkpoint = models.JSONField(default=dict)
     waiting_for = models.CharField(max_length=255, blank=True)
     cancel_requested = models.BooleanField(default=False)

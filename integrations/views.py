@@ -16,12 +16,11 @@ from companies.services import licence
 from integrations import selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm
-from integrations.models import Integration, PsaContactRecord, SyncEvent, SyncRun
+from integrations.models import FIGURES, Integration, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.services import connection, importing, runs
 from integrations.services.psa_access import info_of
-from integrations.services.run_writer import FIGURES
 
 
 def guide_of(info: PsaInfo) -> list[dict[str, Any]]:

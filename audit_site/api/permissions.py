@@ -22,7 +22,7 @@ class _RolePermission(BasePermission):
     code: ClassVar[str]
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if not hasattr(request, "membership") and not request.user:
+        if request.user is None:
             raise NotAuthenticated
         if not membership_of(request).has_role(self.role):
             raise PermissionDenied(self.message, code=self.code)

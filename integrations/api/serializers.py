@@ -13,11 +13,18 @@ from audit_site.api.serializers import (
     ReasonSerializer,
     StrictSerializer,
 )
-from integrations.models import ConnectionTest, Integration, PsaCompanyRecord, SyncEvent, SyncRun
+from integrations.models import (
+    FIGURES,
+    KINDS,
+    ConnectionTest,
+    Integration,
+    PsaCompanyRecord,
+    SyncEvent,
+    SyncRun,
+)
 from integrations.psa.contract import GuideStep
 from integrations.selectors import reasons_of
 from integrations.services.psa_access import info_of
-from integrations.services.run_writer import FIGURES, KINDS
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):

@@ -14,24 +14,18 @@ from typing import Any
 from django.db import models, transaction
 from django.utils import timezone
 
-from integrations.models import Integration, SyncEvent, SyncRun, SyncRunPage
+from integrations.models import Integration, SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
 from integrations.services import leases
 from integrations.services.records import Changes
 
-KINDS = ("companies", "contacts", "agreements", "lines")
-FIGURES = ("seen", "created", "updated", "unchanged", "gone", "rejected")
 SINGULAR = {
     "companies": "company",
     "contacts": "contact",
     "agreements": "agreement",
     "lines": "line",
 }
-
-
-def no_counts() -> dict[str, dict[str, int]]:
-    return {kind: dict.fromkeys(FIGURES, 0) for kind in KINDS}
 
 
 class RunCancelled(Exception):

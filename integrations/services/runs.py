@@ -18,7 +18,6 @@ from audit_site.tenants.models import User
 from companies.models import Company
 from integrations.models import CompanyLink, ConnectionTest, Integration, LeasedWork, SyncRun
 from integrations.services import leases
-from integrations.services.run_writer import no_counts
 
 #: A hint that was sent less than this ago may still be on its way.
 HINT_PATIENCE = timedelta(seconds=20)
@@ -48,7 +47,6 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
         tenant_id=integration.tenant_id,
         integration=integration,
         started_by=actor,
-        counts=no_counts(),
         dispatched_at=timezone.now(),
         **values,
     )

@@ -1,0 +1,126 @@
+"""Every route of the URLconf, asked with another tenant's ids: 404, and nothing changed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from audit_site.tenants.models import Tenant, TenantOwned
+from integrations.models import ConnectionTest, SyncRun
+from tests.factories import (
+    make_agreement,
+    make_api,
+    make_company,
+    make_integration,
+    make_line,
+    make_link,
+    make_member,
+    make_psa_company,
+)
+
+METHODS = ("get", "post", "patch", "put", "delete")
+#: Routes of libraries: they know no rows of ours.
+NOT_OURS = ("accounts/", "api/v1/schema", "api/v1/docs")
+
+
+def routes(resolver: Any = None, prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for entry in (resolver or get_resolver()).url_patterns:
+        text = prefix + _plain(str(entry.pattern))
+        if isinstance(entry, URLResolver):
+            found += routes(entry, text)
+        elif isinstance(entry, URLPattern):
+            found.append(text)
+    return found
+
+
+def _plain(pattern: str) -> str:
+    """A route with its parameters as `<name>`."""
+    text = re.sub(r"<\w+:(\w+)>", r"<\1>", pattern)
+    text = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", text)
+    return text.lstrip("^").rstrip("$").replace(r"\Z", "").replace("/?", "/")
+
+
+OURS = [r for r in routes() if "<" in r and not r.startswith(NOT_OURS)]
+
+
+def snapshot() -> dict[str, list[str]]:
+    return {
+        model.__name__: sorted(str(sorted(row.items(), key=str)) for row in model.objects.values())
+        for model in apps.get_models()
+        if issubclass(model, TenantOwned) and model.__name__ not in {"ApiToken", "Membership"}
+    }
+
+
+@pytest.fixture
+def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
+    """Ids of another tenant's rows, for each kind of route."""
+    integration = make_integration(other_tenant)
+    company = make_company(other_tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration)
+    make_line(agreement)
+    record = make_psa_company(integration)
+    test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
+    run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
+    return {
+        "integrations": {
+            "pk": str(integration.pk),
+            "test_id": str(test.pk),
+            "external_id": record.external_id,
+            "psa": "no-such-psa",
+        },
+        "sync-runs": {"pk": str(run.pk)},
+        "companies": {"pk": str(company.pk)},
+    }
+
+
+def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
+    family = next(name for name in foreign if name in route)
+    return "/" + re.sub(r"<(\w+)>", lambda m: foreign[family][m[1]], route)
+
+
+def test_the_walk_finds_the_routes() -> None:
+    assert "api/v1/companies/<pk>/mrr/" in OURS
+    assert "integrations/<pk>/companies/" in OURS
+    assert len(OURS) >= 35
+
+
+@pytest.mark.parametrize("route", OURS)
+def test_another_tenants_ids_are_404_and_nothing_changes(
+    route: str, tenant: Tenant, foreign: dict[str, dict[str, str]]
+) -> None:
+    if route.startswith("api/"):
+        client: Any = make_api(tenant)
+    else:
+        client = Client()
+        client.force_login(make_member(tenant))
+    before = snapshot()
+
+    answers = {method: getattr(client, method)(address(route, foreign)) for method in METHODS}
+
+    assert {a.status_code for a in answers.values()} <= {404, 405}
+    assert 404 in {a.status_code for a in answers.values()}
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "route", [r for r in routes() if not r.startswith((*NOT_OURS, "healthz", "readyz"))]
+)
+def test_nobody_sees_anything_without_signing_in(
+    route: str, client: Client, foreign: dict[str, dict[str, str]]
+) -> None:
+    target = address(route, foreign) if "<" in route else f"/{route}"
+
+    answer = client.get(target)
+
+    if route.startswith("api/"):
+        assert answer.status_code in {401, 405}
+    else:
+        assert answer.status_code in {302, 405}
+        assert answer.status_code == 405 or answer["Location"].startswith("/accounts/login/")
