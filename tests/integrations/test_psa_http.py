@@ -104,7 +104,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
 
 
 def ask(url: str, **options: object) -> PsaResponse:
-    with PsaHttp(allow_private_hosts=True, **options) as http:  # type: ignore[arg-type]
+    with PsaHttp(allow_private_hosts=True, **options) as http:
         return http.ask(
             "GET", url, headers={"Authorization": f"Basic {SECRET}"}, read=lambda answer: answer
         )

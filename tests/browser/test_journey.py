@@ -1,0 +1,154 @@
+"""The main job in a real browser: connect, watch the checks, import, read the sum."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.db import connections
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from integrations.sandbox.server import SandboxServer
+from tests.browser.chromium import ARGUMENTS, EXECUTABLE
+from tests.factories import PASSWORD, make_member, make_tenant
+from tests.worker import work_off
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium"),
+    pytest.mark.timeout(180),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    import os  # noqa: PLC0415
+
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright keeps a loop in this thread
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[None]:
+    """Works off what is queued, beside the web server, as the worker process does."""
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.wait(0.1):
+                work_off()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def sign_in(page: Page, base: str, email: str) -> None:
+    page.goto(f"{base}/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def seen_problems(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:160]}"
+        for v in found
+        if v["impact"] in {"serious", "critical"}
+    ]
+
+
+def test_from_connecting_to_the_line_that_explains_the_figure(
+    chromium: Browser, live_server: object, sandbox: SandboxServer, worker: None
+) -> None:
+    tenant = make_tenant(company_limit=30)
+    make_member(tenant, email="admin@example.com")
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+    base = live_server.url
+
+    sign_in(page, base, "admin@example.com")
+    page.get_by_role("link", name="Connect", exact=True).click()
+    expect(page.get_by_role("heading", name="Integration Settings")).to_be_visible()
+    for name, value in sandbox.credentials("connectwise").items():
+        page.locator(f"[name={name}]").fill(value)
+    page.get_by_role("button", name="Save and test").click()
+    expect(page.get_by_text("Everything checks out with ConnectWise Manage.")).to_be_visible(
+        timeout=20000
+    )
+    expect(page.get_by_label("passed")).to_have_count(5)
+    expect(page.get_by_label("Connection test").get_by_text("Succeeded")).to_be_visible(
+        timeout=20000
+    )
+
+    page.get_by_role("link", name="Companies", exact=True).click()
+    page.get_by_label("Importable", exact=True).select_option("yes")
+    expect(page.get_by_text("Not importable", exact=True)).to_have_count(1)
+    page.get_by_label("Choose all on this page").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("[data-chosen]")).to_contain_text("chosen")
+    page.get_by_role("button", name="Import chosen").click()
+    expect(page.get_by_role("heading", name="Import")).to_contain_text("Succeeded", timeout=20000)
+
+    page.get_by_role("link", name="To the audITees").click()
+    row = page.locator("tbody tr", has_text="USD").first
+    figure = row.locator("td").last.inner_text().split("\n")[-1]
+    row.locator("td").last.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Monthly recurring revenue")).to_be_visible()
+    expect(page.locator("tfoot")).to_contain_text(figure)
+    expect(page.locator(".ledger").first).to_contain_text("a month")
+    assert troubles == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_has_a_serious_barrier(
+    chromium: Browser, live_server: object, connected: object, scheme: str, width: int
+) -> None:
+    from integrations.models import PsaCompanyRecord, SyncRun  # noqa: PLC0415
+    from integrations.services.importing import import_companies  # noqa: PLC0415
+
+    ids = PsaCompanyRecord.objects.filter(importable=True).values_list("external_id", flat=True)
+    company = import_companies(
+        integration=connected, external_ids=list(ids[:5]), actor=None
+    ).imported[0]
+    work_off()
+    make_member(connected.tenant, email="admin@example.com")
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{live_server.url}/accounts/login/")
+    assert seen_problems(page) == []
+    sign_in(page, live_server.url, "admin@example.com")
+    barriers: dict[str, list[str]] = {}
+    for path in (
+        "/integrations/",
+        "/integrations/connect/connectwise/",
+        f"/integrations/{connected.pk}/",
+        f"/integrations/{connected.pk}/companies/",
+        f"/integrations/{connected.pk}/companies/missing/?external_id=20001",
+        f"/integrations/{connected.pk}/disconnect/",
+        "/sync-runs/",
+        f"/sync-runs/{SyncRun.objects.order_by('id').first().pk}/",
+        "/companies/",
+        "/companies/add/",
+        f"/companies/{company.pk}/",
+        f"/companies/{company.pk}/mrr/",
+    ):
+        page.goto(live_server.url + path)
+        barriers[path] = seen_problems(page)
+        if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            barriers[path].append("wider than the window")
+    assert {path: found for path, found in barriers.items() if found} == {}

@@ -1,0 +1,186 @@
+"""The real processes: web server and workers as in production, against a database of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import requests
+
+from integrations.sandbox.server import SandboxServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 90) -> Any:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds} s in vain")
+
+
+class Installation:
+    """One installation: its folder, its environment, its processes, and a client of its API."""
+
+    def __init__(
+        self, var: Path, sandbox: SandboxServer, database_url: str, broker_url: str
+    ) -> None:
+        self.var, self.sandbox = var, sandbox
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            **os.environ,
+            **sandbox.settings(),
+            "VAR_DIR": str(var),
+            "DATABASE_URL": database_url,
+            "CELERY_BROKER_URL": broker_url,
+            "PUBLIC_URL": self.url,
+            "LOG_LEVEL": "INFO",
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.session = requests.Session()
+
+    def manage(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        with (self.var / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def start_web(self) -> None:
+        self._start(
+            "web",
+            "gunicorn",
+            "audit_site.wsgi",
+            f"--bind=127.0.0.1:{self.port}",
+            "--worker-class=gthread",
+            "--threads=8",
+        )
+        wait_for(lambda: self._answers("/healthz/"))
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        return self._start("worker", "celery", "-A", "audit_site", "worker", "-B")
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return requests.get(self.url + path, timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def is_ready(self) -> bool:
+        return self._answers("/readyz/")
+
+    @staticmethod
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        """SIGKILL, children included: no handler runs."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def sign_in(self) -> None:
+        tenant = json.loads(
+            self.manage(
+                "create_tenant", "Acme", "--admin-email", "a@example.com", "--company-limit", "500"
+            )
+        )
+        token = json.loads(
+            self.manage(
+                "create_api_token",
+                "--tenant",
+                tenant["tenant"],
+                "--email",
+                "a@example.com",
+                "--role",
+                "admin",
+            )
+        )
+        self.session.headers["Authorization"] = f"Bearer {token['token']}"
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.session.request(method, f"{self.url}/api/v1{path}", json=body, timeout=30)
+        assert answer.status_code < 400, answer.text
+        return answer.json() if answer.content else None
+
+    def connect(self) -> str:
+        body = {"psa": "connectwise", "credentials": self.sandbox.credentials("connectwise")}
+        integration: str = self.api("POST", "/integrations/", body)["id"]
+        wait_for(lambda: self._last_sync(integration).get("state") == "succeeded")
+        return integration
+
+    def _last_sync(self, integration: str) -> Any:
+        return self.api("GET", f"/integrations/{integration}/")["last_sync"] or {}
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                self.kill(process)
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    """Embedded (SQLite, folders) in the SQLite run; PostgreSQL and Redis in the PostgreSQL run."""
+    postgres = os.environ.get("DATABASE_URL", "")
+    redis = os.environ.get("TEST_REDIS_URL", "")
+    name = f"audit_processes_{os.getpid()}"
+    database_url = broker_url = ""
+    if postgres:
+        if not redis:
+            pytest.skip("needs Redis")
+        _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+        database_url = f"{postgres.rsplit('/', 1)[0]}/{name}"
+        broker_url = f"{redis.rsplit('/', 1)[0]}/{10 + os.getpid() % 5}"
+    with SandboxServer(seed=3, companies=120) as sandbox:
+        made = Installation(tmp_path, sandbox, database_url, broker_url)
+        try:
+            made.manage("migrate", "--no-input", "--verbosity", "0")
+            made.start_web()
+            made.sign_in()
+            yield made
+        finally:
+            made.end()
+            if postgres:
+                _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _sql(url: str, *statements: str) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()

@@ -1,0 +1,104 @@
+"""What only real processes can prove: killed workers, live progress, and where secrets do not go."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.processes.conftest import Installation, wait_for
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+
+def mrr_of_all(installation: Installation) -> dict[str, Any]:
+    listed = installation.api("GET", "/companies/?page_size=200")["results"]
+    return {c["link"]["external_id"]: c["mrr"] for c in listed}
+
+
+def truth(installation: Installation) -> dict[str, Any]:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    companies = installation.sandbox.psas["connectwise"].truth(datetime.now(UTC).date())[
+        "companies"
+    ]
+    return {
+        id_: [{k: m[k] for k in ("currency", "amount")} for m in company["mrr"]]
+        for id_, company in companies.items()
+        if company["importable"]
+    }
+
+
+def test_a_worker_killed_in_the_middle_of_a_sync_loses_nothing(installation: Installation) -> None:
+    worker = installation.start_worker()
+    wait_for(installation.is_ready)
+    integration = installation.connect()
+    installation.sandbox.faults.switch_on("latency", ms=120)
+    ids = list(truth(installation))
+
+    run = installation.api(
+        "POST", "/companies/import/", {"integration": integration, "external_ids": ids}
+    )["sync_run"]["id"]
+    wait_for(
+        lambda: installation.api("GET", f"/sync-runs/{run}/")["phase"] in {"rules", "agreements"}
+    )
+    installation.kill(worker)
+    installation.sandbox.faults.clear("latency")
+    assert installation.api("GET", f"/sync-runs/{run}/")["state"] == "running"
+    installation.start_worker()
+
+    ended = wait_for(
+        lambda: (found := installation.api("GET", f"/sync-runs/{run}/"))["finished_at"] and found,
+        75,
+    )
+    assert ended["state"] == "succeeded"
+    assert ended["counts"]["agreements"]["rejected"] == 0
+    assert mrr_of_all(installation) == truth(installation)
+    again = installation.api("POST", f"/integrations/{integration}/sync/")["id"]
+    undisturbed = wait_for(
+        lambda: (found := installation.api("GET", f"/sync-runs/{again}/"))["finished_at"] and found
+    )
+    for kind, counts in undisturbed["counts"].items():
+        assert counts["unchanged"] == counts["seen"] > 0, kind
+
+
+def test_secrets_go_nowhere(installation: Installation) -> None:
+    """Types canaries in and greps everything that this installation has written."""
+    installation.start_worker()
+    integration = installation.connect()
+    canary = "canary-5f3c1a77"
+    for fields in ({"private_key": canary}, {"public_key": "nobody", "private_key": f"{canary}-2"}):
+        installation.api("PATCH", f"/integrations/{integration}/", {"credentials": fields})
+        wait_for(
+            lambda: (
+                installation.api("GET", f"/integrations/{integration}/")["candidate"]["state"]
+                == "refused"
+            )
+        )
+    installation.sandbox.faults.switch_on("truncated_json", path="/contacts")
+    failed = installation.api("POST", f"/integrations/{integration}/sync/")["id"]
+    wait_for(lambda: installation.api("GET", f"/sync-runs/{failed}/")["finished_at"])
+
+    secrets = [canary, "demo-private"]
+    secrets += [
+        base64.b64encode(f"audit-demo+{key}".encode()).decode()[:40]
+        for key in ("demo:demo-private", f"demo:{canary}")
+    ]
+    written = [path for path in installation.var.rglob("*") if path.is_file()]
+    assert {"web.log", "worker.log"} <= {path.name for path in written}
+    for path in written:
+        content = path.read_bytes()
+        for secret in secrets:
+            assert secret.encode() not in content, f"{secret} is in {path.name}"
+    told = [
+        installation.session.get(f"{installation.url}/api/v1{path}", timeout=30).text
+        for path in (
+            f"/integrations/{integration}/",
+            "/integrations/",
+            f"/sync-runs/{failed}/",
+            f"/sync-runs/{failed}/events/",
+        )
+    ]
+    for secret in secrets:
+        assert secret not in "".join(told)

@@ -1,0 +1,141 @@
+"""Facts about the project's own files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+VENDOR = ROOT / "static" / "vendor"
+
+
+def test_vendored_files_are_what_their_manifest_says() -> None:
+    manifest = json.loads((VENDOR / "manifest.json").read_text())["files"]
+    listed = {entry["path"]: entry["sha256"] for entry in manifest}
+
+    found = {
+        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+    assert found == listed
+
+
+def test_the_compose_file_starts_what_the_operating_guide_says() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = compose["services"]
+
+    assert set(services) == {"migrate", "web", "worker", "db", "redis"}
+    assert services["web"]["command"][:2] == ["gunicorn", "audit_site.wsgi"]
+    assert services["worker"]["command"] == ["celery", "-A", "audit_site", "worker", "-B"]
+    assert services["db"]["image"].startswith("postgres:15")
+    assert services["redis"]["image"].startswith("redis:7")
+    for name in ("web", "worker"):
+        assert (
+            services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        )
+    for service in services.values():
+        assert {"image", "build"} & set(service)
+        for other in service.get("depends_on", {}):
+            assert other in services
+
+
+def test_the_example_environment_names_every_setting() -> None:
+    text = (ROOT / ".env.example").read_text()
+
+    for name in [
+        "DATABASE_URL",
+        "CELERY_BROKER_URL",
+        "VAR_DIR",
+        "SECRET_KEY",
+        "PUBLIC_URL",
+        "CREDENTIAL_KEYS",
+        "ALLOWED_HOSTS",
+        "DEBUG",
+        "CONNECTWISE_CLIENT_ID",
+        "AUTOTASK_ZONE_INFORMATION_URL",
+        "KASEYA_BMS_API_URL",
+        "PSA_ALLOW_PRIVATE_HOSTS",
+    ]:
+        assert f"{name}=" in text
+
+
+@pytest.mark.parametrize(
+    ("missing", "over", "said"),
+    [
+        ("SECRET_KEY", {}, "SECRET_KEY is not set"),
+        ("CREDENTIAL_KEYS", {}, "CREDENTIAL_KEYS is not set"),
+        ("", {"DEBUG": "maybe"}, "DEBUG must be on or off"),
+        ("", {"PUBLIC_URL": "audit"}, "PUBLIC_URL must be an address"),
+        ("", {"DATABASE_URL": "what://"}, "DATABASE_URL can't be read"),
+        (
+            "",
+            {"SECRET_KEY_FILE": "/nowhere/key"},
+            "SECRET_KEY_FILE names a file that can't be read",
+        ),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_a_sentence(
+    tmp_path: Path, missing: str, over: dict[str, str], said: str
+) -> None:
+    env = {
+        **os.environ,
+        "DEBUG": "0",
+        "VAR_DIR": str(tmp_path),
+        "SECRET_KEY": "x" * 50,
+        "CREDENTIAL_KEYS": "1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        **over,
+    }
+    env.pop(missing, None)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
+    env = {**os.environ, "PUBLIC_URL": "https://audit.example.com", "VAR_DIR": str(tmp_path)}
+    code = (
+        "from audit_site import settings as s; "
+        "print(s.SESSION_COOKIE_SECURE, s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS > 0, "
+        "s.CSRF_TRUSTED_ORIGINS)"
+    )
+    env.pop("ALLOWED_HOSTS", None)
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "True True True ['https://audit.example.com']"
+
+
+def test_the_readme_begins_with_two_commands() -> None:
+    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if line.strip()]
+
+    assert lines[1].startswith("make run")
+    assert lines[2].startswith("make test")
+
+
+def test_every_picture_of_the_readme_is_there() -> None:
+    text = (ROOT / "README.md").read_text()
+
+    for part in text.split("](")[1:]:
+        target = part.split(")")[0]
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
