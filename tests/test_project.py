@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -46,6 +47,13 @@ def test_the_compose_file_starts_what_the_operating_guide_says() -> None:
         assert {"image", "build"} & set(service)
         for other in service.get("depends_on", {}):
             assert other in services
+
+
+def test_the_compose_file_fits_the_compose_specification() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    schema = json.loads((ROOT / "tests" / "data" / "compose-spec.json").read_text())
+
+    jsonschema.Draft7Validator(schema).validate(compose)
 
 
 def test_the_example_environment_names_every_setting() -> None:

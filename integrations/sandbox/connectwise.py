@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from werkzeug.wrappers import Request, Response
 
+from integrations.sandbox.connectwise_callbacks import SIGNING_KEY, Callbacks
 from integrations.sandbox.connectwise_data import (
     ADDITIONS_PER_AGREEMENT,
     BILLING_CYCLES,
@@ -104,6 +105,10 @@ KNOWN: Final[dict[str, frozenset[str]]] = {
     ),
     "tables": frozenset(["id", "name", "description", "identifier", "billingoptions", "_info"]),
 }
+#: Members of array members, for `childConditions` and `customFieldConditions`.
+CHILDREN: Final = frozenset(
+    ["id", "name", "value", "type", "communicationtype", "defaultflag", "caption"]
+)
 #: Members that a server of the old kind sends as null where it has nothing.
 NULLS: Final[dict[str, tuple[str, ...]]] = {
     "companies": ("defaultContact", "dateDeleted", "territory"),
@@ -160,6 +165,7 @@ class ConnectWiseSandbox:
     def __init__(self, *, seed: int, companies: int, today: date, faults: FaultBox) -> None:
         self.data = build(seed=seed, companies=companies, today=today)
         self.faults = faults
+        self.callbacks = Callbacks()
         self._codebase = CODEBASE
         self._lock = threading.RLock()
 
@@ -194,6 +200,8 @@ class ConnectWiseSandbox:
         path = request.path
         if match := re.fullmatch(r"/login/companyinfo/(?P<company>[^/]+)/?", path):
             return self._company_info(request, match["company"])
+        if path == "/signing-key":
+            return json_response({"signing_key": SIGNING_KEY})
         if self.faults.hit("new_release", path):
             self._codebase = NEXT_CODEBASE
         for prefix in (f"/{self._codebase}/apis/3.0", "/v4_6_release/apis/3.0"):
@@ -227,6 +235,8 @@ class ConnectWiseSandbox:
             return refused
         if path == "/system/info":
             return json_response({"version": "v2025.1.10333", "isCloud": True, "cloudRegion": "NA"})
+        if match := re.fullmatch(r"/system/callbacks(?:/(?P<id>\d+))?", path):
+            return self._callbacks(request, match["id"])
         for kind, pattern in PATHS:
             if match := pattern.fullmatch(path):
                 return self._list(request, kind, match.groupdict())
@@ -249,6 +259,21 @@ class ConnectWiseSandbox:
             case "401_other":
                 return error("Unauthorized", "The credentials are not valid.", 401)
         return error("ConnectWiseApi", "UserNotAuthenticated", 401)
+
+    def _callbacks(self, request: Request, id_: str | None) -> Response:
+        """Registration of webhooks: list and create, read and delete one."""
+        registered = self.callbacks.registered
+        match request.method, id_:
+            case "GET", None:
+                return json_response(list(registered.values()))
+            case "POST", None:
+                return json_response(self.callbacks.register(request.get_json(force=True)), 201)
+            case "GET", str() if int(id_) in registered:
+                return json_response(registered[int(id_)])
+            case "DELETE", str() if int(id_) in registered:
+                del registered[int(id_)]
+                return Response("", 204)
+        return error("NotFound", "Callback not found", 404)
 
     # Lists
 
@@ -301,6 +326,8 @@ class ConnectWiseSandbox:
         children = request.args.get("childConditions") or request.args.get("childconditions")
         if children:
             chosen = filter(child_test(children), chosen)
+        if custom := request.args.get("customFieldConditions"):
+            chosen = filter(child_test(f"customFields/{custom}"), chosen)
         order = request.args.get("orderBy", "").strip().lower()
         if order and order not in {"id", "id asc"}:
             name, _, direction = order.partition(" ")
@@ -378,6 +405,7 @@ class ConnectWiseSandbox:
                 return self._merge(int(command["id"]), int(command["into"]))
             if do == "delete":
                 self._remove(kind, int(command["id"]))
+                self.callbacks.announce(kind, "deleted", {"id": int(command["id"])})
                 return {}
             records = self._records(kind, command)
             if do == "add":
@@ -400,6 +428,7 @@ class ConnectWiseSandbox:
                 now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 record["_info"] = {**record.get("_info", {}), "lastUpdated": now}
             self._index(kind, record)
+            self.callbacks.announce(kind, "added" if do == "add" else "updated", record)
             return record
 
     def _records(self, kind: str, command: Mapping[str, Any]) -> dict[int, Record]:
@@ -472,8 +501,7 @@ def child_test(conditions: str) -> Any:
     if match is None:
         raise ConditionError("childConditions name an array and a member of it.")
     array, rest = match[1], match[2]
-    name = rest.split("/")[0].split("=")[0].split(" ")[0].strip().lower()
-    test = parse(rest, frozenset({name}))
+    test = parse(rest, CHILDREN)
     return lambda record: any(test(child) for child in record.get(array) or [])
 
 

@@ -137,8 +137,11 @@ class _Client:
             "faxNumber": "",
             "website": f"www.{self.domain}",
             "deletedFlag": self.number > 0 and self.random.random() < 0.02,
+            "customFields": [{"id": 3, "caption": "Region", "type": "Text"}],
             "_info": {"lastUpdated": STAMP, "updatedBy": "zAdmin"},
         }
+        if self.number % 3 == 0:  # an empty value is left out
+            company["customFields"][0]["value"] = self.random.choice(("East", "West"))
         if company["deletedFlag"] or self.random.random() < 0.03:
             company["dateDeleted"] = "2025-11-03T10:00:00Z"  # also left behind on live companies
         return company

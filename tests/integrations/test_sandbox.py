@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from datetime import date
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 
+from integrations.sandbox.connectwise_callbacks import signature
 from integrations.sandbox.connectwise_data import build
 from integrations.sandbox.connectwise_query import ConditionError, parse
 from integrations.sandbox.faults import FAULTS
@@ -397,3 +400,53 @@ def test_truth_adds_up_by_hand(sandbox: SandboxServer) -> None:
     assert found["agreements"]["8"]["amount"] == "3125.50"
     assert found["agreements"]["7"]["amount"] == "90.00"
     assert Fraction(found["mrr"][0]["exact"]) == Fraction(321550, 100)
+
+
+def test_custom_fields_have_conditions_of_their_own(sandbox: SandboxServer) -> None:
+    asked = f'{COMPANIES}?pageSize=1000&customFieldConditions=caption="Region" AND value="West"'
+
+    rows = get(sandbox, asked).json()
+
+    assert {row["customFields"][0]["value"] for row in rows} == {"West"}
+
+
+def test_a_registered_callback_is_told_of_a_change_with_a_signature(sandbox: SandboxServer) -> None:
+    received: list[tuple[str, bytes, str]] = []
+    arrived = threading.Event()
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, body, self.headers["x-content-signature"]))
+            self.send_response(200)
+            self.end_headers()
+            arrived.set()
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+    callbacks = f"{sandbox.url}/v4_6_release/apis/3.0/system/callbacks"
+    url = f"http://127.0.0.1:{listener.server_port}/hook?recordId="
+    made = requests.post(
+        callbacks, headers=headers(), json={"type": "company", "url": url, "objectId": 1}, timeout=5
+    )
+
+    sandbox.psas["connectwise"].change(
+        {"do": "change", "kind": "companies", "id": 20002, "values": {"name": "Told"}}
+    )
+
+    assert made.status_code == 201
+    assert arrived.wait(5)
+    listener.shutdown()
+    listener.server_close()
+    path, body, signed = received[0]
+    told = json.loads(body)
+    assert path == "/hook?recordId=20002&action=updated"
+    assert (told["Action"], told["Type"], told["ID"]) == ("updated", "company", 20002)
+    assert json.loads(told["Entity"])["name"] == "Told"
+    assert signed == signature(body)
+    one = f"{callbacks}/{made.json()['id']}"
+    assert requests.delete(one, headers=headers(), timeout=5).status_code == 204
+    assert requests.get(callbacks, headers=headers(), timeout=5).json() == []
