@@ -47,12 +47,14 @@ run: $(VENV)/requirements
 test: $(VENV)/requirements-dev
 	@$(PYTHON) -m audit_site.local.test $(ARGS)
 
+lint: export DEBUG = 1
+lint: export VAR_DIR = $(abspath $(VENV))/lint
 lint: $(VENV)/requirements-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
 	$(VENV)/bin/lint-imports
-	DEBUG=1 VAR_DIR=$$(mktemp -d) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(VENV)/bin/djlint templates --lint --quiet
 
 format: $(VENV)/requirements-dev
