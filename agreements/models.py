@@ -64,7 +64,7 @@ class Agreement(TenantOwned):
 
 
 class AgreementLine(TenantOwned):
-    """A priced row of an agreement. `units` is its unit history, empty where the PSA keeps none:
+    """A priced row of an agreement. `units` is its unit history, null where the PSA keeps none:
     `[{"start_date", "end_date", "units", "unit_price", "amount"}]`, dates ISO, numbers as text.
     """
 
@@ -82,7 +82,7 @@ class AgreementLine(TenantOwned):
     end_date = models.DateField(null=True, blank=True)
     cycle = models.JSONField(null=True, blank=True)
     one_time = models.BooleanField(null=True)
-    units = models.JSONField(default=list, blank=True)
+    units = models.JSONField(null=True, blank=True)
     fingerprint = models.CharField(max_length=32)
     gone_at = models.DateTimeField(null=True, blank=True)
 

@@ -248,7 +248,7 @@ def _line(row: AgreementLine, tenant: Tenant) -> mrr.Line:
         cycle=None if is_blank(row.cycle) else row.cycle,
         product=row.product,
         one_time=False if row.gone_at and row.one_time is None else row.one_time,
-        units=[_units(unit) for unit in row.units] or None,
+        units=None if row.units is None else [_units(unit) for unit in row.units],
         ref=row,
     )
 

@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 ("end_date", models.DateField(blank=True, null=True)),
                 ("cycle", models.JSONField(blank=True, null=True)),
                 ("one_time", models.BooleanField(null=True)),
-                ("units", models.JSONField(blank=True, default=list)),
+                ("units", models.JSONField(blank=True, null=True)),
                 ("fingerprint", models.CharField(max_length=32)),
                 ("gone_at", models.DateTimeField(blank=True, null=True)),
                 (

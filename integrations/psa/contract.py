@@ -59,8 +59,10 @@ class PsaInfo:
 
     `settings` names the process settings that the adapter needs. `only_active_importable`: a
     company must have the status Active (ConnectWise's rule). `parallel_requests`: how many requests
-    the PSA bears at once. `company_batch`: how many companies one `agreements` call may ask for.
-    `logo` is a file below `static/integrations/`, `agreement_word` the PSA's word for an agreement.
+    one piece of work may make at once; `endpoint_requests`: how many all workers together may make
+    to one endpoint of an account (0 = no such limit). `company_batch`: how many companies one
+    `agreements` call may ask for. `logo` is a file below `static/integrations/`, `agreement_word`
+    the PSA's word for an agreement.
     """
 
     key: str
@@ -70,6 +72,7 @@ class PsaInfo:
     settings: tuple[str, ...] = ()
     only_active_importable: bool = False
     parallel_requests: int = 4
+    endpoint_requests: int = 0
     company_batch: int = 100
     logo: str = ""
     agreement_word: str = "agreement"
@@ -136,6 +139,7 @@ class PsaAgreementLine:
 
     `bill` is `billable`, `do_not_bill`, `no_charge` or the PSA's own word. `start_date` and
     `end_date` are the first and last day in force. `one_time`: True = billed once, None = unknown.
+    `units` is the line's unit history where the PSA keeps one (empty = it holds no row).
     """
 
     external_id: str
@@ -150,7 +154,7 @@ class PsaAgreementLine:
     end_date: date | None = None
     cycle: Cycle = None
     one_time: bool | None = None
-    units: tuple[PsaUnits, ...] = ()
+    units: tuple[PsaUnits, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from typing import Final, TypeVar
+from decimal import Decimal
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ from integrations.psa.errors import PsaBadResponse
 from integrations.psa.http import PsaResponse
 
 RawT = TypeVar("RawT")
+RowT = TypeVar("RowT")
 RecordT = TypeVar("RecordT")
 
 MOST_ID_LENGTH: Final = 100
@@ -35,6 +37,34 @@ class RecordUnusableError(Exception):
 
 def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
     """Decode a whole answer; HTML, truncated JSON or another shape is a `bad_response`."""
+    return _decoded(
+        response, psa_name, lambda content: msgspec.json.decode(content, type=kind, strict=False)
+    )
+
+
+def decode_lowered(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
+    """Decode a whole answer whose keys come in varying case: they are lower-cased first."""
+
+    def parse(content: bytes) -> RawT:
+        value: RawT = msgspec.convert(lowered(_EXACT.decode(content)), type=kind, strict=False)
+        return value
+
+    return _decoded(response, psa_name, parse)
+
+
+_EXACT = msgspec.json.Decoder(Any, float_hook=Decimal)
+
+
+def lowered(value: Any) -> Any:
+    """The same JSON value with every key in lower case."""
+    if isinstance(value, dict):
+        return {name.lower(): lowered(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [lowered(item) for item in value]
+    return value
+
+
+def _decoded(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT]) -> RawT:
     if response.is_html:
         raise PsaBadResponse(
             f"{psa_name} answered with a web page instead of data.",
@@ -42,7 +72,7 @@ def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
             may_pass=True,
         )
     try:
-        return msgspec.json.decode(response.content, type=kind, strict=False)
+        return parse(response.content)
     except msgspec.ValidationError as error:
         raise PsaBadResponse(
             f"{psa_name} sent an answer of an unexpected shape: {error}.", "Report it to us."
@@ -61,22 +91,44 @@ def read_records(
     build: Callable[[RawT], RecordT],
 ) -> tuple[list[RecordT], list[RejectedRecord]]:
     """Decode each row and build a record of it; return the good ones and what was set aside."""
-    decoder = msgspec.json.Decoder(kind)
+    return _read(rows, msgspec.json.Decoder(kind).decode, raw_id, build)
+
+
+def read_lowered(
+    rows: Iterable[Any],
+    kind: type[RawT],
+    build: Callable[[RawT], RecordT],
+) -> tuple[list[RecordT], list[RejectedRecord]]:
+    """Read rows of an answer that `decode_lowered` decoded, as `read_records` does."""
+    return _read(rows, lambda row: msgspec.convert(row, kind), _lowered_id, build)
+
+
+def _read(
+    rows: Iterable[RowT],
+    decode_row: Callable[[RowT], RawT],
+    id_of: Callable[[RowT], str],
+    build: Callable[[RawT], RecordT],
+) -> tuple[list[RecordT], list[RejectedRecord]]:
     records: list[RecordT] = []
     rejected: list[RejectedRecord] = []
     for row in rows:
         try:
-            records.append(build(decoder.decode(row)))
+            records.append(build(decode_row(row)))
         except RecordUnusableError as error:
-            rejected.append(RejectedRecord(raw_id(row), error.code, str(error)))
+            rejected.append(RejectedRecord(id_of(row), error.code, str(error)))
         except (msgspec.ValidationError, ValueError) as error:
-            external_id = raw_id(row)
+            external_id = id_of(row)
             code = "invalid_record" if external_id else "missing_id"
             message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
             rejected.append(
                 RejectedRecord(external_id, code, f"The record is set aside: {message}")
             )
     return records, rejected
+
+
+def _lowered_id(row: Any) -> str:
+    value = row.get("id") if isinstance(row, dict) else None
+    return str(value)[:MOST_ID_LENGTH] if isinstance(value, int | str) else ""
 
 
 def raw_id(row: msgspec.Raw) -> str:

@@ -29,9 +29,9 @@ class PsaUnavailable(PsaError):
 
 
 class PsaRateLimited(PsaUnavailable):
-    """The PSA asks us to wait `retry_after` seconds."""
+    """The PSA asks us to wait: `retry_after` seconds, None when it does not say how long."""
 
-    def __init__(self, message: str, fix: str = "", *, retry_after: float) -> None:
+    def __init__(self, message: str, fix: str = "", *, retry_after: float | None = None) -> None:
         super().__init__("rate_limited", message, fix)
         self.retry_after = retry_after
 

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -42,8 +43,6 @@ DEADLINE_SECONDS: Final = 90.0
 MOST_BYTES: Final = 20 * 1024 * 1024
 #: A wait up to this long is waited out in place; a longer one is the caller's to arrange.
 LONGEST_WAIT_SECONDS: Final = 20.0
-#: What to wait when a PSA says "too many requests" and not for how long.
-DEFAULT_WAIT_SECONDS: Final = 30.0
 PUBLIC_PORTS: Final = frozenset({443, 444, 4443, 8443, 9443})
 RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 
@@ -64,11 +63,17 @@ class PsaResponse:
         )
 
 
+def no_turns(_endpoint: str) -> AbstractContextManager[None]:
+    """Every request is anybody's turn: what most PSAs bear."""
+    return nullcontext()
+
+
 class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
     `on_wait(seconds, reason)` is told before a wait of a second or more. `attempts` counts the
-    first try. Counts the requests it made in `requests_made`.
+    first try. `turn(endpoint)` is entered around each request that names its endpoint, for PSAs
+    that count what all workers ask together. Counts the requests it made in `requests_made`.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class PsaHttp:
         deadline_seconds: float = DEADLINE_SECONDS,
         first_pause: float = 0.5,
         on_wait: Callable[[float, str], None] | None = None,
+        turn: Callable[[str], AbstractContextManager[None]] = no_turns,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
@@ -88,6 +94,7 @@ class PsaHttp:
         self._deadline_seconds = deadline_seconds
         self._first_pause = first_pause
         self._on_wait = on_wait
+        self._turn = turn
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -126,6 +133,7 @@ class PsaHttp:
         json: Any = None,
         form: Mapping[str, str] | None = None,
         retry: bool = True,
+        endpoint: str = "",
     ) -> AnswerT:
         """Send a request and return what `read` makes of the answer.
 
@@ -144,13 +152,15 @@ class PsaHttp:
             wait_max=8,
             wait_jitter=self._first_pause,
         ):
-            with attempt, self._slots:
+            with attempt, self._slots, self._turn(endpoint):
                 return read(self._send(method, url, what))
         raise AssertionError("stamina either returns or raises")
 
     def _pause_before_retry(self, error: Exception) -> bool | float:
         """Say whether to try again: yes by our own back-off, or after the seconds the PSA named."""
         if isinstance(error, PsaRateLimited):
+            if error.retry_after is None:
+                return True
             if error.retry_after > LONGEST_WAIT_SECONDS:
                 return False
             if self._on_wait and error.retry_after >= 1:
@@ -250,11 +260,11 @@ def _refuse_unusable(response: PsaResponse, host: str) -> None:
         )
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
-    """Read `Retry-After`, seconds or an HTTP date; our default when it is missing or unreadable."""
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Read `Retry-After`, seconds or an HTTP date; None when it is missing or unreadable."""
     text = headers.get("retry-after", "").strip()
     if not text:
-        return DEFAULT_WAIT_SECONDS
+        return None
     try:
         return max(float(int(text)), 0.0)
     except ValueError:
@@ -262,7 +272,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
-        return DEFAULT_WAIT_SECONDS
+        return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0)
 

@@ -34,7 +34,8 @@ class AgreementBatch:
 
     @property
     def rejected_ids(self) -> set[str]:
-        return {record.external_id for record in self.rejected if record.external_id}
+        named = {record.external_id for record in self.rejected if record.external_id}
+        return named - self.agreements.keys()  # a line's id may be an agreement's too
 
     @property
     def proves_absence(self) -> bool:

@@ -14,6 +14,7 @@ from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp
+from integrations.services.turns import turns
 
 
 def info_of(integration: Integration) -> PsaInfo:
@@ -77,6 +78,7 @@ def open_adapter(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
         parallel=info.parallel_requests,
         on_wait=on_wait,
+        turn=turns(str(integration.pk), info.endpoint_requests),
     )
     try:
         yield adapter_class(credentials, names, http, memory)

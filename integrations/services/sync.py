@@ -38,6 +38,8 @@ from integrations.services.run_writer import RunCancelled, RunWriter
 
 #: A run that was asked to wait this often without reading a page in between gives up.
 MOST_PARKS = 12
+#: How long a run waits when the PSA says "too many requests" and not for how long.
+SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: More records than this missing at once, and more than the share: a person should look first.
 GONE_GUARD_COUNT = 20
 GONE_GUARD_SHARE = 0.5
@@ -88,11 +90,15 @@ def _succeed(writer: RunWriter) -> None:
 
 
 def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
-    if writer.checkpoint.get("parks", 0) >= MOST_PARKS:
+    parks = writer.checkpoint.get("parks", 0)
+    if parks >= MOST_PARKS:
         _fail(writer, error)
         return
+    seconds = error.retry_after
+    if seconds is None:  # the PSA doesn't say: longer each time
+        seconds = min(SHORTEST_PARK_SECONDS * 2**parks, LONGEST_PARK_SECONDS)
     name = info_of(writer.run.integration).name
-    writer.park(timezone.now() + timedelta(seconds=error.retry_after), f"Waiting for {name}")
+    writer.park(timezone.now() + timedelta(seconds=seconds), f"Waiting for {name}")
 
 
 def _fail(writer: RunWriter, error: PsaError) -> None:

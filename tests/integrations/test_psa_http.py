@@ -173,6 +173,19 @@ def test_a_long_wait_is_handed_to_the_caller_at_once(serve: Callable[..., Server
     assert server.asked == 1
 
 
+def test_without_a_named_wait_we_try_again_by_ourselves_and_then_hand_it_on(
+    serve: Callable[..., Server],
+) -> None:
+    passing, lasting = serve(say(429), say()), serve(say(429))
+
+    ask(passing.url)
+    error = refusal(lasting.url)
+
+    assert isinstance(error, PsaRateLimited)
+    assert error.retry_after is None
+    assert (passing.asked, lasting.asked) == (2, 3)
+
+
 def test_a_short_wait_is_announced(serve: Callable[..., Server]) -> None:
     server = serve(say(429, Retry_After="7"), say())
     waits: list[float] = []
@@ -187,13 +200,13 @@ def test_a_short_wait_is_announced(serve: Callable[..., Server]) -> None:
     [
         ("5", 5),
         ("-3", 0),
-        ("", 30),
-        ("soon", 30),
+        ("", None),
+        ("soon", None),
         ("Wed, 25 Nov 2026 12:00:40 GMT", 40),
         ("Wed, 25 Nov 2026 11:00:00 GMT", 0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header: str, seconds: float) -> None:
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
     now = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
     assert retry_after({"retry-after": header}, now) == seconds
