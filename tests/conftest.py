@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 import stamina
@@ -43,19 +44,27 @@ def other_tenant(db: None) -> Tenant:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
+def sandbox(settings: Any) -> Iterator[SandboxServer]:
+    """All sandbox PSAs at one address, and the product told where they are."""
     with SandboxServer(seed=1, companies=40, today=TODAY) as server:
+        for name, value in server.settings().items():
+            setattr(settings, name, value)
         yield server
 
 
 @pytest.fixture
 def connected(tenant: Tenant, sandbox: SandboxServer) -> Integration:
     """The sandbox ConnectWise, connected and tested, its import list read."""
+    return connect(tenant, sandbox, "connectwise")
+
+
+def connect(tenant: Tenant, sandbox: SandboxServer, psa: str, **credentials: str) -> Integration:
+    """Connect a sandbox PSA through the service that the pages use, and do the worker's part."""
     integration, _ = create_integration(
         tenant=tenant,
         actor=None,
-        psa="connectwise",
-        credentials=sandbox.credentials("connectwise"),
+        psa=psa,
+        credentials={**sandbox.credentials(psa), **credentials},
     )
     work_off()
     integration.refresh_from_db()

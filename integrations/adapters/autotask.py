@@ -1120,7 +1120,7 @@ def history(
         (length,) = lengths
         for row in rows:
             row.full = row.full if row.full == length else None
-        amounts = [full_amount(rows, at, length, None) for at in range(len(rows))]
+        amounts = [full_amount(rows, at, length, contract_start) for at in range(len(rows))]
         return merged(rows, amounts), CYCLES[length]
     return merged(rows, [monthly_amount(rows, at) for at in range(len(rows))]), "monthly"
 
@@ -1146,13 +1146,16 @@ def full_months(row: UnitRow, months: int | None, contract_start: date | None) -
     The last day may be written as the day before the next period or as its first day. Periods step
     from the contract's start, so that one begun on a 31st may run from 28 February to 30 March.
     """
-    for length in (months,) if months else (1, 3, 6, 12):
-        if add_months(row.start, length) in {row.end, row.end + timedelta(days=1)}:
+    nexts = {row.end, row.end + timedelta(days=1)}
+    for length in (months,) if months else sorted(CYCLES):
+        if contract_start:
+            begin, following = period_around(row.start, length, contract_start)
+            if row.start == begin and following in nexts:
+                return length
+        following = add_months(row.start, length)
+        # from 31 August six months lead to 28 February: that alone makes no full period
+        if following in nexts and (contract_start is None or following.day == row.start.day):
             return length
-    if months and contract_start:
-        begin, following = period_around(row.start, months, contract_start)
-        if row.start == begin and following in {row.end, row.end + timedelta(days=1)}:
-            return months
     return None
 
 

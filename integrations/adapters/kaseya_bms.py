@@ -57,6 +57,8 @@ NAME: Final = "Kaseya BMS"
 PAGE_SIZE: Final = 100
 #: A list that moved while it was read is read again, so often at most.
 MOST_ROUNDS: Final = 3
+#: Accounts that are read one by one; more are read from the list.
+MOST_SINGLE_READS: Final = 10
 RENEW_BEFORE: Final = timedelta(seconds=60)
 #: The code of "Security Error": the token is missing, wrong or has expired.
 SECURITY_ERROR: Final = 978001
@@ -453,8 +455,13 @@ class KaseyaBmsAdapter:
         )
 
     def _learn_currencies(self, account_ids: Sequence[str]) -> None:
-        """Currencies stand at the account; those not read a moment ago are asked for one by one."""
+        """Currencies stand at the account: few that were not read yet are asked for one by one."""
         missing = [id_ for id_ in account_ids if id_ not in self._currency_names]
+        if len(missing) > MOST_SINGLE_READS:
+            for page in self._pages("read_companies", {}, WireAccount, lambda raw: raw, None):
+                for raw in page.records:
+                    self._currency_names[str(raw.id)] = clean(raw.currency_name)
+            missing = [id_ for id_ in missing if id_ not in self._currency_names]
         accounts = ordered_map(self._account, missing, workers=self._http.parallel)
         for account_id, account in zip(missing, accounts, strict=True):
             self._currency_names[account_id] = clean(account.currency_name) if account else ""

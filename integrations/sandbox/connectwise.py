@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, ClassVar, Final
@@ -191,6 +192,9 @@ class ConnectWiseSandbox:
         }
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         return json_response(body, 429, headers)
+
+    def visit(self, request: Request) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def respond(self, request: Request) -> Response:
         with self._lock:

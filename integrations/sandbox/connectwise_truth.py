@@ -5,13 +5,12 @@ Shares no code with the product. Everything is worked out for one day at a time.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 from integrations.sandbox.connectwise_data import BILLING_CYCLES, ConnectWiseData, Record
+from integrations.sandbox.truth import CompanyTruth, exact, report, written
 
 TIMES_A_MONTH: Final = {
     "Weekly": Fraction(52, 12),
@@ -25,16 +24,6 @@ TIMES_A_MONTH: Final = {
 #: A line that lives no longer than one period is billed once. Only where a period is a month or
 #: less.
 ONE_PERIOD_DAYS: Final = {"Weekly": 7, "BiWeekly": 14, "Monthly": 31}
-NO_CENTS: Final = {"JPY"}
-
-
-def written(record: Record, name: str) -> date | None:
-    text = record.get(name)
-    return date.fromisoformat(text[:10]) if text else None
-
-
-def exact(value: Any) -> Fraction:
-    return Fraction(Decimal(str(value)))
 
 
 def why_not_importable(data: ConnectWiseData, company: Record) -> list[str]:
@@ -143,54 +132,23 @@ def monthly(data: ConnectWiseData, agreement: Record, on: date) -> Fraction | No
     return sum(parts, Fraction(0)) * TIMES_A_MONTH[option] if parts else None
 
 
-def rounded(currency: str, amount: Fraction) -> str:
-    places = 0 if currency in NO_CENTS else 2
-    scaled = abs(amount) * 10**places
-    whole = int(scaled + Fraction(1, 2))  # half away from zero
-    value = Decimal(whole).scaleb(-places)
-    signed = -value if amount < 0 and whole else value
-    return str(signed.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
-
-
 def truth(data: ConnectWiseData, on: date) -> dict[str, Any]:
     """Everything the product should come to, as of a day."""
-    companies: dict[str, Any] = {}
-    totals: dict[str, Fraction] = defaultdict(Fraction)
-    for company in data.companies.values():
-        agreements: dict[str, Any] = {}
-        sums: dict[str, Fraction] = {}
-        for id_ in sorted(data.agreements_of[company["id"]]):
-            agreement = data.agreements[id_]
-            currency = agreement["currency"]["currencyCode"]
-            amount = monthly(data, agreement, on)
-            agreements[str(id_)] = {
-                "counts": amount is not None,
-                "currency": currency,
-                "exact": fraction_text(amount or Fraction(0)),
-                "amount": rounded(currency, amount or Fraction(0)),
-            }
-            if amount is not None:
-                sums[currency] = sums.get(currency, Fraction(0)) + amount
-        reasons = why_not_importable(data, company)
-        companies[str(company["id"])] = {
-            "name": company["name"],
-            "importable": not reasons,
-            "reasons": reasons,
-            "agreements": agreements,
-            "mrr": amounts(sums),
-        }
-        if not reasons:
-            for currency, amount in sums.items():
-                totals[currency] += amount
-    return {"as_of": on.isoformat(), "companies": companies, "importable_totals": amounts(totals)}
-
-
-def amounts(sums: dict[str, Fraction]) -> list[dict[str, str]]:
-    return [
-        {"currency": currency, "amount": rounded(currency, amount), "exact": fraction_text(amount)}
-        for currency, amount in sorted(sums.items())
-    ]
-
-
-def fraction_text(amount: Fraction) -> str:
-    return f"{amount.numerator}/{amount.denominator}"
+    return report(
+        on,
+        (
+            CompanyTruth(
+                str(company["id"]),
+                company["name"],
+                why_not_importable(data, company),
+                {
+                    str(id_): (
+                        data.agreements[id_]["currency"]["currencyCode"],
+                        monthly(data, data.agreements[id_], on),
+                    )
+                    for id_ in sorted(data.agreements_of[company["id"]])
+                },
+            )
+            for company in data.companies.values()
+        ),
+    )

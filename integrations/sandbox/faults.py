@@ -28,6 +28,11 @@ FAULTS: Final[dict[str, str]] = {
     "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
+    "hourly_budget": "only `allowed` requests an hour, of which `used` are spent (by others)",
+    "extra_members": "records carry members that nobody has heard of",
+    "zone_moved": "the tenant lives in another zone now; the old one answers `form` (401, 404 or "
+    "redirect)",
+    "missing_item": "what is not there by its id is answered with 200 and null",
     "no_forward_only": "the forward-only way of paging is not known",
 }
 

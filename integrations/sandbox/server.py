@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
@@ -46,6 +47,10 @@ class SandboxPsa(Protocol):
     prefix: ClassVar[str]
 
     def __init__(self, *, seed: int, companies: int, today: date, faults: FaultBox) -> None: ...
+
+    def visit(self, request: Request) -> AbstractContextManager[Response | None]:
+        """Entered for as long as a request is under way; gives the answer that turns it away."""
+        ...
 
     def respond(self, request: Request) -> Response:
         """Answer a request as the PSA would."""
@@ -197,8 +202,12 @@ class SandboxServer:
 
     def _faulty(self, request: Request, psa: SandboxPsa) -> Response | None:
         """The PSA's answer, spoilt by whatever fault hits this request; None = drop the line."""
+        with psa.visit(request) as turned_away:
+            self._delay(request.path)
+            return turned_away or self._answer(request, psa)
+
+    def _answer(self, request: Request, psa: SandboxPsa) -> Response | None:
         path, hit = request.path, self.faults.hit
-        self._delay(path)
         if hit("dropped_connection", path):
             return None
         if (spoilt := self._other_answer(psa, path)) is not None:

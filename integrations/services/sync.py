@@ -37,7 +37,7 @@ from integrations.services.psa_access import info_of, open_adapter
 from integrations.services.run_writer import RunCancelled, RunWriter
 
 #: A run that was asked to wait this often without reading a page in between gives up.
-MOST_PARKS = 12
+MOST_PARKS = 16
 #: How long a run waits when the PSA says "too many requests" and not for how long.
 SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: More records than this missing at once, and more than the share: a person should look first.
