@@ -33,6 +33,14 @@ FAULTS: Final[dict[str, str]] = {
     "zone_moved": "the tenant lives in another zone now; the old one answers `form` (401, 404 or "
     "redirect)",
     "missing_item": "what is not there by its id is answered with 200 and null",
+    "locked": "the user is locked out",
+    "token_life": "tokens given out from now on live `seconds`",
+    "token_expired": "the token of this request has expired",
+    "refresh_refused": "an old token gets no new one",
+    "pascal_case": "keys are spelled in PascalCase",
+    "wrapped_by_id": "a record asked for by its id comes in an envelope",
+    "small_pages": "no page is longer than `most` (default 30)",
+    "no_totals": "lists don't tell how many records there are",
     "no_forward_only": "the forward-only way of paging is not known",
 }
 

@@ -30,9 +30,7 @@ def compare(tenant: Tenant, sandbox: SandboxServer, psa: str) -> dict[str, Any]:
 
     ids = [id_ for id_, company in truth.items() if company["importable"]]
     for start in range(0, len(ids), 200):
-        import_companies(
-            integration=integration, external_ids=ids[start : start + 200], actor=None
-        )
+        import_companies(integration=integration, external_ids=ids[start : start + 200], actor=None)
     work_off()
 
     companies = Company.objects.for_tenant(tenant).select_related("tenant")
