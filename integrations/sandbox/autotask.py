@@ -366,7 +366,7 @@ class AutotaskSandbox:
             dressed |= {"isSample": False, "soapParentPropertyId": None}
         if not query.fields:
             return dressed
-        kept = {name: v for name, v in dressed.items() if name.lower() in query.fields}
+        kept = {name: dressed[name] for name in query.fields if name in dressed}
         return {**kept, "userDefinedFields": dressed.get("userDefinedFields", [])}
 
     def _rows(self, entity: str, query: Query | None) -> Iterable[Record]:
@@ -400,10 +400,10 @@ class AutotaskSandbox:
             if line.is_bundle is wants_bundles:
                 yield from data.unit_rows(line_id) if entity.endswith("Units") else (line.record,)
 
-    def _members(self, entity: str) -> frozenset[str]:
+    def _members(self, entity: str) -> dict[str, str]:
         row = next(iter(self._rows(entity, None)), None)
         names = set(row) if row else {"id", "contractID", "startDate", "endDate"}
-        return frozenset(name.lower() for name in names if name != "userDefinedFields")
+        return {name.lower(): name for name in names if name != "userDefinedFields"}
 
     def _lose_first(self, entity: str) -> None:
         records = {"Companies": self.data.companies, "Contacts": self.data.contacts}.get(entity)

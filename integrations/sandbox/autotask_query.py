@@ -23,8 +23,8 @@ class QueryError(Exception):
 class Query:
     """A parsed query: which rows it lets through, how many on a page, and with which members."""
 
-    def __init__(self, body: Any, members: frozenset[str], entity: str) -> None:
-        """`members` are the entity's members in lower case, `entity` its singular for errors."""
+    def __init__(self, body: Any, members: Mapping[str, str], entity: str) -> None:
+        """`members` are the entity's members by lower-case name, `entity` its singular."""
         if not isinstance(body, dict):
             raise QueryError("Invalid query syntax.")
         given = {str(name).lower(): value for name, value in body.items()}
@@ -57,9 +57,10 @@ class Query:
         return None
 
     def _known(self, name: Any) -> str:
-        if str(name).lower() not in self._members:
+        found = self._members.get(str(name).lower())
+        if found is None:
             raise QueryError(f"Unable to find {name} in the {self._entity} Entity.")
-        return str(name).lower()
+        return found
 
     def _test(self, item: Any) -> Test:
         if not isinstance(item, dict) or "op" not in item:
@@ -78,17 +79,10 @@ class Query:
             )
         else:
             field = self._known(item.get("field"))
-            if field in NOT_QUERYABLE:
+            if field.lower() in NOT_QUERYABLE:
                 raise QueryError(f"The field {item['field']} cannot be used in a query.")
-            read = lambda row: member(row, field)  # noqa: E731
+            read = lambda row: row.get(field)  # noqa: E731
         return comparison(operator, read, item.get("value"))
-
-
-def member(row: Mapping[str, Any], lower_name: str) -> Any:
-    for name, value in row.items():
-        if name.lower() == lower_name:
-            return value
-    return None
 
 
 def count_or(items: list[Any]) -> int:
@@ -113,6 +107,9 @@ def comparison(operator: str, read: Callable[[Mapping[str, Any]], Any], value: A
         if not isinstance(value, list):
             raise QueryError("Invalid query syntax.")
         among = operator == "in"
+        if all(type(one) is int for one in value):
+            numbers = frozenset(value)
+            return lambda row: (read(row) in numbers) is among
         return lambda row: any(same(read(row), one) for one in value) is among
     if operator in {"gt", "gte", "lt", "lte"}:
         return lambda row: ordered(operator, read(row), value)

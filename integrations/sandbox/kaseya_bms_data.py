@@ -218,9 +218,8 @@ class _Client:
         if random.random() < 0.1:
             end += timedelta(days=random.randint(1, 20))
         roll = random.random()
-        status = (
-            "Active" if roll < 0.85 else random.choice(("New", "Inactive", " active ", "Expired"))
-        )
+        others = ("New", "Inactive", " active ", "Expired")
+        status = "Active" if roll < 0.85 else random.choice(others)
         recurring = random.random() < 0.85
         cycle = random.choices(CYCLES, CYCLE_WEIGHTS)[0]
         self.data.contracts[id_] = {
