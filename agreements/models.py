@@ -97,3 +97,8 @@ class AgreementLine(TenantOwned):
 
     def __str__(self) -> str:
         return self.description or self.product or self.external_id
+
+    @property
+    def psa_name(self) -> str:
+        """How to find the line in the PSA: `addition 4002100`, `service 8810`."""
+        return f"{self.kind} {self.external_id.removeprefix(f'{self.kind}-')}"

@@ -122,10 +122,15 @@ class TenantFigure:
     companies: int
 
 
-def tenant_figure(tenant: Tenant, as_of: date | None = None) -> TenantFigure:
-    """MRR of all active companies of a tenant, and how many of them count."""
+def tenant_figure(
+    tenant: Tenant, as_of: date | None = None, integration_id: UUID | None = None
+) -> TenantFigure:
+    """MRR of all active companies of a tenant (or of one integration's), and how many count."""
     on = as_of or tenant.today()
-    rows = list(_agreements(tenant).filter(company__status=Company.Status.ACTIVE))
+    chosen = _agreements(tenant).filter(company__status=Company.Status.ACTIVE)
+    if integration_id is not None:
+        chosen = chosen.filter(integration=integration_id)
+    rows = list(chosen)
     prepared = _prepare(tenant, rows)
     day = on.toordinal()
     counting = {

@@ -17,7 +17,7 @@ from audit_site.local.processes import Sorry
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
 
-from agreements.selectors import company_totals, tenant_figure  # noqa: E402
+from agreements.selectors import TenantFigure, company_totals, tenant_figure  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
 from audit_site.tenants.services import add_member, create_tenant  # noqa: E402
 from companies.models import Company  # noqa: E402
@@ -154,8 +154,12 @@ def print_table(tenant: Tenant, say: Say) -> None:
                 f"{money['amount']:>12} {money['currency']}" for money in totals[company.pk]
             )
             say(f"  {company.name:<44} {amounts or '        none'}")
+        print_total("MRR", tenant_figure(tenant, integration_id=integration.pk), say)
+    say()
     figure = tenant_figure(tenant)
-    say(
-        f"\n  {'MRR of the tenant, as of ' + figure.as_of.isoformat():<44} "
-        + "   ".join(f"{total['amount']:>12} {total['currency']}" for total in figure.totals)
-    )
+    print_total(f"MRR of the tenant, as of {figure.as_of.isoformat()}", figure, say)
+
+
+def print_total(title: str, figure: TenantFigure, say: Say) -> None:
+    amounts = "   ".join(f"{total['amount']:>12} {total['currency']}" for total in figure.totals)
+    say(f"  {title:<44} {amounts or '        none'}")

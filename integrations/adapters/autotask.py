@@ -353,7 +353,8 @@ class AutotaskAdapter:
         self._http = http
         self._memory = memory
         self._lock = threading.Lock()
-        self._asked = 0
+        self._answered = 0
+        self._look_after = 1  # not before the keys were accepted: refusals lock the user
         self._picklists: dict[str, dict[str, dict[str, str]]] = {}
         self._catalogues: dict[str, dict[int, str]] = {}
         self._currencies: dict[int, str] | None = None
@@ -823,7 +824,7 @@ class AutotaskAdapter:
         for is_last in (False, True):
             zone = self._memory.get("zone") or self._find_zone()
             try:
-                return self._http.ask(
+                answer = self._http.ask(
                     method,
                     f"{zone}/{path}",
                     read=read,
@@ -838,14 +839,18 @@ class AutotaskAdapter:
                 is_redirect = error.code == "not_a_psa_server"
                 if not is_redirect or is_last or self._find_zone() == zone:
                     raise
+            else:
+                with self._lock:
+                    self._answered += 1
+                return answer
         raise AssertionError("the second time either returns or raises")
 
     def _mind_the_budget(self) -> None:
         """Look now and then at the requests of the last hour, all programs' together."""
         with self._lock:
-            self._asked += 1
-            if self._asked % BUDGET_EVERY != 1:
+            if self._answered < self._look_after:
                 return
+            self._look_after = self._answered + BUDGET_EVERY
 
         def read(response: PsaResponse) -> Threshold:
             self._refuse(response, None)
@@ -861,7 +866,7 @@ class AutotaskAdapter:
         allowed, used = found.external_request_threshold, found.current_timeframe_request_count
         if allowed and used is not None and used >= allowed * BUDGET_SHARE:
             with self._lock:
-                self._asked = 0  # look again before the next request
+                self._look_after = self._answered  # look again before the next request
             raise PsaRateLimited(
                 f"Autotask allows {allowed:,} requests an hour for all programs together, and "
                 f"{used:,} were made.",

@@ -292,8 +292,8 @@ class ConnectWiseAdapter:
 
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
-        root = urlsplit(server_root(credentials["server_url"]))
-        return f"{root.netloc}|{credentials['company_id'].strip().casefold()}"
+        host = server_root(credentials["server_url"]).partition("://")[2]
+        return f"{host}|{credentials['company_id'].strip().casefold()}"
 
     # The connection test
 

@@ -303,7 +303,7 @@ class KaseyaBmsAdapter:
 
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
-        host = urlsplit(api_root(credentials["server_url"])).netloc
+        host = api_root(credentials["server_url"]).partition("://")[2]
         return f"{host}|{clean(credentials['tenant']).casefold()}"
 
     # The connection test
