@@ -107,7 +107,9 @@ class SandboxServer:
         companies: int = 50,
         today: date | None = None,
         latency_ms: float = 0,
+        more: Mapping[str, type[SandboxPsa]] | None = None,
     ) -> None:
+        """`more` are sandbox PSAs that are not modules of this package, by key."""
         self.faults = FaultBox()
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._counts: Counter[str] = Counter()
@@ -116,7 +118,7 @@ class SandboxServer:
             self.faults.switch_on("latency", ms=latency_ms)
         self.psas: dict[str, SandboxPsa] = {
             key: kind(seed=seed, companies=companies, today=today or _today(), faults=self.faults)
-            for key, kind in sandbox_psas().items()
+            for key, kind in {**sandbox_psas(), **(more or {})}.items()
         }
         self._server = make_server(
             "127.0.0.1", port, self._application, threaded=True, request_handler=_Handler

@@ -1,0 +1,160 @@
+"""At most so many requests to one endpoint of an account at once, of all workers together."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from audit_site.tenants.models import Tenant
+from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
+from integrations.psa.errors import PsaRateLimited
+from integrations.sandbox.server import SandboxServer
+from integrations.services import turns as module
+from integrations.services.runs import start_sync_run
+from integrations.services.turns import turns
+from tests.conftest import connect
+from tests.pages.test_pages import browser, text
+from tests.worker import work_off
+
+
+@pytest.fixture(params=["memory", "redis"])
+def shared(request: Any, settings: Any) -> str:
+    if request.param == "redis":
+        redis = os.environ.get("TEST_REDIS_URL", "")
+        if not redis:
+            pytest.skip("needs Redis")
+        backend = "django.core.cache.backends.redis.RedisCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis}}
+    return f"account-{uuid.uuid4()}"
+
+
+class Crowd:
+    """Counts who is inside of each endpoint at the same time."""
+
+    def __init__(self) -> None:
+        self.inside: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def visit(self, take: Any, endpoint: str) -> None:
+        with take(endpoint):
+            with self._lock:
+                self.inside[endpoint] += 1
+                self.most[endpoint] = max(self.most[endpoint], self.inside[endpoint])
+            time.sleep(0.01)
+            with self._lock:
+                self.inside[endpoint] -= 1
+
+
+def test_places_are_kept_and_each_endpoint_has_its_own(shared: str) -> None:
+    crowd = Crowd()
+    workers = [turns(shared, 3) for _ in range(2)]  # two pieces of work of one account
+
+    with ThreadPoolExecutor(12) as pool:
+        for number in range(36):
+            endpoint = "Contracts" if number % 3 else "Contacts"
+            pool.submit(crowd.visit, workers[number % 2], endpoint)
+
+    assert crowd.most["Contracts"] == 3
+    assert 1 <= crowd.most["Contacts"] <= 3
+
+
+def test_an_error_inside_gives_the_place_back(shared: str) -> None:
+    take = turns(shared, 1)
+
+    for _ in range(3):
+        with pytest.raises(PsaRateLimited), take("Contracts"):
+            raise PsaRateLimited("no")
+
+
+def test_the_place_of_a_killed_worker_is_free_again(shared: str, monkeypatch: Any) -> None:
+    if module.settings.CACHES["default"]["BACKEND"].endswith("DatabaseCache"):
+        pytest.skip("in memory a killed worker takes its places with it")
+    monkeypatch.setattr(module, "PLACE_SECONDS", 1)
+    take = turns(shared, 1)
+    take("Contracts").__enter__()  # and never left
+
+    began = time.monotonic()
+    with take("Contracts"):
+        pass
+
+    assert time.monotonic() - began < 3
+
+
+def test_autotask_sees_three_at_once_whatever_runs(
+    tenant: Tenant, sandbox: SandboxServer, settings: Any
+) -> None:
+    """The sandbox refuses a fourth with 429: nobody gets to see that."""
+    integration = connect(tenant, sandbox, "autotask")
+    sandbox.faults.switch_on("latency", ms=15)
+    adapters = [turns(str(integration.pk), 3) for _ in range(6)]
+    import requests  # noqa: PLC0415
+
+    keys = sandbox.credentials("autotask")
+    headers = {
+        "UserName": keys["username"],
+        "Secret": keys["secret"],
+        "ApiIntegrationCode": keys["tracking_identifier"],
+    }
+    address = f"{sandbox.url}/autotask/ATServicesRest/V1.0/Contacts/query"
+    body = {"filter": [{"op": "gte", "field": "id", "value": 0}], "MaxRecords": 1}
+
+    def ask(take: Any) -> int:
+        with take("Contacts"):
+            return requests.post(address, json=body, headers=headers, timeout=5).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(ask, adapters * 3))
+
+    assert statuses == [200] * 18
+    psa: Any = sandbox.psas["autotask"]
+    assert psa.most_at_once["Contacts"] == 3
+
+
+@pytest.mark.parametrize(
+    ("psa", "fault"),
+    [
+        ("autotask", {"name": "hourly_budget", "used": 9_500}),
+        ("autotask", {"name": "hourly_budget", "allowed": 0, "path": ""}),
+        ("kaseya_bms", {"name": "hourly_budget", "allowed": 0, "path": "/v2/crm/contacts"}),
+        ("connectwise", {"name": "rate_limited", "path": "/contacts", "retry_after": 300}),
+    ],
+)
+def test_a_spent_budget_is_waited_out_and_shown(
+    tenant: Tenant, sandbox: SandboxServer, psa: str, fault: dict[str, Any]
+) -> None:
+    integration = connect(tenant, sandbox, psa)
+    name = integration.name
+    before = (PsaCompanyRecord.objects.count(), PsaContactRecord.objects.count())
+    sandbox.faults.switch_on(**fault)
+
+    run, _ = start_sync_run(integration=integration)
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.waiting_for) == ("running", f"Waiting for {name}")
+    assert run.resume_at is not None
+    assert timedelta(seconds=20) < run.resume_at - timezone.now() <= timedelta(seconds=300)
+    page = text(browser(tenant).get(f"/sync-runs/{run.pk}/"))
+    assert f"Waiting for {name}" in page
+    assert "Goes on at" in page
+
+    sandbox.faults.clear()
+    SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now())
+    work_off()
+
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+    assert run.waiting_for == ""
+    assert not run.resume_at
+    assert (PsaCompanyRecord.objects.count(), PsaContactRecord.objects.count()) == before
+    assert PsaContactRecord.objects.filter(gone_at=None).count() == before[1]
