@@ -6,7 +6,7 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench screenshots clean
+.PHONY: help run test lint format lock bench contract-table screenshots clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint         style, types, direction of imports, migrations, templates"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        how fast a first sync is, beside the bare floor"
+	@echo "make contract-table   which case of the adapter contract passes for which PSA, into docs/psas.md"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
@@ -63,6 +64,11 @@ format: $(VENV)/requirements-dev
 
 bench: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.bench $(ARGS)
+
+contract-table: export DEBUG = 1
+contract-table: export VAR_DIR = $(abspath $(VENV))/lint
+contract-table: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.contract_table
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)

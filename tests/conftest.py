@@ -58,7 +58,7 @@ def connected(tenant: Tenant, sandbox: SandboxServer) -> Integration:
     return connect(tenant, sandbox, "connectwise")
 
 
-def connect(tenant: Tenant, sandbox: SandboxServer, psa: str, **credentials: str) -> Integration:
+def connect(tenant: Tenant, sandbox: SandboxServer, psa: str, /, **credentials: str) -> Integration:
     """Connect a sandbox PSA through the service that the pages use, and do the worker's part."""
     integration, _ = create_integration(
         tenant=tenant,

@@ -13,6 +13,8 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.contract_table import listed_tests, named_tests, sentence
+
 ROOT = Path(__file__).resolve().parents[1]
 VENDOR = ROOT / "static" / "vendor"
 
@@ -147,3 +149,7 @@ def test_every_picture_of_the_readme_is_there() -> None:
         target = part.split(")")[0]
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_the_contract_table_lists_every_case() -> None:
+    assert listed_tests() == [sentence(name) for name in named_tests()]

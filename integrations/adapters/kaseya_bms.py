@@ -338,11 +338,18 @@ class KaseyaBmsAdapter:
                 "its security role."
             )
         if right == "read_agreements":
-            accounts = rows_of(self._get(LISTS["read_companies"], params, right))
-            found, _ = read_lowered(accounts, WireAccount, lambda raw: raw.id)
-            for account_id in found[:1]:
-                self._get(LOOKUP, {"AccountId": str(account_id)}, right)
+            self._get(LOOKUP, {"AccountId": str(self._some_account_id())}, right)
         return ""
+
+    def _some_account_id(self) -> int:
+        """The id of the first account; 0 when none may be seen, which is another right's matter."""
+        params = {"PageSize": "1", "PageNumber": "1"}
+        try:
+            rows = rows_of(self._get(LISTS["read_companies"], params, "read_companies"))
+        except PsaRefused:
+            return 0
+        ids, _ = read_lowered(rows, WireAccount, lambda raw: raw.id)
+        return ids[0] if ids else 0
 
     # Reading
 

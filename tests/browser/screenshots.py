@@ -28,6 +28,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     settings = page.get_by_role("link", name="Settings").first.get_attribute("href") or ""
     found |= {
         "connect": "/integrations/connect/connectwise/",
+        "connect-autotask": "/integrations/connect/autotask/",
+        "connect-kaseya_bms": "/integrations/connect/kaseya_bms/",
         "integration": settings,
         "import-list": f"{settings}companies/",
         "disconnect": f"{settings}disconnect/",
