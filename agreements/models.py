@@ -6,9 +6,10 @@ The rules that turn them into MRR are in mrr.py.
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 
 from agreements.fields import ExactDecimalField
-from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
 
 
@@ -102,3 +103,115 @@ class AgreementLine(TenantOwned):
     def psa_name(self) -> str:
         """How to find the line in the PSA: `addition 4002100`, `service 8810`."""
         return f"{self.kind} {self.external_id.removeprefix(f'{self.kind}-')}"
+
+
+# What people decided
+
+
+class AgreementChoices(TenantOwned):
+    """What people decided about an agreement. A table of its own, which no sync ever writes."""
+
+    agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="choices")
+    exclude = models.BooleanField(default=False)
+    force_include = models.BooleanField(default=False)
+    assume_renewal = models.BooleanField(default=False)
+    renews = models.ForeignKey(
+        Agreement, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    objects = TenantQuerySet["AgreementChoices"].as_manager()
+
+
+class LineChoices(TenantOwned):
+    """What people decided about a line. `force_include`: it recurs, whatever its dates say."""
+
+    line = models.OneToOneField(AgreementLine, on_delete=models.CASCADE, related_name="choices")
+    exclude = models.BooleanField(default=False)
+    force_include = models.BooleanField(default=False)
+
+    objects = TenantQuerySet["LineChoices"].as_manager()
+
+
+class ChoiceRecord(TenantOwned):
+    """One decision, kept for ever: what it was before and is after, why, by whom and when."""
+
+    agreement = models.ForeignKey(
+        Agreement, on_delete=models.CASCADE, related_name="choice_records"
+    )
+    line = models.ForeignKey(
+        AgreementLine, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    note = models.TextField(blank=True)
+    actor = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    actor_name = models.CharField(max_length=254, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = TenantQuerySet["ChoiceRecord"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "agreement", "at"], name="choices_of_agreement")]
+
+
+# What it comes to, kept current by services/stored.py
+
+
+class CompanyBook(TenantOwned):
+    """When a company's MRR was worked out, and the next day on which it can change by itself.
+
+    `version` rises whenever anything that a figure shows has changed.
+    """
+
+    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="book")
+    version = models.PositiveBigIntegerField(default=0)
+    computed_on = models.DateField(null=True, blank=True)
+    next_change = models.DateField(null=True, blank=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = TenantQuerySet["CompanyBook"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "next_change"], name="books_by_next_change")]
+
+
+class CompanyMrr(TenantOwned):
+    """A company's MRR in one currency: exact ("n/d"), and in the currency's minor units."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="stored_mrr")
+    currency = models.CharField(max_length=10)
+    exact = models.TextField()
+    minor = models.BigIntegerField()
+
+    objects = TenantQuerySet["CompanyMrr"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company", "currency"], name="one_mrr_per_currency"
+            )
+        ]
+        indexes = [models.Index(fields=["tenant", "currency", "minor"], name="companies_by_mrr")]
+
+
+class AgreementMrr(TenantOwned):
+    """An agreement's MRR. `last_day` is the last day of its window, null = open."""
+
+    agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="stored_mrr")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    currency = models.CharField(max_length=10)
+    exact = models.TextField()
+    minor = models.BigIntegerField()
+    included = models.BooleanField()
+    reason = models.CharField(max_length=40, blank=True)
+    last_day = models.DateField(null=True, blank=True)
+
+    objects = TenantQuerySet["AgreementMrr"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "company"], name="agreement_mrr_by_company"),
+            models.Index(fields=["tenant", "included", "last_day"], name="agreements_that_end"),
+        ]

@@ -1,26 +1,27 @@
-"""From stored agreements to figures: builds the engine's book out of rows, in two reads."""
+"""What pages, REST and commands read of agreements and MRR."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from fractions import Fraction
+from typing import TypedDict
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from agreements import mrr
-from agreements.models import Agreement, AgreementLine
+from agreements import books, mrr
+from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
-from agreements.mrr.cycles import is_blank
-from agreements.mrr.questions import number
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
-ONE_DAY = timedelta(days=1)
+#: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
+EDITION = 1
+MOST_MONTHS = 120
 
 
 class Money(TypedDict):
@@ -35,6 +36,11 @@ class Average(TypedDict):
 
 class Total(Money):
     average: Average
+
+
+class Month(TypedDict):
+    month: str
+    recognized: list[Money]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class CompanyFigure:
     totals: list[Total]
     agreements: list[AgreementRow]
     ledger: list[LedgerRow]
+    book: list[mrr.Prepared]
 
     @property
     def counted(self) -> list[LedgerRow]:
@@ -73,10 +80,10 @@ class CompanyFigure:
 
 
 def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure:
-    """Compute one company's MRR with its ledger."""
+    """Compute one company's MRR with its ledger; three queries whatever the number of lines."""
     on = as_of or company.tenant.today()
-    rows = list(_agreements(company.tenant).filter(company=company))
-    prepared = _prepare(company.tenant, rows)
+    rows = list(books.agreements_of(company.tenant).filter(company=company))
+    prepared = books.prepare(company.tenant, rows)
     entries = mrr.ledger(prepared, on)
     sentences = {
         entry.agreement_id: entry.sentence for entry in reversed(entries) if not entry.included
@@ -89,6 +96,7 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
             for summary in mrr.summaries(prepared, on)
         ],
         ledger=entries,
+        book=prepared,
     )
 
 
@@ -99,19 +107,47 @@ def _sentence(summary: AgreementSummary, sentences: dict[str | None, str]) -> st
 def company_totals(
     tenant: Tenant, company_ids: Collection[UUID], as_of: date | None = None
 ) -> dict[UUID, list[Money]]:
-    """MRR by currency of several companies at once; a constant number of queries."""
-    on = as_of or tenant.today()
-    by_company: dict[UUID, list[Agreement]] = defaultdict(list)
-    rows = list(_agreements(tenant).filter(company_id__in=company_ids))
+    """MRR by currency of several companies at once, as of today from what is stored.
+
+    Another day is computed, and so is a company whose stored figure a new day has overtaken.
+    """
+    today = tenant.today()
+    stale = set(company_ids)
+    found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
+    if as_of in {None, today}:
+        fresh = CompanyBook.objects.for_tenant(tenant).filter(
+            Q(next_change=None) | Q(next_change__gt=today),
+            company__in=company_ids,
+            computed_on__lte=today,
+        )
+        stale -= set(fresh.values_list("company", flat=True))
+        for row in CompanyMrr.objects.for_tenant(tenant).filter(
+            company__in=[pk for pk in company_ids if pk not in stale]
+        ):
+            found[row.company_id].append(stored_money(row))
+        for amounts in found.values():
+            amounts.sort(key=lambda money: money["currency"])
+    return found | (_computed_totals(tenant, stale, as_of or today) if stale else {})
+
+
+def stored_money(row: CompanyMrr | AgreementMrr) -> Money:
+    return {"currency": row.currency, "amount": mrr.money_text(row.currency, Fraction(row.exact))}
+
+
+def _computed_totals(
+    tenant: Tenant, company_ids: Collection[UUID], on: date
+) -> dict[UUID, list[Money]]:
+    by_company: dict[UUID, list[Agreement]] = {company_id: [] for company_id in company_ids}
+    rows = list(books.agreements_of(tenant).filter(company__in=company_ids))
     for row in rows:
         by_company[row.company_id].append(row)
-    lines = _lines_of(tenant, rows)
+    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere(tenant, rows)
     return {
         company_id: [
             {"currency": figure.currency, "amount": figure.amount}
-            for figure in mrr.mrr(_prepare(tenant, by_company[company_id], lines), on)
+            for figure in mrr.mrr(books.prepare(tenant, chosen, lines, context), on)
         ]
-        for company_id in company_ids
+        for company_id, chosen in by_company.items()
     }
 
 
@@ -122,16 +158,26 @@ class TenantFigure:
     companies: int
 
 
+def tenant_book(
+    tenant: Tenant, *, company_id: UUID | None = None, integration_id: UUID | None = None
+) -> list[mrr.Prepared]:
+    """The settled book of all active companies, of one company, or of one integration's."""
+    rows = books.agreements_of(tenant)
+    if company_id is not None:
+        rows = rows.filter(company=company_id)
+    else:
+        rows = rows.filter(company__status=Company.Status.ACTIVE)
+    if integration_id is not None:
+        rows = rows.filter(integration=integration_id)
+    return books.prepare(tenant, list(rows))
+
+
 def tenant_figure(
     tenant: Tenant, as_of: date | None = None, integration_id: UUID | None = None
 ) -> TenantFigure:
     """MRR of all active companies of a tenant (or of one integration's), and how many count."""
     on = as_of or tenant.today()
-    chosen = _agreements(tenant).filter(company__status=Company.Status.ACTIVE)
-    if integration_id is not None:
-        chosen = chosen.filter(integration=integration_id)
-    rows = list(chosen)
-    prepared = _prepare(tenant, rows)
+    prepared = tenant_book(tenant, integration_id=integration_id)
     day = on.toordinal()
     counting = {
         item.agreement.company_id for item in prepared if any(row.counts(day) for row in item.rows)
@@ -157,112 +203,139 @@ def _totals(prepared: list[mrr.Prepared], on: date) -> list[Total]:
     return totals
 
 
-# Building the book
+# By month, and from one day to another
 
 
-def _agreements(tenant: Tenant) -> QuerySet[Agreement]:
-    return Agreement.objects.for_tenant(tenant).order_by("id")
-
-
-def _lines_of(tenant: Tenant, rows: Iterable[Agreement]) -> dict[UUID, list[AgreementLine]]:
-    found: dict[UUID, list[AgreementLine]] = defaultdict(list)
-    ids = [row.pk for row in rows]
-    for line in AgreementLine.objects.for_tenant(tenant).filter(agreement__in=ids):
-        found[line.agreement_id].append(line)
-    for lines in found.values():
-        lines.sort(key=lambda line: (line.position, line.pk))
+def recognized_by_month(book: list[mrr.Prepared], first: date, months: int) -> list[Month]:
+    """What each calendar month earns, by currency."""
+    found: list[Month] = []
+    for offset, figures in enumerate(mrr.series(book, first, months)):
+        year, month = divmod(first.year * 12 + first.month - 1 + offset, 12)
+        found.append(
+            {
+                "month": f"{year:04d}-{month + 1:02d}",
+                "recognized": [{"currency": f.currency, "amount": f.amount} for f in figures],
+            }
+        )
     return found
 
 
-def _prepare(
-    tenant: Tenant,
-    rows: list[Agreement],
-    lines: dict[UUID, list[AgreementLine]] | None = None,
-) -> list[mrr.Prepared]:
-    lines = _lines_of(tenant, rows) if lines is None else lines
-    agreements = [_agreement(row, lines.get(row.pk, []), tenant) for row in rows]
-    agreements += [_context(row, tenant) for row in _parents_elsewhere(tenant, rows)]
-    return mrr.prepare(mrr.Book(agreements, tenant.currency))
+# From what is stored: the tenant's book at a glance
 
 
-def _parents_elsewhere(tenant: Tenant, rows: list[Agreement]) -> list[Agreement]:
-    """Parents that belong to another company; most books have none, and then nothing is read."""
-    known = {(row.integration_id, row.external_id) for row in rows}
-    wanted = {
-        (row.integration_id, row.parent_external_id) for row in rows if row.parent_external_id
-    } - known
-    if not wanted:
-        return []
-    found = _agreements(tenant).filter(
-        integration__in={integration for integration, _ in wanted},
-        external_id__in={external_id for _, external_id in wanted},
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A company, integration or so with its MRR and its part of the whole, in percent."""
+
+    id: str
+    name: str
+    money: Money
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencyBook:
+    """All active companies in one currency: the sum, the largest, and how much hangs on them."""
+
+    currency: str
+    amount: str
+    companies: int
+    largest: list[Share]
+    top_percent: float
+    by_source: list[Share]
+
+
+def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
+    """Concentration and sources by currency, from what is stored; a constant number of queries."""
+    active = CompanyMrr.objects.for_tenant(tenant).filter(company__status=Company.Status.ACTIVE)
+    sums: dict[str, list[Fraction]] = defaultdict(list)
+    for currency, exact in active.values_list("currency", "exact"):
+        sums[currency].append(Fraction(exact))
+    sources: dict[str, dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
+    counted = AgreementMrr.objects.for_tenant(tenant).filter(
+        included=True, company__status=Company.Status.ACTIVE
     )
-    return [row for row in found if (row.integration_id, row.external_id) in wanted]
+    for currency, exact, name in counted.values_list(
+        "currency", "exact", "agreement__integration__name"
+    ):
+        sources[currency][name] += Fraction(exact)
+    found = []
+    for currency in sorted(sums):
+        total = sum(sums[currency], Fraction(0))
+        top = [
+            _share(str(row.company_id), row.company.name, currency, Fraction(row.exact), total)
+            for row in active.filter(currency=currency)
+            .select_related("company")
+            .order_by("-minor", "company__name")[:largest]
+        ]
+        found.append(
+            CurrencyBook(
+                currency,
+                mrr.money_text(currency, total),
+                len(sums[currency]),
+                top,
+                round(sum(share.percent for share in top), 1),
+                [
+                    _share("", name, currency, amount, total)
+                    for name, amount in sorted(sources[currency].items(), key=lambda i: -i[1])
+                ],
+            )
+        )
+    return found
 
 
-def _context(row: Agreement, tenant: Tenant) -> mrr.Agreement:
-    agreement = _agreement(row, [], tenant)
-    agreement.is_context = True
-    return agreement
+def _share(id_: str, name: str, currency: str, amount: Fraction, total: Fraction) -> Share:
+    percent = float(round(100 * amount / total, 1)) if total > 0 else 0.0
+    money: Money = {"currency": currency, "amount": mrr.money_text(currency, amount)}
+    return Share(id_, name, money, percent)
 
 
-def _agreement(row: Agreement, lines: list[AgreementLine], tenant: Tenant) -> mrr.Agreement:
-    cancelled, cancelled_date = row.cancelled, row.cancelled_date
-    if row.gone_at is not None:  # out of MRR from the day on which it was found gone
-        last_day = tenant.today(row.gone_at) - ONE_DAY
-        if cancelled is not False and cancelled_date is not None:
-            last_day = min(last_day, cancelled_date)
-        cancelled, cancelled_date = True, last_day
-    return mrr.Agreement(
-        source=row.source,
-        id=row.external_id,
-        company_id=str(row.company_id),
-        name=row.name,
-        currency=row.currency,
-        start_date=row.start_date,
-        end_date=row.end_date,
-        no_end=row.no_end,
-        cancelled=cancelled,
-        cancelled_date=cancelled_date,
-        recurring=row.recurring,
-        active=row.active,
-        cycle=None if is_blank(row.cycle) else row.cycle,
-        amount=row.amount,
-        parent_id=row.parent_external_id,
-        renews_id=row.renews_external_id,
-        incomplete=row.incomplete,
-        lines=[_line(line, tenant) for line in lines],
-        ref=row,
+def ending_soon(tenant: Tenant, within_days: int) -> QuerySet[AgreementMrr]:
+    """Agreements that count today and whose last day comes within so many days, soonest first."""
+    today = tenant.today()
+    return (
+        AgreementMrr.objects.for_tenant(tenant)
+        .filter(
+            included=True,
+            last_day__range=(today, today + timedelta(days=within_days)),
+            company__status=Company.Status.ACTIVE,
+        )
+        .select_related("agreement", "company")
+        .order_by("last_day", "company__name", "id")
     )
 
 
-def _line(row: AgreementLine, tenant: Tenant) -> mrr.Line:
-    end_date = row.end_date
-    if row.gone_at is not None:
-        last_day = tenant.today(row.gone_at) - ONE_DAY
-        end_date = min(end_date, last_day) if end_date else last_day
-    return mrr.Line(
-        id=row.external_id,
-        kind=row.kind,
-        quantity=row.quantity,
-        unit_price=row.unit_price,
-        less_included=row.less_included,
-        bill=row.bill,
-        start_date=row.start_date,
-        end_date=end_date,
-        cycle=None if is_blank(row.cycle) else row.cycle,
-        product=row.product,
-        one_time=False if row.gone_at and row.one_time is None else row.one_time,
-        units=None if row.units is None else [_units(unit) for unit in row.units],
-        ref=row,
-    )
+# What clients may keep
 
 
-def _units(raw: dict[str, Any]) -> mrr.Units:
-    return mrr.Units(
-        start_date=date.fromisoformat(raw["start_date"]),
-        end_date=date.fromisoformat(raw["end_date"]) if raw.get("end_date") else None,
-        units=number(raw.get("units")),
-        unit_price=number(raw.get("unit_price")),
-        amount=number(raw.get("amount")),
+def company_etag(company: Company, *parts: object) -> str:
+    """A text that changes whenever a company's figures do; one query, nothing computed."""
+    book = CompanyBook.objects.for_tenant(company.tenant).filter(company=company).first()
+    link = company.current_link
+    synced = link.last_synced_at if link else None
+    return _etag(company.tenant, book.version if book else 0, company.updated_at, synced, *parts)
+
+
+def tenant_etag(tenant: Tenant, *parts: object) -> str:
+    """A text that changes whenever the tenant's figures do; two queries, nothing computed."""
+    versions = CompanyBook.objects.for_tenant(tenant).aggregate(Count("id"), Sum("version"))
+    companies = Company.objects.for_tenant(tenant).aggregate(Count("id"), Max("updated_at"))
+    return _etag(tenant, *versions.values(), *companies.values(), *parts)
+
+
+def _etag(tenant: Tenant, *parts: object) -> str:
+    shown = (EDITION, tenant.pk, tenant.currency, tenant.today(), *parts)
+    return ":".join(map(str, shown))
+
+
+def choice_history(
+    tenant: Tenant, agreements: Sequence[Agreement]
+) -> dict[UUID, list[ChoiceRecord]]:
+    """What people decided about these agreements and their lines, newest first."""
+    found: dict[UUID, list[ChoiceRecord]] = defaultdict(list)
+    rows = ChoiceRecord.objects.for_tenant(tenant).filter(
+        agreement__in=[row.pk for row in agreements]
     )
+    for record in rows.order_by("-at", "-id"):
+        found[record.line_id or record.agreement_id].append(record)
+    return found

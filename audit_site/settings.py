@@ -180,6 +180,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "integrations.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "pass_days": {"task": "agreements.pass_days", "schedule": 300.0, "options": {"expires": 290}},
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
 }
 

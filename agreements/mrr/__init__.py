@@ -9,6 +9,7 @@ from agreements.mrr.figures import (
     movement,
     mrr,
     recognized,
+    series,
 )
 from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summaries
 from agreements.mrr.money import minor_digits, money_text
@@ -35,5 +36,6 @@ __all__ = [
     "next_change",
     "prepare",
     "recognized",
+    "series",
     "summaries",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,32 +41,108 @@ def mrr(book: Iterable[Prepared], on: date) -> list[Figure]:
 
 def recognized(book: Iterable[Prepared], month: date) -> list[Figure]:
     """What a calendar month earns: each day in force earns one day's share of the rate."""
-    first = month.replace(day=1).toordinal()
-    days = monthrange(month.year, month.month)[1]
-    sums: Amounts = {}
+    return series(book, month, 1)[0]
+
+
+def series(book: Iterable[Prepared], first: date, months: int) -> list[list[Figure]]:
+    """What each of so many calendar months earns, in one pass over the book.
+
+    A currency appears in a month when a row counts on some day of it.
+    """
+    calendar = _Months(first, months)
+    of_currency: dict[str, _Earned] = {}
     for item in book:
         for row in item.rows:
             for begins, until, rate in row.stretches:
-                held = min(until, first + days) - max(begins, first)
-                if held > 0:
-                    share = rate * held / days
-                    sums[item.currency] = sums.get(item.currency, Fraction(0)) + share
-    return _figures(sums)
+                held = calendar.held(begins, until)
+                if held is None:
+                    continue
+                if item.currency not in of_currency:
+                    of_currency[item.currency] = _Earned(months)
+                of_currency[item.currency].add(held, rate)
+    sums: list[Amounts] = [{} for _ in range(months)]
+    for currency, earned in of_currency.items():
+        for position, amount in earned.by_month():
+            sums[position][currency] = amount
+    return [_figures(amounts) for amounts in sums]
 
 
-def averages(book: Sequence[Prepared], on: date) -> dict[str, list[Figure]]:
+class _Months:
+    """A run of calendar months as ordinals."""
+
+    def __init__(self, first: date, months: int) -> None:
+        self._first = first.year * 12 + first.month - 1
+        start = first.replace(day=1)
+        self._edges = [add_months(start, offset).toordinal() for offset in range(months + 1)]
+
+    def held(self, begins: int, until: int) -> tuple[int, Share, int, Share] | None:
+        """The first and last month that a stretch meets, each with its share held; None = none."""
+        begins, until = max(begins, self._edges[0]), min(until, self._edges[-1])
+        if begins >= until:
+            return None
+        first, last = self._position(begins), self._position(until - 1)
+        if first == last:
+            return first, self._share(first, until - begins), last, (0, 1)
+        return (
+            first,
+            self._share(first, self._edges[first + 1] - begins),
+            last,
+            self._share(last, until - self._edges[last]),
+        )
+
+    def _position(self, day: int) -> int:
+        on = date.fromordinal(day)
+        return on.year * 12 + on.month - 1 - self._first
+
+    def _share(self, position: int, days: int) -> Share:
+        return days, self._edges[position + 1] - self._edges[position]
+
+
+Share = tuple[int, int]
+
+
+class _Earned:
+    """What the months of one currency earn, as differences from month to month."""
+
+    def __init__(self, months: int) -> None:
+        self._steps = [Fraction(0)] * (months + 1)
+        self._parts = [Fraction(0)] * months
+        self._counting = [0] * (months + 1)
+
+    def add(self, held: tuple[int, Share, int, Share], rate: Fraction) -> None:
+        first, (days, of_days), last, (last_days, of_last_days) = held
+        self._counting[first] += 1
+        self._counting[last + 1] -= 1
+        whole_from, whole_until = first, last + 1
+        if days != of_days:
+            self._parts[first] += rate * days / of_days
+            whole_from += 1
+        if last > first and last_days != of_last_days:
+            self._parts[last] += rate * last_days / of_last_days
+            whole_until -= 1
+        if whole_from < whole_until:
+            self._steps[whole_from] += rate
+            self._steps[whole_until] -= rate
+
+    def by_month(self) -> Iterable[tuple[int, Fraction]]:
+        level, counting = Fraction(0), 0
+        for position, part in enumerate(self._parts):
+            level += self._steps[position]
+            counting += self._counting[position]
+            if counting:
+                yield position, level + part
+
+
+def averages(book: Iterable[Prepared], on: date) -> dict[str, list[Figure]]:
     """Mean of the twelve months before the as-of month, and of the twelve from it on."""
-    month = on.replace(day=1)
-    return {
-        "trailing12": _mean(book, [add_months(month, offset) for offset in range(-12, 0)]),
-        "forward12": _mean(book, [add_months(month, offset) for offset in range(12)]),
-    }
+    months = series(book, add_months(on.replace(day=1), -12), 24)
+    return {"trailing12": _mean(months[:12]), "forward12": _mean(months[12:])}
 
 
-def _mean(book: Sequence[Prepared], months: Sequence[date]) -> list[Figure]:
+def _mean(months: Sequence[list[Figure]]) -> list[Figure]:
     sums: Amounts = defaultdict(Fraction)
     for month in months:
-        for figure in recognized(book, month):
+        for figure in month:
             sums[figure.currency] += figure.exact
     return _figures({currency: total / 12 for currency, total in sums.items()})
 

@@ -101,6 +101,11 @@ class Prepared:
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def last_day(self) -> date | None:
+        """The last day of its window, None = open."""
+        return date.fromordinal(self.until - 1) if EVER < self.until - 1 < NEVER - 1 else None
+
+    @property
     def is_never_in_force(self) -> bool:
         return self.until <= self.first
 

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.db.models import Q
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
+from agreements.services import stored
 from companies.models import Company, Contact
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
@@ -149,7 +151,9 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
         complete=batch.proves_absence,
     )
     writer.add("agreements", agreements, batch.rejected)
-    _store_lines(writer, incoming, agreements.rows, now)
+    touched = {change.row.company_id for change in agreements.written}
+    touched |= _store_lines(writer, incoming, agreements.rows, now)
+    stored.refresh(integration.tenant, touched)
     CompanyLink.objects.filter(
         tenant=integration.tenant_id, pk__in=[link.pk for link in links]
     ).update(read_at=batch.began, last_synced_at=now)
@@ -160,12 +164,14 @@ def _store_lines(
     incoming: list[PsaAgreement],
     agreements: dict[tuple[Any, ...], Agreement],
     now: datetime,
-) -> None:
-    """Store the lines.
+) -> set[UUID]:
+    """Store the lines; return the companies whose lines differed.
 
     Where the PSA refused some, those that did not come are not taken for gone.
     """
     integration = writer.run.integration
+    company_of = {agreement.pk: agreement.company_id for agreement in agreements.values()}
+    touched: set[UUID] = set()
     for whole in (True, False):
         chosen = [record for record in incoming if record.incomplete is not whole]
         if not chosen:
@@ -189,6 +195,8 @@ def _store_lines(
             complete=whole,
         )
         writer.add("lines", lines)
+        touched |= {company_of[change.row.agreement_id] for change in lines.written}
+    return touched
 
 
 def _agreement_values(

@@ -1,0 +1,156 @@
+"""From stored rows to the engine's book: agreements, lines, and what people decided about them.
+
+Rows may be model instances or named tuples of the same attributes; how many queries it takes does
+not depend on how many agreements there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+
+from agreements import mrr
+from agreements.models import Agreement, AgreementLine
+from agreements.mrr.cycles import is_blank
+from agreements.mrr.questions import number
+from audit_site.tenants.models import Tenant
+
+ONE_DAY = timedelta(days=1)
+
+
+def agreements_of(tenant: Tenant) -> QuerySet[Agreement]:
+    """The tenant's agreements in the order of the book, each with what people decided."""
+    return (
+        Agreement.objects.for_tenant(tenant)
+        .annotate(
+            chosen_exclude=F("choices__exclude"),
+            chosen_force_include=F("choices__force_include"),
+            chosen_assume_renewal=F("choices__assume_renewal"),
+            chosen_renews=F("choices__renews__external_id"),
+        )
+        .order_by("id")
+    )
+
+
+def lines_of(tenant: Tenant, agreements: Iterable[Agreement]) -> dict[UUID, list[AgreementLine]]:
+    """Lines by agreement, in the PSA's order."""
+    found: dict[UUID, list[AgreementLine]] = defaultdict(list)
+    rows = (
+        AgreementLine.objects.for_tenant(tenant)
+        .filter(agreement__in=[row.pk for row in agreements])
+        .annotate(
+            chosen_exclude=F("choices__exclude"), chosen_force_include=F("choices__force_include")
+        )
+    )
+    for line in rows:
+        found[line.agreement_id].append(line)
+    for lines in found.values():
+        lines.sort(key=lambda line: (line.position, line.pk))
+    return found
+
+
+def prepare(
+    tenant: Tenant,
+    rows: Sequence[Agreement],
+    lines: dict[UUID, list[AgreementLine]] | None = None,
+    context: Sequence[Agreement] | None = None,
+) -> list[mrr.Prepared]:
+    """Settle the book of these agreements. Lines and parents of others are read if not given."""
+    lines = lines_of(tenant, rows) if lines is None else lines
+    others = parents_elsewhere(tenant, rows) if context is None else context
+    book = [agreement(row, lines.get(row.pk, []), tenant) for row in rows]
+    book += [_context(row, tenant) for row in others]
+    return mrr.prepare(mrr.Book(book, tenant.currency))
+
+
+def parents_elsewhere(tenant: Tenant, rows: Sequence[Agreement]) -> list[Agreement]:
+    """Parents that belong to another company; most books have none, and then nothing is read."""
+    known = {(row.integration_id, row.external_id) for row in rows}
+    wanted = {
+        (row.integration_id, row.parent_external_id) for row in rows if row.parent_external_id
+    } - known
+    if not wanted:
+        return []
+    found = agreements_of(tenant).filter(
+        integration__in={integration for integration, _ in wanted},
+        external_id__in={external_id for _, external_id in wanted},
+    )
+    return [row for row in found if (row.integration_id, row.external_id) in wanted]
+
+
+def _context(row: Agreement, tenant: Tenant) -> mrr.Agreement:
+    parent = agreement(row, [], tenant)
+    parent.is_context = True
+    return parent
+
+
+def agreement(row: Any, lines: Sequence[Any], tenant: Tenant) -> mrr.Agreement:
+    cancelled, cancelled_date = row.cancelled, row.cancelled_date
+    if row.gone_at is not None:  # out of MRR from the day on which it was found gone
+        last_day = tenant.today(row.gone_at) - ONE_DAY
+        if cancelled is not False and cancelled_date is not None:
+            last_day = min(last_day, cancelled_date)
+        cancelled, cancelled_date = True, last_day
+    return mrr.Agreement(
+        source=row.source,
+        id=row.external_id,
+        company_id=str(row.company_id),
+        name=row.name,
+        currency=row.currency,
+        start_date=row.start_date,
+        end_date=row.end_date,
+        no_end=row.no_end,
+        cancelled=cancelled,
+        cancelled_date=cancelled_date,
+        recurring=row.recurring,
+        active=row.active,
+        cycle=None if is_blank(row.cycle) else row.cycle,
+        amount=row.amount,
+        parent_id=row.parent_external_id,
+        renews_id=row.chosen_renews or row.renews_external_id,
+        incomplete=row.incomplete,
+        exclude=bool(row.chosen_exclude),
+        force_include=bool(row.chosen_force_include),
+        assume_renewal=bool(row.chosen_assume_renewal),
+        lines=[_line(line, tenant) for line in lines],
+        ref=row,
+    )
+
+
+def _line(row: Any, tenant: Tenant) -> mrr.Line:
+    end_date = row.end_date
+    if row.gone_at is not None:
+        last_day = tenant.today(row.gone_at) - ONE_DAY
+        end_date = min(end_date, last_day) if end_date else last_day
+    one_time = False if row.gone_at and row.one_time is None else row.one_time
+    return mrr.Line(
+        id=row.external_id,
+        kind=row.kind,
+        quantity=row.quantity,
+        unit_price=row.unit_price,
+        less_included=row.less_included,
+        bill=row.bill,
+        start_date=row.start_date,
+        end_date=end_date,
+        cycle=None if is_blank(row.cycle) else row.cycle,
+        product=row.product,
+        one_time=False if row.chosen_force_include else one_time,
+        exclude=bool(row.chosen_exclude),
+        units=None if row.units is None else [_units(unit) for unit in row.units],
+        ref=row,
+    )
+
+
+def _units(raw: dict[str, Any]) -> mrr.Units:
+    return mrr.Units(
+        start_date=date.fromisoformat(raw["start_date"]),
+        end_date=date.fromisoformat(raw["end_date"]) if raw.get("end_date") else None,
+        units=number(raw.get("units")),
+        unit_price=number(raw.get("unit_price")),
+        amount=number(raw.get("amount")),
+    )

@@ -1,0 +1,12 @@
+"""Background work around MRR. May run as often as one likes."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from agreements.services import stored
+
+
+@shared_task(name="agreements.pass_days")
+def pass_days() -> None:
+    stored.pass_days()
