@@ -5,9 +5,12 @@ The rules that turn them into MRR are in mrr.py.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from django.db import models
 from django.utils import timezone
 
+from agreements import mrr
 from agreements.fields import ExactDecimalField
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
@@ -215,3 +218,7 @@ class AgreementMrr(TenantOwned):
             models.Index(fields=["tenant", "company"], name="agreement_mrr_by_company"),
             models.Index(fields=["tenant", "included", "last_day"], name="agreements_that_end"),
         ]
+
+    @property
+    def amount(self) -> str:
+        return mrr.money_text(self.currency, Fraction(self.exact))

@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import TypedDict
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
@@ -303,6 +304,14 @@ def ending_soon(tenant: Tenant, within_days: int) -> QuerySet[AgreementMrr]:
         .select_related("agreement", "company")
         .order_by("last_day", "company__name", "id")
     )
+
+
+def with_mrr(rows: QuerySet[Company], tenant: Tenant, currency: str = "") -> QuerySet[Company]:
+    """Companies with `mrr_minor`, their stored MRR in a currency's minor units (none = 0)."""
+    stored = CompanyMrr.objects.for_tenant(tenant).filter(
+        company=OuterRef("pk"), currency=currency or tenant.currency
+    )
+    return rows.annotate(mrr_minor=Coalesce(Subquery(stored.values("minor")[:1]), Value(0)))
 
 
 # What clients may keep

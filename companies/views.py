@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.selectors import company_figure, company_totals
+from agreements.selectors import company_figure, company_totals, with_mrr
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
@@ -20,6 +20,9 @@ from integrations.services import linking, runs
 from integrations.services.import_rules import explain
 from integrations.services.psa_access import info_of
 
+#: `?order=` → the order of the list; by MRR in the tenant's own currency
+MRR_ORDERS = {"-mrr": ("-mrr_minor", "name", "id"), "mrr": ("mrr_minor", "name", "id")}
+
 
 @page("GET")
 def companies(request: PageRequest) -> HttpResponse:
@@ -30,9 +33,13 @@ def companies(request: PageRequest) -> HttpResponse:
         search=request.GET.get("search", ""),
         status=request.GET.get("status", Company.Status.ACTIVE) or None,
     )
+    order = request.GET.get("order", "")
+    if order in MRR_ORDERS:
+        rows = with_mrr(rows, tenant).order_by(*MRR_ORDERS[order])
     shown = paged(request, rows)
     context = {
         "page": shown,
+        "order": order,
         "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
         "status": request.GET.get("status", Company.Status.ACTIVE),
         "has_integrations": selectors.list_integrations(tenant).exists(),

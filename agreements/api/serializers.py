@@ -5,9 +5,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
+from agreements.mrr.figures import CLASSES
 from agreements.selectors import AgreementRow, CompanyFigure
-from audit_site.api.serializers import MoneySerializer, ReasonSerializer
+from audit_site.api.serializers import MoneySerializer, ReasonSerializer, StrictSerializer
 from companies.models import Company
 
 
@@ -105,15 +107,8 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     warnings = serializers.ListField(child=serializers.CharField())
 
     def get_fields(self) -> dict[str, Any]:
-        """`from` is a word of Python's: it joins the others here."""
-        fields = super().get_fields()
         first_day = serializers.DateField(source="first_day", allow_null=True)
-        ordered: dict[str, Any] = {}
-        for name, field in fields.items():
-            if name == "through":
-                ordered["from"] = first_day
-            ordered[name] = field
-        return ordered
+        return with_from(super().get_fields(), "through", first_day)
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -144,3 +139,137 @@ class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
                 "last_synced_at": link.last_synced_at if link else None,
             }
         ).data
+
+
+# By month, and from one day to another
+
+
+class MonthSerializer(serializers.Serializer[Any]):
+    month = serializers.CharField(help_text="2026-06")
+    recognized = MoneySerializer(many=True)
+
+
+def with_from(fields: dict[str, Any], before: str, field: Any) -> dict[str, Any]:
+    """`from` is a word of Python's: it joins the other fields here, in front of one of them."""
+    ordered: dict[str, Any] = {}
+    for name, other in fields.items():
+        if name == before:
+            ordered["from"] = field
+        ordered[name] = other
+    return ordered
+
+
+class SeriesSerializer(serializers.Serializer[Any]):
+    to = serializers.CharField()
+    months = MonthSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        return with_from(super().get_fields(), "to", serializers.CharField())
+
+
+class MovedRowSerializer(serializers.Serializer[Any]):
+    row_id = serializers.CharField()
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class MovedCompanySerializer(serializers.Serializer[Any]):
+    company = serializers.CharField()
+    amount = serializers.CharField()
+    rows = MovedRowSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """`class` is a word of Python's too."""
+        kinds = serializers.ChoiceField(CLASSES)
+        fields = super().get_fields()
+        return {"company": fields.pop("company"), "class": kinds, **fields}
+
+
+class BridgeSerializer(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    opening = serializers.CharField()
+    new = serializers.CharField()
+    reactivation = serializers.CharField()
+    expansion = serializers.CharField()
+    contraction = serializers.CharField()
+    churn = serializers.CharField()
+    closing = serializers.CharField()
+    rounding_difference = serializers.CharField()
+    companies = MovedCompanySerializer(many=True)
+
+
+class MovementSerializer(serializers.Serializer[Any]):
+    to = serializers.DateField()
+    currencies = BridgeSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        return with_from(super().get_fields(), "to", serializers.DateField())
+
+
+# Choices
+
+
+class LineChoicesWriteSerializer(StrictSerializer):
+    exclude = serializers.BooleanField(required=False)
+    force_include = serializers.BooleanField(
+        required=False, help_text="It recurs, whatever its dates say."
+    )
+    note = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+
+
+class AgreementChoicesWriteSerializer(LineChoicesWriteSerializer):
+    force_include = serializers.BooleanField(
+        required=False, help_text="It counts in spite of its type or status."
+    )
+    assume_renewal = serializers.BooleanField(required=False)
+    renews = serializers.CharField(
+        required=False, allow_null=True, help_text="The agreement that this one replaces."
+    )
+
+
+class ChoiceRecordSerializer(serializers.Serializer[ChoiceRecord]):
+    id = serializers.CharField()
+    at = serializers.DateTimeField()
+    by = serializers.CharField(source="actor_name")
+    note = serializers.CharField()
+    before = serializers.JSONField()
+    after = serializers.JSONField()
+
+
+class _ChoicesSerializer(serializers.Serializer[Any]):
+    """What people decided; `history` is newest first."""
+
+    history = serializers.SerializerMethodField()
+
+    @extend_schema_field(ChoiceRecordSerializer(many=True))
+    def get_history(self, row: Any) -> Any:
+        return ChoiceRecordSerializer(self.context["records"], many=True).data
+
+    def _choice(self, row: Any, name: str) -> Any:
+        return getattr(getattr(row, "choices", None), name, None)
+
+
+class LineChoicesSerializer(_ChoicesSerializer):
+    line = serializers.CharField(source="pk")
+    exclude = serializers.SerializerMethodField()
+    force_include = serializers.SerializerMethodField()
+
+    def get_exclude(self, row: AgreementLine | Agreement) -> bool:
+        return bool(self._choice(row, "exclude"))
+
+    def get_force_include(self, row: AgreementLine | Agreement) -> bool:
+        return bool(self._choice(row, "force_include"))
+
+
+class AgreementChoicesSerializer(LineChoicesSerializer):
+    line = None  # type: ignore[assignment]
+    agreement = serializers.CharField(source="pk")
+    assume_renewal = serializers.SerializerMethodField()
+    renews = serializers.SerializerMethodField()
+
+    def get_assume_renewal(self, row: Agreement) -> bool:
+        return bool(self._choice(row, "assume_renewal"))
+
+    def get_renews(self, row: Agreement) -> str | None:
+        renews_id = self._choice(row, "renews_id")
+        return str(renews_id) if renews_id else None

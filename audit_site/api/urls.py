@@ -7,7 +7,13 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from agreements.api.views import TenantMrrView
+from agreements.api.views import (
+    AgreementLineViewSet,
+    AgreementViewSet,
+    MovementView,
+    SeriesView,
+    TenantMrrView,
+)
 from audit_site.api.schema import SchemaView
 from audit_site.api.views import MeView
 from companies.api.views import CompanyViewSet
@@ -17,11 +23,15 @@ router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("sync-runs", SyncRunViewSet, basename="sync-run")
 router.register("companies", CompanyViewSet, basename="company")
+router.register("agreements", AgreementViewSet, basename="agreement")
+router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")
 
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("psas/", PsaListView.as_view(), name="psas"),
     path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
+    path("mrr/series/", SeriesView.as_view(), name="mrr-series"),
+    path("mrr/movement/", MovementView.as_view(), name="mrr-movement"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path(
         "docs/",

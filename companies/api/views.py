@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
@@ -11,8 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements.api.serializers import AgreementSerializer, CompanyMrrSerializer
-from agreements.api.views import AS_OF, read_as_of
-from agreements.selectors import company_figure, company_totals
+from agreements.api.views import AS_OF, invalid, read_as_of
+from agreements.models import CompanyMrr
+from agreements.selectors import company_etag, company_figure, company_totals, with_mrr
+from audit_site.api.conditional import conditional
 from audit_site.api.idempotency import idempotent
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
@@ -36,7 +39,16 @@ from integrations.services import importing, linking, runs
 
 @extend_schema_view(
     list=extend_schema(
-        parameters=[query("search"), query("status")],
+        parameters=[
+            query("search"),
+            query("status"),
+            query("ordering", description="`name`, `mrr` or `-mrr`: by MRR in `currency`"),
+            query("currency", description="default: the tenant's own"),
+            query(
+                "counting",
+                description="`yes` = only those with MRR in `currency`, `no` = only the others",
+            ),
+        ],
         responses={200: CompanySerializer(many=True), **PROBLEMS},
     ),
     retrieve=extend_schema(responses={200: CompanySerializer, **PROBLEMS}),
@@ -49,9 +61,25 @@ class CompanyViewSet(TenantViewSet):
         if self.is_schema:
             return Company.objects.none()
         wanted = self.request.query_params if self.action == "list" else {}
-        return companies_with_links(
+        rows = companies_with_links(
             self.tenant, search=wanted.get("search", ""), status=wanted.get("status")
         ).select_related("tenant")
+        return self._by_mrr(rows, wanted) if wanted else rows
+
+    def _by_mrr(self, rows: QuerySet[Company], wanted: Mapping[str, str]) -> QuerySet[Company]:
+        """Order and filter by what is stored of MRR."""
+        currency = wanted.get("currency", "").upper() or self.tenant.currency
+        if wanted.get("counting") in {"yes", "no"}:
+            counting = CompanyMrr.objects.for_tenant(self.tenant).filter(currency=currency)
+            chosen = Q(pk__in=counting.values("company"))
+            rows = rows.filter(chosen if wanted["counting"] == "yes" else ~chosen)
+        order = wanted.get("ordering", "")
+        if order in {"mrr", "-mrr"}:
+            sign = order.removesuffix("mrr")
+            return with_mrr(rows, self.tenant, currency).order_by(f"{sign}mrr_minor", "id")
+        if order not in {"", "name"}:
+            raise invalid("ordering", "Order by name, mrr or -mrr.", "invalid_choice")
+        return rows
 
     def _shown(self, companies: Sequence[Company]) -> Any:
         totals = company_totals(self.tenant, [company.pk for company in companies])
@@ -173,9 +201,16 @@ class CompanyViewSet(TenantViewSet):
         shown = [rows[agreement.pk] for agreement in page or []]
         return self.get_paginated_response(AgreementSerializer(shown, many=True).data)
 
-    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, **PROBLEMS})
+    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
-    def mrr(self, request: Request, pk: str) -> Response:
-        company = self.get_object()
-        figure = company_figure(company, read_as_of(request))
-        return Response(CompanyMrrSerializer(figure, context={"company": company}).data)
+    def mrr(self, request: Request, pk: str) -> HttpResponse:
+        company, as_of = self.get_object(), read_as_of(request)
+        return conditional(
+            request,
+            company_etag(company),
+            lambda: (
+                CompanyMrrSerializer(
+                    company_figure(company, as_of), context={"company": company}
+                ).data
+            ),
+        )

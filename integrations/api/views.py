@@ -46,8 +46,10 @@ def flag(request: Request, name: str) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(word)
 
 
-def query(name: str, kind: Any = OpenApiTypes.STR) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, required=False)
+def query(name: str, kind: Any = OpenApiTypes.STR, *, description: str = "") -> OpenApiParameter:
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.QUERY, required=False, description=description
+    )
 
 
 @extend_schema_view(

@@ -81,7 +81,8 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     base = live_server.url
 
     sign_in(page, base, "admin@example.com")
-    page.get_by_role("link", name="Connect", exact=True).click()
+    card = page.get_by_role("region", name="ConnectWise Manage")
+    card.get_by_role("link", name="Connect", exact=True).click()
     expect(page.get_by_role("heading", name="Integration Settings")).to_be_visible()
     for name, value in sandbox.credentials("connectwise").items():
         page.locator(f"[name={name}]").fill(value)

@@ -105,6 +105,7 @@ def test_it_shows_the_mrr_stays_up_and_ends_every_process(tmp_path: Path) -> Non
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.3)
     said = log.read_text()
+    assert process.poll() is None, said
     children = psutil.Process(process.pid).children(recursive=True)
     second = run(var, port)
 

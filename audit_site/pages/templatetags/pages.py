@@ -99,3 +99,30 @@ def shown(value: Any) -> str:
     """A value of an event, short enough for a table."""
     text = "nothing" if value is None or value == "" else str(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+#: choice → what it says when it is made, and when it is taken back
+DECISIONS = {
+    "exclude": ("left out", "counted again"),
+    "force_include": ("counted in spite of the PSA", "as the PSA says again"),
+    "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
+    "renews": ("replaces another agreement", "replaces nothing any more"),
+}
+
+
+@register.filter
+def decision(record: Any) -> str:
+    """What a decision changed, in a few words."""
+    told = [
+        words[0 if record.after.get(name) else 1]
+        for name, words in DECISIONS.items()
+        if record.before.get(name) != record.after.get(name)
+    ]
+    text = ", ".join(told)
+    return text[:1].upper() + text[1:]
+
+
+@register.filter
+def unlocalized(value: float) -> str:
+    """A number for an attribute: with a point, whatever the language."""
+    return str(value)

@@ -1,0 +1,165 @@
+"""Charts as plain numbers for SVG templates: bars by month, and a waterfall between two days.
+
+Geometry is in whole pixels of a fixed drawing, worked out exactly; amounts are never floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import Final
+
+from agreements import mrr
+from agreements.mrr.cycles import add_months
+from agreements.mrr.figures import CLASSES
+
+WIDTH: Final = 720
+HEIGHT: Final = 220
+TOP: Final = 24
+BOTTOM: Final = 30
+PLOT: Final = HEIGHT - TOP - BOTTOM
+
+CLASS_TITLES: Final = {
+    "new": "New",
+    "reactivation": "Back again",
+    "expansion": "Expansion",
+    "contraction": "Contraction",
+    "churn": "Churn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar with its label and amount; `kind` is its CSS class."""
+
+    label: str
+    amount: str
+    kind: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def middle(self) -> int:
+        return self.x + self.width // 2
+
+    @property
+    def above(self) -> int:
+        return max(self.y - 5, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line across some bars: an average."""
+
+    label: str
+    amount: str
+    x1: int
+    x2: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    currency: str
+    title: str
+    bars: list[Bar]
+    levels: list[Level] = field(default_factory=list)
+    zero: int = HEIGHT - BOTTOM
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def baseline(self) -> int:
+        """Where labels stand."""
+        return HEIGHT - 8
+
+
+class _Scale:
+    """From amounts to pixels: the largest and the smallest amount, and zero, are in sight."""
+
+    def __init__(self, amounts: Sequence[Fraction]) -> None:
+        self._top = max([*amounts, Fraction(0)])
+        self._bottom = min([*amounts, Fraction(0)])
+        self._span = self._top - self._bottom or Fraction(1)
+
+    def y(self, amount: Fraction) -> int:
+        return TOP + int((self._top - amount) * PLOT / self._span)
+
+
+def by_month(book: list[mrr.Prepared], on: date) -> list[Chart]:
+    """Recognized by month, twelve before the as-of month and twelve from it, with both averages."""
+    first = add_months(on.replace(day=1), -12)
+    months = [
+        {figure.currency: figure.exact for figure in figures}
+        for figures in mrr.series(book, first, 24)
+    ]
+    charts = []
+    for currency in sorted({currency for month in months for currency in month}):
+        amounts = [month.get(currency, Fraction(0)) for month in months]
+        scale = _Scale(amounts)
+        step = WIDTH // 24
+        bars = []
+        for position, amount in enumerate(amounts):
+            month = add_months(first, position)
+            y, zero = scale.y(max(amount, Fraction(0))), scale.y(min(amount, Fraction(0)))
+            bars.append(
+                Bar(
+                    f"{month:%b %Y}",
+                    mrr.money_text(currency, amount),
+                    "past" if position < 12 else "ahead",
+                    position * step + 3,
+                    y,
+                    step - 6,
+                    max(zero - y, 1),
+                )
+            )
+        levels = [
+            Level(
+                label,
+                mrr.money_text(currency, mean := sum(part, Fraction(0)) / 12),
+                start * step,
+                (start + 12) * step,
+                scale.y(mean),
+            )
+            for label, start, part in (
+                ("Trailing average", 0, amounts[:12]),
+                ("Forward average", 12, amounts[12:]),
+            )
+        ]
+        charts.append(Chart(currency, "Recognized by month", bars, levels, scale.y(Fraction(0))))
+    return charts
+
+
+def waterfall(bridges: list[mrr.Movement]) -> list[Chart]:
+    """From the opening MRR over each class of movement to the closing one, by currency."""
+    charts = []
+    for bridge in bridges:
+        steps = [(CLASS_TITLES[kind], bridge.classes[kind], kind) for kind in CLASSES]
+        levels, level = [bridge.opening], bridge.opening
+        for _, amount, _ in steps:
+            level += amount
+            levels.append(level)
+        scale = _Scale([*levels, bridge.closing])
+        width = WIDTH // 7
+        spans = [("Opening", bridge.opening, "total", Fraction(0), bridge.opening)]
+        for (label, amount, kind), before, after in zip(steps, levels, levels[1:], strict=False):
+            spans.append((label, amount, kind, before, after))
+        spans.append(("Closing", bridge.closing, "total", Fraction(0), bridge.closing))
+        bars = [
+            Bar(
+                label,
+                mrr.money_text(bridge.currency, amount),
+                kind,
+                position * width + 10,
+                scale.y(max(low, high)),
+                width - 20,
+                max(scale.y(min(low, high)) - scale.y(max(low, high)), 1),
+            )
+            for position, (label, amount, kind, low, high) in enumerate(spans)
+        ]
+        charts.append(Chart(bridge.currency, "Movement", bars, zero=scale.y(Fraction(0))))
+    return charts
