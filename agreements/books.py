@@ -68,6 +68,28 @@ def prepare(
     return mrr.prepare(mrr.Book(book, tenant.currency))
 
 
+def prepare_by_company(tenant: Tenant, rows: Sequence[Agreement]) -> dict[UUID, list[mrr.Prepared]]:
+    """Settle each company's book on its own: agreements of one never touch another's, but for the
+    cycle that a child inherits from its parent.
+    """
+    lines, elsewhere = lines_of(tenant, rows), parents_elsewhere(tenant, rows)
+    by_key = {(row.integration_id, row.external_id): row for row in (*rows, *elsewhere)}
+    of_company: dict[UUID, list[Agreement]] = defaultdict(list)
+    for row in rows:
+        of_company[row.company_id].append(row)
+    return {
+        company_id: prepare(tenant, chosen, lines, _foreign_parents(company_id, chosen, by_key))
+        for company_id, chosen in of_company.items()
+    }
+
+
+def _foreign_parents(
+    company_id: UUID, rows: Sequence[Agreement], by_key: dict[tuple[UUID, str], Agreement]
+) -> list[Agreement]:
+    keys = {(row.integration_id, row.parent_external_id) for row in rows if row.parent_external_id}
+    return [by_key[key] for key in keys if key in by_key and by_key[key].company_id != company_id]
+
+
 def parents_elsewhere(tenant: Tenant, rows: Sequence[Agreement]) -> list[Agreement]:
     """Parents that belong to another company; most books have none, and then nothing is read."""
     known = {(row.integration_id, row.external_id) for row in rows}

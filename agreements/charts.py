@@ -44,7 +44,7 @@ class Bar:
 
     @property
     def middle(self) -> int:
-        return self.x + self.width // 2
+        return max(self.x + self.width // 2, 22)  # the first label must not be cut off
 
     @property
     def above(self) -> int:

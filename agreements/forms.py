@@ -31,6 +31,7 @@ class _ChoicesForm(forms.Form):
 
 
 class LineChoicesForm(_ChoicesForm):
+    field_order = ("exclude", "force_include", "note")
     exclude = forms.BooleanField(label="Leave this line out", required=False)
     force_include = forms.BooleanField(
         label="It recurs, although it looks billed once", required=False
@@ -47,6 +48,7 @@ class LineChoicesForm(_ChoicesForm):
 
 
 class AgreementChoicesForm(_ChoicesForm):
+    field_order = ("exclude", "force_include", "assume_renewal", "renews", "note")
     exclude = forms.BooleanField(label="Leave this agreement out", required=False)
     force_include = forms.BooleanField(
         label="Count it in spite of its type or status", required=False

@@ -138,18 +138,14 @@ def stored_money(row: CompanyMrr | AgreementMrr) -> Money:
 def _computed_totals(
     tenant: Tenant, company_ids: Collection[UUID], on: date
 ) -> dict[UUID, list[Money]]:
-    by_company: dict[UUID, list[Agreement]] = {company_id: [] for company_id in company_ids}
     rows = list(books.agreements_of(tenant).filter(company__in=company_ids))
-    for row in rows:
-        by_company[row.company_id].append(row)
-    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere(tenant, rows)
-    return {
-        company_id: [
+    found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
+    for company_id, prepared in books.prepare_by_company(tenant, rows).items():
+        found[company_id] = [
             {"currency": figure.currency, "amount": figure.amount}
-            for figure in mrr.mrr(books.prepare(tenant, chosen, lines, context), on)
+            for figure in mrr.mrr(prepared, on)
         ]
-        for company_id, chosen in by_company.items()
-    }
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +259,11 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
     found = []
     for currency in sorted(sums):
         total = sum(sums[currency], Fraction(0))
+        of_currency = active.filter(currency=currency).select_related("company")
+        rows = list(of_currency.order_by("-minor", "company__name")[:largest])
         top = [
             _share(str(row.company_id), row.company.name, currency, Fraction(row.exact), total)
-            for row in active.filter(currency=currency)
-            .select_related("company")
-            .order_by("-minor", "company__name")[:largest]
+            for row in rows
         ]
         found.append(
             CurrencyBook(
@@ -275,7 +271,7 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
                 mrr.money_text(currency, total),
                 len(sums[currency]),
                 top,
-                round(sum(share.percent for share in top), 1),
+                _percent(sum((Fraction(row.exact) for row in rows), Fraction(0)), total),
                 [
                     _share("", name, currency, amount, total)
                     for name, amount in sorted(sources[currency].items(), key=lambda i: -i[1])
@@ -286,9 +282,12 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
 
 
 def _share(id_: str, name: str, currency: str, amount: Fraction, total: Fraction) -> Share:
-    percent = float(round(100 * amount / total, 1)) if total > 0 else 0.0
     money: Money = {"currency": currency, "amount": mrr.money_text(currency, amount)}
-    return Share(id_, name, money, percent)
+    return Share(id_, name, money, _percent(amount, total))
+
+
+def _percent(amount: Fraction, total: Fraction) -> float:
+    return float(round(100 * amount / total, 1)) if total > 0 else 0.0
 
 
 def ending_soon(tenant: Tenant, within_days: int) -> QuerySet[AgreementMrr]:

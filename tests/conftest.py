@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -16,6 +17,22 @@ from tests.factories import make_tenant
 from tests.worker import work_off
 
 TODAY = date(2026, 11, 25)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a second database only what touches one runs again (AUDIT_TEST_DATABASE_ONLY)."""
+    if not os.environ.get("AUDIT_TEST_DATABASE_ONLY"):
+        return
+    touching = {"db", "transactional_db", "live_server", "installation"}
+    chosen = [
+        item
+        for item in items
+        if touching & set(getattr(item, "fixturenames", ()))
+        or item.get_closest_marker("django_db")
+        or item.get_closest_marker("browser")
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.fixture(autouse=True)

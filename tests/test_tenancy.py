@@ -10,6 +10,7 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from agreements.services.choices import choose
 from audit_site.tenants.models import Tenant, TenantOwned
 from integrations.models import ConnectionTest, SyncRun
 from tests.factories import (
@@ -64,7 +65,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     company = make_company(other_tenant)
     make_link(company, integration)
     agreement = make_agreement(company, integration)
-    make_line(agreement)
+    line = make_line(agreement)
+    decision = choose(agreement=agreement, actor=None, changes={"exclude": True})
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
@@ -77,11 +79,14 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         },
         "sync-runs": {"pk": str(run.pk)},
         "companies": {"pk": str(company.pk)},
+        "agreements": {"pk": str(agreement.pk)},
+        "agreement-lines": {"pk": str(line.pk)},
+        "decisions": {"pk": str(decision.pk if decision else "")},
     }
 
 
 def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
-    family = next(name for name in foreign if name in route)
+    family = next((name for name in foreign if f"{name}/<" in route), "integrations")
     return "/" + re.sub(r"<(\w+)>", lambda m: foreign[family][m[1]], route)
 
 

@@ -37,12 +37,16 @@ def minor_digits(currency: str) -> int:
     return _DIGITS.get(currency, 2)
 
 
+def minor_units(currency: str, amount: Fraction) -> int:
+    """Round to whole units of the currency's smallest coin; minus zero is zero."""
+    scaled = abs(amount) * 10 ** minor_digits(currency)
+    units: int = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return -units if amount < 0 else units
+
+
 def round_money(currency: str, amount: Fraction) -> Decimal:
-    """Round to the currency's minor unit; minus zero is zero."""
-    places = minor_digits(currency)
-    scaled = abs(amount) * 10**places
-    units = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return Decimal(-units if amount < 0 else units).scaleb(-places)
+    """Round to the currency's minor unit, however many digits that takes."""
+    return Decimal(f"{minor_units(currency, amount)}e-{minor_digits(currency)}")
 
 
 def money_text(currency: str, amount: Fraction | Decimal) -> str:

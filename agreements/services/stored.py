@@ -6,7 +6,6 @@ comes on which something in it starts or ends. Only rows that differ are written
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,7 +17,7 @@ from django.utils import timezone
 
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
-from agreements.mrr.money import exact_text, round_money
+from agreements.mrr.money import exact_text, minor_units
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -92,7 +91,8 @@ def _refresh_chunk(
     changed = []
     for company_id in company_ids:
         book, next_change = held.get(company_id), expected.next_change.get(company_id)
-        if book is None or book.next_change != next_change or book.computed_on is None:
+        known = book.next_change if book and book.computed_on else None
+        if known != next_change:
             differing.add(company_id)
         if book is not None and (bump or company_id in differing):
             book.version += 1
@@ -133,13 +133,8 @@ class Expected:
 
 def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected:
     rows = list(books.agreements_of(tenant).filter(company__in=company_ids))
-    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere(tenant, rows)
-    of_company: dict[UUID, list[Agreement]] = defaultdict(list)
-    for row in rows:
-        of_company[row.company_id].append(row)
     expected = Expected()
-    for company_id, chosen in of_company.items():
-        prepared = books.prepare(tenant, chosen, lines, context)
+    for company_id, prepared in books.prepare_by_company(tenant, rows).items():
         for figure in mrr.mrr(prepared, on):
             expected.companies.append(
                 {"company_id": company_id, **_amount(figure.currency, figure.exact)}
@@ -163,8 +158,7 @@ def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected
 
 
 def _amount(currency: str, exact: Any) -> dict[str, Any]:
-    digits = mrr.minor_digits(currency)
-    minor = int(round_money(currency, exact).scaleb(digits))
+    minor = minor_units(currency, exact)
     return {
         "currency": currency,
         "exact": exact_text(exact),
@@ -204,6 +198,12 @@ def _settle(
         if gone:
             manager.filter(pk__in=[row.pk for row in gone]).delete()
     return {row.company_id for row in (*created, *changed, *gone)}  # type: ignore[attr-defined]
+
+
+def without_book(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
+    """Companies that were never worked out."""
+    known = CompanyBook.objects.for_tenant(tenant).filter(company__in=company_ids)
+    return set(company_ids) - set(known.values_list("company_id", flat=True))
 
 
 # The calendar

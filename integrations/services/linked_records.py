@@ -153,6 +153,7 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
     writer.add("agreements", agreements, batch.rejected)
     touched = {change.row.company_id for change in agreements.written}
     touched |= _store_lines(writer, incoming, agreements.rows, now)
+    touched |= stored.without_book(integration.tenant, set(company_of.values()))
     stored.refresh(integration.tenant, touched)
     CompanyLink.objects.filter(
         tenant=integration.tenant_id, pk__in=[link.pk for link in links]

@@ -1,0 +1,219 @@
+"""What people decide: over REST and on pages, kept, undone, and untouched by any sync."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from agreements.models import Agreement, ChoiceRecord
+from agreements.services import stored
+from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.models import Integration
+from tests.factories import make_agreement, make_api, make_company, make_integration, make_line
+from tests.integrations.test_sync import import_all, sync
+from tests.pages.test_pages import browser, text
+
+V1 = "/api/v1"
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> APIClient:
+    return make_api(tenant, role="member")
+
+
+@pytest.fixture
+def integration(tenant: Tenant) -> Integration:
+    return make_integration(tenant)
+
+
+@pytest.fixture
+def agreement(tenant: Tenant, integration: Integration) -> Agreement:
+    agreement = make_agreement(make_company(tenant), integration, external_id="A1")
+    stored.verify(tenant, mend=True)
+    return agreement
+
+
+def mrr_of(api: APIClient, agreement: Agreement) -> Any:
+    return api.get(f"{V1}/companies/{agreement.company_id}/mrr/").json()
+
+
+def test_a_decision_counts_at_once_and_is_kept_with_name_note_and_time(
+    api: APIClient, agreement: Agreement
+) -> None:
+    answer = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "note": " Not theirs "}
+    )
+
+    body = answer.json()
+    assert answer.status_code == 200
+    history = body.pop("history")
+    assert body == {
+        "agreement": str(agreement.pk), "exclude": True, "force_include": False,
+        "assume_renewal": False, "renews": None,
+    }  # fmt: skip
+    assert [(r["note"], r["before"]["exclude"], r["after"]["exclude"]) for r in history] == [
+        ("Not theirs", False, True)
+    ]
+    assert history[0]["by"]
+    assert history[0]["at"].endswith("Z")
+    found = mrr_of(api, agreement)
+    assert found["totals"] == []
+    assert found["ledger"][0]["reason"] == "excluded_by_user"
+    assert AuditEvent.objects.filter(action="mrr.choice_made").count() == 1
+    again = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
+    assert len(again.json()["history"]) == 1  # it was so already
+
+
+@pytest.mark.parametrize(
+    ("over", "choice", "warning"),
+    [
+        ({"recurring": False}, "force_include", "included_by_user"),
+        ({"active": False}, "force_include", "included_by_user"),
+        ({"end_date": "2026-01-31"}, "assume_renewal", "assumed_renewal"),
+    ],
+)
+def test_what_the_psa_leaves_out_counts_when_someone_says_so(
+    api: APIClient, tenant: Tenant, integration: Integration, over: Any, choice: str, warning: str
+) -> None:
+    agreement = make_agreement(make_company(tenant), integration, **over)
+    assert mrr_of(api, agreement)["totals"] == []
+
+    api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {choice: True})
+
+    found = mrr_of(api, agreement)
+    assert [total["amount"] for total in found["totals"]] == ["100.00"]
+    assert warning in found["ledger"][0]["warnings"]
+
+
+def test_one_agreement_replaces_another_when_someone_says_so(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           amount="130", start_date="2026-01-01")  # fmt: skip
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
+
+    answer = api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": str(agreement.pk)})
+
+    assert answer.json()["renews"] == str(agreement.pk)
+    found = mrr_of(api, agreement)
+    assert found["totals"][0]["amount"] == "130.00"
+    assert {row["agreement_id"]: row["reason"] for row in found["ledger"]} == {
+        "A1": "superseded", "A2": None,
+    }  # fmt: skip
+    circle = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"renews": str(newer.pk)})
+    assert (circle.status_code, circle.json()["code"]) == (409, "renewal_circle")
+    api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": None})
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
+
+
+def test_a_line_can_be_left_out_or_said_to_recur(
+    api: APIClient, tenant: Tenant, integration: Integration
+) -> None:
+    agreement = make_agreement(make_company(tenant), integration, amount="0")
+    steady = make_line(agreement, quantity="1", unit_price="50")
+    lone = make_line(agreement, quantity="1", unit_price="30",
+                     start_date="2026-11-01", end_date="2026-11-30")  # fmt: skip
+    day = {"as_of": "2026-11-15"}
+
+    def amount() -> str:
+        body = api.get(f"{V1}/companies/{agreement.company_id}/mrr/", day).json()
+        return str(body["totals"][0]["amount"])
+
+    assert amount() == "50.00"
+    said = api.patch(f"{V1}/agreement-lines/{lone.pk}/choices/", {"force_include": True})
+    assert said.json()["force_include"] is True
+    assert said.json()["line"] == str(lone.pk)
+    assert amount() == "80.00"
+    api.patch(f"{V1}/agreement-lines/{steady.pk}/choices/", {"exclude": True, "note": "gift"})
+    assert amount() == "30.00"
+
+
+def test_what_does_not_fit_is_a_400_and_changes_nothing(
+    api: APIClient, tenant: Tenant, agreement: Agreement, other_tenant: Tenant
+) -> None:
+    line = make_line(agreement)
+    elsewhere = make_agreement(make_company(tenant), agreement.integration)
+    foreign = make_agreement(make_company(other_tenant), make_integration(other_tenant))
+    agreements = f"{V1}/agreements/{agreement.pk}/choices/"
+    tried: list[tuple[str, Any, str]] = [
+        (agreements, {"renews": str(agreement.pk)}, "invalid"),
+        (agreements, {"renews": str(elsewhere.pk)}, "invalid"),
+        (agreements, {"renews": str(foreign.pk)}, "does_not_exist"),
+        (agreements, {"renews": str(uuid4())}, "does_not_exist"),
+        (agreements, {"renews": "what"}, "does_not_exist"),
+        (agreements, {"exclude": "perhaps"}, "invalid"),
+        (agreements, {"include": True}, "unknown_field"),
+        (agreements, {"note": "x" * 1001}, "max_length"),
+        (f"{V1}/agreement-lines/{line.pk}/choices/", {"assume_renewal": True}, "unknown_field"),
+    ]
+
+    for path, body, code in tried:
+        answer = api.patch(path, body)
+        assert answer.status_code == 400, body
+        assert answer.json()["errors"][0]["code"] == code, body
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_viewers_read_decisions_and_make_none(tenant: Tenant, agreement: Agreement) -> None:
+    viewer = make_api(tenant, role="viewer")
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+
+    assert viewer.get(path).status_code == 200
+    assert viewer.patch(path, {"exclude": True}).status_code == 403
+    page = browser(tenant, "viewer", email="v@example.com")
+    assert page.post(f"/agreements/{agreement.pk}/decide/", {"exclude": "on"}).status_code == 403
+    assert "/decide/" not in text(page.get(f"/companies/{agreement.company_id}/mrr/"))
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_decisions_survive_every_sync_and_can_be_undone(connected: Integration) -> None:
+    import_all(connected)
+    tenant = connected.tenant
+    agreement = Agreement.objects.filter(stored_mrr__included=True).order_by("id")[0]
+    client = browser(tenant, "member", email="mia@example.com")
+    before = text(client.get(f"/companies/{agreement.company_id}/"))
+
+    said = client.post(
+        f"/agreements/{agreement.pk}/decide/", {"exclude": "on", "note": "Pilot"}, follow=True
+    )
+    assert "Decided. The figures follow it." in text(said)
+    assert "Pilot" in text(said)
+    assert "someone in your team excluded this agreement" in text(said)
+    Agreement.objects.filter(pk=agreement.pk).update(fingerprint="old", amount="1")
+    sync(connected)
+
+    agreement.refresh_from_db()
+    assert agreement.choices.exclude
+    record = ChoiceRecord.objects.get()
+    decide = text(client.get(f"/agreements/{agreement.pk}/decide/"))
+    assert "Pilot" in decide
+    undone = client.post(f"/decisions/{record.pk}/undo/", follow=True)
+
+    assert "Decided. The figures follow it." in text(undone)
+    agreement.choices.refresh_from_db()
+    assert not agreement.choices.exclude
+    notes = list(ChoiceRecord.objects.order_by("at").values_list("note", flat=True))
+    assert notes[0] == "Pilot"
+    assert notes[1].startswith("Undoes the decision of 20")
+    after = text(client.get(f"/companies/{agreement.company_id}/"))
+    assert after.count("left out") == before.count("left out")
+
+
+def test_undoing_a_replacement_brings_the_earlier_one_back(
+    tenant: Tenant, agreement: Agreement, api: APIClient
+) -> None:
+    others = [
+        make_agreement(agreement.company, agreement.integration, external_id=f"B{n}")
+        for n in range(2)
+    ]
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+    for other in others:
+        api.patch(path, {"renews": str(other.pk)})
+    newest = ChoiceRecord.objects.order_by("-at")[0]
+
+    browser(tenant, "member", email="mia@example.com").post(f"/decisions/{newest.pk}/undo/")
+
+    assert api.get(path).json()["renews"] == str(others[0].pk)

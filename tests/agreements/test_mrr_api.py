@@ -1,0 +1,311 @@
+"""The worked examples and the figures, asked over REST of books that are stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from agreements.models import Agreement, AgreementChoices, AgreementLine, LineChoices
+from agreements.mrr.questions import read_book
+from agreements.services import stored
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+from integrations.models import Integration
+from tests.agreements.test_mrr_examples import EXAMPLES
+from tests.factories import make_agreement, make_api, make_company, make_integration, make_line
+
+V1 = "/api/v1"
+ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
+
+
+class Shelf:
+    """A book of the examples as rows: one company of ours for each of theirs."""
+
+    def __init__(self, tenant: Tenant, book: Any) -> None:
+        self.tenant = tenant
+        self.integrations: dict[str, Integration] = {}
+        self.companies: dict[str, Company] = {}
+        self.agreements: dict[tuple[str, str], Agreement] = {}
+        read = read_book(book)
+        Tenant.objects.filter(pk=tenant.pk).update(currency=read.default_currency)
+        tenant.currency = read.default_currency
+        for raw in read.agreements:
+            self.put(raw)
+        stored.refresh(tenant, [company.pk for company in self.companies.values()])
+
+    def put(self, raw: Any) -> None:
+        if raw.source not in self.integrations:
+            self.integrations[raw.source] = make_integration(self.tenant, psa=raw.source)
+        if raw.company_id not in self.companies:
+            self.companies[raw.company_id] = make_company(self.tenant, name=raw.company_id or "-")
+        names = (
+            "name", "currency", "start_date", "end_date", "no_end", "cancelled", "cancelled_date",
+            "recurring", "active", "cycle", "incomplete",
+        )  # fmt: skip
+        agreement = make_agreement(
+            self.companies[raw.company_id],
+            self.integrations[raw.source],
+            external_id=raw.id,
+            source=raw.source,
+            amount=raw.amount,
+            parent_external_id=raw.parent_id,
+            renews_external_id=raw.renews_id,
+            **{name: getattr(raw, name) for name in names},
+        )
+        self.agreements[raw.source, raw.id] = agreement
+        chosen = {n: getattr(raw, n) for n in ("exclude", "force_include", "assume_renewal")}
+        if any(chosen.values()):
+            AgreementChoices.objects.create(tenant=self.tenant, agreement=agreement, **chosen)
+        for position, line in enumerate(raw.lines):
+            self.put_line(agreement, position, line)
+
+    def put_line(self, agreement: Agreement, position: int, raw: Any) -> None:
+        names = (
+            "kind", "quantity", "unit_price", "less_included", "bill", "start_date", "end_date",
+            "cycle", "product", "one_time",
+        )  # fmt: skip
+        units = None
+        if raw.units is not None:
+            units = [
+                {
+                    name: None if (value := getattr(unit, name)) is None else str(value)
+                    for name in ("start_date", "end_date", "units", "unit_price", "amount")
+                }
+                for unit in raw.units
+            ]
+        line = make_line(
+            agreement,
+            external_id=raw.id,
+            position=position,
+            units=units,
+            **{name: getattr(raw, name) for name in names},
+        )
+        if raw.exclude:
+            LineChoices.objects.create(tenant=self.tenant, line=line, exclude=True)
+
+
+@pytest.mark.parametrize("example", ASKED, ids=lambda example: example["id"])
+def test_every_worked_example_comes_over_rest_too(tenant: Tenant, example: Any) -> None:
+    shelf = Shelf(tenant, example["book"])
+    api, want = make_api(tenant), example["want"]
+
+    {"mrr": check_mrr, "averages": check_averages, "recognized": check_recognized,
+     "movement": check_movement}[example["ask"]["what"]](api, shelf, example["ask"], want)  # fmt: skip
+
+
+def check_mrr(api: APIClient, shelf: Shelf, ask: Any, want: Any) -> None:
+    reasons: dict[str, Any] = {}
+    warnings: dict[str, Any] = {}
+    exact: dict[str, Fraction] = defaultdict(Fraction)
+    printed: dict[str, Decimal] = defaultdict(Decimal)
+    for company in shelf.companies.values():
+        body = api.get(f"{V1}/companies/{company.pk}/mrr/", {"as_of": ask["as_of"]}).json()
+        for row in body["ledger"]:
+            printed[row["currency"]] += Decimal(row["mrr"])
+            if row["kind"] == "rounding":
+                continue
+            reasons[row["row_id"]] = row["reason"]
+            if row["warnings"]:
+                warnings[row["row_id"]] = row["warnings"]
+            exact[row["currency"]] += Fraction(row["mrr_exact"])
+        for total in body["totals"]:
+            assert str(printed[total["currency"]]) == total["amount"] or len(shelf.companies) > 1
+    whole = api.get(f"{V1}/mrr/", {"as_of": ask["as_of"]}).json()
+    assert {t["currency"]: t["amount"] for t in whole["totals"]} == {
+        currency: figure["amount"] for currency, figure in want["totals"].items()
+    }
+    assert {c: exact[c] for c in want["totals"]} == {
+        currency: Fraction(figure["exact"]) for currency, figure in want["totals"].items()
+    }
+    assert reasons == want["reasons"]
+    assert warnings == want["warnings"]
+
+
+def check_averages(api: APIClient, shelf: Shelf, ask: Any, want: Any) -> None:
+    totals = api.get(f"{V1}/mrr/", {"as_of": ask["as_of"]}).json()["totals"]
+
+    for total in totals:
+        for window, average in total["average"].items():
+            assert average == want[window][total["currency"]]["amount"]
+    assert totals
+
+
+def check_recognized(api: APIClient, shelf: Shelf, ask: Any, want: Any) -> None:
+    months = sorted(ask["months"])
+    body = api.get(f"{V1}/mrr/series/", {"from": months[0], "to": months[-1]}).json()
+
+    shown = {m["month"]: {r["currency"]: r["amount"] for r in m["recognized"]}
+             for m in body["months"]}  # fmt: skip
+    assert {month: shown[month] for month in months} == {
+        month: {currency: figure["amount"] for currency, figure in figures.items()}
+        for month, figures in want.items()
+    }
+
+
+def check_movement(api: APIClient, shelf: Shelf, ask: Any, want: Any) -> None:
+    body = api.get(f"{V1}/mrr/movement/", {"from": ask["from"], "to": ask["to"]}).json()
+    ours = {str(company.pk): name for name, company in shelf.companies.items()}
+
+    assert [bridge["currency"] for bridge in body["currencies"]] == sorted(want)
+    for bridge in body["currencies"]:
+        expected = want[bridge["currency"]]
+        for name in ("opening", "new", "reactivation", "expansion", "contraction", "churn", "closing"):  # fmt: skip
+            nothing = "0" if bridge["currency"] == "JPY" else "0.00"
+            assert bridge[name] == expected.get(name, {"amount": nothing})["amount"], name
+        assert bridge["rounding_difference"] == expected["rounding_difference"]
+        assert {(ours[c["company"]], c["class"]) for c in bridge["companies"]} == {
+            (c["company_id"], c["class"]) for c in expected["companies"]
+        }
+        for company in bridge["companies"]:
+            assert company["rows"]
+
+
+# The contract around the figures
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> APIClient:
+    return make_api(tenant)
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant)
+    make_agreement(company, make_integration(tenant), amount="100")
+    stored.refresh(tenant, [company.pk])
+    return company
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("series", {}, "from"),
+        ("series", {"from": "2026-01"}, "to"),
+        ("series", {"from": "2026-13", "to": "2026-12"}, "from"),
+        ("series", {"from": "2026-1", "to": "2026-12"}, "from"),
+        ("series", {"from": "2026-05", "to": "2026-04"}, "to"),
+        ("series", {"from": "2016-01", "to": "2026-01"}, "to"),
+        ("series", {"from": "1800-01", "to": "1800-02"}, "from"),
+        ("movement", {}, "from"),
+        ("movement", {"from": "2026-01-01"}, "to"),
+        ("movement", {"from": "2026-01-01", "to": "2026-01-01"}, "to"),
+        ("movement", {"from": "2026-02-30", "to": "2026-03-01"}, "from"),
+        ("movement", {"from": "2026-01-01", "to": "9999-12-31"}, "to"),
+    ],
+)
+def test_dates_that_can_not_be_are_a_400_at_their_field(
+    api: APIClient, path: str, query: dict[str, str], field: str
+) -> None:
+    answer = api.get(f"{V1}/mrr/{path}/", query)
+
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_a_series_can_be_one_companys_and_another_tenants_is_empty(
+    api: APIClient, company: Company, other_tenant: Tenant
+) -> None:
+    foreign = make_company(other_tenant)
+    make_agreement(foreign, make_integration(other_tenant))
+    make_agreement(make_company(company.tenant), make_integration(company.tenant), amount="7")
+    span = {"from": "2026-01", "to": "2026-02"}
+
+    def recognized(**more: str) -> Any:
+        months = api.get(f"{V1}/mrr/series/", {**span, **more}).json()["months"]
+        return [[money["amount"] for money in month["recognized"]] for month in months]
+
+    assert recognized() == [["107.00"], ["107.00"]]
+    assert recognized(company=str(company.pk)) == [["100.00"], ["100.00"]]
+    assert recognized(company=str(foreign.pk)) == [[], []]
+    assert recognized(company="no id") == [[], []]
+
+
+def test_an_unchanged_mrr_costs_a_304_and_computes_nothing(
+    api: APIClient, company: Company
+) -> None:
+    paths = [
+        f"{V1}/companies/{company.pk}/mrr/",
+        f"{V1}/mrr/",
+        f"{V1}/mrr/series/?from=2026-01&to=2026-12",
+        f"{V1}/mrr/movement/?from=2026-01-01&to=2026-06-01",
+    ]
+    for path in paths:
+        first = api.get(path)
+        with CaptureQueriesContext(connection) as queries:
+            again = api.get(path, headers={"If-None-Match": first["ETag"]})
+        assert (first.status_code, again.status_code) == (200, 304), path
+        assert again.content == b""
+        assert again["ETag"] == first["ETag"]
+        assert not [q for q in queries if "agreements_agreementline" in q["sql"]]
+
+
+@pytest.mark.parametrize("what", ["choice", "sync", "day", "archive"])
+def test_what_changes_a_figure_changes_its_etag(
+    api: APIClient, company: Company, what: str, time_machine: Any
+) -> None:
+    path = f"{V1}/mrr/" if what == "archive" else f"{V1}/companies/{company.pk}/mrr/"
+    etag = api.get(path)["ETag"]
+
+    match what:
+        case "choice":
+            agreement = company.agreements.get()
+            api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
+        case "sync":
+            company.agreements.update(amount="200")
+            stored.refresh(company.tenant, [company.pk])
+        case "day":
+            time_machine.move_to(timezone.now() + timedelta(days=1))
+        case "archive":
+            api.delete(f"{V1}/companies/{company.pk}/")
+
+    again = api.get(path, headers={"If-None-Match": etag})
+    assert again.status_code == 200
+    assert again["ETag"] != etag
+
+
+def test_one_companys_mrr_with_ledger_takes_three_queries(
+    tenant: Tenant, django_assert_max_num_queries: Any
+) -> None:
+    from agreements.selectors import company_figure  # noqa: PLC0415
+
+    company, integration = make_company(tenant), make_integration(tenant)
+    for number in range(50):
+        agreement = make_agreement(company, integration, external_id=f"A{number}",
+                                   parent_external_id="elsewhere")  # fmt: skip
+        make_line(agreement)
+
+    with django_assert_max_num_queries(3):
+        figure = company_figure(company)
+
+    assert len(figure.agreements) == 50
+    assert len(figure.ledger) == 100
+
+
+def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant) -> None:
+    integration = make_integration(tenant)
+    for name, amount, currency in (
+        ("A", "30", "USD"), ("B", "200", "USD"), ("C", "9", "EUR"), ("D", "-5", "USD"),
+    ):  # fmt: skip
+        make_agreement(make_company(tenant, name=name), integration, amount=amount,
+                       currency=currency)  # fmt: skip
+    stored.verify(tenant, mend=True)
+
+    def names(**query: str) -> list[str]:
+        return [c["name"] for c in api.get(f"{V1}/companies/", query).json()["results"]]
+
+    assert names(ordering="-mrr") == ["B", "A", "C", "D"]
+    assert names(ordering="mrr", counting="yes") == ["D", "A", "B"]
+    assert names(ordering="-mrr", currency="eur", counting="yes") == ["C"]
+    assert names(counting="no") == ["C"]
+    assert names(ordering="-mrr", page_size="1") == ["B"]
+    assert api.get(f"{V1}/companies/", {"ordering": "size"}).status_code == 400
+    assert AgreementLine.objects.count() == 0

@@ -1,0 +1,236 @@
+"""What is stored of MRR is what the engine computes, whatever happens."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
+from agreements.selectors import company_figure, company_totals, currency_books, ending_soon
+from agreements.services import stored
+from agreements.services.choices import choose
+from agreements.tasks import pass_days
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+from integrations.models import Integration
+from integrations.sandbox.server import SandboxServer
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_tenant
+from tests.integrations.test_sync import import_all, sync
+
+NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def integration(tenant: Tenant) -> Integration:
+    return make_integration(tenant)
+
+
+def shown(tenant: Tenant) -> dict[str, list[str]]:
+    """Stored MRR by company, as text."""
+    found: dict[str, list[str]] = {}
+    for row in CompanyMrr.objects.for_tenant(tenant).order_by("company__name", "currency"):
+        found.setdefault(row.company.name, []).append(f"{row.exact} {row.currency}")
+    return found
+
+
+def all_equal(tenant: Tenant) -> bool:
+    return not stored.verify(tenant, mend=False).companies
+
+
+def test_a_sync_leaves_everything_stored_as_computed(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    companies = import_all(connected)
+    tenant = connected.tenant
+
+    assert all_equal(tenant)
+    assert CompanyMrr.objects.count() > 10
+    for company in Company.objects.all():
+        figure = company_figure(company)
+        rows = {r.agreement_id: r for r in AgreementMrr.objects.filter(company=company)}
+        assert {pk: (row.amount, row.included, row.reason) for pk, row in rows.items()} == {
+            row.agreement.pk: (row.summary.mrr, row.summary.included, row.summary.reason or "")
+            for row in figure.agreements
+        }
+    assert len(companies) == CompanyBook.objects.count()
+
+    line = AgreementLine.objects.filter(agreement__stored_mrr__included=True).order_by("id")[0]
+    sandbox.psas["connectwise"].change(
+        {"do": "change", "kind": "additions", "id": line.external_id,
+         "values": {"unitPrice": 4321.5, "billedQuantity": 3.0}}
+    )  # fmt: skip
+    before = shown(tenant)
+    sync(connected)
+
+    assert shown(tenant) != before
+    assert all_equal(tenant)
+
+
+def test_a_sync_that_changes_nothing_writes_no_stored_row(connected: Integration) -> None:
+    import_all(connected)
+    before = list(CompanyBook.objects.order_by("id").values_list("version", "updated_at"))
+
+    sync(connected)
+
+    assert list(CompanyBook.objects.order_by("id").values_list("version", "updated_at")) == before
+
+
+def test_a_day_touches_only_what_starts_or_ends_that_day(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    time_machine.move_to(NOON, tick=False)
+    for number in range(20):
+        make_agreement(make_company(tenant, name=f"Still {number:02}"), integration)
+    ends = make_company(tenant, name="Ends")
+    make_agreement(ends, integration, end_date=date(2026, 6, 15))
+    begins = make_company(tenant, name="Begins")
+    line = make_line(make_agreement(begins, integration, amount="0"), quantity="1",
+                     unit_price="40", start_date=date(2026, 6, 16))  # fmt: skip
+    stored.verify(tenant, mend=True)
+    assert shown(tenant)["Ends"] == ["100/1 USD"]
+    assert "Begins" not in shown(tenant)
+
+    time_machine.move_to(NOON + timedelta(days=1), tick=False)
+    with CaptureQueriesContext(connection) as queries:
+        passed = stored.pass_days()
+
+    assert passed == 2
+    assert "Ends" not in shown(tenant)
+    assert shown(tenant)["Begins"] == ["40/1 USD"]
+    assert all_equal(tenant)
+    assert CompanyBook.objects.filter(computed_on=date(2026, 6, 16)).count() == 2
+    assert len(queries) < 25
+    assert line.pk
+    assert stored.pass_days() == 0
+    pass_days()  # as the clock calls it
+
+
+def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) -> None:
+    time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
+    there, here = make_tenant(timezone="America/Los_Angeles"), make_tenant(timezone="Europe/Paris")
+    for tenant in (there, here):
+        company = make_company(tenant, name="Ends")
+        make_agreement(company, make_integration(tenant), end_date=date(2026, 6, 30))
+        time_machine.move_to(datetime(2026, 6, 29, 12, 0, tzinfo=UTC), tick=False)
+        stored.verify(tenant, mend=True)
+    time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
+
+    assert stored.pass_days() == 1
+
+    assert (shown(there), shown(here)) == ({"Ends": ["100/1 USD"]}, {})
+
+
+def test_a_list_never_shows_yesterdays_figure(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    """Also in the minutes between midnight and the pass that stores the new day."""
+    time_machine.move_to(NOON, tick=False)
+    company = make_company(tenant)
+    make_agreement(company, integration, end_date=date(2026, 6, 15))
+    stored.verify(tenant, mend=True)
+    money = [{"currency": "USD", "amount": "100.00"}]
+    assert company_totals(tenant, [company.pk]) == {company.pk: money}
+
+    time_machine.move_to(NOON + timedelta(days=1), tick=False)
+
+    assert company_totals(tenant, [company.pk]) == {company.pk: []}
+    assert company_totals(tenant, [company.pk], date(2026, 6, 15)) == {company.pk: money}
+
+
+def test_a_parents_new_cycle_reaches_the_children_of_another_company(
+    tenant: Tenant, integration: Integration
+) -> None:
+    parent = make_agreement(make_company(tenant, name="Parent"), integration, external_id="P")
+    child = make_company(tenant, name="Child")
+    make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
+    stored.verify(tenant, mend=True)
+    assert shown(tenant)["Child"] == ["120/1 USD"]
+
+    Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
+    stored.refresh(tenant, [parent.company_id])
+
+    assert shown(tenant)["Child"] == ["10/1 USD"]
+
+
+def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:
+    good, bad = make_company(tenant), make_company(tenant)
+    for company in (good, bad):
+        make_agreement(company, integration)
+    stored.verify(tenant, mend=True)
+    CompanyMrr.objects.filter(company=bad).update(exact="7/1", minor=700)
+    AgreementMrr.objects.filter(company=bad).delete()
+
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_mrr", "--check", stdout=out)
+    assert ended.value.code == 1
+    assert json.loads(out.getvalue()) == {
+        "tenant": str(tenant.pk), "companies": [str(bad.pk)], "rows": 2, "mended": False,
+    }  # fmt: skip
+
+    out = io.StringIO()
+    call_command("verify_mrr", "--tenant", str(tenant.pk), stdout=out)
+    assert json.loads(out.getvalue())["mended"] is True
+    out = io.StringIO()
+    call_command("verify_mrr", stdout=out)
+    assert out.getvalue() == "All stored MRR is what the engine computes.\n"
+    with pytest.raises(CommandError, match="no tenant"):
+        call_command("verify_mrr", "--tenant", "nobody")
+
+
+def test_a_choice_and_the_stored_figure_are_one(tenant: Tenant, integration: Integration) -> None:
+    company = make_company(tenant, name="C")
+    agreement = make_agreement(company, integration)
+    stored.verify(tenant, mend=True)
+
+    choose(agreement=agreement, actor=None, changes={"exclude": True})
+
+    assert shown(tenant) == {}
+    assert AgreementMrr.objects.get().reason == "excluded_by_user"
+    assert all_equal(tenant)
+
+
+def test_sums_shares_and_ends_come_from_what_is_stored(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    time_machine.move_to(NOON, tick=False)
+    autotask = make_integration(tenant, psa="autotask", name="Autotask")
+    for name, amount, over in (
+        ("Large", "75", {}),
+        ("Small", "25", {"end_date": date(2026, 7, 15)}),
+        ("Euro", "9.99", {"currency": "EUR", "cycle": "annual"}),
+        ("Archived", "500", {}),
+    ):
+        source = autotask if name == "Small" else integration
+        make_agreement(make_company(tenant, name=name), source, amount=amount, **over)
+    Company.objects.filter(name="Archived").update(status="archived")
+    stored.verify(tenant, mend=True)
+
+    euro, usd = currency_books(tenant)
+
+    assert (euro.currency, euro.amount) == ("EUR", "0.83")
+    assert (usd.amount, usd.companies, usd.top_percent) == ("100.00", 2, 100.0)
+    assert [(s.name, s.percent) for s in usd.largest] == [("Large", 75.0), ("Small", 25.0)]
+    assert [(s.name, s.money["amount"]) for s in usd.by_source] == [
+        (integration.name, "75.00"), ("Autotask", "25.00"),
+    ]  # fmt: skip
+    assert [row.company.name for row in ending_soon(tenant, 30)] == ["Small"]
+    assert list(ending_soon(tenant, 29)) == []
+
+
+def test_an_amount_beyond_any_column_is_kept_exactly(
+    tenant: Tenant, integration: Integration
+) -> None:
+    company = make_company(tenant, name="Huge")
+    make_agreement(company, integration, amount="9" * 30)
+    stored.verify(tenant, mend=True)
+
+    assert company_totals(tenant, [company.pk])[company.pk][0]["amount"] == "9" * 30 + ".00"
+    assert all_equal(tenant)

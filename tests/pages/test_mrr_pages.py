@@ -1,0 +1,164 @@
+"""The pages around MRR: ledger, charts, CSV, report, and the tenant's book."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from agreements import charts, mrr
+from agreements.services import stored
+from agreements.services.choices import choose
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
+from tests.pages.test_pages import browser, text
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant, name="=HYPERLINK(evil)")
+    integration = make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
+    stored.verify(tenant, mend=True)
+    return company
+
+
+def rows_of(answer: Any) -> list[list[str]]:
+    assert answer["Content-Type"].startswith("text/csv")
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+def test_the_ledger_reads_like_a_sum_and_downloads_as_csv(tenant: Tenant, company: Company) -> None:
+    client = browser(tenant)
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/"))
+    header, *rows = rows_of(client.get(f"/companies/{company.pk}/mrr/ledger.csv"))
+
+    assert "USD 1,300.00" in page
+    assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page
+    assert page.index("Counted (2)") < page.index("Left out, and why (1)")
+    assert "on average: 1,300.00 over the last 12 months" in page
+    assert header[6] == "MRR"
+    assert [(row[2], row[3], row[6]) for row in rows] == [
+        ("", "yes", "1250.00"), ("Seats", "yes", "50.00"), ("Gift", "no", "0.00"),
+    ]  # fmt: skip
+
+
+def test_a_date_that_is_none_is_said_and_today_is_shown(tenant: Tenant, company: Company) -> None:
+    client = browser(tenant)
+
+    for query in ("as_of=yesterday", "as_of=9999-12-31", "from=x", "to=0001-01-01"):
+        page = client.get(f"/companies/{company.pk}/mrr/?{query}")
+        assert page.status_code == 200
+        assert "This is not a date from 1950 to 2200." in text(page)
+    turned = text(client.get("/mrr/?from=2026-05-01&to=2026-04-01"))
+    assert "The first day must come before the last one." in turned
+
+
+def test_the_charts_have_their_table_and_csv(tenant: Tenant, company: Company) -> None:
+    client = browser(tenant)
+
+    charts_page = text(client.get("/mrr/charts/"))
+    series = rows_of(client.get("/mrr/series.csv?as_of=2026-06-15"))
+    narrow = rows_of(client.get(f"/mrr/series.csv?as_of=2026-06-15&company={company.pk}"))
+    moved = rows_of(client.get("/mrr/movement.csv?from=2024-12-31&to=2026-01-01"))
+
+    assert charts_page.count('<svg class="chart"') == 2
+    assert "Trailing average: USD 1,300.00" in charts_page
+    assert series[0] == ["Month", "Currency", "Recognized"]
+    assert series[1] == ["2025-06", "USD", "1300.00"]
+    assert len(series) == 25
+    assert narrow == series
+    assert moved == [
+        ["Movement", "audITee", "Currency", "Amount"],
+        ["opening", "", "USD", "0.00"],
+        ["new", "'=HYPERLINK(evil)", "USD", "1300.00"],  # no spreadsheet runs it
+        ["closing", "", "USD", "1300.00"],
+    ]
+    assert client.get("/mrr/series.csv?company=nobody").status_code == 404
+
+
+def test_the_report_holds_everything_behind_a_figure(tenant: Tenant, company: Company) -> None:
+    agreement = company.agreements.get()
+    choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="They said so")
+
+    answer = browser(tenant).get(f"/companies/{company.pk}/mrr/report/?as_of=2026-06-15")
+
+    assert "attachment" in answer["Content-Disposition"]
+    report = json.loads(answer.content)
+    assert report["as_of"] == "2026-06-15"
+    assert report["totals"][0]["amount"] == "1300.00"
+    assert [row["mrr"] for row in report["ledger"]] == ["1250.00", "50.00", "0.00"]
+    assert report["psa_records"]["agreements"][0]["external_id"] == agreement.external_id
+    assert len(report["psa_records"]["lines"]) == 2
+    assert report["decisions"][0]["note"] == "They said so"
+    assert report["sync_run"] is None
+
+
+def test_the_book_shows_sums_concentration_sources_and_ends(
+    tenant: Tenant, company: Company
+) -> None:
+    integration = make_integration(tenant, psa="autotask", name="Our Autotask")
+    soon = make_company(tenant, name="Ends soon")
+    today = tenant.today()
+    make_agreement(
+        soon, integration, amount="100", end_date=date.fromordinal(today.toordinal() + 5)
+    )
+    stored.verify(tenant, mend=True)
+
+    page = text(browser(tenant).get("/mrr/?within=30"))
+
+    assert "USD 1,400.00" in page
+    assert "The largest 2 of 2 bring 100.0 %." in page
+    assert "Our Autotask" in page
+    assert "What ends within 30 days" in page
+    assert page.index("Ends soon") > 0
+    assert 'hx-get="/mrr/charts/' in page
+
+
+def test_an_empty_book_says_what_to_do(tenant: Tenant) -> None:
+    client = browser(tenant)
+
+    assert "Import audITees from your PSA" in text(client.get("/mrr/"))
+    assert "nothing to draw" in text(client.get("/mrr/charts/"))
+
+
+def test_the_list_sorts_by_mrr(tenant: Tenant, company: Company) -> None:
+    small = make_company(tenant, name="A small one")
+    make_agreement(small, make_integration(tenant), amount="5")
+    stored.verify(tenant, mend=True)
+    client = browser(tenant)
+
+    down, up = (text(client.get(f"/companies/?order={order}")) for order in ("-mrr", "mrr"))
+
+    assert down.index("HYPERLINK") < down.index("A small one")
+    assert up.index("A small one") < up.index("HYPERLINK")
+
+
+def test_a_waterfall_stands_where_its_sums_are() -> None:
+    half = charts.PLOT // 2
+    bridge = mrr.Movement(
+        "USD", Fraction(half), Fraction(half),
+        {"new": Fraction(half), "reactivation": Fraction(0), "expansion": Fraction(0),
+         "contraction": Fraction(0), "churn": Fraction(-half)},
+        [],
+    )  # fmt: skip
+
+    (chart,) = charts.waterfall([bridge])
+
+    opening, new, *_, churn, closing = chart.bars
+    assert [(bar.label, bar.amount) for bar in (opening, new, churn, closing)] == [
+        ("Opening", "83.00"), ("New", "83.00"), ("Churn", "-83.00"), ("Closing", "83.00"),
+    ]  # fmt: skip
+    assert [bar.height for bar in (opening, new, churn, closing)] == [half] * 4
+    assert new.y + new.height == opening.y
+    assert churn.y == new.y
