@@ -84,7 +84,9 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
     """Compute one company's MRR with its ledger; three queries whatever the number of lines."""
     on = as_of or company.tenant.today()
     rows = list(books.agreements_of(company.tenant).filter(company=company))
-    prepared = books.prepare(company.tenant, rows)
+    tenant = company.tenant
+    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere(tenant, rows)
+    prepared = books.prepare(tenant, rows, lines, context)
     entries = mrr.ledger(prepared, on)
     sentences = {
         entry.agreement_id: entry.sentence for entry in reversed(entries) if not entry.included
@@ -138,9 +140,8 @@ def stored_money(row: CompanyMrr | AgreementMrr) -> Money:
 def _computed_totals(
     tenant: Tenant, company_ids: Collection[UUID], on: date
 ) -> dict[UUID, list[Money]]:
-    rows = list(books.agreements_of(tenant).filter(company__in=company_ids))
     found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
-    for company_id, prepared in books.prepare_by_company(tenant, rows).items():
+    for company_id, prepared in books.prepare_by_company(tenant, company_ids).items():
         found[company_id] = [
             {"currency": figure.currency, "amount": figure.amount}
             for figure in mrr.mrr(prepared, on)
@@ -166,7 +167,7 @@ def tenant_book(
         rows = rows.filter(company__status=Company.Status.ACTIVE)
     if integration_id is not None:
         rows = rows.filter(integration=integration_id)
-    return books.prepare(tenant, list(rows))
+    return books.prepare_all(tenant, rows)
 
 
 def tenant_figure(

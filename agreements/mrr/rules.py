@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
 
 from agreements.mrr.book import Agreement, Book, Line, Number, Units
@@ -28,6 +29,10 @@ ONE_DAY = timedelta(days=1)
 #: Days before and behind every calendar; a stretch is [from, until) in ordinals.
 EVER, NEVER = 0, date.max.toordinal() + 1
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
+
+NOTHING = Decimal(0)
+#: Decimals are exact as long as no digit is dropped: one that would be is an error.
+EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 
 Stretch = tuple[int, int, Fraction]
 
@@ -294,18 +299,20 @@ def _is_billed_once(line: Line) -> bool:
 
 def _settle_amount(row: Row, line: Line) -> bool:
     """Amount per cycle of a line without a history; False if a number it needs can't be read."""
-    quantity, price = _exact(line.quantity), _exact(line.unit_price)
-    included = Fraction(0) if line.less_included is None else _exact(line.less_included)
-    if quantity is None or price is None or (included is None and quantity >= 0):
+    quantity, price = line.quantity, line.unit_price
+    included = NOTHING if line.less_included is None else line.less_included
+    if quantity is None or price is None or not (quantity.is_finite() and price.is_finite()):
+        return False
+    if quantity >= 0 and not included.is_finite():
         return False
     if quantity < 0:
         if included != 0:
             row.warnings.append("less_included_ignored")
-    elif included is not None and included < 0:
+    elif included < 0:
         row.warnings.append("negative_less_included")
     elif included:
-        quantity = max(quantity - included, Fraction(0))
-    row.amount = quantity * price
+        quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
+    row.amount = Fraction(EXACTLY.multiply(quantity, price))
     return True
 
 

@@ -100,9 +100,13 @@ def _refresh_chunk(
             book.updated_at = timezone.now()
             changed.append(book)
     found.companies |= differing
-    if not only_check:
-        fields = ["version", "next_change", "computed_on", "updated_at"]
-        CompanyBook.objects.bulk_update(changed, fields)
+    if not only_check and changed:
+        CompanyBook.objects.bulk_create(
+            changed,
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=["version", "next_change", "computed_on", "updated_at"],
+        )
 
 
 def _hold(tenant: Tenant, company_ids: Sequence[UUID], only_check: bool) -> dict[UUID, CompanyBook]:
@@ -132,9 +136,8 @@ class Expected:
 
 
 def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected:
-    rows = list(books.agreements_of(tenant).filter(company__in=company_ids))
     expected = Expected()
-    for company_id, prepared in books.prepare_by_company(tenant, rows).items():
+    for company_id, prepared in books.prepare_by_company(tenant, company_ids).items():
         for figure in mrr.mrr(prepared, on):
             expected.companies.append(
                 {"company_id": company_id, **_amount(figure.currency, figure.exact)}
@@ -194,7 +197,9 @@ def _settle(
         manager.bulk_create(created)
         if changed:
             names = [name for name in expected[0] if name not in key]
-            manager.bulk_update(changed, names, batch_size=500)
+            manager.bulk_create(
+                changed, update_conflicts=True, unique_fields=["id"], update_fields=names
+            )
         if gone:
             manager.filter(pk__in=[row.pk for row in gone]).delete()
     return {row.company_id for row in (*created, *changed, *gone)}  # type: ignore[attr-defined]
