@@ -13,7 +13,7 @@ help:
 	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some)"
 	@echo "make lint         style, types, direction of imports, migrations, templates"
 	@echo "make format       put Python and templates in shape"
-	@echo "make bench        how fast a first sync is, beside the bare floor"
+	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas (ARGS=sync or mrr)"
 	@echo "make contract-table   which case of the adapter contract passes for which PSA, into docs/psas.md"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
@@ -42,6 +42,11 @@ $(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/requirements-bench: $(VENV)/requirements-dev requirements-bench.txt
+	@echo "Installing what the bench compares with …"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
 run: $(VENV)/requirements
 	@PORT=$(PORT) exec $(PYTHON) -m audit_site.local.run
 
@@ -62,7 +67,7 @@ format: $(VENV)/requirements-dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/requirements-dev
+bench: $(VENV)/requirements-bench
 	@$(PYTHON) -m tests.bench $(ARGS)
 
 contract-table: export DEBUG = 1
@@ -76,6 +81,7 @@ screenshots: $(VENV)/requirements-dev
 lock: $(VENV)/requirements-dev
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements-bench.in -o requirements-bench.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,9 +1,15 @@
-"""`make bench`: how fast a first sync is, beside the bare floor, in one run."""
+"""`make bench`: how fast a first sync is, beside the bare floor, and MRR beside SQL and pandas."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench.first_sync import main
+from tests.bench import first_sync, mrr
 
-sys.exit(main(sys.argv[1:]))
+arguments = sys.argv[1:]
+parts = {"sync": first_sync.main, "mrr": mrr.main}
+if arguments and arguments[0] in parts:
+    sys.exit(parts[arguments[0]](arguments[1:]))
+if any(argument.startswith("--part") for argument in arguments):
+    sys.exit(first_sync.main(arguments))
+sys.exit(first_sync.main([]) or mrr.main([]))

@@ -109,9 +109,9 @@ def show(outcomes: dict[str, Any], tenants: int, agreements: int) -> None:
     print(f"\n{'':<34}{'seconds':>10}{'MB':>8}{'ours / it':>11}")
     print(f"{'the engine, everything':<34}{ours['seconds']:>10}{ours['megabytes']:>8}")
     for name, found in (("one SQL aggregate (goal 4)", sql), ("pandas (goal 1)", frame)):
-        ratio = f"{ours['seconds'] / found['seconds']:.2f}" if found.get("seconds") else "–"
+        ratio = f"{ours['seconds'] / found['seconds']:.2f}" if found.get("seconds") else "-"
         print(
-            f"{name:<34}{found.get('seconds', '–'):>10}{found.get('megabytes', '–'):>8}{ratio:>11}"
+            f"{name:<34}{found.get('seconds', '-'):>10}{found.get('megabytes', '-'):>8}{ratio:>11}"
         )
     day, one, year = outcomes["day"], outcomes["company"], outcomes["series"]
     print(
@@ -135,7 +135,7 @@ def measured(part: Any) -> dict[str, Any]:
     django.setup()
     from audit_site.tenants import models  # noqa: PLC0415
 
-    models.Tenant.today = lambda self, at=None: day_of[0]  # type: ignore[method-assign]
+    models.Tenant.today = lambda self, at=None: day_of[0]
     outcome: dict[str, Any] = part()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {"megabytes": megabytes, **outcome}
@@ -153,7 +153,7 @@ def fill() -> dict[str, Any]:
     from integrations.models import Integration  # noqa: PLC0415
 
     tenants, agreements = map(int, os.environ["BENCH_SIZE"].split(","))
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311
     sizes = [agreements // tenants] * (tenants - 1) + [5_000]
     tables: dict[str, tuple[str, io.StringIO]] = {
         "companies_company": ("id,tenant_id,name,status,created_at,updated_at", io.StringIO()),
@@ -282,7 +282,7 @@ def aggregate() -> dict[str, Any]:
 
 def pandas() -> dict[str, Any]:
     try:
-        import pandas as pd  # type: ignore[import-not-found]  # noqa: PLC0415
+        import pandas as pd  # noqa: PLC0415
     except ImportError:
         return {}
     from django.db import connection  # noqa: PLC0415

@@ -34,6 +34,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "import-list": f"{settings}companies/",
         "disconnect": f"{settings}disconnect/",
         "sync-runs": "/sync-runs/",
+        "book": "/mrr/",
         "audITees": "/companies/",
         "add-audITee": "/companies/add/",
     }
@@ -47,6 +48,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     rows = page.locator("tbody tr", has_text="USD")
     company = rows.first.locator("a").first.get_attribute("href") or ""
     found |= {"audITee": company, "mrr": f"{company}mrr/"}
+    page.goto(f"{base}{company}mrr/")
+    found["decide"] = page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
     return found
 
 

@@ -10,9 +10,18 @@ from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from agreements.services import stored
 from integrations.sandbox.server import SandboxServer
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
-from tests.factories import PASSWORD, make_member, make_tenant
+from tests.factories import (
+    PASSWORD,
+    make_agreement,
+    make_company,
+    make_integration,
+    make_line,
+    make_member,
+    make_tenant,
+)
 from tests.worker import work_off
 
 pytestmark = [
@@ -114,6 +123,48 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     assert troubles == []
 
 
+def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
+    """From the figure to the line that explains it, and to a decision that changes it and back."""
+    tenant = make_tenant(company_limit=30)
+    make_member(tenant, email="sales@example.com", role="member")
+    company = make_company(tenant, name="Brightwater Dental")
+    agreement = make_agreement(company, make_integration(tenant), amount="1250", name="Gold")
+    for text, quantity, included, price in (
+        ("Users", "22", "20", "25"),
+        ("Workstations", "28", "30", "25"),
+        ("Internet", "1", "0", "60"),
+        ("BDR", "1", "0", "100"),
+    ):
+        make_line(agreement, description=text, quantity=quantity, less_included=included,
+                  unit_price=price)  # fmt: skip
+    stored.verify(tenant, mend=True)
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    base = live_server.url
+    sign_in(page, base, "sales@example.com")
+
+    page.get_by_role("link", name="MRR", exact=True).click()
+    expect(page.get_by_text("USD 1,460.00").first).to_be_visible()
+    expect(page.locator("svg.chart").first).to_be_visible(timeout=10000)
+    page.get_by_role("link", name="Brightwater Dental").click()
+    expect(page.locator(".figure")).to_have_text("USD 1,460.00")
+    row = page.locator("tr", has_text="Users")
+    expect(row).to_contain_text("(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month")
+    left_out = page.locator("tr", has_text="Workstations")
+    expect(left_out).to_contain_text("Left out: the amount is zero.")
+
+    page.locator("tr", has_text="BDR").get_by_role("link", name="Decide").click()
+    page.get_by_label("Leave this line out").check()
+    page.get_by_label("Why").fill("Given away until spring")
+    page.get_by_role("button", name="Decide").click()
+    expect(page.locator(".figure")).to_have_text("USD 1,360.00")
+    decided = page.locator("tr", has_text="Given away until spring")
+    expect(decided).to_contain_text("someone in your team excluded this line")
+
+    decided.get_by_role("link", name="Decide").click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".figure")).to_have_text("USD 1,460.00")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_page_has_a_serious_barrier(
@@ -147,6 +198,10 @@ def test_no_page_has_a_serious_barrier(
         "/companies/add/",
         f"/companies/{company.pk}/",
         f"/companies/{company.pk}/mrr/",
+        f"/agreements/{company.agreements.first().pk}/decide/",
+        "/mrr/",
+        "/integrations/connect/autotask/",
+        "/integrations/connect/kaseya_bms/",
     ):
         page.goto(live_server.url + path)
         barriers[path] = seen_problems(page)
