@@ -108,8 +108,11 @@ class SandboxServer:
         today: date | None = None,
         latency_ms: float = 0,
         more: Mapping[str, type[SandboxPsa]] | None = None,
+        only: str = "",
     ) -> None:
-        """`more` are sandbox PSAs that are not modules of this package, by key."""
+        """`more` are sandbox PSAs that are not modules of this package, by key; `only` one of all
+        is served (they share nothing, and data take a moment to make).
+        """
         self.faults = FaultBox()
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._counts: Counter[str] = Counter()
@@ -119,6 +122,7 @@ class SandboxServer:
         self.psas: dict[str, SandboxPsa] = {
             key: kind(seed=seed, companies=companies, today=today or _today(), faults=self.faults)
             for key, kind in {**sandbox_psas(), **(more or {})}.items()
+            if only in {"", key}
         }
         self._server = make_server(
             "127.0.0.1", port, self._application, threaded=True, request_handler=_Handler
