@@ -27,6 +27,10 @@ class ExactDecimalField(_Field):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "numeric" if connection.vendor == "postgresql" else "text"
 
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        """PostgreSQL gives decimals as they are: nothing to convert."""
+        return [] if connection.vendor == "postgresql" else super().get_db_converters(connection)
+
     def from_db_value(
         self, value: Any, expression: object, connection: BaseDatabaseWrapper
     ) -> Decimal | None:

@@ -177,9 +177,7 @@ def tenant_figure(
     on = as_of or tenant.today()
     prepared = tenant_book(tenant, integration_id=integration_id)
     day = on.toordinal()
-    counting = {
-        item.agreement.company_id for item in prepared if any(row.counts(day) for row in item.rows)
-    }
+    counting = {item.agreement.company_id for item in prepared if item.counted(day)[0]}
     return TenantFigure(on, _totals(prepared, on), len(counting))
 
 

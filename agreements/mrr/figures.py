@@ -32,10 +32,9 @@ def mrr(book: Iterable[Prepared], on: date) -> list[Figure]:
     day = on.toordinal()
     sums: Amounts = {}
     for item in book:
-        for row in item.rows:
-            for begins, until, rate in row.stretches:
-                if begins <= day < until:
-                    sums[item.currency] = sums.get(item.currency, Fraction(0)) + rate
+        count, exact = item.counted(day)
+        if count:
+            sums[item.currency] = sums.get(item.currency, Fraction(0)) + exact
     return _figures(sums)
 
 

@@ -128,16 +128,13 @@ def summaries(book: list[Prepared], on: date) -> list[AgreementSummary]:
     for item in book:
         if item.agreement.is_context:
             continue
-        counted = [row for row in item.rows if row.counts(day)]
+        count, exact = item.counted(day)
         reason = item.reason_on(day)
-        if reason is None and not counted:
+        if reason is None and not count:
             reason = item.rows[0].reason_on(day)
-        exact = sum((row.mrr(day) for row in counted), Fraction(0))
         agreement = item.agreement
         found.append(
-            AgreementSummary(
-                agreement.id, item.currency, exact, bool(counted), reason, agreement.ref
-            )
+            AgreementSummary(agreement.id, item.currency, exact, bool(count), reason, agreement.ref)
         )
     return found
 

@@ -39,33 +39,39 @@ Stretch = tuple[int, int, Fraction]
 
 @dataclass(slots=True)
 class Row:
-    """One row of the ledger: an agreement's flat amount, or one line."""
+    """One row of the ledger: an agreement's flat amount, or one line.
+
+    `first` is its first day by the line's own dates, `until` the day behind its last one.
+    """
 
     owner: Prepared
     line: Line | None
     cycle: Cycle | None
     factor: Fraction | None
+    first: int = EVER
+    until: int = NEVER
     settled: str | None = None  # a reason that no day changes
-    history: list[tuple[int, int, Fraction]] | None = None  # days → amount per cycle
-    amount: Fraction | None = None  # per cycle, without a history
+    history: list[tuple[int, int, Decimal]] | None = None  # days → amount per cycle
+    amount: Decimal | None = None  # per cycle, without a history
     warnings: list[str] = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
+    _stretches: list[Stretch] | None = None
 
     @property
-    def first(self) -> int:
-        """Its first day by the line's own dates."""
-        return self.line.start_date.toordinal() if self.line and self.line.start_date else EVER
+    def stretches(self) -> list[Stretch]:
+        """The days on which it counts, with its rate: what figures over time are sums of."""
+        if self._stretches is None:
+            self._stretches = list(_stretches(self))
+        return self._stretches
 
-    @property
-    def until(self) -> int:
-        """The day behind its last one by the line's own dates."""
-        return self.line.end_date.toordinal() + 1 if self.line and self.line.end_date else NEVER
-
-    def per_cycle(self, day: int) -> Fraction | None:
+    def amount_on(self, day: int) -> Decimal | None:
         """Amount per cycle on a day, None if it can't be known."""
         if self.history is None:
             return self.amount
         return next((amount for a, b, amount in self.history if a <= day < b), None)
+
+    def per_cycle(self, day: int) -> Fraction | None:
+        amount = self.amount_on(day)
+        return None if amount is None else Fraction(amount)
 
     def rate(self, day: int) -> Fraction | None:
         """What the row brings a month, or would if nothing kept it out."""
@@ -80,16 +86,17 @@ class Row:
             return "line_not_started"
         if day >= self.until:
             return "line_ended"
-        per_cycle = self.per_cycle(day)
-        if per_cycle is None:
+        amount = self.amount_on(day)
+        if amount is None:
             return "no_units_for_date"
-        return None if per_cycle else "zero_amount"
+        return None if amount else "zero_amount"
 
     def mrr(self, day: int) -> Fraction:
-        return next((rate for a, b, rate in self.stretches if a <= day < b), Fraction(0))
+        rate = self.rate(day) if self.counts(day) else None
+        return Fraction(0) if rate is None else rate
 
     def counts(self, day: int) -> bool:
-        return any(a <= day < b for a, b, _ in self.stretches)
+        return self.reason_on(day) is None
 
 
 @dataclass(slots=True)
@@ -104,6 +111,7 @@ class Prepared:
     bound: str  # the code of what ends the window
     parent: Prepared | None = None
     rows: list[Row] = field(default_factory=list)
+    has_known_currency: bool = True
 
     @property
     def last_day(self) -> date | None:
@@ -126,6 +134,25 @@ class Prepared:
             return self.bound
         return "incomplete" if self.agreement.incomplete else None
 
+    def counted(self, day: int) -> tuple[int, Fraction]:
+        """How many of its rows count on a day, and what they come to together.
+
+        Amounts of one factor are added up as decimals first: one fraction instead of many.
+        """
+        if self.reason_on(day):
+            return 0, Fraction(0)
+        count, sums = 0, dict[Fraction, Decimal]()
+        for row in self.rows:
+            if row.settled or row.factor is None or not row.first <= day < row.until:
+                continue
+            if amount := row.amount_on(day):
+                count += 1
+                sums[row.factor] = EXACTLY.add(sums.get(row.factor, NOTHING), amount)
+        total = Fraction(0)
+        for factor, amount in sums.items():
+            total += Fraction(amount) * factor
+        return count, total
+
 
 def prepare(book: Book) -> list[Prepared]:
     """Settle a whole book. Order in, order out; context agreements come along without rows."""
@@ -144,8 +171,6 @@ def prepare(book: Book) -> list[Prepared]:
         item.parent = of_agreement[id(parent)] if parent else None
         if not item.agreement.is_context:
             item.rows = _rows(item, _effective_cycle(item.agreement, by_id))
-            for row in item.rows:
-                row.stretches = list(_stretches(row))
     return prepared
 
 
@@ -224,25 +249,29 @@ def _windowed(
     until, bound = min(
         bounds, key=lambda item: (item[0], rank.index(item[1])), default=(NEVER, "expired")
     )
+    currency = agreement.currency.strip().upper() or default_currency
     return Prepared(
         agreement=agreement,
-        currency=agreement.currency.strip().upper() or default_currency,
+        currency=currency,
         settled=settled,
         first=agreement.start_date.toordinal() if agreement.start_date else EVER,
         until=until,
         bound=bound,
+        has_known_currency=_is_known(currency),
     )
 
 
 # Rows
 
 
-def _rows(item: Prepared, cycle: object) -> list[Row]:
+def _rows(item: Prepared, raw_cycle: object) -> list[Row]:
     agreement, rows = item.agreement, []
+    cycle = read_cycle(raw_cycle)
+    factor = _factor(agreement, cycle)
     amount = agreement.amount
     if not agreement.lines or (amount is not None and (amount.is_nan() or amount != 0)):
-        rows.append(_flat_row(item, cycle))
-    rows += [_line_row(item, line, cycle) for line in agreement.lines]
+        rows.append(_flat_row(item, cycle, factor))
+    rows += [_line_row(item, line, cycle, factor) for line in agreement.lines]
     return rows
 
 
@@ -255,41 +284,50 @@ def _factor(agreement: Agreement, cycle: Cycle | None) -> Fraction | None:
     return 1 / months_between(start, end + ONE_DAY)
 
 
-def has_known_currency(item: Prepared) -> bool:
+def _is_known(currency: str) -> bool:
     """ISO 4217 codes are three letters; an amount in something else is no amount."""
-    return len(item.currency) == 3 and item.currency.isascii() and item.currency.isalpha()
+    return len(currency) == 3 and currency.isascii() and currency.isalpha()
 
 
-def _flat_row(item: Prepared, raw_cycle: object) -> Row:
-    cycle = read_cycle(raw_cycle)
-    row = Row(item, None, cycle, _factor(item.agreement, cycle))
+def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> Row:
+    row = Row(item, None, cycle, factor)
     row.amount = _exact(item.agreement.amount)
-    if row.amount is None or not has_known_currency(item):
+    if row.amount is None or not item.has_known_currency:
         row.settled = "invalid_amount"
     elif row.factor is None:
         row.settled = "unknown_cycle"
     return row
 
 
-def _line_row(item: Prepared, line: Line, agreement_cycle: object) -> Row:
-    cycle = read_cycle(agreement_cycle if is_blank(line.cycle) else line.cycle)
-    row = Row(item, line, cycle, _factor(item.agreement, cycle))
+def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction | None) -> Row:
+    if not is_blank(line.cycle):
+        cycle = read_cycle(line.cycle)
+        factor = _factor(item.agreement, cycle)
+    row = Row(item, line, cycle, factor)
+    if line.start_date is not None:
+        row.first = line.start_date.toordinal()
+    if line.end_date is not None:
+        row.until = line.end_date.toordinal() + 1
+    row.settled = _settled_line(row, line)
+    return row
+
+
+def _settled_line(row: Row, line: Line) -> str | None:
+    """The first of the line's reasons that no day changes."""
     readable = _settle_history(row, line) if line.units is not None else _settle_amount(row, line)
-    if not readable or not has_known_currency(item):
-        row.settled = "invalid_amount"
-    elif line.exclude:
-        row.settled = "line_excluded_by_user"
-    elif line.bill != "billable":
-        row.settled = BILLED.get(line.bill, "unknown_bill_type")
-    elif line.one_time or _is_billed_once(line):
-        row.settled = "one_time"
-    elif row.factor is None:
-        row.settled = "unknown_cycle"
-    elif _is_single_cycle(row, line):
-        row.settled = "single_cycle"
-    elif line.has_unreadable_date or row.until <= row.first:
-        row.settled = "line_invalid_dates"
-    return row
+    if not readable or not row.owner.has_known_currency:
+        return "invalid_amount"
+    if line.exclude:
+        return "line_excluded_by_user"
+    if line.bill != "billable":
+        return BILLED.get(line.bill, "unknown_bill_type")
+    if line.one_time or _is_billed_once(line):
+        return "one_time"
+    if row.factor is None:
+        return "unknown_cycle"
+    if _is_single_cycle(row, line):
+        return "single_cycle"
+    return "line_invalid_dates" if line.has_unreadable_date or row.until <= row.first else None
 
 
 def _is_billed_once(line: Line) -> bool:
@@ -312,7 +350,7 @@ def _settle_amount(row: Row, line: Line) -> bool:
         row.warnings.append("negative_less_included")
     elif included:
         quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
-    row.amount = Fraction(EXACTLY.multiply(quantity, price))
+    row.amount = EXACTLY.multiply(quantity, price)
     return True
 
 
@@ -341,12 +379,12 @@ def _unit_start(unit: Units) -> int:
     return unit.start_date.toordinal() if unit.start_date else EVER
 
 
-def _unit_amount(unit: Units, line: Line) -> Fraction | None:
+def _unit_amount(unit: Units, line: Line) -> Decimal | None:
     if unit.amount is not None:
         return _exact(unit.amount)
     count = _exact(unit.units)
     price = _exact(line.unit_price if unit.unit_price is None else unit.unit_price)
-    return None if count is None or price is None else count * price
+    return None if count is None or price is None else EXACTLY.multiply(count, price)
 
 
 def _is_single_cycle(row: Row, line: Line) -> bool:
@@ -374,8 +412,8 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
     return begins <= end + 1 and ends >= start - 1
 
 
-def _exact(number: Number) -> Fraction | None:
-    return None if number is None or not number.is_finite() else Fraction(number)
+def _exact(number: Number) -> Decimal | None:
+    return None if number is None or not number.is_finite() else number
 
 
 def _stretches(row: Row) -> Iterable[Stretch]:
@@ -388,17 +426,19 @@ def _stretches(row: Row) -> Iterable[Stretch]:
     for begins, ends, amount in pieces:
         a, b = max(first, begins), min(until, ends)
         if a < b and amount:
-            yield a, b, amount * row.factor
+            yield a, b, Fraction(amount) * row.factor
 
 
 def next_change(prepared: Prepared, after: date) -> date | None:
     """The next day behind `after` on which this agreement's MRR or a row's reason can change."""
     days = {prepared.first, prepared.until}
     for row in prepared.rows:
-        days |= {row.first, row.until}
+        days.add(row.first)
+        days.add(row.until)
         for begins, ends, _ in row.history or ():
             days |= {begins, ends}
     if prepared.agreement.end_date:  # an assumed renewal shows from the day behind it
         days.add(prepared.agreement.end_date.toordinal() + 1)
-    later = [day for day in days if after.toordinal() < day < NEVER]
-    return date.fromordinal(min(later)) if later else None
+    today = after.toordinal()
+    soonest = min((day for day in days if today < day < NEVER), default=None)
+    return None if soonest is None else date.fromordinal(soonest)
