@@ -137,21 +137,26 @@ class Prepared:
     def counted(self, day: int) -> tuple[int, Fraction]:
         """How many of its rows count on a day, and what they come to together.
 
-        Amounts of one factor are added up as decimals first: one fraction instead of many.
+        Neighbours of one factor are added up as decimals first: one fraction instead of many.
         """
         if self.reason_on(day):
             return 0, Fraction(0)
-        count, sums = 0, dict[Fraction, Decimal]()
+        count, total = 0, Fraction(0)
+        part, factor = NOTHING, None
         for row in self.rows:
-            if row.settled or row.factor is None or not row.first <= day < row.until:
+            if row.settled or not row.first <= day < row.until:
                 continue
-            if amount := row.amount_on(day):
-                count += 1
-                sums[row.factor] = EXACTLY.add(sums.get(row.factor, NOTHING), amount)
-        total = Fraction(0)
-        for factor, amount in sums.items():
-            total += Fraction(amount) * factor
-        return count, total
+            amount = row.amount_on(day)
+            if not amount or row.factor is None:
+                continue
+            count += 1
+            if row.factor is factor:
+                part = EXACTLY.add(part, amount)
+                continue
+            if factor is not None:
+                total += Fraction(part) * factor
+            part, factor = amount, row.factor
+        return count, total if factor is None else total + Fraction(part) * factor
 
 
 def prepare(book: Book) -> list[Prepared]:

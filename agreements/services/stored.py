@@ -6,11 +6,12 @@ comes on which something in it starts or ends. Only rows that differ are written
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, models, transaction
@@ -19,6 +20,8 @@ from django.utils import timezone
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
+from agreements.services.upsert import upsert
+from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -26,7 +29,13 @@ from companies.models import Company
 CHUNK: Final = 200
 LARGEST_MINOR: Final = 2**63 - 1
 NOTHING: Final = Fraction(0)
-RowT = TypeVar("RowT", bound=models.Model)
+COMPANY_COLUMNS: Final = ("company_id", "currency", "exact", "minor")
+AGREEMENT_COLUMNS: Final = (
+    "agreement_id", "company_id", "currency", "exact", "minor", "included", "reason", "last_day",
+)  # fmt: skip
+BOOK_COLUMNS: Final = ("version", "computed_on", "next_change", "updated_at")
+#: How many of the first columns tell one row from another.
+KEY_COLUMNS: Final[dict[type[models.Model], int]] = {CompanyMrr: 2, AgreementMrr: 1}
 
 
 @dataclass(slots=True)
@@ -48,11 +57,13 @@ def refresh(
     """Work out the books of some companies and store what differs.
 
     With them those of companies whose agreements inherit from theirs. `bump` = something that a
-    figure shows has changed, also where the amounts did not. `only_check` writes nothing;
-    `repeatable` = whoever asks will ask again if this gets lost.
+    figure shows has changed, also where the amounts did not. `only_check` writes nothing.
+    `repeatable` = nothing came from outside: whoever asks will ask again if this gets lost, and
+    what others inherit is as it was.
     """
     found = Differences()
-    wanted = sorted({*company_ids, *_children_elsewhere(tenant, company_ids)})
+    heirs = set() if repeatable else _children_elsewhere(tenant, company_ids)
+    wanted = sorted({*company_ids, *heirs})
     for start in range(0, len(wanted), CHUNK):
         with transaction.atomic():
             if repeatable:
@@ -87,20 +98,14 @@ def _refresh_chunk(
     expected = _work_out(tenant, company_ids, today)
     differing = {
         *_settle(
-            CompanyMrr,
-            CompanyMrr.objects.for_tenant(tenant).filter(company__in=company_ids),
-            expected.companies,
-            ("company_id", "currency"),
-            tenant,
-            found,
-            only_check,
+            CompanyMrr, COMPANY_COLUMNS, expected.companies, tenant, company_ids, found, only_check
         ),
         *_settle(
             AgreementMrr,
-            AgreementMrr.objects.for_tenant(tenant).filter(company__in=company_ids),
+            AGREEMENT_COLUMNS,
             expected.agreements,
-            ("agreement_id",),
             tenant,
+            company_ids,
             found,
             only_check,
         ),
@@ -117,12 +122,15 @@ def _refresh_chunk(
             book.updated_at = timezone.now()
             changed.append(book)
     found.companies |= differing
-    if not only_check and changed:
-        CompanyBook.objects.bulk_create(
-            changed,
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=["version", "next_change", "computed_on", "updated_at"],
+    if not only_check:
+        columns = ("id", "tenant_id", "company_id", *BOOK_COLUMNS)
+        upsert(
+            CompanyBook,
+            columns,
+            [
+                (book.pk, tenant.pk, book.company_id, *(getattr(book, n) for n in BOOK_COLUMNS))
+                for book in changed
+            ],
         )
 
 
@@ -131,24 +139,24 @@ def _hold(tenant: Tenant, company_ids: Sequence[UUID], only_check: bool) -> dict
     rows = CompanyBook.objects.for_tenant(tenant).filter(company__in=company_ids)
     if only_check:
         return {book.company_id: book for book in rows}
-    known = set(rows.values_list("company_id", flat=True))
-    CompanyBook.objects.bulk_create(
-        [
-            CompanyBook(tenant=tenant, company_id=company_id)
-            for company_id in company_ids
-            if company_id not in known
-        ],
-        ignore_conflicts=True,
-    )
-    return {book.company_id: book for book in rows.order_by("company").select_for_update()}
+    locked = rows.order_by("company").select_for_update()
+    held = {book.company_id: book for book in locked}
+    missing = [company_id for company_id in company_ids if company_id not in held]
+    if missing:
+        CompanyBook.objects.bulk_create(
+            [CompanyBook(tenant=tenant, company_id=company_id) for company_id in missing],
+            ignore_conflicts=True,
+        )
+        held = {book.company_id: book for book in locked.all()}
+    return held
 
 
 @dataclass(slots=True)
 class Expected:
-    """What the rows should be: values by field name."""
+    """What the rows should be: values in the order of their columns."""
 
-    companies: list[dict[str, Any]] = field(default_factory=list)
-    agreements: list[dict[str, Any]] = field(default_factory=list)
+    companies: list[tuple[Any, ...]] = field(default_factory=list)
+    agreements: list[tuple[Any, ...]] = field(default_factory=list)
     next_change: dict[UUID, date] = field(default_factory=dict)
 
 
@@ -161,18 +169,17 @@ def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected
             if summary.included:
                 sums[summary.currency] = sums.get(summary.currency, NOTHING) + summary.exact
             expected.agreements.append(
-                {
-                    "agreement_id": summary.ref.pk,
-                    "company_id": company_id,
-                    **_amount(summary.currency[:10], summary.exact),
-                    "included": summary.included,
-                    "reason": summary.reason or "",
-                    "last_day": item.last_day,
-                }
+                (
+                    summary.ref.pk,
+                    company_id,
+                    *_amount(summary.currency[:10], summary.exact),
+                    summary.included,
+                    summary.reason or "",
+                    item.last_day,
+                )
             )
         expected.companies += [
-            {"company_id": company_id, **_amount(currency, exact)}
-            for currency, exact in sums.items()
+            (company_id, *_amount(currency, exact)) for currency, exact in sums.items()
         ]
         days = [day for item in items if (day := mrr.next_change(item, on))]
         if days:
@@ -180,49 +187,40 @@ def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected
     return expected
 
 
-def _amount(currency: str, exact: Fraction) -> dict[str, Any]:
+def _amount(currency: str, exact: Fraction) -> tuple[str, str, int]:
     minor = minor_units(currency, exact)
-    return {
-        "currency": currency,
-        "exact": exact_text(exact),
-        "minor": max(min(minor, LARGEST_MINOR), -LARGEST_MINOR),
-    }
+    return currency, exact_text(exact), max(min(minor, LARGEST_MINOR), -LARGEST_MINOR)
 
 
 def _settle(
-    model: type[RowT],
-    stored: models.QuerySet[RowT],
-    expected: Sequence[dict[str, Any]],
-    key: tuple[str, ...],
+    model: type[CompanyMrr] | type[AgreementMrr],
+    columns: Sequence[str],
+    expected: Sequence[tuple[Any, ...]],
     tenant: Tenant,
+    company_ids: Sequence[UUID],
     found: Differences,
     only_check: bool,
 ) -> set[UUID]:
     """Make stored rows equal to the expected ones; return the companies whose rows differed."""
-    known = {tuple(getattr(row, name) for name in key): row for row in stored}
-    created: list[RowT] = []
-    changed: list[RowT] = []
+    size = KEY_COLUMNS[model]
+    at_company = columns.index("company_id")
+    rows = model.objects.for_tenant(tenant).filter(company__in=company_ids)
+    known = {tuple(row[1 : size + 1]): row for row in rows.values_list("id", *columns)}
+    written = []
+    differing: set[UUID] = set()
     for values in expected:
-        row = known.pop(tuple(values[name] for name in key), None)
-        if row is None:
-            created.append(model(tenant=tenant, **values))
-        elif any(getattr(row, name) != value for name, value in values.items()):
-            for name, value in values.items():
-                setattr(row, name, value)
-            changed.append(row)
-    gone = list(known.values())
-    found.rows += len(created) + len(changed) + len(gone)
+        row = known.pop(values[:size], None)
+        if row is None or row[1:] != values:
+            written.append((row[0] if row else new_id(), tenant.pk, *values))
+            differing.add(values[at_company])
+    gone = [row[0] for row in known.values()]
+    differing |= {row[at_company + 1] for row in known.values()}
+    found.rows += len(written) + len(gone)
     if not only_check:
-        manager = model._default_manager
-        manager.bulk_create(created)
-        if changed:
-            names = [name for name in expected[0] if name not in key]
-            manager.bulk_create(
-                changed, update_conflicts=True, unique_fields=["id"], update_fields=names
-            )
         if gone:
-            manager.filter(pk__in=[row.pk for row in gone]).delete()
-    return {row.company_id for row in (*created, *changed, *gone)}  # type: ignore[attr-defined]
+            model.objects.for_tenant(tenant).filter(pk__in=gone).delete()
+        upsert(model, ("id", "tenant_id", *columns), written)
+    return differing
 
 
 def without_book(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
@@ -241,13 +239,15 @@ def pass_days() -> int:
     """
     passed = 0
     for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
-        today = Tenant(timezone=zone).today()
-        due = CompanyBook.objects.filter(tenant__timezone=zone, next_change__lte=today)
-        tenants = Tenant.objects.filter(pk__in=due.values("tenant"))
-        for tenant in tenants.iterator():
-            ids = list(due.filter(tenant=tenant).values_list("company_id", flat=True))
-            refresh(tenant, ids, repeatable=True)
-            passed += len(ids)
+        due: dict[UUID, list[UUID]] = defaultdict(list)
+        rows = CompanyBook.objects.filter(
+            tenant__timezone=zone, next_change__lte=Tenant(timezone=zone).today()
+        )
+        for tenant_id, company_id in rows.values_list("tenant_id", "company_id"):
+            due[tenant_id].append(company_id)
+        for tenant in Tenant.objects.filter(pk__in=due).iterator():
+            refresh(tenant, due[tenant.pk], repeatable=True)
+            passed += len(due[tenant.pk])
     return passed
 
 
