@@ -184,6 +184,8 @@ def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected
         days = [day for item in items if (day := mrr.next_change(item, on))]
         if days:
             expected.next_change[company_id] = min(days)
+        for item in prepared:  # rows and their owner name each other: let go of them at once
+            item.rows.clear()
     return expected
 
 

@@ -20,6 +20,8 @@ from audit_site.local.processes import answers
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
+#: One process more than two cores: some tests wait for leases and browsers. Long ones are handed on.
+PYTEST = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-rs"]
 
 
 def say(text: str) -> None:
@@ -115,7 +117,7 @@ def run_suite(database: str, env: dict[str, str], arguments: list[str]) -> Outco
     say(f"\n===== {database} =====")
     with tempfile.TemporaryDirectory(prefix="audit-test-") as var:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "pytest", "-n", "2", "-q", "-rs", *arguments],
+            [*PYTEST, *arguments],
             cwd=BASE_DIR,
             env={**os.environ, **env, "AUDIT_TEST_VAR_DIR": var},
             stdout=subprocess.PIPE,
