@@ -19,6 +19,8 @@ from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
 from agreements.mrr.ledger import WARNINGS
 from agreements.selectors import (
+    EARLIEST,
+    LATEST,
     choice_history,
     company_figure,
     currency_books,
@@ -32,8 +34,6 @@ from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
 from integrations.selectors import companies_with_links, list_sync_runs
 
-#: Dates that a page can ask for: what the calendar arithmetic can go beyond by years.
-EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
 

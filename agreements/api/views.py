@@ -29,6 +29,8 @@ from agreements.api.serializers import (
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.figures import CLASSES
 from agreements.selectors import (
+    EARLIEST,
+    LATEST,
     MOST_MONTHS,
     recognized_by_month,
     tenant_book,
@@ -47,8 +49,6 @@ AS_OF = OpenApiParameter(
     description="Default: today in the tenant's time zone.",
 )
 COMPANY = OpenApiParameter("company", OpenApiTypes.STR, description="Only this company's.")
-#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
-EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 
 
 def invalid(name: str, message: str, code: str = "invalid") -> serializers.ValidationError:

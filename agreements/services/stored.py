@@ -172,7 +172,7 @@ def _work_out(tenant: Tenant, company_ids: Sequence[UUID], on: date) -> Expected
                 (
                     summary.ref.pk,
                     company_id,
-                    *_amount(summary.currency[:10], summary.exact),
+                    *_amount(summary.currency, summary.exact),
                     summary.included,
                     summary.reason or "",
                     item.last_day,

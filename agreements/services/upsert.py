@@ -26,17 +26,13 @@ def upsert(
     table = quote(model._meta.db_table)
     insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608  names of our own
     conflict = f" ON CONFLICT ({quote('id')}) DO UPDATE SET {changes}"
-    plain = [tuple(map(_plain, row)) for row in rows]
-    if not plain:
-        return
+    places = f"({', '.join(['%s'] * len(columns))})"
+    plain = [[_plain(value) for value in row] for row in rows]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            from psycopg2.extras import execute_values  # noqa: PLC0415  not on SQLite's account
-
-            execute_values(cursor.cursor, f"{insert}%s{conflict}", plain, page_size=PAGE)
-        else:
-            places = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"{insert}({places}){conflict}", plain)
+        for start in range(0, len(plain), PAGE):
+            page = plain[start : start + PAGE]
+            values = ", ".join([places] * len(page))
+            cursor.execute(f"{insert}{values}{conflict}", [value for row in page for value in row])
 
 
 def _plain(value: Any) -> Any:

@@ -936,9 +936,7 @@ class AutotaskAdapter:
             )
         if status == 403 or "permission" in text:
             raise permission_denied(right)
-        if "zone information" in text:
-            raise ZoneMovedError(invalid_credentials())
-        if status == 401:
+        if status == 401 or "zone information" in text:
             raise ZoneMovedError(invalid_credentials())
         if status == 404:
             raise ZoneMovedError(refused_question(status))

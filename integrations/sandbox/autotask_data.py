@@ -6,7 +6,6 @@ follow, and they are written out when somebody asks for them.
 
 from __future__ import annotations
 
-import calendar
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any, Final
 
+from integrations.sandbox.dates import months_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -150,12 +150,6 @@ def build(*, seed: int, companies: int, today: date) -> AutotaskData:
 def period_of(contract: Record) -> int:
     """Months of a billing period; a contract without a type bills by the month."""
     return PERIOD_MONTHS.get(contract["contractPeriodType"], 1)
-
-
-def months_on(day: date, months: int) -> date:
-    """The same day so many months on, or the last one of a shorter month."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def stamp(day: date) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import calendar
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
+from integrations.sandbox.dates import months_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -75,11 +75,6 @@ def stamps(modified: bool = False) -> Record:
 def midnight(day: date) -> str:
     """A calendar date as BMS writes it: without a zone."""
     return f"{day.isoformat()}T00:00:00"
-
-
-def months_on(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 class _Client:

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from integrations.sandbox.kaseya_bms_data import BmsData, Record, months_on
+from integrations.sandbox.dates import months_on
+from integrations.sandbox.kaseya_bms_data import BmsData, Record
 from integrations.sandbox.truth import CompanyTruth, exact, report, written
 
 TIMES_A_MONTH = {

@@ -91,7 +91,7 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     ends = make_company(tenant, name="Ends")
     make_agreement(ends, integration, end_date=date(2026, 6, 15))
     begins = make_company(tenant, name="Begins")
-    line = make_line(make_agreement(begins, integration, amount="0"), quantity="1",
+    make_line(make_agreement(begins, integration, amount="0"), quantity="1",
                      unit_price="40", start_date=date(2026, 6, 16))  # fmt: skip
     stored.verify(tenant, mend=True)
     assert shown(tenant)["Ends"] == ["100/1 USD"]
@@ -107,7 +107,6 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     assert all_equal(tenant)
     assert CompanyBook.objects.filter(computed_on=date(2026, 6, 16)).count() == 2
     assert len(queries) < 25
-    assert line.pk
     assert stored.pass_days() == 0
     pass_days()  # as the clock calls it
 
