@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -225,6 +226,41 @@ def test_members_that_are_null_missing_or_new_change_nothing(make: Adapters) -> 
     make.server.faults.switch_on("extra_members")
 
     assert [all_of(make().companies()), all_of(make().contacts())] == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("pascal_case", {}),
+        ("small_pages", {"most": 60}),
+        ("no_totals", {}),
+        ("wrapped_by_id", {}),
+        ("missing_item", {}),
+        ("missing_item", {"form": "204"}),
+        ("missing_item", {"form": "false"}),
+        ("missing_item", {"form": "result"}),
+        ("zone_moved", {}),
+        ("zone_moved", {"form": "404"}),
+        ("zone_moved", {"form": "redirect"}),
+    ],
+)
+def test_what_no_document_settles_is_borne_either_way(
+    make: Adapters, fault: str, options: dict[str, Any]
+) -> None:
+    memory: dict[str, str] = {}
+    before = make(memory)
+    listed = ids(before.companies())
+    one = before.company(listed[7])
+    make.server.faults.switch_on(fault, **options)
+
+    adapter = make(memory)
+
+    assert ids(adapter.companies()) == listed
+    found = adapter.company(listed[7])
+    assert found
+    assert one
+    assert replace(found, url="") == replace(one, url="")  # its pages move with a zone
+    assert adapter.company("999999999") is None
 
 
 # Records that can't be used
