@@ -37,9 +37,11 @@ $(VENV)/requirements: $(VENV)/made requirements.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-$(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
+$(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt requirements-clients.txt
 	@echo "Installing tests and tools …"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  --ignore-requires-python --upgrade --target $(VENV)/clients -r requirements-clients.txt
 	@touch $@
 
 $(VENV)/requirements-bench: $(VENV)/requirements-dev requirements-bench.txt

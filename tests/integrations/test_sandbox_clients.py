@@ -5,11 +5,19 @@ A sandbox that only our own adapter understands would prove nothing.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from autotask.client import AutotaskClient
+from autotask.config import AutotaskConfig
+from autotask.entities import EntityManager
+from autotask.exceptions import AutotaskAuthError
+from autotask.models.company import Company
+from autotask.models.contract import Contract, ContractService
+from autotask.query import Q
 from connectpyse.company.companies_api import CompaniesAPI
 from djautotask import api as djautotask
 from pyconnectwise import ConnectWiseManageAPIClient
@@ -125,3 +133,47 @@ def test_django_autotask_knows_our_refusals(
 
     with pytest.raises(djautotask.AutotaskSecurityPermissionsException):
         client.get(None)
+
+
+def read_with_autotask_client(server: SandboxServer, model: Any, **over: str) -> list[Any]:
+    """Every record of a kind, as that client's own models."""
+    credentials = {**server.credentials("autotask"), **over}
+    config = AutotaskConfig(
+        username=credentials["username"],
+        secret=credentials["secret"],
+        integration_code=credentials["tracking_identifier"],
+        api_url=f"{server.url}/autotask",
+    )
+
+    async def read() -> list[Any]:
+        async with AutotaskClient(config) as client:
+            return list(await EntityManager(client).query(model, Q(id__gte=0)))
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize(
+    ("model", "records", "fields"),
+    [
+        (Company, "companies", ("companyName", "isActive", "companyType")),
+        (Contract, "contracts", ("contractName", "companyID", "contractType", "status")),
+        (ContractService, "lines", ("contractID", "serviceID")),
+    ],
+)
+def test_autotask_client_reads_to_the_last_record(
+    server: SandboxServer, model: Any, records: str, fields: tuple[str, ...]
+) -> None:
+    theirs = read_with_autotask_client(server, model)
+
+    kept: Any = getattr(server.psas["autotask"].data, records)
+    if records == "lines":
+        kept = {id_: line.record for id_, line in kept.items() if not line.is_bundle}
+    assert [record.id for record in theirs] == list(kept)
+    assert [[getattr(record, name) for name in fields] for record in theirs] == [
+        [record[name] for name in fields] for record in kept.values()
+    ]
+
+
+def test_autotask_client_knows_our_refusals(server: SandboxServer) -> None:
+    with pytest.raises(AutotaskAuthError):
+        read_with_autotask_client(server, Company, secret="wrong")

@@ -94,8 +94,9 @@ class Installation:
         )
         wait_for(lambda: self._answers("/healthz/"))
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        return self._start("worker", "celery", "-A", "audit_site", "worker", "-B")
+    def start_worker(self, name: str = "worker", *options: str) -> subprocess.Popen[bytes]:
+        """A worker with the clock; a further one has a name and options of its own."""
+        return self._start(name, "celery", "-A", "audit_site", "worker", *(options or ("-B",)))
 
     def _answers(self, path: str) -> bool:
         try:
@@ -136,8 +137,8 @@ class Installation:
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
 
-    def connect(self) -> str:
-        body = {"psa": "connectwise", "credentials": self.sandbox.credentials("connectwise")}
+    def connect(self, psa: str = "connectwise") -> str:
+        body = {"psa": psa, "credentials": self.sandbox.credentials(psa)}
         integration: str = self.api("POST", "/integrations/", body)["id"]
         wait_for(lambda: self._last_sync(integration).get("state") == "succeeded")
         return integration

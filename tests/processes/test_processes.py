@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,12 +19,8 @@ def mrr_of_all(installation: Installation) -> dict[str, Any]:
     return {c["link"]["external_id"]: c["mrr"] for c in listed}
 
 
-def truth(installation: Installation) -> dict[str, Any]:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    companies = installation.sandbox.psas["connectwise"].truth(datetime.now(UTC).date())[
-        "companies"
-    ]
+def truth(installation: Installation, psa: str = "connectwise") -> dict[str, Any]:
+    companies = installation.sandbox.psas[psa].truth(datetime.now(UTC).date())["companies"]
     return {
         id_: [{k: m[k] for k in ("currency", "amount")} for m in company["mrr"]]
         for id_, company in companies.items()
@@ -102,3 +100,39 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
     ]
     for secret in secrets:
         assert secret not in "".join(told)
+
+
+def test_two_workers_together_never_ask_a_fourth_question(installation: Installation) -> None:
+    """Autotask answers a fourth request to one entity with 429: the workers share three places."""
+    if not os.environ.get("DATABASE_URL"):
+        pytest.skip("needs PostgreSQL and Redis: the embedded broker has one worker")
+    alone = installation.start_worker()
+    wait_for(installation.is_ready)
+    integration = installation.connect("autotask")
+    installation.kill(alone)
+    ids = list(truth(installation, "autotask"))
+    psa: Any = installation.sandbox.psas["autotask"]
+    psa.most_at_once.clear()
+    installation.sandbox.faults.switch_on("latency", ms=150)
+
+    imports = [
+        installation.api(
+            "POST", "/companies/import/", {"integration": integration, "external_ids": part}
+        )["sync_run"]["id"]
+        for part in (ids[start::8] for start in range(8))
+    ]
+    installation.start_worker("first", "-B", "-c", "4", "-l", "INFO")
+    installation.start_worker("second", "-n", "second@%h", "-c", "4", "-l", "INFO")
+
+    for run in imports:
+        ended = wait_for(
+            lambda run=run: (
+                (found := installation.api("GET", f"/sync-runs/{run}/"))["finished_at"] and found
+            )
+        )
+        assert ended["state"] == "succeeded"
+    assert max(psa.most_at_once.values()) == 3
+    assert mrr_of_all(installation) == truth(installation, "autotask")
+    for name in ("first", "second"):
+        log = (installation.var / f"{name}.log").read_text()
+        assert "integrations.run_sync" in log, f"the {name} worker had nothing to do"
