@@ -6,13 +6,14 @@ not depend on how many agreements there are.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections import defaultdict, namedtuple
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import CharField, F, QuerySet
+from django.db.models import CharField, F, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from agreements import mrr
@@ -33,19 +34,23 @@ LINE_CHOICES = {
     "chosen_force_include": F("choices__force_include"),
 }
 AGREEMENT_COLUMNS = (
-    "pk", "company_id", "integration_id", "source", "external_id", "name", "currency", "start_date",
-    "end_date", "no_end", "cancelled", "cancelled_date", "recurring", "active", "cycle", "amount",
-    "parent_external_id", "renews_external_id", "incomplete", "gone_at", *AGREEMENT_CHOICES,
+    "cycle", "pk", "company_id", "integration_id", "source", "external_id", "name", "currency",
+    "start_date", "end_date", "no_end", "cancelled", "cancelled_date", "recurring", "active",
+    "amount", "parent_external_id", "renews_external_id", "incomplete", "gone_at",
+    *AGREEMENT_CHOICES,
 )  # fmt: skip
 LINE_COLUMNS = (
-    "of", "external_id", "kind", "quantity", "unit_price", "less_included", "bill", "start_date",
-    "end_date", "cycle", "product", "one_time", "units", "gone_at", *LINE_CHOICES,
+    "cycle", "units", "external_id", "kind", "quantity", "unit_price", "less_included", "bill",
+    "start_date", "end_date", "product", "one_time", "gone_at", *LINE_CHOICES,
 )  # fmt: skip
+#: A row as the mass reads have it: the attributes of the model that the engine needs, and no more.
+PlainAgreement = namedtuple("PlainAgreement", AGREEMENT_COLUMNS)  # type: ignore[misc]
+PlainLine = namedtuple("PlainLine", LINE_COLUMNS)  # type: ignore[misc]
 
 
-def agreements_of(tenant: Tenant) -> QuerySet[Agreement]:
-    """The tenant's agreements in the order of the book, each with what people decided."""
-    return Agreement.objects.for_tenant(tenant).annotate(**AGREEMENT_CHOICES).order_by("id")
+def agreements_of(*tenants: Tenant) -> QuerySet[Agreement]:
+    """Agreements in the order of the book, each with what people decided."""
+    return Agreement.objects.for_tenants(tenants).annotate(**AGREEMENT_CHOICES).order_by("id")
 
 
 def lines_of(tenant: Tenant, agreements: Iterable[Agreement]) -> dict[UUID, list[AgreementLine]]:
@@ -65,23 +70,41 @@ def lines_of(tenant: Tenant, agreements: Iterable[Agreement]) -> dict[UUID, list
 
 def plain_rows(rows: QuerySet[Agreement]) -> list[Any]:
     """Agreements as named tuples: a third of what model instances cost, for books of thousands."""
-    return list(rows.values_list(*AGREEMENT_COLUMNS, named=True))
+    rows = rows.annotate(cycle_text=Cast("cycle", TextField()))
+    return [
+        PlainAgreement._make((_read_json(cycle), *rest))
+        for cycle, *rest in rows.values_list("cycle_text", *AGREEMENT_COLUMNS[1:])
+    ]
 
 
-def plain_lines(tenant: Tenant, agreements: Sequence[Any]) -> dict[UUID, list[Any]]:
-    """Lines as named tuples by agreement, in the PSA's order."""
-    by_text = {row.pk.hex: row.pk for row in agreements}
+def plain_lines(chosen: QuerySet[Agreement], rows: Sequence[Any]) -> dict[UUID, list[Any]]:
+    """Lines of the chosen agreements as named tuples by agreement, in the PSA's order.
+
+    `rows` are those agreements as they were read; a line of one that came since is left.
+    """
+    by_text = {row.pk.hex: row.pk for row in rows}
     found: dict[UUID, list[Any]] = defaultdict(list)
-    rows = (
-        AgreementLine.objects.for_tenant(tenant)
-        .filter(agreement__in=[row.pk for row in agreements])
-        .annotate(**LINE_CHOICES, of=Cast("agreement_id", CharField()))
+    lines = (
+        AgreementLine.objects.filter(agreement__in=chosen.order_by().values("pk"))
+        .annotate(
+            of=Cast("agreement_id", CharField()),
+            cycle_text=Cast("cycle", TextField()),
+            units_text=Cast("units", TextField()),
+            **LINE_CHOICES,
+        )
         .order_by("position", "id")
-        .values_list(*LINE_COLUMNS, named=True)
+        .values_list("of", "cycle_text", "units_text", *LINE_COLUMNS[2:])
     )
-    for row in rows:
-        found[by_text[row.of.replace("-", "")]].append(row)
+    for of, cycle, units, *rest in lines:
+        if agreement_id := by_text.get(of.replace("-", "")):
+            line = PlainLine._make((_read_json(cycle), _read_json(units), *rest))
+            found[agreement_id].append(line)
     return found
+
+
+def _read_json(text: str | None) -> Any:
+    """What a JSON column holds. Read here: Django's field asks for each row anew what it is."""
+    return None if text is None else json.loads(text)
 
 
 def prepare(
@@ -99,23 +122,25 @@ def prepare(
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
     rows = plain_rows(chosen)
-    return prepare(tenant, rows, plain_lines(tenant, rows), parents_elsewhere(tenant, rows))
+    return prepare(tenant, rows, plain_lines(chosen, rows), parents_elsewhere([tenant], rows))
 
 
-def prepare_by_company(
-    tenant: Tenant, company_ids: Collection[UUID]
-) -> dict[UUID, list[mrr.Prepared]]:
+def prepare_by_company(owners: Mapping[UUID, Tenant]) -> dict[UUID, list[mrr.Prepared]]:
     """Settle each company's book on its own: agreements of one never touch another's, but for the
-    cycle that a child inherits from its parent.
+    cycle that a child inherits from its parent. `owners`: the companies and whose they are.
     """
-    rows = plain_rows(agreements_of(tenant).filter(company__in=company_ids))
-    lines, elsewhere = plain_lines(tenant, rows), parents_elsewhere(tenant, rows)
+    tenants = {tenant.pk: tenant for tenant in owners.values()}.values()
+    chosen = agreements_of(*tenants).filter(company__in=owners)
+    rows = plain_rows(chosen)
+    lines, elsewhere = plain_lines(chosen, rows), parents_elsewhere(tenants, rows)
     by_key = {(row.integration_id, row.external_id): row for row in (*rows, *elsewhere)}
     of_company: dict[UUID, list[Any]] = defaultdict(list)
     for row in rows:
         of_company[row.company_id].append(row)
     return {
-        company_id: prepare(tenant, found, lines, _foreign_parents(company_id, found, by_key))
+        company_id: prepare(
+            owners[company_id], found, lines, _foreign_parents(company_id, found, by_key)
+        )
         for company_id, found in of_company.items()
     }
 
@@ -127,7 +152,7 @@ def _foreign_parents(
     return [by_key[key] for key in keys if key in by_key and by_key[key].company_id != company_id]
 
 
-def parents_elsewhere(tenant: Tenant, rows: Sequence[Agreement]) -> list[Agreement]:
+def parents_elsewhere(tenants: Iterable[Tenant], rows: Sequence[Agreement]) -> list[Agreement]:
     """Parents that belong to another company; most books have none, and then nothing is read."""
     known = {(row.integration_id, row.external_id) for row in rows}
     wanted = {
@@ -135,7 +160,7 @@ def parents_elsewhere(tenant: Tenant, rows: Sequence[Agreement]) -> list[Agreeme
     } - known
     if not wanted:
         return []
-    found = agreements_of(tenant).filter(
+    found = agreements_of(*tenants).filter(
         integration__in={integration for integration, _ in wanted},
         external_id__in={external_id for _, external_id in wanted},
     )

@@ -87,7 +87,7 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
     on = as_of or company.tenant.today()
     rows = list(books.agreements_of(company.tenant).filter(company=company))
     tenant = company.tenant
-    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere(tenant, rows)
+    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere([tenant], rows)
     prepared = books.prepare(tenant, rows, lines, context)
     entries = mrr.ledger(prepared, on)
     sentences = {
@@ -143,7 +143,9 @@ def _computed_totals(
     tenant: Tenant, company_ids: Collection[UUID], on: date
 ) -> dict[UUID, list[Money]]:
     found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
-    for company_id, prepared in books.prepare_by_company(tenant, company_ids).items():
+    for company_id, prepared in books.prepare_by_company(
+        dict.fromkeys(company_ids, tenant)
+    ).items():
         found[company_id] = [
             {"currency": figure.currency, "amount": figure.amount}
             for figure in mrr.mrr(prepared, on)

@@ -39,9 +39,9 @@ def minor_digits(currency: str) -> int:
 
 def minor_units(currency: str, amount: Fraction) -> int:
     """Round to whole units of the currency's smallest coin; minus zero is zero."""
-    scaled = abs(amount) * 10 ** minor_digits(currency)
-    units: int = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return -units if amount < 0 else units
+    scaled, parts = amount.numerator * 10 ** minor_digits(currency), amount.denominator
+    units: int = (2 * abs(scaled) + parts) // (2 * parts)
+    return -units if scaled < 0 else units
 
 
 def round_money(currency: str, amount: Fraction) -> Decimal:

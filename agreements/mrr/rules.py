@@ -149,14 +149,17 @@ class Prepared:
             amount = row.amount_on(day)
             if not amount or row.factor is None:
                 continue
-            count += 1
             if row.factor is factor:
                 part = EXACTLY.add(part, amount)
-                continue
-            if factor is not None:
-                total += Fraction(part) * factor
-            part, factor = amount, row.factor
-        return count, total if factor is None else total + Fraction(part) * factor
+            else:
+                if factor is not None:
+                    total += Fraction(part) * factor
+                part, factor = amount, row.factor
+            count += 1
+        if factor is None:
+            return count, total
+        last = Fraction(part) * factor
+        return count, total + last if total else last
 
 
 def prepare(book: Book) -> list[Prepared]:

@@ -6,8 +6,9 @@ hundred thousand that is more work than working them out (`make bench`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,26 +18,39 @@ PAGE = 1000
 
 
 def upsert(
-    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    model: type[models.Model],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    only_missing: bool = False,
 ) -> None:
-    """Insert rows, or overwrite those whose id is there. `columns` begin with `id`."""
+    """Insert rows, or overwrite those whose id is there. `columns` begin with `id`.
+
+    `only_missing` leaves rows alone that are there, by whatever the database keeps unique.
+    """
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, columns))
     changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in columns[1:])
     table = quote(model._meta.db_table)
     insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608  names of our own
     conflict = f" ON CONFLICT ({quote('id')}) DO UPDATE SET {changes}"
+    if only_missing:
+        conflict = " ON CONFLICT DO NOTHING"
     places = f"({', '.join(['%s'] * len(columns))})"
-    plain = [[_plain(value) for value in row] for row in rows]
+    # what neither database's driver takes as it is
+    plain: dict[type, Callable[[Any], Any]] = {
+        UUID: str if connection.vendor == "postgresql" else attrgetter("hex"),
+        date: date.isoformat,
+        datetime: datetime.isoformat,
+    }
+    values = [
+        plain[type(value)](value) if type(value) in plain else value
+        for row in rows
+        for value in row
+    ]
+    size = PAGE * len(columns)
     with connection.cursor() as cursor:
-        for start in range(0, len(plain), PAGE):
-            page = plain[start : start + PAGE]
-            values = ", ".join([places] * len(page))
-            cursor.execute(f"{insert}{values}{conflict}", [value for row in page for value in row])
-
-
-def _plain(value: Any) -> Any:
-    """A value as both databases take it in a statement."""
-    if isinstance(value, UUID):
-        return str(value) if connection.vendor == "postgresql" else value.hex
-    return value.isoformat() if isinstance(value, date) else value
+        for start in range(0, len(values), size):
+            page = values[start : start + size]
+            lines = ", ".join([places] * (len(page) // len(columns)))
+            cursor.execute(f"{insert}{lines}{conflict}", page)

@@ -126,6 +126,31 @@ def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) 
     assert (shown(there), shown(here)) == ({"Ends": ["100/1 USD"]}, {})
 
 
+def test_a_day_passes_for_many_tenants_at_once(time_machine: Any, db: None) -> None:
+    """As many queries for ten tenants as for two, and each tenant's book by its own currency."""
+    time_machine.move_to(NOON, tick=False)
+    tenants = [make_tenant(currency=currency) for currency in ("USD", "EUR") * 5]
+    for number, tenant in enumerate(tenants, 1):
+        company = make_company(tenant, name="Half")
+        integration = make_integration(tenant)
+        make_agreement(company, integration, currency="", amount=f"{number}")
+        days = 0 if number <= 2 else 1
+        make_agreement(company, integration, end_date=NOON.date() + timedelta(days=days))
+        stored.verify(tenant, mend=True)
+
+    counts = []
+    for days in (1, 2):
+        time_machine.move_to(NOON + timedelta(days=days), tick=False)
+        with CaptureQueriesContext(connection) as queries:
+            counts.append((stored.pass_days(), len(queries)))
+
+    assert [passed for passed, _ in counts] == [2, 8]
+    assert counts[0][1] == counts[1][1]
+    for number, tenant in enumerate(tenants, 1):
+        assert shown(tenant) == {"Half": [f"{number}/1 {tenant.currency}"]}
+        assert all_equal(tenant)
+
+
 def test_a_list_never_shows_yesterdays_figure(
     tenant: Tenant, integration: Integration, time_machine: Any
 ) -> None:

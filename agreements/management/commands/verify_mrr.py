@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import django
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 from django.db.models import Count
 
 from audit_site.tenants.models import Tenant
@@ -59,7 +61,10 @@ def verified(tenant_ids: list[str], *, mend: bool, jobs: int) -> Iterator[dict[s
     if jobs < 2:
         yield from map(verify_one, questions)
         return
-    context = multiprocessing.get_context("spawn")
+    connections.close_all()  # a connection that two processes use is broken for both
+    # a copy of this process is there at once; where there are none, Django is set up anew
+    copies = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+    context = multiprocessing.get_context("fork" if copies else "spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=django.setup) as pool:
         yield from pool.map(verify_one, questions)
 
