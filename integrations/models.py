@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import TypeVar
 
 from django.db import models
@@ -39,6 +40,10 @@ class Integration(TenantOwned):
     `credentials` and `candidate` map field names to values; secret ones are ciphertext of
     integrations.crypto. A candidate is tested first and takes over only when it passes.
     `memory` is the adapter's own (a resolved host); no secrets in it.
+
+    `marks` say up to which moment of the PSA's clock each kind was read (`{"companies": "…Z"}`).
+    `failures` counts the runs in a row that found the PSA unavailable; until `paused_until` nothing
+    but Sync Now asks it again.
     """
 
     class Status(models.TextChoices):
@@ -47,6 +52,11 @@ class Integration(TenantOwned):
         CONNECTED = "connected", "Connected"
         FAILING = "failing", "Failing"
         DISCONNECTED = "disconnected", "Disconnected"
+
+    class Schedule(models.TextChoices):
+        OFF = "off", "Off"
+        HOURLY = "hourly", "Every hour"
+        NIGHTLY = "nightly", "Every night"
 
     psa = models.CharField(max_length=40)  # a key of the registry: a new PSA needs no migration
     name = models.CharField(max_length=255)
@@ -60,6 +70,13 @@ class Integration(TenantOwned):
     connected_at = models.DateTimeField(null=True, blank=True)
     disconnected_at = models.DateTimeField(null=True, blank=True)
     companies_read_at = models.DateTimeField(null=True, blank=True)
+    schedule = models.CharField(max_length=10, choices=Schedule, default=Schedule.NIGHTLY)
+    nightly_at = models.TimeField(default=time(2, 0))  # by the tenant's clock
+    next_sync_at = models.DateTimeField(null=True, blank=True)
+    marks = models.JSONField(default=dict)
+    full_pass_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    paused_until = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Integration"].as_manager()
 
@@ -67,6 +84,13 @@ class Integration(TenantOwned):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "psa", "account_key"], name="one_integration_per_account"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_sync_at"],
+                condition=models.Q(status="connected"),
+                name="integrations_due",
             )
         ]
 
@@ -142,7 +166,9 @@ class SyncRun(LeasedWork):
     """One execution of a sync.
 
     A run reads everything, or only `companies` (PSA ids: an import, or the re-sync of one
-    `company`). `checkpoint` says where it goes on after a crash. `counts` is
+    `company`). `reading` = all records, or only those that changed since the integration's marks.
+    `accept_gone`: a person has said that what is missing is really gone. `checkpoint` says where it
+    goes on after a crash. `counts` is
     `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
     """
 
@@ -165,6 +191,10 @@ class SyncRun(LeasedWork):
         ALL = "all", "Everything"
         COMPANIES = "companies", "Some companies"
 
+    class Reading(models.TextChoices):
+        FULL = "full", "Everything"
+        CHANGES = "changes", "What changed"
+
     ACTIVE_STATES = (State.QUEUED, State.RUNNING)
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="runs")
@@ -178,7 +208,11 @@ class SyncRun(LeasedWork):
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reading = models.CharField(max_length=10, choices=Reading, default=Reading.FULL)
+    accept_gone = models.BooleanField(default=False)
     phase = models.CharField(max_length=20, blank=True)
+    phase_started_at = models.DateTimeField(null=True, blank=True)
+    requests = models.PositiveIntegerField(default=0)
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(null=True, blank=True)
     counts = models.JSONField(default=no_counts)
@@ -304,6 +338,7 @@ class PsaCompanyRecord(TenantOwned):
     is_active = models.BooleanField(default=True)
     is_deleted = models.BooleanField(default=False)
     is_merged = models.BooleanField(default=False)
+    merged_into = models.CharField(max_length=100, blank=True)
     is_own = models.BooleanField(default=False)
     default_contact_id = models.CharField(max_length=100, blank=True)
     url = models.CharField(max_length=500, blank=True)
@@ -315,6 +350,7 @@ class PsaCompanyRecord(TenantOwned):
     importable = models.BooleanField(default=False)
     rule_codes = models.JSONField(default=list)
     fingerprint = models.CharField(max_length=32)
+    first_seen_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
 
@@ -335,10 +371,33 @@ class PsaCompanyRecord(TenantOwned):
             models.Index(
                 fields=["tenant", "integration", "search_text"], name="psa_companies_by_name"
             ),
+            models.Index(
+                fields=["tenant", "integration", "first_seen_at"], name="psa_companies_by_age"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ImportListVisit(TenantOwned):
+    """When a person last looked at an import list: what came since is new to them."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    looked_at = models.DateTimeField()
+
+    objects = TenantQuerySet["ImportListVisit"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "user"], name="one_visit_per_import_list"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} looked at {self.integration_id}"
 
 
 class PsaContactRecord(TenantOwned):
@@ -425,3 +484,56 @@ class CompanyLink(TenantOwned):
         return (
             self.unlinked_at is None and self.integration.status != Integration.Status.DISCONNECTED
         )
+
+
+class Issue(TenantOwned):
+    """Something about an integration that a person should know of, once for each cause.
+
+    Of a record (`kind`, `external_id`) or of the integration itself (kind `integration`).
+    `company_external_id` is the PSA company that reading again would be about, "" = all of them. It
+    closes itself when its cause is gone; a dismissed one stays quiet until then.
+    """
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="issues")
+    kind = models.CharField(max_length=20)
+    external_id = models.CharField(max_length=100, blank=True)
+    company_external_id = models.CharField(max_length=100, blank=True)
+    code = models.CharField(max_length=40)
+    name = models.CharField(max_length=255, blank=True)
+    message = models.TextField()
+    fix = models.TextField(blank=True)
+    run = models.ForeignKey(
+        SyncRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    times = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    told_at = models.DateTimeField(null=True, blank=True)
+    dismissed_at = models.DateTimeField(null=True, blank=True)
+    dismissed_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Issue"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "kind", "external_id", "code"],
+                condition=models.Q(closed_at=None),
+                name="one_open_issue_per_cause",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "integration", "closed_at", "-id"], name="issues_of_integration"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.name or self.external_id or self.kind}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None and self.dismissed_at is None
