@@ -234,12 +234,6 @@ def _settle(
     return differing
 
 
-def without_book(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """Companies that were never worked out."""
-    known = CompanyBook.objects.for_tenant(tenant).filter(company__in=company_ids)
-    return set(company_ids) - set(known.values_list("company_id", flat=True))
-
-
 # The calendar
 
 

@@ -31,6 +31,7 @@ from agreements.mrr.cycles import add_months
 from integrations.psa.contract import (
     CredentialField,
     Cycle,
+    Finding,
     GuideStep,
     LineKind,
     PsaAdapter,
@@ -51,6 +52,7 @@ from integrations.psa.decoding import (
     decode,
     instant,
     name_of,
+    of_lines,
     raw_id,
     read_records,
 )
@@ -376,26 +378,28 @@ class AutotaskAdapter:
             if error.code != "permission_denied":  # then the keys were accepted
                 raise
 
-    def probe(self, right: Right) -> str:
+    def probe(self, right: Right) -> Finding:
         """Ask each entity on its own: what a security level hides looks like an empty list."""
         first, *rest = PROBES[right]
         if not self._one_row(first, right):
             self._refuse_hidden(first, right)
             what = {"Contracts": "recurring service contracts"}.get(first, first.lower())
-            return (
+            return Finding(
                 f"The API user sees no {what} at all. If there are some, give it the security "
-                f"level API User (system), or allow {MENU_PATHS[right]} in its own level."
+                f"level API User (system), or allow {MENU_PATHS[right]} in its own level.",
+                sees_nothing=True,
             )
         rows = {entity: self._one_row(entity, right) for entity in rest}
         for entity in rest:
             if not rows[entity]:
                 self._refuse_hidden(entity, right)
         if rest and not any(rows.values()):
-            return (
+            return Finding(
                 "The API user sees contracts, but none of their services or bundles. If there are "
-                f"some, allow {MENU_PATHS[right]} in its security level."
+                f"some, allow {MENU_PATHS[right]} in its security level.",
+                sees_nothing=True,
             )
-        return ""
+        return Finding()
 
     def _one_row(self, entity: str, right: Right | None = None) -> list[msgspec.Raw]:
         conditions = [recurring()] if entity == "Contracts" else []
@@ -624,7 +628,7 @@ class AutotaskAdapter:
             for rows, _ in self._raw_pages(question.entity, "read_agreements", question.conditions):
                 good, rejected = read_records(rows, question.kind, build)
                 found.rows += good
-                found.rejected += rejected
+                found.rejected += of_lines(rejected)
                 bad_ids = {record.external_id for record in rejected}
                 owners = {contract_of(row) for row in rows if raw_id(row) in bad_ids}
                 found.is_part = found.is_part or None in owners

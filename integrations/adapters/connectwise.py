@@ -20,6 +20,7 @@ import msgspec
 from integrations.psa.contract import (
     CredentialField,
     Cycle,
+    Finding,
     GuideStep,
     PsaAdapter,
     PsaAgreement,
@@ -38,6 +39,7 @@ from integrations.psa.decoding import (
     decode,
     instant,
     name_of,
+    of_lines,
     read_records,
 )
 from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
@@ -308,24 +310,25 @@ class ConnectWiseAdapter:
             if error.code != "permission_denied":  # then the keys were accepted
                 raise
 
-    def probe(self, right: Right) -> str:
+    def probe(self, right: Right) -> Finding:
         rows = self._get(LISTS[right], {"pageSize": "1", "fields": "id"}, right=right)
         if not rows:
             kind = right.removeprefix("read_")
-            return (
+            return Finding(
                 f"The keys see no {kind} at all. If there are some, set the role to Inquire All "
-                f"(not My) under {MENU_PATHS[right]}."
+                f"(not My) under {MENU_PATHS[right]}.",
+                sees_nothing=True,
             )
         if right != "read_agreements":
-            return ""
+            return Finding()
         agreement_id = msgspec.json.decode(rows[0], type=Ref).id
         self._get(f"/finance/agreements/{agreement_id}/additions", {"pageSize": "1"}, right=right)
         if self._billing_cycles() is None:
-            return (
+            return Finding(
                 "The billing cycle table can't be read, so cycles are told by their names. Allow "
                 "System > Table Setup: Inquire All, with Invoicing / Billing Cycle."
             )
-        return ""
+        return Finding()
 
     # Reading
 
@@ -577,7 +580,7 @@ class ConnectWiseAdapter:
                 return lines, rejected, True
             good, bad = read_records(rows, WireAddition, line)
             lines += good
-            rejected += bad
+            rejected += of_lines(bad)
             if len(rows) < PAGE_SIZE:
                 return lines, rejected, bool(rejected)
             page += 1

@@ -28,6 +28,7 @@ import msgspec
 
 from integrations.psa.contract import (
     CredentialField,
+    Finding,
     GuideStep,
     PsaAdapter,
     PsaAgreement,
@@ -327,19 +328,20 @@ class KaseyaBmsAdapter:
     def authenticate(self) -> None:
         self._userinfo()
 
-    def probe(self, right: Right) -> str:
+    def probe(self, right: Right) -> Finding:
         params = {"PageSize": "1", "PageNumber": "1"}
         envelope = self._get(LISTS[right], params, right)
         rows = rows_of(envelope)
         if not rows:
             what = right.removeprefix("read_").replace("agreements", "contracts")
-            return (
+            return Finding(
                 f"The user sees no {what} at all. If there are some, allow {MENU_PATHS[right]} in "
-                "its security role."
+                "its security role.",
+                sees_nothing=True,
             )
         if right == "read_agreements":
             self._get(LOOKUP, {"AccountId": str(self._some_account_id())}, right)
-        return ""
+        return Finding()
 
     def _some_account_id(self) -> int:
         """The id of the first account; 0 when none may be seen, which is another right's matter."""

@@ -193,11 +193,13 @@ class RejectedRecord:
     """A record that can't be used: its id ("" when it has none), a code and a sentence, no values.
 
     Codes: `invalid_record` (wrong type, or a required member is missing), `missing_id`, `too_long`.
+    `is_line`: among agreements, it was one of their lines.
     """
 
     external_id: str
     code: str
     message: str
+    is_line: bool = False
 
 
 RecordT = TypeVar("RecordT")
@@ -215,6 +217,17 @@ class PsaPage(Generic[RecordT]):
     rejected: tuple[RejectedRecord, ...] = ()
     cursor: str | None = None
     total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found although nothing was refused: a sentence about what works only in part.
+
+    `sees_nothing`: not one record of the kind is shown, as when a right is missing silently.
+    """
+
+    message: str = ""
+    sees_nothing: bool = False
 
 
 class PsaAdapter(Protocol):
@@ -248,11 +261,8 @@ class PsaAdapter(Protocol):
         """Prove that the keys are accepted."""
         ...
 
-    def probe(self, right: Right) -> str:
-        """Prove the right to read one kind of data; a refusal names its menu path.
-
-        Returns "" or a sentence about what works only in part.
-        """
+    def probe(self, right: Right) -> Finding:
+        """Prove the right to read one kind of data; a refusal names its menu path."""
         ...
 
     def companies(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -180,3 +181,8 @@ def instant(text: str | None) -> datetime | None:
     if moment is None:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def of_lines(rejected: Iterable[RejectedRecord]) -> list[RejectedRecord]:
+    """Say that these were lines of agreements."""
+    return [replace(record, is_line=True) for record in rejected]

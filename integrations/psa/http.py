@@ -71,9 +71,10 @@ def no_turns(_endpoint: str) -> AbstractContextManager[None]:
 class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
-    `on_wait(seconds, reason)` is told before a wait of a second or more. `attempts` counts the
-    first try. `turn(endpoint)` is entered around each request that names its endpoint, for PSAs
-    that count what all workers ask together. Counts the requests it made in `requests_made`.
+    `on_wait(seconds, reason)` is told before a wait of a second or more, `on_request()` before each
+    request. `attempts` counts the first try. `turn(endpoint)` is entered around each request that
+    names its endpoint, for PSAs that count what all workers ask together. Counts the requests it
+    made in `requests_made`.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class PsaHttp:
         deadline_seconds: float = DEADLINE_SECONDS,
         first_pause: float = 0.5,
         on_wait: Callable[[float, str], None] | None = None,
+        on_request: Callable[[], None] | None = None,
         turn: Callable[[str], AbstractContextManager[None]] = no_turns,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
@@ -94,6 +96,7 @@ class PsaHttp:
         self._deadline_seconds = deadline_seconds
         self._first_pause = first_pause
         self._on_wait = on_wait
+        self._on_request = on_request
         self._turn = turn
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
@@ -202,6 +205,8 @@ class PsaHttp:
         host = urlsplit(url).hostname or ""
         with self._lock:
             self.requests_made += 1
+            if self._on_request:
+                self._on_request()
         try:
             with self._session().request(
                 method,

@@ -13,9 +13,10 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.psa import registry
-from integrations.psa.contract import PsaAdapter, PsaInfo, Right
+from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
 from integrations.psa.errors import CODES, PsaError, PsaRefused
 from integrations.services import leases, runs
+from integrations.services.issues import WHOLE, close_issues
 from integrations.services.psa_access import info_of, open_adapter, seal_credentials
 
 RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
@@ -123,7 +124,8 @@ def _create(
     integration.status = Integration.Status.UNTESTED
     integration.disconnected_at = None
     integration.candidate = None
-    integration.memory = {}
+    integration.memory, integration.marks = {}, {}
+    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
     integration.credentials = seal_credentials(integration, values, info)
     integration.save()
     record_audit(tenant=tenant, actor=actor, action=action, subject=integration)
@@ -334,10 +336,10 @@ def _run_checks(test: ConnectionTest, adapter: PsaAdapter) -> list[dict[str, Any
 
 def _try(name: str, step: Any) -> dict[str, Any]:
     try:
-        note = step()
+        finding: Finding | None = step()
     except PsaError as error:
         return _check(name, ok=False, code=error.code, message=error.message, fix=error.fix)
-    return _check(name, ok=True, code="ok", message=note or "")
+    return _check(name, ok=True, code="ok", message=finding.message if finding else "")
 
 
 def _checks_refused(error: PsaError) -> list[dict[str, Any]]:
@@ -435,9 +437,12 @@ def _follow(integration: Integration, *, passed: bool, code: str) -> None:
     if passed:
         integration.status = Integration.Status.CONNECTED
         integration.connected_at = integration.connected_at or timezone.now()
+        integration.failures, integration.paused_until = 0, None
+        close_issues(integration, kind=WHOLE, external_ids={""})
     elif integration.status != Integration.Status.CONNECTED or _is_refusal(code):
         integration.status = Integration.Status.FAILING
-    integration.save(update_fields=["status", "connected_at", "updated_at"])
+    fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]
+    integration.save(update_fields=fields)
     if first_pass or (revived and integration.companies_read_at is None):
         runs.start_sync_run(integration=integration, trigger=SyncRun.Trigger.CONNECT)
 

@@ -35,7 +35,7 @@ def store_companies(
         key=("external_id",),
         now=now,
         owner={"tenant_id": integration.tenant_id, "integration_id": integration.pk},
-        extra={"seen_at": now},
+        extra={"seen_at": now, "merged_into": ""},
     )
 
 

@@ -82,10 +82,10 @@ def broken_rules(facts: CompanyFacts, info: PsaInfo) -> list[str]:
     if facts.is_own:
         return ["own_company"]
     codes: list[str] = []
-    if facts.is_deleted or facts.is_gone:
-        codes.append("deleted")
     if facts.is_merged:
         codes.append("merged")
+    elif facts.is_deleted or facts.is_gone:
+        codes.append("deleted")
     if info.only_active_importable and not facts.is_active:
         codes.append("inactive")
     if facts.contacts == 0:

@@ -5,7 +5,7 @@ name, contacts, flags, agreements and their lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,8 @@ from agreements.services import stored
 from companies.models import Company, Contact
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
+from integrations.services.import_rules import explain
+from integrations.services.issues import Trouble
 from integrations.services.records import store
 from integrations.services.run_writer import RunWriter
 
@@ -35,20 +37,32 @@ class AgreementBatch:
     rejected: list[RejectedRecord] = field(default_factory=list)
 
     @property
+    def rejected_agreements(self) -> list[RejectedRecord]:
+        return [record for record in self.rejected if not record.is_line]
+
+    @property
+    def rejected_lines(self) -> list[RejectedRecord]:
+        return [record for record in self.rejected if record.is_line]
+
+    @property
     def rejected_ids(self) -> set[str]:
-        named = {record.external_id for record in self.rejected if record.external_id}
-        return named - self.agreements.keys()  # a line's id may be an agreement's too
+        return {record.external_id for record in self.rejected_agreements if record.external_id}
 
     @property
     def proves_absence(self) -> bool:
         """Whether what is not among the agreements is gone: not when one came without its id."""
-        return all(record.external_id for record in self.rejected)
+        return all(record.external_id for record in self.rejected_agreements)
 
 
-def apply_companies(integration: Integration, links: list[CompanyLink], now: datetime) -> None:
-    """Bring name, contacts and flags of linked companies up to date from the import list."""
+def apply_companies(
+    integration: Integration, links: list[CompanyLink], now: datetime
+) -> list[PsaCompanyRecord]:
+    """Bring name, contacts and flags of linked companies up to date from the import list.
+
+    Returns the PSA companies among them that break a rule.
+    """
     if not links:
-        return
+        return []
     records = {
         record.external_id: record
         for record in PsaCompanyRecord.objects.filter(
@@ -64,6 +78,26 @@ def apply_companies(integration: Integration, links: list[CompanyLink], now: dat
     for link, record in paired:
         link.problem_codes = record.rule_codes
     CompanyLink.objects.bulk_update(flagged, ["problem_codes"])
+    return [record for _, record in paired if record.rule_codes]
+
+
+def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[Trouble]:
+    """What is wrong with a linked company, one trouble for each rule it breaks."""
+    for code in record.rule_codes:
+        reason = explain(code, psa_name)
+        message, fix = reason["message"], reason["fix"]
+        if code == "merged" and merged_into:
+            message = f"It was merged into {merged_into} in {psa_name}."
+            fix = f"Unlink this audITee, and link it to {merged_into} or import that one."
+        yield Trouble(
+            kind="company",
+            code=code,
+            message=message,
+            fix=fix,
+            external_id=record.external_id,
+            name=record.name,
+            company_external_id=record.external_id,
+        )
 
 
 def _apply_names(
@@ -125,7 +159,11 @@ def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:
 
 
 def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: AgreementBatch) -> None:
-    """Store one reading of some companies' agreements, unless a newer one was stored meanwhile."""
+    """Store one reading of some companies' agreements, unless a newer one was stored meanwhile.
+
+    What did not come is only noted: whether it is gone shows when all was read (`absences`).
+    `links` carry `has_book`: whether their company's MRR was ever worked out.
+    """
     now = timezone.now()
     links = [link for link in links if link.read_at is None or link.read_at <= batch.began]
     company_of = {link.external_id: link.company_id for link in links}
@@ -139,7 +177,7 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
     keep = Q(integration=integration, external_id__in=batch.rejected_ids)
     agreements = store(
         Agreement,
-        existing=existing.exclude(keep),
+        existing=existing.exclude(keep) if batch.rejected_ids else existing,
         incoming=[
             _agreement_values(record, integration, company_of[record.company_id])
             for record in incoming
@@ -148,12 +186,13 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
         now=now,
         owner={"tenant_id": integration.tenant_id},
         extra={"synced_at": now},
-        complete=batch.proves_absence,
     )
-    writer.add("agreements", agreements, batch.rejected)
+    writer.add("agreements", agreements, batch.rejected_agreements)
+    if batch.proves_absence:
+        writer.note_absent("agreements", [row.pk for row in agreements.absent], batch.began)
     touched = {change.row.company_id for change in agreements.written}
-    touched |= _store_lines(writer, incoming, agreements.rows, now)
-    touched |= stored.without_book(integration.tenant, set(company_of.values()))
+    touched |= _store_lines(writer, incoming, agreements.rows, batch, now)
+    touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
     stored.refresh(integration.tenant, touched)
     CompanyLink.objects.filter(
         tenant=integration.tenant_id, pk__in=[link.pk for link in links]
@@ -164,6 +203,7 @@ def _store_lines(
     writer: RunWriter,
     incoming: list[PsaAgreement],
     agreements: dict[tuple[Any, ...], Agreement],
+    batch: AgreementBatch,
     now: datetime,
 ) -> set[UUID]:
     """Store the lines; return the companies whose lines differed.
@@ -171,33 +211,29 @@ def _store_lines(
     Where the PSA refused some, those that did not come are not taken for gone.
     """
     integration = writer.run.integration
-    company_of = {agreement.pk: agreement.company_id for agreement in agreements.values()}
-    touched: set[UUID] = set()
-    for whole in (True, False):
-        chosen = [record for record in incoming if record.incomplete is not whole]
-        if not chosen:
-            continue
-        rows = {
-            record.external_id: agreements[integration.pk, record.external_id] for record in chosen
-        }
-        lines = store(
-            AgreementLine,
-            existing=AgreementLine.objects.filter(
-                tenant=integration.tenant_id, agreement__in=[row.pk for row in rows.values()]
-            ),
-            incoming=[
-                _line_values(line, position, rows[record.external_id])
-                for record in chosen
-                for position, line in enumerate(record.lines)
-            ],
-            key=("agreement_id", "external_id"),
-            now=now,
-            owner={"tenant_id": integration.tenant_id},
-            complete=whole,
-        )
-        writer.add("lines", lines)
-        touched |= {company_of[change.row.agreement_id] for change in lines.written}
-    return touched
+    rows = {
+        record.external_id: agreements[integration.pk, record.external_id] for record in incoming
+    }
+    company_of = {row.pk: row.company_id for row in rows.values()}
+    lines = store(
+        AgreementLine,
+        existing=AgreementLine.objects.filter(
+            tenant=integration.tenant_id, agreement__in=company_of
+        ),
+        incoming=[
+            _line_values(line, position, rows[record.external_id])
+            for record in incoming
+            for position, line in enumerate(record.lines)
+        ],
+        key=("agreement_id", "external_id"),
+        now=now,
+        owner={"tenant_id": integration.tenant_id},
+    )
+    writer.add("lines", lines, batch.rejected_lines)
+    whole = {rows[record.external_id].pk for record in incoming if not record.incomplete}
+    absent = [line.pk for line in lines.absent if line.agreement_id in whole]
+    writer.note_absent("lines", absent, batch.began)
+    return {company_of[change.row.agreement_id] for change in lines.written}
 
 
 def _agreement_values(

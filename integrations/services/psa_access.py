@@ -62,6 +62,7 @@ def open_adapter(
     *,
     sealed: Mapping[str, str] | None = None,
     on_wait: Callable[[float, str], None] | None = None,
+    on_request: Callable[[], None] | None = None,
 ) -> Iterator[PsaAdapter]:
     """Give an adapter for the integration's credentials (or for `sealed`, a candidate's).
 
@@ -78,6 +79,7 @@ def open_adapter(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
         parallel=info.parallel_requests,
         on_wait=on_wait,
+        on_request=on_request,
         turn=turns(str(integration.pk), info.endpoint_requests),
     )
     try:

@@ -35,6 +35,7 @@ class Changes(Generic[RowT]):
     rows: dict[tuple[Any, ...], RowT] = field(default_factory=dict)
     written: list[Change[RowT]] = field(default_factory=list)
     unchanged: int = 0
+    absent: list[RowT] = field(default_factory=list)  # known, and did not come
 
     def count(self, *kinds: str) -> int:
         return sum(change.kind in kinds for change in self.written)
@@ -67,8 +68,9 @@ def store(
 
     `incoming` are values by field name, `key` names the fields that identify a row. `owner` fields
     (tenant, integration) are set on new rows, `extra` on new and changed ones; neither counts as
-    a difference. With `complete`, rows in `existing` that did not come are gone (softly). The last
-    of two incoming rows with one key wins. Three statements at the most, whatever the number.
+    a difference. With `complete`, rows in `existing` that did not come are gone (softly); otherwise
+    they are told as `absent`. The last of two incoming rows with one key wins. Three statements at
+    the most, whatever the number.
     """
     known = {tuple(getattr(row, name) for name in key): row for row in existing}
     wanted = {tuple(values[name] for name in key): values for values in incoming}
@@ -88,12 +90,16 @@ def store(
         else:
             changes.unchanged += 1
         changes.rows[identity] = row
+    changes.absent = [
+        row
+        for identity, row in known.items()
+        if identity not in wanted and row.gone_at is None  # type: ignore[attr-defined]
+    ]
     if complete:
-        for identity, row in known.items():
-            if identity not in wanted and row.gone_at is None:  # type: ignore[attr-defined]
-                row.gone_at = now  # type: ignore[attr-defined]
-                changed.append(row)
-                changes.written.append(Change(row, "gone", None, None))
+        for row in changes.absent:
+            row.gone_at = now  # type: ignore[attr-defined]
+            changed.append(row)
+            changes.written.append(Change(row, "gone", None, None))
     model._default_manager.bulk_create(created)
     rewrite(model, changed)
     return changes

@@ -1,6 +1,8 @@
 """The pen of a sync run: one transaction a page, with its counts, events and checkpoint.
 
-Everything a run writes goes through here, and is refused when another worker has taken it over.
+Everything a run writes goes through here, and is refused when another worker has taken it over. The
+checkpoint says which phases are `done`, which kinds were `read` to their end, and where the phase
+under way goes on (`cursor`, `passed`, `after_link`).
 """
 
 from __future__ import annotations
@@ -8,16 +10,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from django.db import models, transaction
 from django.utils import timezone
 
-from integrations.models import Integration, SyncEvent, SyncRun, SyncRunPage, no_counts
+from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
 from integrations.services import leases
+from integrations.services.issues import Trouble, close_issues, open_issues, raise_issues
 from integrations.services.records import Changes
 
 SINGULAR = {
@@ -27,9 +32,18 @@ SINGULAR = {
     "lines": "line",
 }
 
+CORRECT = (
+    "Correct it in the PSA; the next sync reads it again. What was stored of it before was kept."
+)
+
 
 class RunCancelled(Exception):
     """Someone cancelled the run: end it here, what is stored stays."""
+
+
+#: Codes of records that were set aside, which close themselves when the record can be read.
+REJECTIONS = frozenset({"invalid_record", "missing_id", "too_long"})
+PLACES = ("cursor", "passed", "after_link")
 
 
 class RunWriter:
@@ -40,47 +54,76 @@ class RunWriter:
         self.counts: dict[str, dict[str, int]] = {**no_counts(), **copy.deepcopy(run.counts)}
         self.checkpoint: dict[str, Any] = copy.deepcopy(run.checkpoint)
         self._events: list[SyncEvent] = []
+        self._troubles: list[Trouble] = []
+        self._phase = run.phase
+        self._requests = run.requests
+
+    def count_request(self) -> None:
+        """One more request to the PSA; from several threads."""
+        self._requests += 1
 
     @contextmanager
     def page(
-        self, phase: str, *, done: int | None = None, total: int | None = None
+        self,
+        phase: str,
+        *,
+        done: int | None = None,
+        total: int | None = None,
+        is_last: bool = False,
     ) -> Iterator[None]:
         """One transaction: the records written inside, and with them counts, events and checkpoint.
 
         Writers of one integration take turns here, so that an import beside a full run never writes
-        the same row at the same moment.
+        the same row at the same moment. `is_last`: with this page the phase is done.
         """
-        self._events = []
+        self._events, self._troubles = [], []
         counts, checkpoint = copy.deepcopy(self.counts), copy.deepcopy(self.checkpoint)
         try:
             with transaction.atomic():
-                Integration.objects.select_for_update(no_key=True).get(
-                    tenant=self.run.tenant_id, pk=self.run.integration_id
-                )
                 self._hold()
                 yield
                 SyncEvent.objects.bulk_create(self._events)
+                raise_issues(self.run.integration, self._troubles, self.run)
+                if is_last:
+                    self.end_phase(phase)
                 self._save(phase, done, total)
         except BaseException:
             self.counts, self.checkpoint = counts, checkpoint
             raise
 
+    def end_phase(self, phase: str) -> None:
+        self.checkpoint.setdefault("done", []).append(phase)
+        for place in PLACES:
+            self.checkpoint.pop(place, None)
+
     def _hold(self) -> None:
-        row = leases.held(self.run).select_for_update().values("cancel_requested").first()
+        """Lock the run, if it is still ours, and its integration."""
+        row = (
+            leases.held(self.run)
+            .select_related("integration")
+            .select_for_update(of=("integration", "self"), no_key=True)
+            .only("cancel_requested", "integration__id")
+            .first()
+        )
         if row is None:
             raise leases.LeaseLost
-        if row["cancel_requested"]:
+        if row.cancel_requested:
             raise RunCancelled
 
     def _save(self, phase: str, done: int | None, total: int | None) -> None:
+        now = timezone.now()
         values: dict[str, Any] = {"progress_done": done} if done is not None else {}
         if total is not None or done is not None:
             values["progress_total"] = total
+        if phase != self._phase:
+            self._phase = phase
+            values["phase_started_at"] = now
         leases.held(self.run).update(
             phase=phase,
             counts=self.counts,
             checkpoint=self.checkpoint,
-            lease_until=timezone.now() + leases.LEASE,
+            lease_until=now + leases.LEASE,
+            requests=self._requests,
             waiting_for="",
             resume_at=None,
             **values,
@@ -115,6 +158,46 @@ class RunWriter:
             )
             for record in rejected
         ]
+        self._troubles += [
+            Trouble(SINGULAR[kind], record.code, record.message, CORRECT, record.external_id[:100])
+            for record in rejected
+        ]
+        self._close_read(kind, changes, rejected)
+
+    def _close_read(
+        self, kind: str, changes: Changes[Any], rejected: Sequence[RejectedRecord]
+    ) -> None:
+        """Close the issues of records that were set aside before and could be read now."""
+        single = SINGULAR[kind]
+        if not self._has_rejections(single):
+            return
+        bad = {record.external_id for record in rejected}
+        cured = {str(row.external_id) for row in changes.rows.values()} - bad
+        close_issues(self.run.integration, kind=single, codes=REJECTIONS, external_ids=cured)
+
+    def close_unseen(self, kind: str) -> None:
+        """Close the issues about records of a kind that a reading of all of them did not meet."""
+        single = SINGULAR[kind]
+        if self._has_rejections(single):
+            rows = open_issues(self.run.integration).filter(kind=single, code__in=REJECTIONS)
+            rows.exclude(run=self.run.pk).update(closed_at=timezone.now())
+
+    def has_issue(self, kind: str, external_id: str = "") -> bool:
+        """Whether there was an open issue about this when the run came here."""
+        return any(found[:2] == (kind, external_id) for found in self.open_causes)
+
+    def _has_rejections(self, kind: str) -> bool:
+        return any(found[0] == kind and found[2] in REJECTIONS for found in self.open_causes)
+
+    @cached_property
+    def open_causes(self) -> set[tuple[str, str, str]]:
+        """What issues are open, asked for once: nearly always none, and then nothing is closed."""
+        rows = open_issues(self.run.integration)
+        return set(rows.values_list("kind", "external_id", "code"))
+
+    def raise_trouble(self, trouble: Trouble) -> None:
+        """Open an issue together with the page that is being written."""
+        self._troubles.append(trouble)
 
     def add_gone(self, kind: str, rows: Iterable[models.Model]) -> None:
         """Count and log records that a complete pass no longer saw."""
@@ -164,28 +247,39 @@ class RunWriter:
         if unnamed:
             self.checkpoint.setdefault("unproven", {})[kind] = True
 
+    def note_absent(self, kind: str, ids: Sequence[UUID], began: datetime) -> None:
+        """Note rows of ours that a reading, begun at this moment, did not show."""
+        if ids:
+            self.saw(f"absent {kind}", [began.isoformat(), *map(str, ids)])
+
+    def pages(self, kind: str) -> Iterator[list[Any]]:
+        """What was noted under this name, page by page."""
+        rows = SyncRunPage.objects.filter(tenant=self.run.tenant_id, run=self.run, kind=kind)
+        yield from rows.order_by("id").values_list("external_ids", flat=True)
+
     def seen(self, kind: str) -> set[str]:
-        pages = SyncRunPage.objects.filter(tenant=self.run.tenant_id, run=self.run, kind=kind)
-        return {
-            external_id
-            for ids in pages.values_list("external_ids", flat=True)
-            for external_id in ids
-        }
+        return {external_id for ids in self.pages(kind) for external_id in ids}
 
     def proves_absence(self, kind: str) -> bool:
         return kind not in self.checkpoint.get("unproven", {})
 
+    def note_newest(self, kind: str, records: Sequence[Any]) -> None:
+        """Remember the newest stamp of the PSA's own clock."""
+        stamps = [record.changed_at for record in records if record.changed_at is not None]
+        if stamps:
+            newest = self.checkpoint.setdefault("newest", {})
+            latest = max(stamps).astimezone(UTC).isoformat()
+            newest[kind] = max(newest.get(kind, ""), latest)
+
     # Trouble
 
     def note_trouble(self, error: PsaError) -> None:
-        """Remember the first thing that was refused;
-
-        the run goes on with the rest and ends `partial`.
+        """Remember the first thing that was refused; the run goes on with the rest and ends
+        `partial`. Call it inside a page.
         """
         self.checkpoint.setdefault(
             "trouble", {"code": error.code, "message": error.message, "fix": error.fix}
         )
-        leases.held(self.run).update(checkpoint=self.checkpoint)
 
     def wait(self, seconds: float, reason: str) -> None:
         """Show that the run waits in place (it holds its lease)."""
@@ -193,9 +287,12 @@ class RunWriter:
             waiting_for=reason[:255], resume_at=timezone.now() + timedelta(seconds=seconds)
         )
 
-    def park(self, until: datetime, reason: str) -> None:
-        """Give the run back until a moment; the sweeper sends it again."""
-        self.checkpoint["parks"] = self.checkpoint.get("parks", 0) + 1
+    def park(self, until: datetime, reason: str, *, counts: bool = True) -> None:
+        """Give the run back until a moment; the sweeper sends it again.
+
+        `counts`: a run that is parked too often without reading anything gives up.
+        """
+        self.checkpoint["parks"] = self.checkpoint.get("parks", 0) + counts
         leases.held(self.run).update(
             checkpoint=self.checkpoint, waiting_for=reason[:255], resume_at=until, lease_until=None
         )
@@ -210,6 +307,7 @@ class RunWriter:
             lease_until=None,
             resume_at=None,
             waiting_for="",
+            requests=self._requests,
             error_code=error.code if error else trouble.get("code", ""),
             error_message=error.message if error else trouble.get("message", ""),
             error_fix=error.fix if error else trouble.get("fix", ""),

@@ -22,6 +22,9 @@ from integrations.services import leases
 #: A hint that was sent less than this ago may still be on its way.
 HINT_PATIENCE = timedelta(seconds=20)
 SWEEP_LIMIT = 500
+#: Everything is read again after this: deletions show in no list of changes, and some changes (an
+#: e-mail address in ConnectWise) move no stamp. Shorter than a day, so that each night does.
+FULL_EVERY = timedelta(hours=20)
 TASKS: dict[type[LeasedWork], str] = {
     SyncRun: "integrations.run_sync",
     ConnectionTest: "integrations.run_connection_test",
@@ -61,9 +64,10 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
 def start_sync_run(
     *, integration: Integration, actor: User | None = None, trigger: str = SyncRun.Trigger.MANUAL
 ) -> tuple[SyncRun, bool]:
-    """Return the run over everything that is queued or running, or a new one;
+    """Return the run over everything that is queued or running, or a new one; True when it is new.
 
-    True when it is new.
+    A scheduled one reads only what changed, as long as everything was read a while ago; whoever
+    presses Sync Now gets everything, for some changes move no stamp in the PSA.
     """
     refuse_disconnected(integration)
     active = SyncRun.objects.filter(
@@ -72,7 +76,16 @@ def start_sync_run(
         scope=SyncRun.Scope.ALL,
         state__in=SyncRun.ACTIVE_STATES,
     )
-    return _start_once(active, integration, actor, trigger=trigger)
+    reading = _reading(integration, trigger)
+    return _start_once(active, integration, actor, trigger=trigger, reading=reading)
+
+
+def _reading(integration: Integration, trigger: str) -> str:
+    full_pass_at = integration.full_pass_at
+    is_fresh = full_pass_at is not None and timezone.now() - full_pass_at < FULL_EVERY
+    if trigger == SyncRun.Trigger.SCHEDULE and is_fresh:
+        return SyncRun.Reading.CHANGES
+    return SyncRun.Reading.FULL
 
 
 def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun, bool]:

@@ -11,6 +11,7 @@ import msgspec
 
 from integrations.psa.contract import (
     CredentialField,
+    Finding,
     GuideStep,
     PsaAdapter,
     PsaAgreement,
@@ -76,8 +77,8 @@ class TidewaterAdapter:
     def authenticate(self) -> None:
         self._ask("clients", list[Client])
 
-    def probe(self, right: Right) -> str:
-        return ""
+    def probe(self, right: Right) -> Finding:
+        return Finding()
 
     def companies(
         self, *, cursor: str | None = None, changed_since: datetime | None = None

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.psa import registry
-from integrations.psa.contract import PsaAdapter, PsaAgreement, PsaPage, Right
+from integrations.psa.contract import Finding, PsaAdapter, PsaAgreement, PsaPage, Right
 from integrations.psa.errors import CODES, PsaError, PsaRateLimited
 from integrations.psa.http import PsaHttp
 from integrations.sandbox.server import SandboxServer
@@ -359,13 +359,14 @@ def test_a_missing_right_is_named_with_its_menu_path(make: Adapters, right: Righ
 def test_empty_for_want_of_rights_does_not_look_like_no_data(make: Adapters, right: Right) -> None:
     adapter = make()
     adapter.authenticate()
-    assert adapter.probe(right) == ""
+    assert adapter.probe(right) == Finding()
     make.server.faults.switch_on("empty_answer")
 
-    advice = adapter.probe(right)
+    found = adapter.probe(right)
 
-    assert " at all" in advice
-    assert ">" in advice
+    assert found.sees_nothing
+    assert " at all" in found.message
+    assert ">" in found.message
 
 
 def test_everything_checks_out_with_good_keys(make: Adapters) -> None:
@@ -375,7 +376,7 @@ def test_everything_checks_out_with_good_keys(make: Adapters) -> None:
     adapter.reach()
     adapter.authenticate()
 
-    assert [adapter.probe(right) for right in RIGHTS] == ["", "", ""]
+    assert [adapter.probe(right) for right in RIGHTS] == [Finding()] * 3
     assert not [secret for secret in make.secrets if secret in str(memory)]
 
 

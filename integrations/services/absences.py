@@ -1,0 +1,213 @@
+"""What a sync no longer sees: deleted, merged, or hidden from us. Nothing is gone by mistake.
+
+A record is gone (softly) only when a reading that came to its end did not show it. Before that is
+believed, a company is asked for by its id; and when most records of a kind are missing at once, it
+looks like lost rights: nothing is touched, and a person is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from agreements.models import Agreement, AgreementLine
+from agreements.services import stored
+from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
+from integrations.psa.contract import PsaAdapter, PsaCompany
+from integrations.psa.errors import PsaError, PsaRefused
+from integrations.services import import_list
+from integrations.services.chunks import chunks
+from integrations.services.issues import WHOLE, Trouble, close_issues
+from integrations.services.run_writer import RunWriter
+
+#: More records than this missing at once, and more than the share: a person should look first.
+GUARD_COUNT: Final = 20
+GUARD_SHARE: Final = 0.5
+#: Missing companies that are asked for by their id; of more than these, only linked ones.
+MOST_QUESTIONS: Final = 50
+CHUNK: Final = 1000
+
+
+def looks_wrong(missing: int, known: int) -> bool:
+    return missing == known or (missing > GUARD_COUNT and missing > known * GUARD_SHARE)
+
+
+class Absences:
+    """Settles what a run did not see. Its methods do nothing where nothing is missing."""
+
+    def __init__(self, run: SyncRun, writer: RunWriter, adapter: PsaAdapter) -> None:
+        self.run = run
+        self.integration = run.integration
+        self.writer = writer
+        self.adapter = adapter
+        self.scope = {"tenant": run.tenant_id, "integration": run.integration}
+
+    # Companies and contacts
+
+    def settle_companies(self, *, whole: bool) -> None:
+        """After the list was read: `whole`, or only what changed (then only merges show)."""
+        rows = PsaCompanyRecord.objects.filter(**self.scope, gone_at=None)
+        moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
+        if whole:
+            known = dict(rows.values_list("external_id", "pk"))
+            seen = self.writer.seen("companies")
+            missing = {id_: pk for id_, pk in known.items() if id_ not in seen}
+            if not self._is_believable("companies", len(missing), len(known)):
+                return
+        else:
+            moved = rows.filter(external_id__in=list(moves)[:MOST_QUESTIONS])
+            missing = dict(moved.values_list("external_id", "pk"))
+        if not missing:
+            return
+        gone, still_there = self._ask_again(missing, moves)
+        with self.writer.page("absences"):
+            now = timezone.now()
+            stored_again = import_list.store_companies(self.integration, still_there, now)
+            self.writer.add("companies", stored_again)
+        for ids in chunks(gone, CHUNK):
+            with self.writer.page("absences"):
+                self._mark_companies(ids, moves)
+
+    def _ask_again(
+        self, missing: dict[str, UUID], moves: Collection[str]
+    ) -> tuple[list[str], list[PsaCompany]]:
+        """Ask for missing companies by their ids: which are gone, and which are there all the same.
+
+        A list can lose a row while it is paged, and a right can be narrowed; the record itself
+        knows better. Of very many, those that matter are asked for.
+        """
+        asked = list(missing)
+        if len(missing) > MOST_QUESTIONS:
+            links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
+            linked = set(links.filter(external_id__in=asked).values_list("external_id", flat=True))
+            asked = [id_ for id_ in asked if id_ in linked or id_ in moves]
+        still_there: list[PsaCompany] = []
+        kept: set[str] = set()
+        for external_id in asked:
+            try:
+                company = self.adapter.company(external_id)
+            except PsaRefused as error:
+                if error.code != "permission_denied":
+                    raise
+                kept.add(external_id)  # nothing is known of it
+                continue
+            if company is not None:
+                kept.add(external_id)
+                still_there.append(company)
+        return [id_ for id_ in missing if id_ not in kept], still_there
+
+    def _mark_companies(self, external_ids: Sequence[str], moves: dict[str, str]) -> None:
+        """Gone; and where its people have moved to another company, merged into that one."""
+        rows = PsaCompanyRecord.objects.filter(
+            **self.scope, gone_at=None, external_id__in=external_ids
+        )
+        self.writer.add_gone("companies", rows)
+        now = timezone.now()
+        merged = []
+        for row in rows.filter(external_id__in=[id_ for id_ in external_ids if id_ in moves]):
+            row.is_merged, row.merged_into, row.gone_at = True, moves[row.external_id], now
+            merged.append(row)
+        rows.update(gone_at=now)
+        PsaCompanyRecord.objects.bulk_update(merged, ["is_merged", "merged_into", "gone_at"])
+
+    def settle_contacts(self) -> None:
+        """After all contacts were read."""
+        rows = PsaContactRecord.objects.filter(**self.scope, gone_at=None)
+        known = dict(rows.values_list("external_id", "pk"))
+        seen = self.writer.seen("contacts")
+        missing = [pk for id_, pk in known.items() if id_ not in seen]
+        if not self._is_believable("contacts", len(missing), len(known)):
+            return
+        for pks in chunks(missing, CHUNK):
+            with self.writer.page("absences"):
+                self.writer.add_gone("contacts", rows.filter(pk__in=pks))
+                rows.filter(pk__in=pks).update(gone_at=timezone.now())
+
+    # Agreements and lines of what was read
+
+    def settle_agreements(self, companies: Collection[str] | None) -> None:
+        """After the agreements of these PSA companies (None = of all linked ones) were read."""
+        lines_of: dict[str, Any] = {"agreement__integration": self.integration}
+        agreements = Agreement.objects.filter(tenant=self.run.tenant_id, gone_at=None)
+        lines = AgreementLine.objects.filter(
+            tenant=self.run.tenant_id, gone_at=None, agreement__gone_at=None, **lines_of
+        )
+        agreements = agreements.filter(integration=self.integration)
+        if companies is not None:
+            links = CompanyLink.objects.filter(
+                **self.scope, unlinked_at=None, external_id__in=companies
+            ).values("company")
+            agreements = agreements.filter(company__in=links)
+            lines = lines.filter(agreement__company__in=links)
+        for kind, rows, company in (
+            ("agreements", agreements, "company"),
+            ("lines", lines, "agreement__company"),
+        ):
+            missing = list(self._still_absent(kind, rows, company))
+            if not missing:
+                if companies is None:
+                    self._close_guard(kind)
+                continue
+            if not self._is_believable(kind, len(missing), rows.count(), few=companies is not None):
+                continue
+            for pks in chunks(missing, CHUNK):
+                with self.writer.page("absences"):
+                    gone = rows.filter(pk__in=pks)
+                    self.writer.add_gone(kind, gone)
+                    touched = set(gone.values_list(company, flat=True))
+                    gone.update(gone_at=timezone.now())
+                    stored.refresh(self.run.tenant, touched)
+
+    def _still_absent(self, kind: str, rows: Any, company: str) -> Iterator[UUID]:
+        """Rows that a reading did not show, and that no newer reading has shown since."""
+        for began, *ids in self.writer.pages(f"absent {kind}"):
+            newest = {f"{company}__links__read_at__lte": datetime.fromisoformat(began)}
+            current = {f"{company}__links__unlinked_at": None, **newest}
+            yield from rows.filter(Q(**current), pk__in=ids).values_list("pk", flat=True)
+
+    # Is it to be believed?
+
+    def _is_believable(self, kind: str, missing: int, known: int, *, few: bool = False) -> bool:
+        """Whether what is missing may be taken for gone. If not, the run says so and asks a person.
+
+        `few`: only some companies were read, of which all agreements may well have ended: then it
+        is believed unless the PSA shows nothing of the kind at all.
+        """
+        if not missing or self.run.accept_gone or not looks_wrong(missing, known):
+            self._close_guard(kind)
+            return True
+        if few and not self._sees_nothing():
+            return True
+        error = self._too_many_gone(kind, missing, known)
+        with self.writer.page("absences"):
+            self.writer.note_trouble(error)
+            self.writer.raise_trouble(
+                Trouble(WHOLE, error.code, error.message, error.fix, external_id=kind)
+            )
+        return False
+
+    def _sees_nothing(self) -> bool:
+        """Whether the PSA shows us no agreements (or none of their lines) of anybody."""
+        try:
+            return self.adapter.probe("read_agreements").sees_nothing
+        except PsaRefused:
+            return True
+
+    def _close_guard(self, kind: str) -> None:
+        if self.writer.has_issue(WHOLE, kind):
+            close_issues(self.integration, kind=WHOLE, codes={"too_many_gone"}, external_ids={kind})
+
+    def _too_many_gone(self, kind: str, missing: int, known: int) -> PsaError:
+        name = self.adapter.info.name
+        return PsaError(
+            "too_many_gone",
+            f"{name} no longer shows {missing} of {known} {kind}. They were kept as they were, for "
+            "this looks like lost rights rather than deletions.",
+            f"Check that the API user may see all {kind} in {name}, then press Sync Now. If they "
+            "are really gone, say so under Issues.",
+        )

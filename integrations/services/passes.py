@@ -1,0 +1,358 @@
+"""What a sync run reads, phase by phase, and how each goes on where a dead worker stopped.
+
+A page is read first and then written in one transaction together with the run's checkpoint. Nothing
+is marked gone but at the end of a pass that was read completely (`absences`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from agreements.models import CompanyBook
+from companies.models import Company
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    PsaCompanyRecord,
+    PsaContactRecord,
+    SyncRun,
+)
+from integrations.psa.contract import PsaAdapter, RejectedRecord
+from integrations.psa.errors import PsaRefused
+from integrations.services import import_list, linked_records
+from integrations.services.absences import Absences
+from integrations.services.chunks import chunks
+from integrations.services.import_rules import REASONS
+from integrations.services.issues import WHOLE, Trouble, close_issues
+from integrations.services.prefetch import prefetch
+from integrations.services.psa_access import info_of
+from integrations.services.records import Changes
+from integrations.services.run_writer import RunWriter
+
+CHUNK: Final = 1000
+#: What changed is asked for from this long before the mark: a PSA may show a change late.
+OVERLAP: Final = timedelta(minutes=10)
+#: Contacts that moved to another company: so many are remembered in a run.
+MOST_MOVES: Final = 500
+RULE_CODES: Final = frozenset(REASONS)
+
+
+class SyncPass:
+    """The phases of one run.
+
+    Each goes on where the checkpoint says, and is skipped when it is done.
+    """
+
+    def __init__(self, run: SyncRun, writer: RunWriter, adapter: PsaAdapter) -> None:
+        self.run_row = run
+        self.integration = run.integration
+        self.writer = writer
+        self.adapter = adapter
+        self.info = info_of(run.integration)
+        self.absences = Absences(run, writer, adapter)
+        self.scope = {"tenant": run.tenant_id, "integration": run.integration}
+
+    def run(self) -> None:
+        for name, phase in self._phases():
+            if self._is_done(name):
+                continue
+            try:
+                phase()
+            except PsaRefused as error:
+                if error.code != "permission_denied":
+                    raise
+                self._lose_right(name, error)
+            if not self._is_done(name):
+                with self.writer.page(name, is_last=True):
+                    pass
+
+    def _phases(self) -> list[tuple[str, Callable[[], None]]]:
+        if self.run_row.scope == SyncRun.Scope.ALL:
+            first = [
+                ("companies", self.read_companies),
+                ("contacts", self.read_contacts),
+                ("absences", self.settle_absences),
+            ]
+        else:
+            first = [("companies", self.reread_companies), ("contacts", self.reread_contacts)]
+        return [*first, ("rules", self.check_rules), ("agreements", self.read_agreements)]
+
+    def _is_done(self, phase: str) -> bool:
+        return phase in self.writer.checkpoint.get("done", [])
+
+    def _lose_right(self, phase: str, error: PsaRefused) -> None:
+        """One kind of data is refused: say which right is missing, and go on with the rest."""
+        with self.writer.page(phase, is_last=True):
+            self.writer.note_trouble(error)
+            self.writer.raise_trouble(
+                Trouble(WHOLE, error.code, error.message, error.fix, error.right or f"read_{phase}")
+            )
+
+    def _keep_right(self, kind: str) -> None:
+        right = f"read_{kind}"
+        if self.writer.has_issue(WHOLE, right):
+            close_issues(
+                self.integration, kind=WHOLE, codes={"permission_denied"}, external_ids={right}
+            )
+
+    # Everything the PSA shows, or what changed of it
+
+    def read_companies(self) -> None:
+        def read(cursor: str | None, since: datetime | None) -> Iterator[Any]:
+            return self.adapter.companies(cursor=cursor, changed_since=since)
+
+        def write(records: Sequence[Any], now: datetime) -> Changes[Any]:
+            return import_list.store_companies(self.integration, records, now)
+
+        self._read_list("companies", read, write)
+
+    def read_contacts(self) -> None:
+        def read(cursor: str | None, since: datetime | None) -> Iterator[Any]:
+            return self.adapter.contacts(cursor=cursor, changed_since=since)
+
+        def write(records: Sequence[Any], now: datetime) -> Changes[Any]:
+            changes = import_list.store_contacts(self.integration, records, now)
+            self._note_moves(changes)
+            return changes
+
+        self._read_list("contacts", read, write)
+
+    def _read_list(
+        self,
+        kind: str,
+        read: Callable[[str | None, datetime | None], Iterator[Any]],
+        write: Callable[[Sequence[Any], datetime], Changes[Any]],
+    ) -> None:
+        since = self._since(kind)
+        came = self._read_pages(kind, read(self.writer.checkpoint.get("cursor"), since), write)
+        if since is not None and not came:
+            # The record that set the mark should have come back: a PSA that shows nothing may not
+            # understand the question (a self-hosted ConnectWise was seen to do so). Read it all.
+            self.writer.checkpoint.setdefault("whole", []).append(kind)
+            self._read_pages(kind, read(None, None), write)
+
+    def _since(self, kind: str) -> datetime | None:
+        """From which moment of the PSA's clock on changes are asked for; None = for everything."""
+        mark = self.integration.marks.get(kind)
+        if mark is None or self._is_whole(kind):
+            return None
+        return datetime.fromisoformat(mark) - OVERLAP
+
+    def _is_whole(self, kind: str) -> bool:
+        """Whether this run reads all records of a kind, so that what is missing shows."""
+        return self.run_row.reading == SyncRun.Reading.FULL or kind in self.writer.checkpoint.get(
+            "whole", []
+        )
+
+    def _read_pages(
+        self,
+        kind: str,
+        pages: Iterator[Any],
+        write: Callable[[Sequence[Any], datetime], Changes[Any]],
+    ) -> int:
+        """Read a list to its end, a page ahead of what is being written; how many records came."""
+        writer = self.writer
+        passed: int = writer.checkpoint.get("passed", 0)
+        for page in prefetch(pages):
+            passed += len(page.records) + len(page.rejected)
+            is_last = page.cursor is None and (passed > 0 or self._since(kind) is None)
+            with writer.page(kind, done=passed, total=page.total, is_last=is_last):
+                writer.add(kind, write(page.records, timezone.now()), page.rejected)
+                named = [record.external_id for record in page.records]
+                named += [record.external_id for record in page.rejected if record.external_id]
+                unnamed = any(not record.external_id for record in page.rejected)
+                writer.saw(kind, named, unnamed=unnamed)
+                writer.note_newest(kind, page.records)
+                writer.checkpoint |= {"cursor": page.cursor, "passed": passed, "parks": 0}
+                if is_last:
+                    self._end_list(kind)
+        return passed
+
+    def _end_list(self, kind: str) -> None:
+        self.writer.checkpoint.setdefault("read", []).append(kind)
+        self._keep_right(kind)
+        if self._is_whole(kind):
+            self.writer.close_unseen(kind)
+
+    def _note_moves(self, changes: Changes[PsaContactRecord]) -> None:
+        """Remember from which company to which contacts moved, and whose contacts differ."""
+        moves = self.writer.checkpoint.setdefault("moves", {})
+        touched = set()
+        for change in changes.written:
+            touched.add(change.row.company_external_id)
+            before = (change.before or {}).get("company_external_id")
+            if before:
+                touched.add(before)
+                if change.row.company_external_id and len(moves) < MOST_MOVES:
+                    moves[before] = change.row.company_external_id
+        if not self._is_whole("contacts"):
+            self.writer.saw("touched", sorted(touched - {""}))
+
+    def settle_absences(self) -> None:
+        """After both lists: what they no longer show is gone, where that can be told."""
+        read = self.writer.checkpoint.get("read", [])
+        if "companies" in read and self.writer.proves_absence("companies"):
+            whole = self._is_whole("companies")
+            self.absences.settle_companies(whole=whole)
+            if whole:
+                Integration.objects.filter(pk=self.integration.pk).update(
+                    companies_read_at=timezone.now()
+                )
+        if (
+            "contacts" in read
+            and self._is_whole("contacts")
+            and self.writer.proves_absence("contacts")
+        ):
+            self.absences.settle_contacts()
+
+    # Rules
+
+    def check_rules(self) -> None:
+        """Recount, check the import rules, and bring linked companies up to date."""
+        for external_ids in chunks(self._companies_to_check(), CHUNK):
+            with self.writer.page("rules"):
+                import_list.apply_rules(self.integration, external_ids)
+                links = list(self._links().filter(external_id__in=external_ids))
+                broken = linked_records.apply_companies(self.integration, links, timezone.now())
+                self._tell_broken_rules(links, broken)
+
+    def _companies_to_check(self) -> Iterable[str]:
+        if self.run_row.scope == SyncRun.Scope.COMPANIES:
+            return list(self.run_row.companies)
+        if not (self._is_whole("companies") and self._is_whole("contacts")):
+            moved = set(self.writer.checkpoint.get("moves", {}))
+            return sorted(self.writer.seen("companies") | self.writer.seen("touched") | moved)
+        rows = PsaCompanyRecord.objects.filter(**self.scope).order_by("id")
+        return rows.values_list("external_id", flat=True).iterator(chunk_size=CHUNK)
+
+    def _tell_broken_rules(
+        self, links: Sequence[CompanyLink], broken: Sequence[PsaCompanyRecord]
+    ) -> None:
+        """Linked companies that break a rule are an issue each, until they keep it again."""
+        merged = [record.merged_into for record in broken if record.merged_into]
+        targets = PsaCompanyRecord.objects.filter(**self.scope, external_id__in=merged)
+        names = dict(targets.values_list("external_id", "name")) if merged else {}
+        for record in broken:
+            into = names.get(record.merged_into, record.merged_into)
+            for trouble in linked_records.troubles_of(record, self.info.name, into):
+                self.writer.raise_trouble(trouble)
+        still = {(record.external_id, code) for record in broken for code in record.rule_codes}
+        for link in links:
+            cured = {
+                code
+                for kind, external_id, code in self.writer.open_causes
+                if kind == "company" and external_id == link.external_id and code in RULE_CODES
+            }
+            cured = {code for code in cured if (link.external_id, code) not in still}
+            if cured:
+                close_issues(
+                    self.integration,
+                    kind="company",
+                    codes=cured,
+                    external_ids={link.external_id},
+                )
+
+    # Some companies only
+
+    def reread_companies(self) -> None:
+        if self.run_row.trigger == SyncRun.Trigger.IMPORT:
+            return  # chosen from the import list a moment ago
+        wanted = list(self.run_row.companies)
+        start = self.writer.checkpoint.get("passed", 0)
+        for passed, external_id in enumerate(wanted[start:], start=start + 1):
+            company = self.adapter.company(external_id)
+            is_last = passed == len(wanted)
+            with self.writer.page("companies", done=passed, total=len(wanted), is_last=is_last):
+                now = timezone.now()
+                if company is not None:
+                    stored = import_list.store_companies(self.integration, [company], now)
+                    self.writer.add("companies", stored)
+                else:
+                    self._mark_company_gone(external_id, now)
+                self.writer.checkpoint["passed"] = passed
+
+    def _mark_company_gone(self, external_id: str, now: datetime) -> None:
+        rows = PsaCompanyRecord.objects.filter(**self.scope, external_id=external_id, gone_at=None)
+        self.writer.add_gone("companies", rows)
+        rows.update(gone_at=now)
+
+    def reread_contacts(self) -> None:
+        for external_ids in chunks(self.run_row.companies, self.info.company_batch):
+            pages = list(self.adapter.contacts(company_ids=external_ids))
+            records = [record for page in pages for record in page.records]
+            rejected = [record for page in pages for record in page.rejected]
+            with self.writer.page("contacts", done=len(records), total=len(records)):
+                now = timezone.now()
+                changes = import_list.store_contacts(self.integration, records, now)
+                self.writer.add("contacts", changes, rejected)
+                if all(record.external_id for record in rejected):
+                    self._mark_contacts_gone(external_ids, records, rejected, now)
+
+    def _mark_contacts_gone(
+        self,
+        external_ids: Sequence[str],
+        records: Sequence[Any],
+        rejected: Sequence[RejectedRecord],
+        now: datetime,
+    ) -> None:
+        seen = {record.external_id for record in (*records, *rejected)}
+        rows = PsaContactRecord.objects.filter(
+            **self.scope, company_external_id__in=external_ids, gone_at=None
+        )
+        gone = [pk for pk, id_ in rows.values_list("pk", "external_id") if id_ not in seen]
+        if gone:
+            self.writer.add_gone("contacts", rows.filter(pk__in=gone))
+            rows.filter(pk__in=gone).update(gone_at=now)
+
+    # Agreements of what is linked
+
+    def _links(self) -> QuerySet[CompanyLink]:
+        return CompanyLink.objects.filter(
+            **self.scope, unlinked_at=None, company__status=Company.Status.ACTIVE
+        ).order_by("id")
+
+    def read_agreements(self) -> None:
+        links = self._links()
+        is_part = self.run_row.scope == SyncRun.Scope.COMPANIES
+        if is_part:
+            links = links.filter(external_id__in=self.run_row.companies)
+        self._read_batches(links)
+        self.absences.settle_agreements(self.run_row.companies if is_part else None)
+        if not is_part:
+            self._keep_right("agreements")
+            self.writer.close_unseen("agreements")
+            self.writer.close_unseen("lines")
+
+    def _read_batches(self, links: QuerySet[CompanyLink]) -> None:
+        passed = self.writer.checkpoint.get("passed", 0)
+        after = self.writer.checkpoint.get("after_link")
+        rest = list(
+            (links.filter(id__gt=after) if after else links).values_list("id", "external_id")
+        )
+        total = passed + len(rest)
+        has_book = Exists(CompanyBook.objects.filter(company=OuterRef("company")))
+        batches = chunks(rest, self.info.company_batch)
+        for batch in prefetch(map(self._read_batch, batches)):
+            passed += len(batch.external_ids)
+            with self.writer.page("agreements", done=passed, total=total):
+                current = links.filter(external_id__in=batch.external_ids)
+                linked_records.store_agreements(
+                    self.writer, list(current.annotate(has_book=has_book)), batch
+                )
+                self.writer.checkpoint |= {
+                    "passed": passed, "after_link": batch.last_link, "parks": 0,
+                }  # fmt: skip
+
+    def _read_batch(self, links: list[tuple[UUID, str]]) -> linked_records.AgreementBatch:
+        external_ids = [external_id for _, external_id in links]
+        batch = linked_records.AgreementBatch(external_ids, str(links[-1][0]), timezone.now())
+        for page in self.adapter.agreements(company_ids=external_ids):
+            batch.agreements |= {record.external_id: record for record in page.records}
+            batch.rejected += page.rejected
+        return batch
