@@ -103,12 +103,12 @@ MENU_PATHS: Final[dict[str, str]] = {
     "read_agreements": "Contracts > Contract Visibility: All, with Services and Bundles",
 }
 COMPANY_FIELDS: Final = (
-    "id", "companyName", "companyType", "isActive", "lastTrackedModifiedDateTime",
+    "id", "companyName", "companyType", "isActive", "lastTrackedModifiedDateTime", "createDate",
 )  # fmt: skip
 CONTACT_FIELDS: Final = (
     "id", "companyID", "firstName", "lastName", "emailAddress", "emailAddress2", "emailAddress3",
     "phone", "extension", "mobilePhone", "alternatePhone", "isActive", "primaryContact",
-    "lastModifiedDate",
+    "lastModifiedDate", "createDate",
 )  # fmt: skip
 
 GUIDE: Final = (
@@ -179,6 +179,7 @@ class WireCompany(Wire):
     company_type: Pick = None
     is_active: Flag = None
     last_tracked_modified_date_time: str | None = None
+    create_date: str | None = None
 
 
 class WireContact(Wire):
@@ -195,6 +196,7 @@ class WireContact(Wire):
     is_active: Flag = None
     primary_contact: Flag = None
     last_modified_date: str | None = None
+    create_date: str | None = None
 
 
 class WireContract(Wire):
@@ -498,7 +500,7 @@ class AutotaskAdapter:
             f"?Code=OpenAccount&AccountID={raw.id}"
             if web
             else "",
-            changed_at=instant(raw.last_tracked_modified_date_time),
+            changed_at=instant(raw.last_tracked_modified_date_time or raw.create_date),
         )
 
     def _label(self, entity: str, field_name: str, value: Pick) -> str:
@@ -995,7 +997,13 @@ def changed(field_name: str, since: datetime | None) -> list[Condition]:
     if since is None:
         return []
     moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return [{"op": "gte", "field": field_name, "value": moment}]
+    stamps = (field_name, "createDate")  # what was never modified may carry the second alone
+    return [
+        {
+            "op": "or",
+            "items": [{"op": "gte", "field": name, "value": moment} for name in stamps],
+        }
+    ]
 
 
 def batches(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -1035,7 +1043,7 @@ def contact(raw: WireContact) -> PsaContact:
         phone=next(filter(None, phones), "")[:100],
         is_active=is_on(raw.is_active, default=True),
         is_default=is_on(raw.primary_contact),
-        changed_at=instant(raw.last_modified_date),
+        changed_at=instant(raw.last_modified_date or raw.create_date),
     )
 
 

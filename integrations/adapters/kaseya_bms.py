@@ -17,7 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple, NoReturn, TypeVar
@@ -60,6 +60,7 @@ PAGE_SIZE: Final = 100
 MOST_ROUNDS: Final = 3
 #: Accounts that are read one by one; more are read from the list.
 MOST_SINGLE_READS: Final = 10
+STAMPS: Final = ("ModifiedOn", "CreatedOn")
 RENEW_BEFORE: Final = timedelta(seconds=60)
 #: The code of "Security Error": the token is missing, wrong or has expired.
 SECURITY_ERROR: Final = 978001
@@ -137,6 +138,7 @@ class WireAccount(Wire):
     currency_name: str | None = None
     is_active: bool | None = None
     modified_on: str | None = None
+    created_on: str | None = None
 
 
 class Address(Wire):
@@ -156,6 +158,7 @@ class WireContact(Wire):
     emails: list[Address] | None = None
     phones: list[Address] | None = None
     modified_on: str | None = None
+    created_on: str | None = None
 
 
 class WireContract(Wire):
@@ -358,8 +361,7 @@ class KaseyaBmsAdapter:
     def companies(
         self, *, cursor: str | None = None, changed_since: datetime | None = None
     ) -> Iterator[PsaPage[PsaCompany]]:
-        params = changed(changed_since)
-        yield from self._pages("read_companies", params, WireAccount, self._company, cursor)
+        yield from self._listed("read_companies", WireAccount, self._company, cursor, changed_since)
 
     def company(self, external_id: str) -> PsaCompany | None:
         account = self._account(external_id) if external_id.isdecimal() else None
@@ -402,8 +404,7 @@ class KaseyaBmsAdapter:
         changed_since: datetime | None = None,
     ) -> Iterator[PsaPage[PsaContact]]:
         if company_ids is None:
-            params = changed(changed_since)
-            yield from self._pages("read_contacts", params, WireContact, contact, cursor)
+            yield from self._listed("read_contacts", WireContact, contact, cursor, changed_since)
             return
         wanted = [id_ for id_ in company_ids if id_.isdecimal()]
         for pages in ordered_map(self._contacts_of, wanted, workers=self._http.parallel):
@@ -460,7 +461,7 @@ class KaseyaBmsAdapter:
             status="Active" if active else "Inactive",
             type=clean(raw.account_type),
             is_active=active,
-            changed_at=instant(raw.modified_on),
+            changed_at=instant(raw.modified_on or raw.created_on),
         )
 
     def _learn_currencies(self, account_ids: Sequence[str]) -> None:
@@ -552,6 +553,31 @@ class KaseyaBmsAdapter:
             return ZoneInfo("UTC")
 
     # Paging
+
+    def _listed(
+        self,
+        right: Right,
+        kind: type[Any],
+        build: Callable[[Any], Any],
+        cursor: str | None,
+        since: datetime | None,
+    ) -> Iterator[PsaPage[Any]]:
+        """A whole list; or, since a moment, what was modified and then what was created.
+
+        What was never modified carries no stamp of it, and there is no asking for either of two.
+        """
+        if since is None:
+            yield from self._pages(right, {}, kind, build, cursor)
+            return
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # UTC, as far as is known
+        current, _, place = (cursor or STAMPS[0]).partition("|")
+        for stamp in STAMPS[STAMPS.index(current) :]:
+            following = next(iter(STAMPS[STAMPS.index(stamp) + 1 :]), None)
+            params = {f"Filter.{stamp}From": moment}
+            for page in self._pages(right, params, kind, build, place or None):
+                onward = f"{stamp}|{page.cursor}" if page.cursor else following
+                yield replace(page, cursor=onward, total=None)
+            place = ""
 
     def _pages(
         self,
@@ -747,13 +773,6 @@ def api_root(typed: str) -> str:
     return f"{'http' if scheme.casefold() == 'http' else 'https'}://{host}"
 
 
-def changed(since: datetime | None) -> dict[str, str]:
-    """Stamps without a zone are UTC, as far as is known."""
-    if since is None:
-        return {}
-    return {"Filter.ModifiedOnFrom": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")}
-
-
 # Small readings
 
 
@@ -776,7 +795,7 @@ def contact(raw: WireContact) -> PsaContact:
         phone=first_of(raw.phones, lambda item: item.phone)[:100],
         is_active=raw.is_active is not False,
         is_default=raw.is_poc is True,
-        changed_at=instant(raw.modified_on),
+        changed_at=instant(raw.modified_on or raw.created_on),
     )
 
 

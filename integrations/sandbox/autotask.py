@@ -455,12 +455,10 @@ class AutotaskSandbox:
             record |= values
             if command.get("touch", True):
                 now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")[:-4] + "Z"
-                stamps = {
-                    "companies": "lastTrackedModifiedDateTime",
-                    "contacts": "lastModifiedDate",
-                }
-                if kind in stamps:
-                    record[stamps[kind]] = now
+                if do == "add" and kind in STAMPS:  # never modified yet
+                    record |= {"createDate": now, STAMPS[kind]: None}
+                elif kind in STAMPS:
+                    record[STAMPS[kind]] = now
             self._index(kind, record)
             if kind == "contracts":  # its unit rows follow its dates
                 for line_id in self.data.lines_of[record["id"]]:

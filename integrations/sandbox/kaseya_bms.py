@@ -211,6 +211,7 @@ class KaseyaBmsSandbox:
             contains(request, "AccountName", "accountName"),
             equals(request, "AccountTypeName", "accountType"),
             since(request, "ModifiedOnFrom", "modifiedOn"),
+            since(request, "CreatedOnFrom", "createdOn"),
         ]
         return self._page(request, "accounts", self.data.accounts, tests)
 
@@ -228,6 +229,7 @@ class KaseyaBmsSandbox:
             contains(request, "FirstName", "firstName"),
             contains(request, "LastName", "lastName"),
             since(request, "ModifiedOnFrom", "modifiedOn"),
+            since(request, "CreatedOnFrom", "createdOn"),
         ]
         return self._page(request, "contacts", self.data.contacts, tests)
 
@@ -367,7 +369,9 @@ class KaseyaBmsSandbox:
                 self._own(self.data.contacts_of, id_, int(owner or record["accountId"]))
             record |= values
             if command.get("touch", True) and kind != "contracts":
-                record["modifiedOn"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+                now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+                new = {"createdOn": now, "modifiedOn": None}
+                record |= new if do == "add" else {"modifiedOn": now}
             return record
 
     @staticmethod

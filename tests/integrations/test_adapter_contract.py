@@ -214,9 +214,20 @@ def test_only_what_changed_since_is_read(make: Adapters) -> None:
     )
 
     assert ids(make().companies(changed_since=moment)) == [changed]
+    new = make.server.psas[make.psa].change(
+        {
+            "do": "add",
+            "kind": COMPANY_KINDS.get(make.psa, "companies"),
+            "values": {NAMES[make.psa]: "Made A Moment Ago"},
+        }
+    )
+    found = all_of(make().companies(changed_since=moment))
+    assert sorted(record.external_id for record in found) == sorted([changed, str(new["id"])])
+    assert all(record.changed_at and record.changed_at >= moment for record in found)
 
 
 COMPANY_KINDS = {"kaseya_bms": "accounts"}  # what the sandbox's own control calls them
+NAMES = {"connectwise": "name", "autotask": "companyName", "kaseya_bms": "accountName"}
 
 
 def test_members_that_are_null_missing_or_new_change_nothing(make: Adapters) -> None:
