@@ -37,6 +37,10 @@ AGREEMENT_COLUMNS: Final = (
 BOOK_COLUMNS: Final = ("version", "computed_on", "next_change", "updated_at")
 #: How many of the first columns tell one row from another.
 KEY_COLUMNS: Final[dict[type[models.Model], int]] = {CompanyMrr: 2, AgreementMrr: 1}
+UNIQUE: Final[dict[type[models.Model], tuple[str, ...]]] = {
+    CompanyMrr: ("tenant_id", "company_id", "currency"),
+    AgreementMrr: ("agreement_id",),
+}
 
 
 @dataclass(slots=True)
@@ -230,7 +234,8 @@ def _settle(
     if not only_check:
         if gone:
             model.objects.for_tenants(owners.values()).filter(pk__in=gone).delete()
-        upsert(model, ("id", "tenant_id", *columns), written)
+        # an agreement may have come from another company, whose turn is yet to come
+        upsert(model, ("id", "tenant_id", *columns), written, unique=UNIQUE[model])
     return differing
 
 

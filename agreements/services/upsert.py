@@ -22,18 +22,20 @@ def upsert(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     *,
+    unique: Sequence[str] = ("id",),
     only_missing: bool = False,
 ) -> None:
-    """Insert rows, or overwrite those whose id is there. `columns` begin with `id`.
+    """Insert rows, or overwrite those that are there by their `unique` columns (their id stays).
 
     `only_missing` leaves rows alone that are there, by whatever the database keeps unique.
     """
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, columns))
-    changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in columns[1:])
+    rest = [name for name in columns if name not in {"id", *unique}]
+    changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in rest)
     table = quote(model._meta.db_table)
     insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608  names of our own
-    conflict = f" ON CONFLICT ({quote('id')}) DO UPDATE SET {changes}"
+    conflict = f" ON CONFLICT ({', '.join(map(quote, unique))}) DO UPDATE SET {changes}"
     if only_missing:
         conflict = " ON CONFLICT DO NOTHING"
     places = f"({', '.join(['%s'] * len(columns))})"

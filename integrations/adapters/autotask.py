@@ -533,17 +533,19 @@ class AutotaskAdapter:
     # Contracts
 
     def _currency_of(self, company_ids: Sequence[str]) -> dict[str, str]:
-        """ISO codes by company: prices are in the customer's currency, not in the MSP's own."""
+        """ISO codes by company: prices are in the customer's currency, not in the MSP's own.
+
+        "" = the tenant has but one. A company that could not be read is not among them.
+        """
         pages = self._pages(
             "Companies", "read_companies", WireCurrencyOf, lambda raw: raw,
             conditions=[one_of("id", company_ids)], fields=("id", "currencyID"),
         )  # fmt: skip
         codes = self._currency_codes()
         return {
-            str(raw.id): codes.get(raw.currency_id, "")
+            str(raw.id): "" if raw.currency_id is None else codes.get(raw.currency_id, "")
             for page in pages
             for raw in page.records
-            if raw.currency_id is not None
         }
 
     def _currency_codes(self) -> dict[int, str]:
@@ -649,6 +651,10 @@ class AutotaskAdapter:
         found: Mapping[LineKind, FoundLines],
     ) -> PsaAgreement:
         company_id = "" if raw.company_id is None else str(raw.company_id)
+        if company_id not in currency_of:  # an amount in a currency that is guessed is no amount
+            raise RecordUnusableError(
+                "invalid_record", "The currency of its company could not be read."
+            )
         months = self._period(raw)
         start = calendar_date(raw.start_date, "startDate")
         lines = [

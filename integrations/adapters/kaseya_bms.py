@@ -753,6 +753,11 @@ class KaseyaBmsAdapter:
             if token is not None:
                 return token
         if envelope is None and response.status < 400:
+            if response.content.lstrip().startswith(b"{"):  # cut off, not another server's
+                raise PsaBadResponse(
+                    "Kaseya BMS sent an answer to our sign-in that can't be read.",
+                    "Try again in a few minutes; if it happens again, report it to us.",
+                )
             raise not_bms(self._api)
         raise sign_in_refused(envelope.error if envelope else None)
 

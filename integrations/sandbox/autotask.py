@@ -497,8 +497,12 @@ class AutotaskSandbox:
     def _remove(self, kind: str, id_: int) -> None:
         data = self.data
         match kind.lower():
-            case "companies":
+            case "companies":  # only one on which nothing hangs any more can be deleted
                 del data.companies[id_]
+                for contact in data.contacts_of.pop(id_, set()):
+                    del data.contacts[contact]
+                for contract in data.contracts_of.pop(id_, set()):
+                    del data.contracts[contract]
             case "contacts":
                 person = data.contacts.pop(id_)
                 data.contacts_of[person["companyID"]].discard(id_)

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any, Final
 
-from integrations.sandbox.dates import months_on
+from integrations.sandbox.dates import changed_on, months_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -34,7 +34,7 @@ FIRST_CONTRACT: Final = 29700000
 FIRST_LINE: Final = 8000
 ROWS_PER_LINE: Final = 1000  # unit rows of a line have ids from its id times this
 RECURRING, TIME_AND_MATERIALS, FIXED_PRICE = 7, 1, 3
-STAMP: Final = "2026-01-05T09:00:00.12Z"
+LATEST: Final = "2026-01-05T09:00:00.120+00:00"
 
 COMPANY_TYPES: Final = (
     (1, "Customer"), (2, "Lead"), (3, "Prospect"), (6, "Cancellation"), (7, "Vendor"),
@@ -63,7 +63,7 @@ COMPANY: Final[Record] = {
     "companyName": "", "companyNumber": None, "companyType": 1, "countryID": 237,
     "createDate": "2021-03-02T14:11:08.457Z", "currencyID": 1, "fax": "", "isActive": True,
     "isClientPortalActive": False, "isTaxExempt": False,
-    "lastActivityDate": "2026-11-20T16:02:44Z", "lastTrackedModifiedDateTime": STAMP,
+    "lastActivityDate": "2026-11-20T16:02:44Z", "lastTrackedModifiedDateTime": None,
     "ownerResourceID": 4, "parentCompanyID": None, "phone": "", "postalCode": "",
     "sicCode": "", "state": "", "taxID": "", "webAddress": None,
 }  # fmt: skip
@@ -71,7 +71,7 @@ CONTACT: Final[Record] = {
     "addressLine": "", "alternatePhone": "", "city": "", "companyID": None,
     "companyLocationID": None, "createDate": "2021-03-02T14:20:00.12Z", "emailAddress": None,
     "emailAddress2": None, "emailAddress3": None, "extension": "", "firstName": "", "isActive": 1,
-    "isOptedOutFromBulkEmail": False, "lastActivityDate": None, "lastModifiedDate": STAMP,
+    "isOptedOutFromBulkEmail": False, "lastActivityDate": None, "lastModifiedDate": None,
     "lastName": "", "middleInitial": None, "mobilePhone": "", "note": "", "phone": "",
     "primaryContact": None, "solicitationOptOut": False, "surveyOptOut": False, "title": "",
 }  # fmt: skip
@@ -205,6 +205,11 @@ def _unit_row(
     }
 
 
+def instant(id_: int) -> str:
+    """When a record was last changed, with as many fractions as Autotask happens to write."""
+    return changed_on(id_, LATEST).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-4] + "Z"
+
+
 class _Client:
     """One company with its people and contracts."""
 
@@ -223,6 +228,7 @@ class _Client:
             "id": self.id,
             **COMPANY,
             "companyName": self.name,
+            "lastTrackedModifiedDateTime": instant(self.id),
             "companyType": kind,
             "companyNumber": f"C-{self.number}" if random.random() < 0.6 else None,
             "city": random.choice(CITIES),
@@ -247,6 +253,7 @@ class _Client:
             id_ = FIRST_CONTACT + self.number * 10 + position
             first, last = person_name(random)
             person = {"id": id_, **CONTACT, "companyID": self.id, "userDefinedFields": []}
+            person["lastModifiedDate"] = instant(id_)
             person |= {"firstName": first, "lastName": last if random.random() < 0.97 else ""}
             is_active = not inactive and (position == 0 or random.random() < 0.9)
             person["isActive"] = int(is_active)

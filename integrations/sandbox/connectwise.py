@@ -21,11 +21,11 @@ from integrations.sandbox.connectwise_data import (
     BILLING_CYCLES,
     COMMUNICATION_TYPES,
     COMPANY_TYPES,
-    STAMP,
     STATUSES,
     Record,
     build,
     reference,
+    stamp,
 )
 from integrations.sandbox.connectwise_query import ConditionError, parse
 from integrations.sandbox.connectwise_truth import truth
@@ -307,7 +307,10 @@ class ConnectWiseSandbox:
 
     def _all(self, kind: str, found: dict[str, Any]) -> dict[int, Record]:
         if kind in TABLES:
-            return {row["id"]: {**row, "_info": {"lastUpdated": STAMP}} for row in TABLES[kind]}
+            return {
+                row["id"]: {**row, "_info": {"lastUpdated": stamp(row["id"])}}
+                for row in TABLES[kind]
+            }
         if kind == "additions":
             return self.data.additions.get(int(found["parent"]), {})
         records: dict[int, Record] = getattr(self.data, kind)

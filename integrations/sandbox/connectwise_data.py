@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
+from integrations.sandbox.dates import changed_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -69,7 +70,7 @@ PRODUCTS: Final = (
     ("TRAIN", "Security awareness training", "3.33"),
 )
 AGREEMENT_TYPES: Final = ("Managed Services", "Co-Managed IT", "Cloud Services", "Block Time")
-STAMP: Final = "2026-01-05T09:00:00Z"
+LATEST: Final = "2026-01-05T09:00:00+00:00"
 
 
 @dataclass
@@ -95,6 +96,10 @@ def build(*, seed: int, companies: int, today: date) -> ConnectWiseData:
 
 def reference(id_: int, name: str) -> Record:
     return {"id": id_, "name": name}
+
+
+def stamp(id_: int) -> str:
+    return changed_on(id_, LATEST).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _Client:
@@ -138,7 +143,7 @@ class _Client:
             "website": f"www.{self.domain}",
             "deletedFlag": self.number > 0 and self.random.random() < 0.02,
             "customFields": [{"id": 3, "caption": "Region", "type": "Text"}],
-            "_info": {"lastUpdated": STAMP, "updatedBy": "zAdmin"},
+            "_info": {"lastUpdated": stamp(self.id), "updatedBy": "zAdmin"},
         }
         if self.number % 3 == 0:  # an empty value is left out
             company["customFields"][0]["value"] = self.random.choice(("East", "West"))
@@ -169,7 +174,7 @@ class _Client:
             "company": self.ref,
             "inactiveFlag": is_inactive or (position > 0 and self.random.random() < 0.1),
             "defaultFlag": position == 0,
-            "_info": {"lastUpdated": STAMP},
+            "_info": {"lastUpdated": stamp(id_)},
         }
         if self.random.random() < 0.97:
             person["lastName"] = last
@@ -226,10 +231,11 @@ class _Client:
     def _agreement(self, position: int, parent: Record | None) -> Record:
         random = self.random
         cycle_id = random.choices(list(CYCLE_WEIGHTS), weights=list(CYCLE_WEIGHTS.values()))[0]
-        name = next(name for id_, name, _ in BILLING_CYCLES if id_ == cycle_id)
+        name = next(name for known, name, _ in BILLING_CYCLES if known == cycle_id)
         start = self.today.replace(day=1) - timedelta(days=random.randint(40, 1500))
+        id_ = FIRST_AGREEMENT + self.number * 10 + position
         agreement: Record = {
-            "id": FIRST_AGREEMENT + self.number * 10 + position,
+            "id": id_,
             "name": f"{random.choice(AGREEMENT_TYPES)} {start.year}",
             "type": reference(10 + position, random.choice(AGREEMENT_TYPES)),
             "company": self.ref,
@@ -245,7 +251,7 @@ class _Client:
             "prorateFlag": random.random() < 0.5,
             "currency": {"id": 7, "currencyCode": random.choice(CURRENCIES)},
             "agreementStatus": "Active",
-            "_info": {"lastUpdated": STAMP, "updatedBy": "billing"},
+            "_info": {"lastUpdated": stamp(id_), "updatedBy": "billing"},
         }
         self._give_it_a_life(agreement, start)
         if parent is not None and random.random() < 0.15:
@@ -314,7 +320,7 @@ class _Client:
                 "invoiceDescription": text,
                 "agreementStatus": agreement["agreementStatus"],
                 "prorateCurrentPeriodFlag": False,
-                "_info": {"lastUpdated": STAMP},
+                "_info": {"lastUpdated": stamp(id_)},
             }
             self._vary(addition)
             additions[id_] = addition

@@ -198,7 +198,8 @@ class KaseyaBmsSandbox:
                 return failure("The method is not allowed.", 405)
             if family in user.refused or self.faults.hit("refused_right", path):
                 return failure("You do not have permission to view this.", user.refusal)
-            if family in user.empty or self.faults.hit("empty_answer", path):
+            is_list = not match.groups()
+            if is_list and (family in user.empty or self.faults.hit("empty_answer", path)):
                 return self._success(request, [], total=0)
             answer: Callable[..., Response] = getattr(self, method)
             return answer(request, *map(int, match.groups()))

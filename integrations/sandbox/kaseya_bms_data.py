@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
-from integrations.sandbox.dates import months_on
+from integrations.sandbox.dates import changed_on, months_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -24,7 +24,7 @@ FIRST_ACCOUNT: Final = 34000
 FIRST_CONTACT: Final = 700_000
 FIRST_CONTRACT: Final = 51_000
 CREATED: Final = "2021-03-02T15:20:11.44"
-MODIFIED: Final = "2026-08-19T09:41:02.887"
+LATEST: Final = "2026-08-19T09:41:02.887"
 TENANT: Final = "Harbor Point IT"
 
 ACCOUNT_TYPES: Final = (
@@ -63,12 +63,14 @@ def build(*, seed: int, companies: int, today: date) -> BmsData:
     return data
 
 
-def stamps(modified: bool = False) -> Record:
+def stamps(id_: int = 0) -> Record:
+    """Who made a record and when, and who changed it when (`id_` 0 = nobody has)."""
+    modified = changed_on(id_, LATEST).isoformat(timespec="milliseconds") if id_ else None
     return {
         "createdBy": 11,
         "createdOn": CREATED,
         "modifiedBy": 11 if modified else None,
-        "modifiedOn": MODIFIED if modified else None,
+        "modifiedOn": modified,
     }
 
 
@@ -94,7 +96,7 @@ class _Client:
         currency = random.choice(CURRENCIES)
         self.data.accounts[self.id] = {
             "id": self.id,
-            **stamps(modified=random.random() < 0.5),
+            **stamps(self.id if random.random() < 0.5 else 0),
             "parentId": None,
             "accountCode": f"A{self.id}" if random.random() < 0.5 else None,
             "accountTypeId": type_id,

@@ -174,14 +174,17 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
         | Q(integration=integration, external_id__in=[record.external_id for record in incoming]),
         tenant=integration.tenant_id,
     )
-    keep = Q(integration=integration, external_id__in=batch.rejected_ids)
+    if batch.rejected_ids:
+        existing = existing.exclude(integration=integration, external_id__in=batch.rejected_ids)
+    known = list(existing)
+    values = [
+        _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
+    ]
+    _keep_renewals(values, known, batch)
     agreements = store(
         Agreement,
-        existing=existing.exclude(keep) if batch.rejected_ids else existing,
-        incoming=[
-            _agreement_values(record, integration, company_of[record.company_id])
-            for record in incoming
-        ],
+        existing=known,
+        incoming=values,
         key=("integration_id", "external_id"),
         now=now,
         owner={"tenant_id": integration.tenant_id},
@@ -191,12 +194,35 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
     if batch.proves_absence:
         writer.note_absent("agreements", [row.pk for row in agreements.absent], batch.began)
     touched = {change.row.company_id for change in agreements.written}
+    touched |= {  # and whose agreement has moved to another company
+        UUID(change.before["company_id"])
+        for change in agreements.written
+        if change.before and "company_id" in change.before
+    }
     touched |= _store_lines(writer, incoming, agreements.rows, batch, now)
     touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
     stored.refresh(integration.tenant, touched)
     CompanyLink.objects.filter(
         tenant=integration.tenant_id, pk__in=[link.pk for link in links]
     ).update(read_at=batch.began, last_synced_at=now)
+
+
+def _keep_renewals(
+    values: Sequence[dict[str, Any]], known: Sequence[Agreement], batch: AgreementBatch
+) -> None:
+    """Keep what an agreement renews where the one that may have said so could not be read now.
+
+    Otherwise both would count, and the MRR be twice what it is.
+    """
+    if not batch.rejected_agreements:
+        return
+    renewed = {(row.integration_id, row.external_id): row.renews_external_id for row in known}
+    for value in values:
+        old = renewed.get((value["integration_id"], value["external_id"]), "")
+        if not value["renews_external_id"] and (
+            old in batch.rejected_ids or not batch.proves_absence
+        ):
+            value["renews_external_id"] = old
 
 
 def _store_lines(

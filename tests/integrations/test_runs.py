@@ -1,0 +1,153 @@
+"""Runs: one at a time, cancelled, taken over from a dead worker, pruned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from agreements.models import Agreement, AgreementLine
+from companies.models import Company
+from integrations.models import Integration, SyncEvent, SyncRun
+from integrations.sandbox.server import SandboxServer
+from integrations.services import leases, runs
+from integrations.services.connection import disconnect_integration
+from integrations.services.importing import import_companies
+from integrations.services.run_writer import RunWriter
+from integrations.services.runs import cancel_sync_run, start_sync_run
+from integrations.services.sync import run_sync
+from tests.integrations.test_sync import import_all, sync
+from tests.worker import work_off
+
+
+def test_refused_lines_leave_the_agreement_out_and_keep_the_lines(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    lines = AgreementLine.objects.filter(gone_at=None).count()
+    sandbox.faults.switch_on("refused_right", path="/additions")
+
+    run = sync(connected)
+
+    assert run.state == "succeeded"
+    assert AgreementLine.objects.filter(gone_at=None).count() == lines
+    assert Agreement.objects.filter(incomplete=True).exists()
+
+
+def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxServer) -> None:
+    import_all(connected)
+    sandbox.faults.switch_on("explicit_nulls")
+
+    run = sync(connected)
+
+    assert sum(count["updated"] for count in run.counts.values()) == 0
+
+
+def test_a_server_without_forward_only_paging_is_read_whole(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.adapters.connectwise.PAGE_SIZE", 10)
+    sandbox.faults.switch_on("no_forward_only")
+
+    run = sync(connected)
+
+    assert run.state == "succeeded"
+    assert run.counts["companies"]["unchanged"] == 40
+
+
+def test_two_starts_are_one_run(connected: Integration) -> None:
+    first, is_new = start_sync_run(integration=connected)
+    second, is_second_new = start_sync_run(integration=connected)
+
+    assert (is_new, is_second_new) == (True, False)
+    assert first.pk == second.pk
+
+
+def test_an_import_beside_a_full_run_has_a_run_of_its_own(connected: Integration) -> None:
+    full, _ = start_sync_run(integration=connected)
+
+    result = import_companies(integration=connected, external_ids=["20002"], actor=None)
+
+    assert result.sync_run.pk != full.pk
+    work_off()
+    company = Company.objects.get()
+    assert company.current_link.last_synced_at is not None
+
+
+def test_a_cancelled_run_stops_and_keeps_what_it_stored(connected: Integration) -> None:
+    queued, _ = start_sync_run(integration=connected)
+
+    cancel_sync_run(run=queued, actor=None)
+    work_off()
+
+    queued.refresh_from_db()
+    assert queued.state == "cancelled"
+
+
+def test_a_running_run_stops_behind_its_page(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+    claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
+
+    cancel_sync_run(run=run, actor=None)
+
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested) == ("running", True)
+    assert claimed is not None
+    SyncRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+def test_disconnecting_ends_a_run(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+
+    disconnect_integration(integration=connected, actor=None)
+
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+def test_a_worker_whose_lease_ran_out_may_write_no_more(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+    key = {"tenant_id": str(run.tenant_id), "work_id": str(run.pk)}
+    slow = leases.claim(SyncRun, **key)
+    SyncRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+    quick = leases.claim(SyncRun, **key)
+
+    assert quick.fence == slow.fence + 1
+    with pytest.raises(leases.LeaseLost), RunWriter(slow).page("companies"):
+        Company.objects.create(tenant=connected.tenant, name="must not stay")
+    assert not Company.objects.exists()
+    assert not RunWriter(slow).end("failed")
+    assert leases.claim(SyncRun, **key) is None
+
+
+def test_the_sweeper_sends_again_what_nobody_holds(
+    connected: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = start_sync_run(integration=connected)
+    sent: list[tuple[str, ...]] = []
+    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+
+    runs.sweep()
+    assert sent == []  # its hint may still be on its way
+    SyncRun.objects.update(dispatched_at=timezone.now() - timedelta(minutes=1))
+    runs.sweep()
+    runs.sweep()
+
+    assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
+
+
+def test_history_is_pruned_behind_its_time(connected: Integration, settings: Any) -> None:
+    old = SyncRun.objects.get()
+    SyncRun.objects.update(finished_at=timezone.now() - timedelta(days=91))
+    new = sync(connected)
+
+    runs.prune_history()
+
+    assert list(SyncRun.objects.values_list("pk", flat=True)) == [new.pk]
+    assert not SyncEvent.objects.filter(run=old.pk).exists()
