@@ -499,10 +499,10 @@ class AutotaskSandbox:
         match kind.lower():
             case "companies":  # only one on which nothing hangs any more can be deleted
                 del data.companies[id_]
-                for contact in data.contacts_of.pop(id_, set()):
-                    del data.contacts[contact]
-                for contract in data.contracts_of.pop(id_, set()):
-                    del data.contracts[contract]
+                for orphan in data.contacts_of.pop(id_, set()):
+                    del data.contacts[orphan]
+                for orphan in data.contracts_of.pop(id_, set()):
+                    del data.contracts[orphan]
             case "contacts":
                 person = data.contacts.pop(id_)
                 data.contacts_of[person["companyID"]].discard(id_)
