@@ -286,7 +286,7 @@ def _banner(issue: Issue) -> Banner:
     elif upcoming <= now:
         follows = "it is being tried again now."
     else:
-        follows = f"the next try is at {_clock(upcoming, integration.tenant)}."
+        follows = f"the next try is {_clock(upcoming, integration.tenant, 'at', 'on')}."
     text = (
         f"{integration.name} {OUTAGES[issue.code]} since "
         f"{_clock(issue.first_seen_at, integration.tenant)}. "
@@ -295,8 +295,9 @@ def _banner(issue: Issue) -> Banner:
     return Banner(integration.pk, text, needs_keys=False)
 
 
-def _clock(moment: datetime, tenant: Tenant) -> str:
-    """14:05, with the date if it is not today's."""
+def _clock(moment: datetime, tenant: Tenant, today: str = "", later: str = "") -> str:
+    """14:05, or 25 Nov, 14:05 when that is not today; each behind its own word, if there is one."""
     local = moment.astimezone(tenant.zone)
     is_today = local.date() == tenant.today()
-    return f"{local:%H:%M}" if is_today else f"{local:%d %b, %H:%M}"
+    words = f"{today} {local:%H:%M}" if is_today else f"{later} {local:%d %b, %H:%M}"
+    return words.strip()
