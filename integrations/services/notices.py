@@ -166,8 +166,8 @@ def _claim_beginning(integration: Integration) -> Claim | None:
     if new[0].code in KEYS:
         known = known.filter(code__in=KEYS)  # an outage asked nobody for keys
     is_known = known.exists()
-    _marked(integration, new).filter(UNTOLD).update(told_at=now)
-    return None if is_known else Claim(new, now)
+    claimed = _marked(integration, new).filter(UNTOLD).update(told_at=now)
+    return Claim(new, now) if claimed and not is_known else None
 
 
 @transaction.atomic
@@ -180,8 +180,8 @@ def _claim_end(integration: Integration) -> Claim | None:
     if not ended:
         return None
     now = max(timezone.now(), *(_closed(issue) + timedelta(microseconds=1) for issue in ended))
-    _marked(integration, ended).filter(UNSETTLED).update(told_at=now)
-    return Claim(ended, now)
+    claimed = _marked(integration, ended).filter(UNSETTLED).update(told_at=now)
+    return Claim(ended, now) if claimed else None
 
 
 def _closed(issue: Issue) -> datetime:

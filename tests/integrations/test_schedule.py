@@ -88,6 +88,7 @@ def test_hourly_is_every_hour_at_its_own_minute(after: str, due: str) -> None:
         ("America/New_York", time(2, 0), "2026-11-25T12:00", "2026-11-26T02:17"),
         ("Asia/Kathmandu", time(2, 0), "2026-11-25T12:00", "2026-11-26T02:17"),
         ("UTC", time(23, 50), "2026-11-25T23:59", "2026-11-26T00:07"),
+        ("UTC", time(23, 50), "2026-11-26T00:03", "2026-11-26T00:07"),
         ("UTC", time(23, 50), "2026-11-26T00:07", "2026-11-27T00:07"),
     ],
 )
@@ -189,6 +190,18 @@ def test_what_is_due_starts_once_and_is_planned_anew(tenant: Tenant, time_machin
     assert before == 0
     assert (run.trigger, run.scope, run.started_by, run.tenant) == ("schedule", "all", None, tenant)
     assert integration.next_sync_at == at("2026-11-27T02:17")
+
+
+def test_a_clock_that_comes_late_finds_it_taken(tenant: Tenant, time_machine: Any) -> None:
+    time_machine.move_to(NOON, tick=False)
+    due_integration(tenant)
+    [seen_by_one], [seen_by_other] = schedule._turns(NOON), schedule._turns(NOON)
+    schedule._start(seen_by_one, NOON)
+    SyncRun.objects.update(state="succeeded")  # before the other one came to it
+
+    schedule._start(seen_by_other, NOON)
+
+    assert SyncRun.objects.count() == 1
 
 
 def test_a_clock_that_stood_still_for_days_starts_one_run(
