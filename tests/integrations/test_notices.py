@@ -292,6 +292,23 @@ def test_the_end_is_told_once(integration: Integration, worker: Any, time_machin
     assert "The next automatic sync is on Thu 26 Nov 2026, 03:05 (Europe/Berlin)." in message.body
 
 
+@pytest.mark.parametrize(
+    ("over", "says_off"), [({"schedule": "off"}, True), ({"status": "testing"}, False)]
+)
+def test_the_end_says_when_nothing_follows_by_itself(
+    integration: Integration, over: dict[str, str], says_off: bool
+) -> None:
+    begin(integration)
+    tell(integration, "began")
+    close_issues(integration, kind=WHOLE)
+    Integration.objects.update(**over)
+
+    tell(integration, "ended")
+
+    assert ("Automatic sync is off: press Sync Now" in mail.outbox[1].body) is says_off
+    assert "next automatic sync" not in mail.outbox[1].body
+
+
 def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker: Any) -> None:
     begin(integration)
     worker(notices.tell_began, integration)
