@@ -180,6 +180,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "integrations.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "dispatch_due": {
+        "task": "integrations.dispatch_due",
+        "schedule": 15.0,
+        "options": {"expires": 30},
+    },
     "pass_days": {"task": "agreements.pass_days", "schedule": 300.0, "options": {"expires": 290}},
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
 }
@@ -222,7 +227,19 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "audIT"
-EMAIL_BACKEND = env_text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+
+# E-mail: to the server that EMAIL_HOST names, else to the log
+EMAIL_HOST = env_text("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD")
+_encrypts = env_bool("EMAIL_USE_TLS", default=True)
+EMAIL_USE_SSL = _encrypts and EMAIL_PORT == 465  # encrypted from the first byte
+EMAIL_USE_TLS = _encrypts and not EMAIL_USE_SSL
+EMAIL_TIMEOUT = 20
+EMAIL_BACKEND = env_text("EMAIL_BACKEND") or (
+    f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+)
 DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", HELP_EMAIL)
 
 # Security
@@ -281,6 +298,7 @@ SPECTACULAR_SETTINGS = {
         "CompanyStatus": "companies.models.Company.Status",
         "RunState": "integrations.models.SyncRun.State",
         "TestState": "integrations.models.ConnectionTest.State",
+        "ScheduleEvery": "integrations.models.Integration.Schedule",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

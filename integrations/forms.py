@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from audit_site.errors import FieldErrors
+from integrations.models import Integration
 from integrations.psa.contract import CredentialField, PsaInfo
 
 PREFIX = "credentials."
@@ -72,3 +73,38 @@ def _input(field: CredentialField, stored: Mapping[str, str]) -> forms.Field:
         initial=stored.get(field.name, field.default),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+
+
+class ScheduleForm(forms.Form):
+    """Automatic sync: how often, and for every night at which time of the tenant's clock."""
+
+    every = forms.ChoiceField(
+        label="How often", choices=Integration.Schedule.choices, widget=forms.RadioSelect
+    )
+    at = forms.TimeField(
+        label="At",
+        required=False,
+        input_formats=["%H:%M"],
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time", "class": "form-control"}),
+        error_messages={"invalid": "Write the time as HH:MM, such as 02:00."},
+    )
+
+    def __init__(
+        self,
+        integration: Integration,
+        data: Mapping[str, Any] | None = None,
+        *,
+        is_locked: bool = False,
+    ) -> None:
+        stored = {"every": integration.schedule, "at": integration.nightly_at}
+        super().__init__(data, initial=stored)
+        self.fields["every"].widget.attrs["class"] = "form-check-input"
+        for field in self.fields.values():
+            field.disabled = is_locked
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        nightly = values.get("every") == Integration.Schedule.NIGHTLY
+        if nightly and values.get("at") is None and "at" not in self.errors:
+            self.add_error("at", "Choose the time of the night.")
+        return values

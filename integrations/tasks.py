@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from audit_site import heartbeat
-from integrations.services import connection, runs, sync
+from integrations.services import connection, notices, runs, schedule, sync
 
 
 @shared_task(name="integrations.run_connection_test")
@@ -22,6 +22,23 @@ def run_sync(tenant_id: str, run_id: str) -> None:
 def sweep() -> None:
     heartbeat.beat()
     runs.sweep()
+
+
+@shared_task(name="integrations.dispatch_due")
+def dispatch_due() -> None:
+    schedule.dispatch_due()
+
+
+@shared_task(
+    name="integrations.tell_admins",
+    autoretry_for=(notices.MailNotSent,),
+    retry_backoff=30,  # seconds, doubled each time
+    retry_backoff_max=1800,
+    retry_jitter=False,
+    max_retries=14,  # 30 s, 1 min … 30 min: 4 hours and a half
+)
+def tell_admins(tenant_id: str, integration_id: str, what: str) -> None:
+    notices.tell_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
 
 
 @shared_task(name="integrations.prune_history")

@@ -10,6 +10,7 @@ urlpatterns = [
     path("integrations/connect/<str:psa>/", views.connect, name="connect"),
     path("integrations/<uuid:pk>/", views.settings, name="settings"),
     path("integrations/<uuid:pk>/status/", views.status_fragment, name="status"),
+    path("integrations/<uuid:pk>/schedule/", views.save_schedule, name="schedule"),
     path("integrations/<uuid:pk>/test/", views.test_now, name="test"),
     path("integrations/<uuid:pk>/sync/", views.sync_now, name="sync"),
     path("integrations/<uuid:pk>/disconnect/", views.disconnect, name="disconnect"),

@@ -15,11 +15,11 @@ from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations import selectors
 from integrations.api.serializers import filled_in
-from integrations.forms import CredentialForm
+from integrations.forms import CredentialForm, ScheduleForm
 from integrations.models import FIGURES, Integration, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
-from integrations.services import connection, importing, runs
+from integrations.services import connection, importing, runs, schedule
 from integrations.services.psa_access import info_of
 
 
@@ -51,11 +51,17 @@ def settings_page(
     form: CredentialForm,
     integration: Integration | None,
     status: int = 200,
+    schedule_form: ScheduleForm | None = None,
 ) -> HttpResponse:
+    may = request.membership.has_role(Role.ADMIN)
+    if integration is not None and schedule_form is None:
+        schedule_form = ScheduleForm(integration, is_locked=not may)
     context = {
         "info": info,
         "form": form,
         "integration": integration,
+        "schedule_form": schedule_form,
+        "next_sync": schedule.next_at(integration) if integration else None,
         "guide": guide_of(info),
         "admins": selectors.admins_of(tenant_of(request)),
     }
@@ -103,17 +109,23 @@ def settings(request: PageRequest, pk: UUID) -> HttpResponse:
     """Integration Settings of a connection: its keys, its test, its last sync."""
     integration = _integration(request, pk)
     info = info_of(integration)
+    form = _settings_form(request, info, integration, request.POST or None)
+    if request.method == "POST":
+        return _save_settings(request, integration, form)
+    return settings_page(request, info, form, integration)
+
+
+def _settings_form(
+    request: PageRequest, info: PsaInfo, integration: Integration, typed: Any = None
+) -> CredentialForm:
     may = request.membership.has_role(Role.ADMIN)
-    form = CredentialForm(
+    return CredentialForm(
         info,
-        request.POST or None,
+        typed,
         stored=integration.credentials,
         initial={"name": integration.name},
         is_locked=not may,
     )
-    if request.method == "POST":
-        return _save_settings(request, integration, form)
-    return settings_page(request, info, form, integration)
 
 
 @page("POST", role=Role.ADMIN)
@@ -133,6 +145,20 @@ def _save_settings(
         else:
             return redirect("integrations:settings", integration.pk)
     return settings_page(request, form.info, form, integration, status=422)
+
+
+@page("POST", role=Role.ADMIN)
+def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Automatic sync of a connection: off, every hour, or every night."""
+    integration = _integration(request, pk)
+    form = ScheduleForm(integration, request.POST)
+    if form.is_valid():
+        schedule.set_schedule(integration=integration, actor=request.user, **form.cleaned_data)
+        messages.success(request, "Automatic sync is saved.")
+        return redirect("integrations:settings", pk)
+    info = info_of(integration)
+    credentials = _settings_form(request, info, integration)
+    return settings_page(request, info, credentials, integration, status=422, schedule_form=form)
 
 
 @page("GET")

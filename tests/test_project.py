@@ -71,6 +71,11 @@ def test_the_example_environment_names_every_setting() -> None:
         "ALLOWED_HOSTS",
         "DEBUG",
         "CONNECTWISE_CLIENT_ID",
+        "EMAIL_HOST",
+        "EMAIL_PORT",
+        "EMAIL_HOST_USER",
+        "EMAIL_HOST_PASSWORD",
+        "EMAIL_USE_TLS",
         "AUTOTASK_ZONE_INFORMATION_URL",
         "KASEYA_BMS_API_URL",
         "PSA_ALLOW_PRIVATE_HOSTS",
@@ -133,6 +138,37 @@ def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
     )
 
     assert done.stdout.strip() == "True True True ['https://audit.example.com']"
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({}, "console 587 True False"),
+        ({"EMAIL_HOST": "smtp.example.com"}, "smtp 587 True False"),
+        ({"EMAIL_HOST": "smtp.example.com", "EMAIL_PORT": "465"}, "smtp 465 False True"),
+        (
+            {"EMAIL_HOST": "localhost", "EMAIL_PORT": "25", "EMAIL_USE_TLS": "0"},
+            "smtp 25 False False",
+        ),
+    ],
+)
+def test_a_mail_server_is_spoken_to_encrypted_unless_told_otherwise(
+    tmp_path: Path, over: dict[str, str], said: str
+) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("EMAIL_")}
+    secret = tmp_path / "password"
+    secret.write_text("hush\n")
+    env |= {"VAR_DIR": str(tmp_path), "EMAIL_HOST_PASSWORD_FILE": str(secret), **over}
+    code = (
+        "from audit_site import settings as s; assert s.EMAIL_HOST_PASSWORD == 'hush'; "
+        "print(s.EMAIL_BACKEND.split('.')[-2], s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_USE_SSL)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == said
 
 
 def test_the_readme_begins_with_two_commands() -> None:

@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from audit_site.tenants.models import Membership, Role
 from companies.services import licence
+from integrations.services.notices import banners
 
 
 def tenant(request: HttpRequest) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
         "membership": membership,
         "memberships": Membership.objects.filter(user=membership.user).select_related("tenant"),
         "licence": SimpleLazyObject(lambda: licence(membership.tenant)),
+        "banners": SimpleLazyObject(lambda: banners(membership.tenant)),
         "help_email": settings.HELP_EMAIL,
         "is_admin": membership.has_role(Role.ADMIN),
         "is_member": membership.has_role(Role.MEMBER),

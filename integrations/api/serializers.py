@@ -25,6 +25,7 @@ from integrations.models import (
 from integrations.psa.contract import GuideStep
 from integrations.selectors import reasons_of
 from integrations.services.psa_access import info_of
+from integrations.services.schedule import next_at
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -182,11 +183,32 @@ class CandidateSerializer(serializers.Serializer[Any]):
     test = ConnectionTestSerializer()
 
 
+class ScheduleSerializer(serializers.Serializer[Any]):
+    every = serializers.ChoiceField(Integration.Schedule.choices)
+    at = serializers.TimeField(
+        format="%H:%M", help_text="For every night: HH:MM by the tenant's clock."
+    )
+    next_at = serializers.DateTimeField(allow_null=True)
+
+
+class ScheduleChangeSerializer(StrictSerializer):
+    """What is left out stays as it is."""
+
+    every = serializers.ChoiceField(Integration.Schedule.choices, required=False)
+    at = serializers.TimeField(
+        required=False,
+        input_formats=["%H:%M"],
+        help_text="For every night: HH:MM by the tenant's clock.",
+        error_messages={"invalid": "Write the time as HH:MM, such as 02:00."},
+    )
+
+
 class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     credentials = serializers.SerializerMethodField()
     candidate = serializers.SerializerMethodField()
     last_test = ConnectionTestSerializer(source="latest_test", read_only=True, allow_null=True)
     last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
+    schedule = serializers.SerializerMethodField()
 
     class Meta:
         model = Integration
@@ -199,6 +221,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "candidate",
             "last_test",
             "last_sync",
+            "schedule",
             "created_at",
             "updated_at",
         )
@@ -238,6 +261,17 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "test": ConnectionTestSerializer(test).data,
         }
 
+    @extend_schema_field(ScheduleSerializer)
+    def get_schedule(self, integration: Integration) -> dict[str, Any]:
+        shown: dict[str, Any] = ScheduleSerializer(
+            {
+                "every": integration.schedule,
+                "at": integration.nightly_at,
+                "next_at": next_at(integration),
+            }
+        ).data
+        return shown
+
 
 class CredentialsField(serializers.DictField):
     child = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=2000)
@@ -247,11 +281,13 @@ class IntegrationCreateSerializer(StrictSerializer):
     psa = serializers.CharField()
     credentials = CredentialsField()
     name = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    schedule = ScheduleChangeSerializer(required=False)
 
 
 class IntegrationUpdateSerializer(StrictSerializer):
     credentials = CredentialsField(required=False)
     name = serializers.CharField(required=False, max_length=255)
+    schedule = ScheduleChangeSerializer(required=False)
 
 
 class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):

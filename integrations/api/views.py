@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
@@ -30,7 +31,7 @@ from integrations.api.serializers import (
 )
 from integrations.models import Integration, SyncRun
 from integrations.psa import registry
-from integrations.services import connection, importing, runs
+from integrations.services import connection, importing, runs, schedule
 
 
 class PsaListView(APIView):
@@ -86,9 +87,12 @@ class IntegrationViewSet(TenantViewSet):
     def create(self, request: Request) -> Response:
         body = IntegrationCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        integration, _ = connection.create_integration(
-            tenant=self.tenant, actor=self.actor, **body.validated_data
-        )
+        chosen = body.validated_data.pop("schedule", {})
+        with transaction.atomic():
+            integration, _ = connection.create_integration(
+                tenant=self.tenant, actor=self.actor, **body.validated_data
+            )
+            schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
         return Response(self._shown(integration), status=status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -98,9 +102,12 @@ class IntegrationViewSet(TenantViewSet):
         integration = self.get_object()
         body = IntegrationUpdateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        connection.update_integration(
-            integration=integration, actor=self.actor, **body.validated_data
-        )
+        chosen = body.validated_data.pop("schedule", {})
+        with transaction.atomic():
+            connection.update_integration(
+                integration=integration, actor=self.actor, **body.validated_data
+            )
+            schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
         return Response(self._shown(integration))
 
     @extend_schema(responses={204: None, **PROBLEMS})

@@ -68,6 +68,22 @@ def moment(value: datetime | None) -> str:
 
 
 @register.filter
+def upcoming(value: datetime) -> str:
+    """A moment to come, as one would say it: tonight, 02:17."""
+    local, now = timezone.localtime(value), timezone.localtime()
+    days = (local.date() - now.date()).days
+    if local <= now:
+        return "now, as soon as it is its turn"
+    if (days == 0 and (local.hour >= 18 or local.hour < 6)) or (
+        days == 1 and local.hour < 6 <= now.hour
+    ):
+        return f"tonight, {local:%H:%M}"
+    if days in {0, 1}:
+        return f"{'tomorrow' if days else 'today'}, {local:%H:%M}"
+    return f"{local:%a %d %b, %H:%M}"
+
+
+@register.filter
 def clock(value: datetime | None) -> str:
     return "" if value is None else f"{timezone.localtime(value):%H:%M:%S}"
 
