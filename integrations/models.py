@@ -494,6 +494,9 @@ class Issue(TenantOwned):
     closes itself when its cause is gone; a dismissed one stays quiet until then.
     """
 
+    #: The code of the one issue that is a question: are so many records really gone?
+    TOO_MANY_GONE = "too_many_gone"
+
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="issues")
     kind = models.CharField(max_length=20)
     external_id = models.CharField(max_length=100, blank=True)
@@ -537,3 +540,15 @@ class Issue(TenantOwned):
     @property
     def is_open(self) -> bool:
         return self.closed_at is None and self.dismissed_at is None
+
+    @property
+    def state(self) -> str:
+        """`open`, `dismissed` or `closed`, as integrations.services.issues.by_state tells them."""
+        if self.closed_at is not None:
+            return "closed"
+        return "open" if self.dismissed_at is None else "dismissed"
+
+    @property
+    def asks_if_gone(self) -> bool:
+        """Whether a person must say if what the PSA stopped showing is really gone."""
+        return self.code == self.TOO_MANY_GONE and self.closed_at is None
