@@ -149,7 +149,11 @@ class IntegrationViewSet(TenantViewSet):
         return started(*runs.start_sync_run(integration=self.get_object(), actor=self.actor))
 
     @extend_schema(
-        parameters=[query("state", description="`open`, `dismissed` or `closed`; default: all")],
+        parameters=[
+            query("state", description="`open`, `dismissed` or `closed`; default: all"),
+            query("cursor"),
+            query("page_size", OpenApiTypes.INT),
+        ],
         responses={200: IssueSerializer(many=True), **PROBLEMS},
     )
     @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
