@@ -179,7 +179,8 @@ def list_issues(
 def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
     """The same issues in the order of the inbox, each with its `group` (place in ISSUE_GROUPS).
 
-    Open ones first, then what they are about, then the newest.
+    Open ones first, then what they are about (what is about all of a kind before its records),
+    then the newest.
     """
     group = Case(
         *(When(kind__in=kinds, then=Value(n)) for n, (_, kinds) in enumerate(ISSUE_GROUPS)),
@@ -192,7 +193,10 @@ def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
         default=Value(0),
         output_field=IntegerField(),
     )
-    return rows.annotate(group=group).order_by(rank, "group", "-id")
+    single = Case(
+        When(external_id="", then=Value(0)), default=Value(1), output_field=IntegerField()
+    )
+    return rows.annotate(group=group).order_by(rank, "group", single, "-id")
 
 
 def count_issues(integration: Integration) -> dict[str, int]:

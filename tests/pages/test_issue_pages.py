@@ -78,6 +78,8 @@ def test_what_is_not_linked_leads_to_the_import_list(tenant: Tenant) -> None:
 
 def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant) -> None:
     integration = make_integration(tenant)
+    make_issue(integration, kind="companies", external_id="", name="About all companies")
+    make_issue(integration, kind="lines", external_id="991")
     for kind in ("lines", "company", "integration", "agreements", "contacts", "companies", "odd"):
         make_issue(integration, kind=kind, name=f"About {kind}")
     make_issue(integration, kind="integration", code="old", name="Put aside")
@@ -93,10 +95,10 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant)
 
     waiting = [
         "The connection", "About integration",
-        "Companies", "About companies", "About company",
+        "Companies", "About all companies", "About companies", "About company",
         "Contacts", "About contacts",
         "Agreements", "About agreements",
-        "Lines", "About lines",
+        "Lines", "About lines", "Without a name",
         "Anything else", "About odd",
     ]  # fmt: skip
     assert told("") == waiting
