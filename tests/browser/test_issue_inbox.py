@@ -45,15 +45,12 @@ def test_an_inbox_is_worked_through(
     make_issue(integration, run, name="Only there", external_id="8", company_external_id="8")
     make_issue(integration, run, kind="lines", external_id="991", company_external_id="7")
     base = live_server.url
+    troubles: list[str] = []
     for scheme in ("light", "dark"):
         context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
         page = context.new_page()
-        troubles: list[str] = []
-        page.on("pageerror", lambda error, seen=troubles: seen.append(str(error)))
-        page.on(
-            "console",
-            lambda said, seen=troubles: seen.append(said.text) if said.type == "error" else None,
-        )
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         sign_in(page, base, "admin@example.com")
         page.get_by_role("link", name="3 open issues", exact=True).click()
         expect(page.get_by_role("heading", name="Issues", exact=True)).to_be_visible()

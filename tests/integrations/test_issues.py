@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -21,7 +22,9 @@ from tests.factories import (
     make_link,
     make_member,
     make_psa_company,
+    make_tenant,
 )
+from tests.integrations.test_licence import at_once
 from tests.worker import work_off
 
 
@@ -93,6 +96,27 @@ def test_two_clicks_are_one_reading(tenant: Tenant, linked: bool) -> None:
     assert issues.retry(issue, actor=None) == (first, False)
     assert issues.retry(other, actor=None)[1] is True
     assert SyncRun.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("linked", [True, False])
+def test_many_clicks_at_the_same_moment_are_one_reading(linked: bool) -> None:
+    tenant = make_tenant()
+    integration = make_integration(tenant)
+    if linked:
+        make_link(make_company(tenant), integration, external_id="7")
+    issue = make_issue(integration, company_external_id="7")
+    outcomes: list[tuple[UUID, bool]] = []
+
+    def click() -> None:
+        run, is_new = issues.retry(Issue.objects.get(pk=issue.pk), actor=None)
+        outcomes.append((run.pk, is_new))
+
+    at_once(*[click] * 6)
+
+    run = SyncRun.objects.get()
+    assert {pk for pk, _ in outcomes} == {run.pk}
+    assert sorted(is_new for _, is_new in outcomes) == [False] * 5 + [True]
 
 
 def test_an_import_under_way_is_no_reading_again(tenant: Tenant) -> None:
