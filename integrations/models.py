@@ -489,7 +489,8 @@ class CompanyLink(TenantOwned):
 class Issue(TenantOwned):
     """Something about an integration that a person should know of, once for each cause.
 
-    Of a record (`kind`, `external_id`) or of the integration itself (kind `integration`).
+    Of a record (`kind`, `external_id`) or of the integration itself (kind `integration`, where
+    `external_id` is what of it: a kind of records, a right, "" = all of it).
     `company_external_id` is the PSA company that reading again would be about, "" = all of them. It
     closes itself when its cause is gone; a dismissed one stays quiet until then.
     """
@@ -547,6 +548,11 @@ class Issue(TenantOwned):
         if self.closed_at is not None:
             return "closed"
         return "open" if self.dismissed_at is None else "dismissed"
+
+    @property
+    def is_of_record(self) -> bool:
+        """Whether it is about one record; `external_id` names a kind or a right otherwise."""
+        return self.kind != "integration" and bool(self.external_id)
 
     @property
     def asks_if_gone(self) -> bool:

@@ -12,6 +12,7 @@ from django.db.models import (
     Case,
     Count,
     Exists,
+    F,
     IntegerField,
     OuterRef,
     Prefetch,
@@ -40,10 +41,11 @@ from integrations.services.import_rules import Reason, explain
 from integrations.services.issues import WHOLE, by_state
 from integrations.services.psa_access import info_of
 
+COMPANY_KINDS = ("companies", "company")
 #: What issues are about, in the order in which people read them: title, and the kinds that it is.
 ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The connection", (WHOLE,)),
-    ("Companies", ("companies", "company")),
+    ("Companies", COMPANY_KINDS),
     ("Contacts", ("contacts", "contact")),
     ("Agreements", ("agreements", "agreement")),
     ("Lines", ("lines", "line")),
@@ -151,14 +153,16 @@ def list_issues(
 ) -> QuerySet[Issue]:
     """Issues, newest first; `state`: open, dismissed, closed, all for anything else.
 
-    Each with `linked_company_id` and `linked_company_name` (the audITee of its PSA company, None =
-    not linked) and `psa_company_name` (that company in the import list, None = unknown there).
+    Each with `psa_company_id` (the PSA company that it is about, "" = none is known),
+    `linked_company_id` and `linked_company_name` (that company's audITee, None = not linked) and
+    `psa_company_name` (its name in the import list, None = unknown there).
     """
     same = {
         "tenant": tenant,
         "integration": OuterRef("integration"),
-        "external_id": OuterRef("company_external_id"),
+        "external_id": OuterRef("psa_company_id"),
     }
+    own_id = When(kind__in=COMPANY_KINDS, company_external_id="", then=F("external_id"))
     links = CompanyLink.objects.filter(**same, unlinked_at=None)
     records = PsaCompanyRecord.objects.filter(**same)
     rows = Issue.objects.for_tenant(tenant)
@@ -166,6 +170,7 @@ def list_issues(
         rows = rows.filter(integration=integration)
     return (
         by_state(rows, state)
+        .annotate(psa_company_id=Case(own_id, default=F("company_external_id")))
         .annotate(
             linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
             linked_company_name=Subquery(links.values("company__name")[:1]),

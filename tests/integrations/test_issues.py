@@ -25,6 +25,7 @@ from tests.factories import (
     make_tenant,
 )
 from tests.integrations.test_licence import at_once
+from tests.integrations.test_sync import import_all, sync
 from tests.worker import work_off
 
 
@@ -146,6 +147,59 @@ def test_the_worker_reads_that_company_and_no_other(
     assert run.counts["companies"]["updated"] == 1
     names = PsaCompanyRecord.objects.filter(name="Mended").values_list("external_id", flat=True)
     assert list(names) == ["20002"]
+
+
+def test_what_was_mended_in_the_psa_closes_when_it_is_read_again(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    record = PsaCompanyRecord.objects.get(external_id="20002")
+    status = sandbox.psas["connectwise"].change
+
+    def set_status(number: int, name: str) -> None:
+        values = {"status": {"id": number, "name": name}}
+        status({"do": "change", "kind": "companies", "id": 20002, "values": values})
+
+    set_status(2, "Inactive")
+    sync(connected)
+    (issue,) = selectors.list_issues(connected.tenant, state="open")
+    assert (issue.kind, issue.external_id, issue.code) == ("company", "20002", "inactive")
+    assert (issue.name, issue.psa_company_name) == (record.name, record.name)
+    assert issue.linked_company_name == record.name
+
+    set_status(1, "Active")
+    run, _ = issues.retry(issue, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    issue.refresh_from_db()
+    assert (run.state, run.companies) == ("succeeded", ["20002"])
+    assert issue.state == "closed"
+
+
+def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    for record in PsaCompanyRecord.objects.order_by("external_id")[:30]:
+        sandbox.psas["connectwise"].change(
+            {"do": "delete", "kind": "companies", "id": record.external_id}
+        )
+    sync(connected)
+    questions = {
+        row.external_id: row
+        for row in selectors.list_issues(connected.tenant, state="open")
+        if row.asks_if_gone
+    }
+    assert "companies" in questions
+    assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 40
+
+    run = issues.confirm_gone(questions["companies"], actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+    assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 10
+    assert not selectors.list_issues(connected.tenant, state="open").exists()
 
 
 def test_nothing_is_read_again_of_what_is_closed_or_disconnected(tenant: Tenant) -> None:
@@ -295,12 +349,17 @@ def test_the_inbox_knows_the_auditee_or_the_psa_company(
     for external_id in ("7", "8", "9", ""):
         make_issue(integration, external_id=f"x{external_id}", company_external_id=external_id)
 
+    make_issue(integration, kind="company", external_id="8")  # the company itself
+    make_issue(integration, kind="contact", external_id="8")  # only by chance the same id
+
     rows = selectors.list_issues(tenant, integration=integration)
 
     assert [
         (row.external_id, row.linked_company_id, row.linked_company_name, row.psa_company_name)
         for row in rows
     ] == [
+        ("8", None, None, None),
+        ("8", None, None, "Only there"),
         ("x", None, None, None),
         ("x9", None, None, None),
         ("x8", None, None, "Only there"),

@@ -76,13 +76,22 @@ def test_what_is_not_linked_leads_to_the_import_list(tenant: Tenant) -> None:
     assert page.count("?search=") == 1
 
 
+def test_what_is_about_the_whole_integration_carries_its_name(tenant: Tenant) -> None:
+    integration = make_integration(tenant, name="Our ConnectWise")
+    make_issue(integration, kind="integration", external_id="read_contacts", message="Refused.")
+
+    page = words(browser(tenant, "viewer").get(inbox(integration)))
+
+    assert "The connection Our ConnectWise Refused. invalid_record" in page
+
+
 def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant) -> None:
     integration = make_integration(tenant)
-    make_issue(integration, kind="companies", external_id="", name="About all companies")
+    make_issue(integration, kind="companies", external_id="")
     make_issue(integration, kind="lines", external_id="991")
     for kind in ("lines", "company", "integration", "agreements", "contacts", "companies", "odd"):
         make_issue(integration, kind=kind, name=f"About {kind}")
-    make_issue(integration, kind="integration", code="old", name="Put aside")
+    make_issue(integration, kind="integration", code="old")
     issues.dismiss(Issue.objects.get(code="old"), actor=None)
     client = browser(tenant)
 
@@ -94,8 +103,8 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant)
         return [re.sub(r"<[^>]+>", "", a or b) for a, b in found]
 
     waiting = [
-        "The connection", "About integration",
-        "Companies", "About all companies", "About companies", "About company",
+        "The connection", integration.name,
+        "Companies", integration.name, "About companies", "About company",
         "Contacts", "About contacts",
         "Agreements", "About agreements",
         "Lines", "About lines", "Without a name",
@@ -103,8 +112,8 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant)
     ]  # fmt: skip
     assert told("") == waiting
     assert told("?state=open") == waiting
-    assert told("?state=dismissed") == ["The connection Dismissed", "Put aside"]
-    assert told("?state=all") == [*waiting, "The connection Dismissed", "Put aside"]
+    assert told("?state=dismissed") == ["The connection Dismissed", integration.name]
+    assert told("?state=all") == [*waiting, "The connection Dismissed", integration.name]
 
 
 def test_the_filters_count_and_the_empty_states_are_friendly(tenant: Tenant) -> None:
