@@ -489,10 +489,14 @@ class CompanyLink(TenantOwned):
 class Issue(TenantOwned):
     """Something about an integration that a person should know of, once for each cause.
 
-    Of a record (`kind`, `external_id`) or of the integration itself (kind `integration`).
+    Of a record (`kind`, `external_id`) or of the integration itself (kind `integration`, where
+    `external_id` is what of it: a kind of records, a right, "" = all of it).
     `company_external_id` is the PSA company that reading again would be about, "" = all of them. It
     closes itself when its cause is gone; a dismissed one stays quiet until then.
     """
+
+    #: The code of the one issue that is a question: are so many records really gone?
+    TOO_MANY_GONE = "too_many_gone"
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="issues")
     kind = models.CharField(max_length=20)
@@ -537,3 +541,20 @@ class Issue(TenantOwned):
     @property
     def is_open(self) -> bool:
         return self.closed_at is None and self.dismissed_at is None
+
+    @property
+    def state(self) -> str:
+        """`open`, `dismissed` or `closed`, as integrations.services.issues.by_state tells them."""
+        if self.closed_at is not None:
+            return "closed"
+        return "open" if self.dismissed_at is None else "dismissed"
+
+    @property
+    def is_of_record(self) -> bool:
+        """Whether it is about one record; `external_id` names a kind or a right otherwise."""
+        return self.kind != "integration" and bool(self.external_id)
+
+    @property
+    def asks_if_gone(self) -> bool:
+        """Whether a person must say if what the PSA stopped showing is really gone."""
+        return self.code == self.TOO_MANY_GONE and self.closed_at is None

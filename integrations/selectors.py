@@ -8,7 +8,22 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery, UUIDField
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
 
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
@@ -16,17 +31,29 @@ from integrations.models import (
     CompanyLink,
     ConnectionTest,
     Integration,
+    Issue,
     PsaCompanyRecord,
     SyncEvent,
     SyncRun,
 )
 from integrations.services.import_list import searchable
 from integrations.services.import_rules import Reason, explain
+from integrations.services.issues import WHOLE, by_state
 from integrations.services.psa_access import info_of
+
+COMPANY_KINDS = ("companies", "company")
+#: What issues are about, in the order in which people read them: title, and the kinds that it is.
+ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("The connection", (WHOLE,)),
+    ("Companies", COMPANY_KINDS),
+    ("Contacts", ("contacts", "contact")),
+    ("Agreements", ("agreements", "agreement")),
+    ("Lines", ("lines", "line")),
+)
 
 
 def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[Integration]:
-    """Integrations with their newest test, candidate's test and run;
+    """Integrations with their newest test, candidate's test and run, and their `open_issues`;
 
     disconnected ones only if asked.
     """
@@ -42,7 +69,16 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
         Prefetch("tests", tests.filter(is_candidate=True)[:1], to_attr="newest_candidate_tests"),
         Prefetch("runs", runs[:1], to_attr="newest_runs"),
     ]
-    return rows.order_by("id").prefetch_related(*prefetches)
+    return (
+        rows.annotate(open_issues=_open_issues(tenant)).order_by("id").prefetch_related(*prefetches)
+    )
+
+
+def _open_issues(tenant: Tenant) -> Coalesce:
+    """How many issues of an integration wait for a person."""
+    rows = Issue.objects.for_tenant(tenant).filter(integration=OuterRef("pk"))
+    counted = by_state(rows, "open").order_by().values("integration").annotate(number=Count("pk"))
+    return Coalesce(Subquery(counted.values("number")), 0, output_field=IntegerField())
 
 
 def list_psa_companies(
@@ -110,6 +146,79 @@ def list_sync_runs(
 def list_events(run: SyncRun) -> QuerySet[SyncEvent]:
     """What a run did to each record, in order."""
     return SyncEvent.objects.filter(tenant=run.tenant_id, run=run).order_by("id")
+
+
+def list_issues(
+    tenant: Tenant, *, integration: Integration | None = None, state: str = ""
+) -> QuerySet[Issue]:
+    """Issues, newest first; `state`: open, dismissed, closed, all for anything else.
+
+    Each with `psa_company_id` (the PSA company that it is about, "" = none is known),
+    `linked_company_id` and `linked_company_name` (that company's audITee, None = not linked) and
+    `psa_company_name` (its name in the import list, None = unknown there).
+    """
+    same = {
+        "tenant": tenant,
+        "integration": OuterRef("integration"),
+        "external_id": OuterRef("psa_company_id"),
+    }
+    own_id = When(kind__in=COMPANY_KINDS, company_external_id="", then=F("external_id"))
+    links = CompanyLink.objects.filter(**same, unlinked_at=None)
+    records = PsaCompanyRecord.objects.filter(**same)
+    rows = Issue.objects.for_tenant(tenant)
+    if integration is not None:
+        rows = rows.filter(integration=integration)
+    return (
+        by_state(rows, state)
+        .annotate(psa_company_id=Case(own_id, default=F("company_external_id")))
+        .annotate(
+            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
+            linked_company_name=Subquery(links.values("company__name")[:1]),
+            psa_company_name=Subquery(records.values("name")[:1]),
+        )
+        .select_related("tenant", "integration__tenant", "dismissed_by")
+        .order_by("-id")
+    )
+
+
+def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
+    """The same issues in the order of the inbox, each with its `group` (place in ISSUE_GROUPS).
+
+    Open ones first, then what they are about (what is about all of a kind before its records),
+    then the newest.
+    """
+    group = Case(
+        *(When(kind__in=kinds, then=Value(n)) for n, (_, kinds) in enumerate(ISSUE_GROUPS)),
+        default=Value(len(ISSUE_GROUPS)),
+        output_field=IntegerField(),
+    )
+    rank = Case(
+        When(closed_at__isnull=False, then=Value(2)),
+        When(dismissed_at__isnull=False, then=Value(1)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )
+    single = Case(
+        When(external_id="", then=Value(0)), default=Value(1), output_field=IntegerField()
+    )
+    return rows.annotate(group=group).order_by(rank, "group", single, "-id")
+
+
+def count_issues(integration: Integration) -> dict[str, int]:
+    """How many issues an integration has in each state: `{"open", "dismissed", "closed"}`."""
+    rows = Issue.objects.filter(tenant=integration.tenant_id, integration=integration)
+    closed, dismissed = Q(closed_at__isnull=False), Q(dismissed_at__isnull=False)
+    return rows.aggregate(
+        open=Count("pk", filter=~closed & ~dismissed),
+        dismissed=Count("pk", filter=~closed & dismissed),
+        closed=Count("pk", filter=closed),
+    )
+
+
+def count_open_issues(tenant: Tenant) -> int:
+    """How many issues of the tenant's connected PSAs wait for a person."""
+    rows = by_state(Issue.objects.for_tenant(tenant), "open")
+    return rows.exclude(integration__status=Integration.Status.DISCONNECTED).count()
 
 
 def admins_of(tenant: Tenant) -> list[User]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.errors import FieldErrors
-from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations import selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
-from integrations.models import FIGURES, Integration, PsaContactRecord, SyncEvent, SyncRun
+from integrations.models import FIGURES, Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
-from integrations.services import connection, importing, runs, schedule
+from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
 
 
@@ -194,6 +197,11 @@ def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("POST", role=Role.MEMBER)
 def sync_now(request: PageRequest, pk: UUID) -> HttpResponse:
     run, is_new = runs.start_sync_run(integration=_integration(request, pk), actor=request.user)
+    return to_run(request, run, is_new)
+
+
+def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
+    """Go to a run that was asked for, saying so when it was under way before."""
     if not is_new:
         messages.info(request, "A sync is under way already; this is it.")
     return redirect("integrations:run", run.pk)
@@ -283,6 +291,76 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
         "record": selectors.list_psa_companies(integration).filter(external_id=wanted).first(),
     }
     return render(request, "integrations/diagnosis.html", context)
+
+
+# The issues inbox
+
+
+@page("GET")
+def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
+    """What a person should know of an integration, by what it is about; open ones first."""
+    integration = _integration(request, pk)
+    state = request.GET.get("state", "open")
+    state = state if state in {"open", "dismissed", "closed"} else "all"
+    rows = selectors.list_issues(tenant_of(request), integration=integration, state=state)
+    shown = paged(request, selectors.grouped_issues(rows))
+    context = {
+        "integration": integration,
+        "info": info_of(integration),
+        "page": shown,
+        "groups": issue_groups(shown.object_list),
+        "state": state,
+        "counts": selectors.count_issues(integration),
+    }
+    return render(request, "integrations/issues.html", context)
+
+
+def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Issues in the order of the inbox, cut where state or group changes."""
+    titles = [title for title, _ in selectors.ISSUE_GROUPS] + ["Anything else"]
+    return [
+        {"state": state, "title": titles[group], "issues": list(found)}
+        for (state, group), found in groupby(rows, key=lambda row: (row.state, row.group))
+    ]
+
+
+@page("POST", role=Role.MEMBER)
+def retry_issues(request: PageRequest, pk: UUID) -> HttpResponse:
+    return to_run(request, *issues.retry_all(_integration(request, pk), actor=request.user))
+
+
+def _issue(request: PageRequest, pk: UUID) -> Issue:
+    rows = selectors.list_issues(tenant_of(request))
+    return find(rows.exclude(integration__status=Integration.Status.DISCONNECTED), pk)
+
+
+@page("POST", role=Role.MEMBER)
+def retry_issue(request: PageRequest, pk: UUID) -> HttpResponse:
+    return to_run(request, *issues.retry(_issue(request, pk), actor=request.user))
+
+
+@page("POST", role=Role.MEMBER)
+def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
+    issue = issues.dismiss(_issue(request, pk), actor=request.user)
+    messages.success(
+        request,
+        "Dismissed. It stays quiet as long as its cause lasts, and is new when the cause returns.",
+    )
+    return redirect(came_from(request, reverse("integrations:issues", args=[issue.integration_id])))
+
+
+@page("GET", "POST", role=Role.ADMIN)
+def confirm_gone(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Ask once more, then start the run that takes what is missing for gone."""
+    issue = _issue(request, pk)
+    if not issue.asks_if_gone:
+        return redirect("integrations:issues", issue.integration_id)
+    if request.method == "POST":
+        run = issues.confirm_gone(issue, actor=request.user)
+        return redirect("integrations:run", run.pk)
+    integration = issue.integration
+    context = {"issue": issue, "integration": integration, "info": info_of(integration)}
+    return render(request, "integrations/confirm_gone.html", context)
 
 
 # Sync runs

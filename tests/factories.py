@@ -12,8 +12,9 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
-from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, SyncRun
 from integrations.services.import_list import searchable
+from integrations.services.issues import Trouble, open_issues, raise_issues
 
 PASSWORD = "correct-horse-battery"
 _numbers = count(1)
@@ -121,3 +122,19 @@ def make_line(agreement: Agreement, **over: Any) -> AgreementLine:
         **over,
     }
     return AgreementLine.objects.create(tenant=agreement.tenant, agreement=agreement, **values)
+
+
+def make_issue(integration: Integration, run: SyncRun | None = None, **over: Any) -> Issue:
+    """An issue as a sync run raises it: of a company that came without a name."""
+    values = {
+        "kind": "companies",
+        "code": "invalid_record",
+        "message": "The record is set aside: its name is missing.",
+        "fix": "Give it a name in ConnectWise Manage.",
+        **over,
+    }
+    values.setdefault("external_id", str(next(_numbers)))
+    trouble = Trouble(**values)
+    raise_issues(integration, [trouble], run)
+    kind, external_id, code = trouble.cause
+    return open_issues(integration).get(kind=kind, external_id=external_id, code=code)

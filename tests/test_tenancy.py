@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from agreements.services.choices import choose
 from audit_site.tenants.models import Tenant, TenantOwned
 from integrations.models import ConnectionTest, SyncRun
+from integrations.services.issues import Trouble, open_issues, raise_issues
 from tests.factories import (
     make_agreement,
     make_api,
@@ -70,6 +71,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
+    raise_issues(integration, [Trouble("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
             "pk": str(integration.pk),
@@ -77,6 +79,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "external_id": record.external_id,
             "psa": "no-such-psa",
         },
+        "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
         "companies": {"pk": str(company.pk)},
         "agreements": {"pk": str(agreement.pk)},

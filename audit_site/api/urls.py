@@ -17,10 +17,16 @@ from agreements.api.views import (
 from audit_site.api.schema import SchemaView
 from audit_site.api.views import MeView
 from companies.api.views import CompanyViewSet
-from integrations.api.views import IntegrationViewSet, PsaListView, SyncRunViewSet
+from integrations.api.views import (
+    IntegrationViewSet,
+    IssueViewSet,
+    PsaListView,
+    SyncRunViewSet,
+)
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("issues", IssueViewSet, basename="issue")
 router.register("sync-runs", SyncRunViewSet, basename="sync-run")
 router.register("companies", CompanyViewSet, basename="company")
 router.register("agreements", AgreementViewSet, basename="agreement")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from audit_site.tenants.models import Membership, Role
 from companies.services import licence
+from integrations.selectors import count_open_issues
 from integrations.services.notices import banners
 
 
@@ -24,6 +26,7 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
         "memberships": Membership.objects.filter(user=membership.user).select_related("tenant"),
         "licence": SimpleLazyObject(lambda: licence(membership.tenant)),
         "banners": SimpleLazyObject(lambda: banners(membership.tenant)),
+        "issue_count": cache(lambda: count_open_issues(membership.tenant)),
         "help_email": settings.HELP_EMAIL,
         "is_admin": membership.has_role(Role.ADMIN),
         "is_member": membership.has_role(Role.MEMBER),

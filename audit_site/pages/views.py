@@ -72,13 +72,13 @@ def refused(request: HttpRequest, role: str) -> HttpResponse:
     return render(request, "403.html", {"needed": role, "admins": admins}, status=403)
 
 
-def came_from(request: HttpRequest) -> str:
-    """The page of ours that the person was on."""
+def came_from(request: HttpRequest, otherwise: str = "/") -> str:
+    """The page of ours that the person was on, where the browser says it."""
     address = request.headers.get("Referer", "")
     hosts = {request.get_host()}
     if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()):
         return address
-    return "/"
+    return otherwise
 
 
 def find(rows: QuerySet[ModelT], pk: UUID) -> ModelT:

@@ -18,6 +18,7 @@ from integrations.models import (
     KINDS,
     ConnectionTest,
     Integration,
+    Issue,
     PsaCompanyRecord,
     SyncEvent,
     SyncRun,
@@ -178,6 +179,33 @@ class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
         return {"code": event.reason_code, "message": event.reason_message}
 
 
+class IssueSerializer(serializers.ModelSerializer[Issue]):
+    """One of `selectors.list_issues`. `company` is the audITee that it is about, where linked."""
+
+    company = serializers.UUIDField(source="linked_company_id", read_only=True, allow_null=True)
+    state = serializers.ChoiceField(("open", "dismissed", "closed"), read_only=True)
+    sync_run = serializers.UUIDField(source="run_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Issue
+        fields = (
+            "id",
+            "kind",
+            "external_id",
+            "company",
+            "code",
+            "name",
+            "message",
+            "fix",
+            "times",
+            "first_seen_at",
+            "last_seen_at",
+            "state",
+            "sync_run",
+        )
+        read_only_fields = fields
+
+
 class CandidateSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(("testing", "refused"))
     test = ConnectionTestSerializer()
@@ -209,6 +237,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     last_test = ConnectionTestSerializer(source="latest_test", read_only=True, allow_null=True)
     last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
     schedule = serializers.SerializerMethodField()
+    open_issues = serializers.IntegerField(read_only=True)
 
     class Meta:
         model = Integration
@@ -222,6 +251,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "last_test",
             "last_sync",
             "schedule",
+            "open_issues",
             "created_at",
             "updated_at",
         )

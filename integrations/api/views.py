@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit_site.api.idempotency import idempotent
-from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
+from audit_site.api.permissions import IsAdmin, IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
 from integrations import selectors
 from integrations.api.serializers import (
@@ -24,14 +24,18 @@ from integrations.api.serializers import (
     IntegrationCreateSerializer,
     IntegrationSerializer,
     IntegrationUpdateSerializer,
+    IssueSerializer,
     PsaCompanySerializer,
     PsaSerializer,
     SyncEventSerializer,
     SyncRunSerializer,
 )
-from integrations.models import Integration, SyncRun
+from integrations.models import Integration, Issue, SyncRun
 from integrations.psa import registry
-from integrations.services import connection, importing, runs, schedule
+from integrations.services import connection, importing, issues, runs, schedule
+
+#: What starting a run answers: 202 with a new one, 200 with the one that was under way.
+STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
 
 
 class PsaListView(APIView):
@@ -51,6 +55,12 @@ def query(name: str, kind: Any = OpenApiTypes.STR, *, description: str = "") -> 
     return OpenApiParameter(
         name, kind, OpenApiParameter.QUERY, required=False, description=description
     )
+
+
+def started(run: SyncRun, is_new: bool) -> Response:
+    """Answer with a run: 202 when it is new, 200 when it was under way."""
+    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+    return Response(SyncRunSerializer(run).data, status=code)
 
 
 @extend_schema_view(
@@ -139,15 +149,42 @@ class IntegrationViewSet(TenantViewSet):
         test = get_object_or_404(tests, pk=find_uuid(test_id))
         return Response(ConnectionTestSerializer(test).data)
 
-    @extend_schema(
-        request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
-    )
+    @extend_schema(request=None, responses=STARTED)
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
-        run, is_new = runs.start_sync_run(integration=self.get_object(), actor=self.actor)
-        code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-        return Response(SyncRunSerializer(run).data, status=code)
+        return started(*runs.start_sync_run(integration=self.get_object(), actor=self.actor))
+
+    @extend_schema(
+        parameters=[
+            query("state", description="`open`, `dismissed` or `closed`; default: all"),
+            query("cursor"),
+            query("page_size", OpenApiTypes.INT),
+        ],
+        responses={200: IssueSerializer(many=True), **PROBLEMS},
+    )
+    @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
+    def list_issues(self, request: Request, pk: str) -> Response:
+        rows = selectors.list_issues(
+            self.tenant,
+            integration=self.get_object(),
+            state=request.query_params.get("state", ""),
+        )
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(IssueSerializer(page, many=True).data)
+
+    @extend_schema(request=None, responses=STARTED)
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="issues/retry",
+        url_name="retry-issues",
+        permission_classes=[IsMember],
+    )
+    @idempotent
+    def retry_issues(self, request: Request, pk: str) -> Response:
+        """Read everything again."""
+        return started(*issues.retry_all(self.get_object(), actor=self.actor))
 
     @extend_schema(
         parameters=[
@@ -226,3 +263,36 @@ class SyncRunViewSet(TenantViewSet):
     def events(self, request: Request, pk: str) -> Response:
         page = self.paginate_queryset(selectors.list_events(self.get_object()))
         return self.get_paginated_response(SyncEventSerializer(page, many=True).data)
+
+
+class IssueViewSet(TenantViewSet):
+    """What to do about one issue of an integration's inbox."""
+
+    serializer_class = IssueSerializer
+    permission_classes = (IsMember,)
+
+    def get_queryset(self) -> QuerySet[Issue]:
+        return Issue.objects.none() if self.is_schema else selectors.list_issues(self.tenant)
+
+    @extend_schema(request=None, responses=STARTED)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def retry(self, request: Request, pk: str) -> Response:
+        """Read again just the PSA company that it is about, or everything where none is known."""
+        return started(*issues.retry(self.get_object(), actor=self.actor))
+
+    @extend_schema(request=None, responses={200: IssueSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def dismiss(self, request: Request, pk: str) -> Response:
+        """Put it aside for as long as its cause lasts."""
+        issue = issues.dismiss(self.get_object(), actor=self.actor)
+        return Response(self.get_serializer(issue).data)
+
+    @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], url_path="confirm-gone", permission_classes=[IsAdmin])
+    @idempotent
+    def confirm_gone(self, request: Request, pk: str) -> Response:
+        """Say yes to `too_many_gone`: a full run marks what the PSA no longer shows as gone."""
+        run = issues.confirm_gone(self.get_object(), actor=self.actor)
+        return Response(SyncRunSerializer(run).data, status=status.HTTP_202_ACCEPTED)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from audit_site.errors import DomainError
+from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from integrations.models import Integration, Issue, SyncRun
+from integrations.services import runs
 
 #: The kind of an issue that is about the integration itself, not about one of its records.
 WHOLE = "integration"
@@ -102,12 +106,88 @@ def close_issues(
     return rows.update(closed_at=timezone.now())
 
 
+@transaction.atomic
 def dismiss(issue: Issue, *, actor: User | None) -> Issue:
     """Put an issue aside: it stays quiet as long as its cause lasts, and comes back after it."""
     rows = Issue.objects.for_tenant(issue.tenant).filter(pk=issue.pk, closed_at=None)
-    rows.filter(dismissed_at=None).update(dismissed_at=timezone.now(), dismissed_by=actor)
+    if rows.filter(dismissed_at=None).update(dismissed_at=timezone.now(), dismissed_by=actor):
+        _audit(issue, actor, "issue.dismissed")
     issue.refresh_from_db()
     return issue
+
+
+@transaction.atomic
+def retry(issue: Issue, *, actor: User | None) -> tuple[SyncRun, bool]:
+    """Read again what an issue is about: just its PSA company, or everything where none is known.
+
+    Returns the run; False beside it when that reading was under way already.
+    """
+    _refuse_closed(issue)
+    integration = issue.integration
+    if issue.company_external_id:
+        run, is_new = runs.start_reread(
+            integration=integration, external_ids=[issue.company_external_id], actor=actor
+        )
+    else:
+        run, is_new = runs.start_sync_run(integration=integration, actor=actor)
+    if is_new:
+        _audit(issue, actor, "issue.retried", run)
+    return run, is_new
+
+
+@transaction.atomic
+def retry_all(integration: Integration, *, actor: User | None) -> tuple[SyncRun, bool]:
+    """Read everything again; False beside the run when one was under way already."""
+    run, is_new = runs.start_sync_run(integration=integration, actor=actor)
+    if is_new:
+        record_audit(
+            tenant=integration.tenant,
+            actor=actor,
+            action="issues.retried",
+            subject=integration,
+            run=str(run.pk),
+        )
+    return run, is_new
+
+
+@transaction.atomic
+def confirm_gone(issue: Issue, *, actor: User | None) -> SyncRun:
+    """Say that what the PSA stopped showing is really gone: a new run over everything marks it so.
+
+    DomainError `no_question` for an issue that does not ask this, `run_under_way` when a run is.
+    """
+    _refuse_closed(issue)
+    if not issue.asks_if_gone:
+        raise DomainError(
+            "no_question",
+            "This issue does not ask whether something is gone.",
+            "Read it again instead.",
+        )
+    run, _ = runs.start_sync_run(integration=issue.integration, actor=actor, accept_gone=True)
+    _audit(issue, actor, "issue.gone_confirmed", run)
+    return run
+
+
+def _refuse_closed(issue: Issue) -> None:
+    if issue.closed_at is not None:
+        raise DomainError(
+            "issue_closed", "This issue is closed: its cause is gone.", "There is nothing to do."
+        )
+
+
+def _audit(issue: Issue, actor: User | None, action: str, run: SyncRun | None = None) -> None:
+    """The subject is the integration: an issue's name may be a person's, and the trail stays."""
+    record_audit(
+        tenant=issue.tenant,
+        actor=actor,
+        action=action,
+        subject=issue.integration,
+        issue=str(issue.pk),
+        kind=issue.kind,
+        external_id=issue.external_id,
+        code=issue.code,
+        **({"run": str(run.pk)} if run else {}),
+    )
 
 
 def by_state(rows: QuerySet[Issue], state: str) -> QuerySet[Issue]:

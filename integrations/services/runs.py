@@ -16,7 +16,14 @@ from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company
-from integrations.models import CompanyLink, ConnectionTest, Integration, LeasedWork, SyncRun
+from integrations.models import (
+    CompanyLink,
+    ConnectionTest,
+    Integration,
+    Issue,
+    LeasedWork,
+    SyncRun,
+)
 from integrations.services import leases
 
 #: A hint that was sent less than this ago may still be on its way.
@@ -62,12 +69,18 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
 
 
 def start_sync_run(
-    *, integration: Integration, actor: User | None = None, trigger: str = SyncRun.Trigger.MANUAL
+    *,
+    integration: Integration,
+    actor: User | None = None,
+    trigger: str = SyncRun.Trigger.MANUAL,
+    accept_gone: bool = False,
 ) -> tuple[SyncRun, bool]:
     """Return the run over everything that is queued or running, or a new one; True when it is new.
 
     A scheduled one reads only what changed, as long as everything was read a while ago; whoever
-    presses Sync Now gets everything, for some changes move no stamp in the PSA.
+    presses Sync Now gets everything, for some changes move no stamp in the PSA. `accept_gone`: what
+    the PSA no longer shows is really gone, however much it is; a run that began without this can't
+    take it on, so one under way is a DomainError.
     """
     refuse_disconnected(integration)
     active = SyncRun.objects.filter(
@@ -77,7 +90,16 @@ def start_sync_run(
         state__in=SyncRun.ACTIVE_STATES,
     )
     reading = _reading(integration, trigger)
-    return _start_once(active, integration, actor, trigger=trigger, reading=reading)
+    run, is_new = _start_once(
+        active, integration, actor, trigger=trigger, reading=reading, accept_gone=accept_gone
+    )
+    if accept_gone and not is_new:
+        raise DomainError(
+            "run_under_way",
+            f"A sync of {integration.name} is under way, and it began before you said so.",
+            "Wait until it has ended, or cancel it, then say it again.",
+        )
+    return run, is_new
 
 
 def _reading(integration: Integration, trigger: str) -> str:
@@ -146,6 +168,44 @@ def start_import_run(
 
 
 @transaction.atomic
+def start_reread(
+    *, integration: Integration, external_ids: Sequence[str], actor: User | None
+) -> tuple[SyncRun, bool]:
+    """Read just these PSA companies again, linked or not: the same reading under way, or a new one.
+
+    Takes the integration's lock first, so that two clicks at once are one reading.
+    """
+    refuse_disconnected(integration)
+    wanted = sorted(set(external_ids))
+    Integration.objects.select_for_update(no_key=True).get(
+        tenant=integration.tenant_id, pk=integration.pk
+    )
+    link = (
+        CompanyLink.objects.filter(
+            tenant=integration.tenant_id,
+            integration=integration,
+            external_id=wanted[0],
+            unlinked_at=None,
+        )
+        .select_related("company__tenant")
+        .first()
+        if len(wanted) == 1
+        else None
+    )
+    if link is not None:
+        return start_company_sync(company=link.company, actor=actor)
+    active = SyncRun.objects.filter(
+        tenant=integration.tenant_id,
+        integration=integration,
+        trigger=SyncRun.Trigger.MANUAL,
+        scope=SyncRun.Scope.COMPANIES,
+        companies=wanted,
+        state__in=SyncRun.ACTIVE_STATES,
+    )
+    return _start_once(active, integration, actor, scope=SyncRun.Scope.COMPANIES, companies=wanted)
+
+
+@transaction.atomic
 def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     """Ask a run to stop; one that no worker holds right now stops at once."""
     rows = SyncRun.objects.for_tenant(run.tenant).filter(pk=run.pk, state__in=SyncRun.ACTIVE_STATES)
@@ -180,7 +240,8 @@ def sweep() -> None:
 
 
 def prune_history() -> None:
-    """Delete runs, with their events, and tests that ended longer ago than the setting says."""
+    """Delete what ended longer ago than the setting says: runs with their events, tests, issues."""
     before = timezone.now() - timedelta(days=settings.SYNC_HISTORY_DAYS)
     for model in TASKS:
         model._default_manager.filter(finished_at__lt=before).delete()
+    Issue.objects.filter(closed_at__lt=before).delete()
