@@ -23,7 +23,7 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.psa.contract import GuideStep
-from integrations.selectors import reasons_of
+from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
 from integrations.services.psa_access import info_of
 
 
@@ -187,6 +187,10 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     candidate = serializers.SerializerMethodField()
     last_test = ConnectionTestSerializer(source="latest_test", read_only=True, allow_null=True)
     last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
+    new_psa_companies = serializers.SerializerMethodField(
+        help_text="PSA companies that came since you last looked at the import list, counted up to "
+        f"{NEW_LIMIT}; null = you never looked."
+    )
 
     class Meta:
         model = Integration
@@ -199,10 +203,16 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "candidate",
             "last_test",
             "last_sync",
+            "new_psa_companies",
             "created_at",
             "updated_at",
         )
         read_only_fields = fields
+
+    def get_new_psa_companies(self, integration: Integration) -> int | None:
+        """Needs `news` (of the selectors) in the context."""
+        arrived: Tally | None = self.context["news"].get(integration.pk)
+        return None if arrived is None else min(arrived.number, arrived.limit)
 
     @extend_schema_field(
         {
@@ -259,6 +269,9 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
     reasons = serializers.SerializerMethodField()
     linked_company = serializers.CharField(source="linked_company_id", allow_null=True)
     suggested_company = serializers.SerializerMethodField()
+    new = serializers.SerializerMethodField(
+        help_text="Whether it came since you last looked at the import list."
+    )
     seen_at = serializers.SerializerMethodField()
 
     class Meta:
@@ -274,6 +287,8 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
             "linked_company",
             "suggested_company",
             "url",
+            "new",
+            "first_seen_at",
             "seen_at",
         )
         read_only_fields = fields
@@ -297,6 +312,10 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
     )
     def get_suggested_company(self, record: PsaCompanyRecord) -> None:
         """No company is suggested unless the product is sure enough to say why."""
+
+    def get_new(self, record: PsaCompanyRecord) -> bool:
+        """Needs `since` in the context: up to when the person has seen the list."""
+        return is_new(record, self.context["since"])
 
     @extend_schema_field(serializers.DateTimeField())
     def get_seen_at(self, record: PsaCompanyRecord) -> str:
