@@ -6,6 +6,7 @@ from datetime import time
 from typing import TypeVar
 
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
@@ -325,6 +326,7 @@ class PsaCompanyRecord(TenantOwned):
 
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
     phone. `rule_codes` are the import rules it breaks (integrations.services.import_rules).
+    On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`.
     """
 
     integration = models.ForeignKey(
@@ -365,11 +367,20 @@ class PsaCompanyRecord(TenantOwned):
         ]
         indexes = [
             models.Index(
-                fields=["tenant", "integration", "importable", "search_text"],
+                fields=["tenant", "integration", "importable", "search_text", "external_id"],
                 name="psa_companies_importable",
             ),
             models.Index(
-                fields=["tenant", "integration", "search_text"], name="psa_companies_by_name"
+                fields=["tenant", "integration", "search_text", "external_id"],
+                name="psa_companies_by_name",
+            ),
+            models.Index(
+                models.F("tenant"),
+                models.F("integration"),
+                Upper("status"),
+                models.F("search_text"),
+                models.F("external_id"),
+                name="psa_companies_by_status",
             ),
             models.Index(
                 fields=["tenant", "integration", "first_seen_at"], name="psa_companies_by_age"
@@ -381,7 +392,11 @@ class PsaCompanyRecord(TenantOwned):
 
 
 class ImportListVisit(TenantOwned):
-    """When a person last looked at an import list: what came since is new to them."""
+    """When a person last looked at an import list: what came since is new to them.
+
+    `looked_at` is the `first_seen_at` of the newest company that was there to be seen, not the time
+    on the clock: what a sync was still writing at that moment is new the next time.
+    """
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")

@@ -5,6 +5,9 @@ All begin with the tenant.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +33,7 @@ from companies.models import Company, Contact, current_contacts
 from integrations.models import (
     CompanyLink,
     ConnectionTest,
+    ImportListVisit,
     Integration,
     Issue,
     PsaCompanyRecord,
@@ -81,6 +85,43 @@ def _open_issues(tenant: Tenant) -> Coalesce:
     return Coalesce(Subquery(counted.values("number")), 0, output_field=IntegerField())
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many there are, counted up to a limit: beyond it only "10,000+" is known."""
+
+    number: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.limit:,}+" if self.is_more else f"{self.number:,}"
+
+    @property
+    def is_more(self) -> bool:
+        return self.number > self.limit
+
+
+#: Up to where the import list is counted, and what is new in it.
+LIST_LIMIT, NEW_LIMIT = 10_000, 1_000
+
+
+def _one_each(rows: QuerySet[Any], limit: int) -> QuerySet[Any]:
+    """A 1 for each row and no column of it: an index alone answers that. One beyond the limit."""
+    counted: QuerySet[Any] = rows.order_by().annotate(one=Value(1)).values("one")[: limit + 1]
+    return counted
+
+
+def tally(rows: QuerySet[Any], limit: int = LIST_LIMIT) -> Tally:
+    """Count rows without reading on behind the limit."""
+    return Tally(_one_each(rows, limit).aggregate(number=Count("one"))["number"], limit)
+
+
+class CountOf(Subquery):
+    """The number of rows of a subquery."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
 def list_psa_companies(
     integration: Integration,
     *,
@@ -88,11 +129,13 @@ def list_psa_companies(
     importable: bool | None = None,
     linked: bool | None = None,
     status: str = "",
+    new: bool | None = None,
+    since: datetime | None = None,
 ) -> QuerySet[PsaCompanyRecord]:
     """The import list, each with `linked_company_id` and `linked_company_name` (None = not linked).
 
     Importable = breaks no rule and is not linked yet. Search finds a part of the name, without
-    regard to case and accents, or the id.
+    regard to case and accents, or the id. New = came after `since`; None = there is nothing new.
     """
     links = CompanyLink.objects.filter(
         tenant=integration.tenant_id,
@@ -101,25 +144,144 @@ def list_psa_companies(
         unlinked_at=None,
     )
     rows = (
-        PsaCompanyRecord.objects.filter(tenant=integration.tenant_id, integration=integration)
+        integration.psa_companies.filter(tenant=integration.tenant_id)
         .annotate(
             linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
             linked_company_name=Subquery(links.values("company__name")[:1]),
         )
-        .select_related("integration")
-        .order_by("search_text", "id")
+        .order_by("search_text", "external_id")
     )
-    if search.strip():
-        rows = rows.filter(search_text__contains=searchable(search.strip()))
+    if wanted := searchable(_storable(search).strip()):
+        rows = rows.filter(search_text__contains=wanted)
     if linked is not None:
         rows = rows.filter(Exists(links)) if linked else rows.exclude(Exists(links))
     if importable is True:
         rows = rows.filter(importable=True).exclude(Exists(links))
     elif importable is False:
         rows = rows.exclude(~Exists(links), importable=True)
-    if status:
+    if status := _storable(status):
         rows = rows.filter(status__iexact=status)
+    if new is not None:
+        came = Q(pk__in=[]) if since is None else Q(first_seen_at__gt=since, gone_at=None)
+        rows = rows.filter(came) if new else rows.exclude(came)
     return rows
+
+
+def _storable(text: str) -> str:
+    """Without the one character that PostgreSQL has no place for."""
+    return text.replace("\0", "")
+
+
+def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
+    return since is not None and record.first_seen_at > since and record.gone_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportListPage:
+    """Some rows of the import list, in its order.
+
+    The page before it ends before the row `previous`, the next one begins after the row `next` (ids
+    of the PSA); "" = there is none.
+    """
+
+    rows: list[PsaCompanyRecord]
+    previous: str
+    next: str
+
+
+def import_list_page(
+    integration: Integration,
+    rows: QuerySet[PsaCompanyRecord],
+    *,
+    after: str = "",
+    before: str = "",
+    start: str = "",
+    size: int = 50,
+) -> ImportListPage:
+    """A page of `list_psa_companies`: after a row or before one (by id), or from a name on.
+
+    Three statements at the most, and the same work wherever in a list of any length. An id that is
+    not there begins the list; a name behind the last one shows the end.
+    """
+    text = _search_text_of(integration, after or before)
+    if text is not None and before and not after:
+        behind, ahead = Q(search_text=text, external_id__lt=before), Q(search_text__lt=text)
+        shown, has_more = _last(rows.filter(ahead | behind, search_text__lte=text), size)
+        if has_more:
+            return ImportListPage(shown, shown[0].external_id, shown[-1].external_id)
+    elif text is not None:
+        behind, ahead = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
+        return _onward(rows, rows.filter(ahead | behind, search_text__gte=text), size)
+    elif start := searchable(_storable(start).strip()):
+        return _onward(rows, rows.filter(search_text__gte=start), size)
+    found = list(rows[: size + 1])
+    shown = found[:size]
+    return ImportListPage(shown, "", shown[-1].external_id if len(found) > size else "")
+
+
+def _search_text_of(integration: Integration, external_id: str) -> str | None:
+    """Where a row stands in the order; the filters may leave it out by now."""
+    if not external_id:
+        return None
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
+    found = rows.filter(external_id=_storable(external_id))
+    return found.values_list("search_text", flat=True).first()
+
+
+def _onward(
+    rows: QuerySet[PsaCompanyRecord], rest: QuerySet[PsaCompanyRecord], size: int
+) -> ImportListPage:
+    """The first of the rest; where nothing is left, the end of all rows."""
+    found = list(rest[: size + 1])
+    if found:
+        shown = found[:size]
+        following = shown[-1].external_id if len(found) > size else ""
+        return ImportListPage(shown, shown[0].external_id, following)
+    shown, has_more = _last(rows, size)
+    return ImportListPage(shown, shown[0].external_id if has_more else "", "")
+
+
+def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyRecord], bool]:
+    """The last rows in their order, and whether there are any before them."""
+    found = list(rows.reverse()[: size + 1])[::-1]
+    return found[-size:], len(found) > size
+
+
+def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dict[UUID, Tally]:
+    """What came into each PSA since this person looked at its import list, by integration.
+
+    Gone companies don't count; an integration whose list the person never looked at has no entry.
+    One statement.
+    """
+    came = PsaCompanyRecord.objects.filter(
+        tenant=OuterRef("tenant"),
+        integration=OuterRef("integration"),
+        first_seen_at__gt=OuterRef("looked_at"),
+        gone_at=None,
+    )
+    visits = (
+        ImportListVisit.objects.for_tenant(tenant)
+        .filter(user=user, integration__in=[row.pk for row in integrations])
+        .annotate(came=CountOf(_one_each(came, NEW_LIMIT)))
+    )
+    return {
+        integration: Tally(number, NEW_LIMIT)
+        for integration, number in visits.values_list("integration_id", "came")
+    }
+
+
+def count_new(integration: Integration, since: datetime | None) -> Tally | None:
+    """How many companies came after `since` and are there; None = the person never looked."""
+    if since is None:
+        return None
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
+    return tally(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
+
+
+def looked_at(integration: Integration, user: User) -> datetime | None:
+    """Up to which arrival this person has seen the import list; None = never looked."""
+    visits = ImportListVisit.objects.filter(tenant=integration.tenant_id, integration=integration)
+    return visits.filter(user=user).values_list("looked_at", flat=True).first()
 
 
 def reasons_of(record: PsaCompanyRecord) -> list[Reason]:

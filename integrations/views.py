@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from string import ascii_lowercase
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
+from integrations.visits import new_since
 
 
 def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
@@ -45,7 +47,8 @@ def integrations(request: PageRequest) -> HttpResponse:
         {"info": info, "integrations": [row for row in ours if row.psa == info.key]}
         for info in registry.infos()
     ]
-    return render(request, "integrations/list.html", {"cards": cards})
+    news = selectors.news(tenant_of(request), request.user, ours)
+    return render(request, "integrations/list.html", {"cards": cards, "news": news})
 
 
 def settings_page(
@@ -67,6 +70,9 @@ def settings_page(
         "next_sync": schedule.next_at(integration) if integration else None,
         "guide": guide_of(info),
         "admins": selectors.admins_of(tenant_of(request)),
+        "news": selectors.news(
+            tenant_of(request), request.user, [integration] if integration else []
+        ),
     }
     return render(request, "integrations/settings.html", context, status=status)
 
@@ -216,24 +222,36 @@ def yes_or_no(text: str | None) -> bool | None:
 
 @page("GET")
 def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Every company of the PSA: importable, or why not."""
+    """Every company of the PSA: importable, or why not, and what is new in it."""
     integration = _integration(request, pk)
+    asked = request.GET
+    since = new_since(request, integration)
     rows = selectors.list_psa_companies(
         integration,
-        search=request.GET.get("search", ""),
-        importable=yes_or_no(request.GET.get("importable")),
-        linked=yes_or_no(request.GET.get("linked")),
-        status=request.GET.get("status", ""),
+        search=asked.get("search", ""),
+        importable=yes_or_no(asked.get("importable")),
+        linked=yes_or_no(asked.get("linked")),
+        status=asked.get("status", ""),
+        new=yes_or_no(asked.get("new")),
+        since=since,
     )
-    shown = paged(request, rows)
-    for row in shown.object_list:
-        row.integration = integration
+    shown = selectors.import_list_page(
+        integration,
+        rows,
+        after=asked.get("after", ""),
+        before=asked.get("before", ""),
+        start=asked.get("from", ""),
+    )
     context = {
         "integration": integration,
         "info": info_of(integration),
         "page": shown,
-        "reasons": {row.pk: selectors.reasons_of(row) for row in shown.object_list},
-        "primaries": _primaries(integration, shown.object_list),
+        "total": selectors.tally(rows),
+        "arrived": selectors.count_new(integration, since),
+        "new_ids": {row.pk for row in shown.rows if selectors.is_new(row, since)},
+        "reasons": {row.pk: selectors.reasons_of(row) for row in shown.rows},
+        "primaries": _primaries(integration, shown.rows),
+        "letters": ascii_lowercase,
         "licence": licence(tenant_of(request)),
     }
     return render(request, "integrations/import_list.html", context)

@@ -24,7 +24,7 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.psa.contract import GuideStep
-from integrations.selectors import reasons_of
+from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
 from integrations.services.psa_access import info_of
 from integrations.services.schedule import next_at
 
@@ -238,6 +238,10 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
     schedule = serializers.SerializerMethodField()
     open_issues = serializers.IntegerField(read_only=True)
+    new_psa_companies = serializers.SerializerMethodField(
+        help_text="PSA companies that came since you last looked at the import list, counted up to "
+        f"{NEW_LIMIT}; null = you never looked."
+    )
 
     class Meta:
         model = Integration
@@ -252,10 +256,16 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "last_sync",
             "schedule",
             "open_issues",
+            "new_psa_companies",
             "created_at",
             "updated_at",
         )
         read_only_fields = fields
+
+    def get_new_psa_companies(self, integration: Integration) -> int | None:
+        """Needs `news` (of the selectors) in the context."""
+        arrived: Tally | None = self.context["news"].get(integration.pk)
+        return None if arrived is None else min(arrived.number, arrived.limit)
 
     @extend_schema_field(
         {
@@ -325,6 +335,9 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
     reasons = serializers.SerializerMethodField()
     linked_company = serializers.CharField(source="linked_company_id", allow_null=True)
     suggested_company = serializers.SerializerMethodField()
+    new = serializers.SerializerMethodField(
+        help_text="Whether it came since you last looked at the import list."
+    )
     seen_at = serializers.SerializerMethodField()
 
     class Meta:
@@ -340,6 +353,8 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
             "linked_company",
             "suggested_company",
             "url",
+            "new",
+            "first_seen_at",
             "seen_at",
         )
         read_only_fields = fields
@@ -363,6 +378,10 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
     )
     def get_suggested_company(self, record: PsaCompanyRecord) -> None:
         """No company is suggested unless the product is sure enough to say why."""
+
+    def get_new(self, record: PsaCompanyRecord) -> bool:
+        """Needs `since` in the context: up to when the person has seen the list."""
+        return is_new(record, self.context["since"])
 
     @extend_schema_field(serializers.DateTimeField())
     def get_seen_at(self, record: PsaCompanyRecord) -> str:

@@ -84,11 +84,11 @@ class IntegrationViewSet(TenantViewSet):
         )
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        page = self.paginate_queryset(self.get_queryset()) or []
+        return self.get_paginated_response(self._shown(*page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+        return Response(self._shown(self.get_object())[0])
 
     @extend_schema(
         request=IntegrationCreateSerializer, responses={201: IntegrationSerializer, **PROBLEMS}
@@ -103,7 +103,7 @@ class IntegrationViewSet(TenantViewSet):
                 tenant=self.tenant, actor=self.actor, **body.validated_data
             )
             schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
-        return Response(self._shown(integration), status=status.HTTP_201_CREATED)
+        return Response(self._fresh(integration), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         request=IntegrationUpdateSerializer, responses={200: IntegrationSerializer, **PROBLEMS}
@@ -118,16 +118,20 @@ class IntegrationViewSet(TenantViewSet):
                 integration=integration, actor=self.actor, **body.validated_data
             )
             schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
-        return Response(self._shown(integration))
+        return Response(self._fresh(integration))
 
     @extend_schema(responses={204: None, **PROBLEMS})
     def destroy(self, request: Request, pk: str) -> Response:
         connection.disconnect_integration(integration=self.get_object(), actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _shown(self, integration: Integration) -> Any:
-        fresh = selectors.list_integrations(self.tenant).get(pk=integration.pk)
-        return IntegrationSerializer(fresh).data
+    def _fresh(self, integration: Integration) -> Any:
+        return self._shown(selectors.list_integrations(self.tenant).get(pk=integration.pk))[0]
+
+    def _shown(self, *integrations: Integration) -> Any:
+        """Bodies, with what is new to who asks."""
+        news = selectors.news(self.tenant, self.actor, integrations)
+        return IntegrationSerializer(integrations, many=True, context={"news": news}).data
 
     @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
@@ -192,20 +196,31 @@ class IntegrationViewSet(TenantViewSet):
             query("importable", OpenApiTypes.BOOL),
             query("linked", OpenApiTypes.BOOL),
             query("status"),
+            query(
+                "new",
+                OpenApiTypes.BOOL,
+                description="Whether it came since you last looked at the import list (nothing did "
+                "when you never looked). Asking here is not looking.",
+            ),
         ],
         responses={200: PsaCompanySerializer(many=True), **PROBLEMS},
     )
     @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
     def psa_companies(self, request: Request, pk: str) -> Response:
+        integration = self.get_object()
+        since = selectors.looked_at(integration, self.actor)
         rows = selectors.list_psa_companies(
-            self.get_object(),
+            integration,
             search=request.query_params.get("search", ""),
             importable=flag(request, "importable"),
             linked=flag(request, "linked"),
             status=request.query_params.get("status", ""),
+            new=flag(request, "new"),
+            since=since,
         )
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(PsaCompanySerializer(page, many=True).data)
+        body = PsaCompanySerializer(page, many=True, context={"since": since})
+        return self.get_paginated_response(body.data)
 
     @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
     @action(

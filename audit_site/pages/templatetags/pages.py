@@ -96,6 +96,19 @@ def page_address(context: dict[str, Any], number: int) -> str:
     return f"?{query.urlencode()}"
 
 
+@register.simple_tag(takes_context=True)
+def stretch_address(
+    context: dict[str, Any], *, after: str = "", before: str = "", start: str = ""
+) -> str:
+    """The same filtered list after a row, before one, or from a name on; else its beginning."""
+    query: QueryDict = context["request"].GET.copy()
+    for name, value in (("after", after), ("before", before), ("from", start)):
+        query.pop(name, None)
+        if value:
+            query[name] = value
+    return f"?{query.urlencode()}"
+
+
 @register.filter
 def money(amount: str) -> str:
     """An amount with its thousands apart: 1,460.00."""
