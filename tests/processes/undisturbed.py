@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,10 +29,13 @@ from audit_site.tenants.models import Tenant  # noqa: E402
 from companies.models import Company, Contact  # noqa: E402
 from integrations.models import (  # noqa: E402
     CompanyLink,
+    ConnectionTest,
     Integration,
     Issue,
     PsaCompanyRecord,
     PsaContactRecord,
+    SyncEvent,
+    SyncRun,
 )
 from integrations.services.connection import create_integration  # noqa: E402
 from integrations.services.importing import import_companies  # noqa: E402
@@ -64,9 +68,12 @@ def again() -> None:
     work_off()
 
 
-def state() -> dict[str, list[Any]]:
-    """Every row of what syncs write, by table, without what is the installation's own."""
-    names: dict[Any, str] = {pk: f"psa {psa}" for pk, psa in Integration.objects.values_list("id", "psa")}
+def state() -> dict[str, Any]:
+    """What is stored: `tables` (every row that syncs write, without what is the installation's
+    own), `doubled` (events that tell one thing twice) and `taken_over` (how many pieces of work
+    more than one worker had).
+    """
+    names: dict[Any, str] = dict(Integration.objects.values_list("id", "psa"))
     names |= {
         link.company_id: f"{names[link.integration_id]} company {link.external_id}"
         for link in CompanyLink.objects.filter(unlinked_at=None)
@@ -80,11 +87,28 @@ def state() -> dict[str, list[Any]]:
         CompanyMrr, AgreementMrr, Issue,
     )  # fmt: skip
     return {
-        kind.__name__: sorted(
-            [shown(row, names) for row in kind._default_manager.all()], key=json.dumps
-        )
-        for kind in kinds
+        "tables": {
+            kind.__name__: sorted(
+                [shown(row, names) for row in kind._default_manager.all()], key=json.dumps
+            )
+            for kind in kinds
+        },
+        "doubled": doubled_events(names),
+        "taken_over": sum(
+            kind._default_manager.filter(attempts__gt=1).count()
+            for kind in (SyncRun, ConnectionTest)
+        ),
     }
+
+
+def doubled_events(names: dict[Any, str]) -> list[Any]:
+    """Events that came twice in one run, and records that were new more than once."""
+    told = Counter[tuple[Any, ...]]()
+    for event in SyncEvent.objects.select_related("run"):
+        whose = (event.after or {}).get("agreement_id")  # ids of lines may be their agreement's
+        what = (names[event.run.integration_id], event.kind, whose, event.external_id, event.change)
+        told[(*what, "" if event.change == "created" else str(event.run_id))] += 1
+    return [what for what, times in told.items() if times > 1]
 
 
 def shown(row: models.Model, names: dict[Any, str]) -> dict[str, Any]:
