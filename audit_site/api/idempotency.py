@@ -1,4 +1,8 @@
-"""`Idempotency-Key`: the same POST twice within 24 hours is carried out once."""
+"""`Idempotency-Key`: the same POST twice within 24 hours is carried out once.
+
+The key, what the request did and its answer are committed together: a process that is killed
+anywhere in between leaves nothing, and the request can come again at once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,15 +24,14 @@ from audit_site.api.requests import actor_of, tenant_of
 from audit_site.errors import DomainError
 
 KEPT = timedelta(hours=24)
-#: A request that began this long ago and has no answer was cut off: it may be tried again.
-UNFINISHED = timedelta(minutes=2)
 MethodT = TypeVar("MethodT", bound=Callable[..., Response])
 
 
 def idempotent(method: MethodT) -> MethodT:
     """Make a viewset's POST honour `Idempotency-Key`: its answer is kept and given again.
 
-    Only answers below 400 are kept; after an error the same key tries again.
+    Only answers below 400 are kept; after an error the same key tries again. The method runs in a
+    transaction, so it may not ask a PSA. A second request that comes meanwhile waits for its end.
     """
 
     @wraps(method)
@@ -35,19 +39,16 @@ def idempotent(method: MethodT) -> MethodT:
         key = request.headers.get("Idempotency-Key", "").strip()
         if not key:
             return method(view, request, *args, **kwargs)
-        record, is_new = _remember(request, key[:255])
-        if not is_new:
-            return _replay(record, request)
-        try:
+        with transaction.atomic():
+            record, is_new = _remember(request, key[:255])
+            if not is_new:
+                return _replay(record, request)
             response = method(view, request, *args, **kwargs)
-        except BaseException:
-            record.delete()
-            raise
-        if response.status_code >= 400:
-            record.delete()
-        else:
-            record.status, record.body = response.status_code, _plain(response)
-            record.save(update_fields=["status", "body"])
+            if response.status_code >= 400:
+                record.delete()
+            else:
+                record.status, record.body = response.status_code, _plain(response)
+                record.save(update_fields=["status", "body"])
         return response
 
     return cast(MethodT, wrapper)
@@ -56,8 +57,7 @@ def idempotent(method: MethodT) -> MethodT:
 def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:
     tenant, now = tenant_of(request), timezone.now()
     same = IdempotentRequest.objects.for_tenant(tenant).filter(user=actor_of(request), key=key)
-    same.filter(created_at__lt=now - KEPT).delete()
-    same.filter(created_at__lt=now - UNFINISHED, status=None).delete()
+    same.filter(Q(created_at__lt=now - KEPT) | Q(status=None)).delete()
     try:
         with transaction.atomic():
             record = IdempotentRequest.objects.create(
@@ -75,12 +75,6 @@ def _replay(record: IdempotentRequest, request: Request) -> Response:
             "This Idempotency-Key came before with another request.",
             "Use a new key for a new request.",
             status=422,
-        )
-    if record.status is None:
-        raise DomainError(
-            "request_in_progress",
-            "The first request with this Idempotency-Key is still being carried out.",
-            "Ask again in a moment.",
         )
     return Response(record.body, status=record.status, headers={"Idempotent-Replay": "true"})
 

@@ -15,7 +15,7 @@ from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
 from integrations.psa.errors import CODES, PsaError, PsaRefused
-from integrations.services import leases, runs
+from integrations.services import leases, notices, runs
 from integrations.services.issues import WHOLE, close_issues
 from integrations.services.psa_access import info_of, open_adapter, seal_credentials
 
@@ -439,6 +439,7 @@ def _follow(integration: Integration, *, passed: bool, code: str) -> None:
         integration.connected_at = integration.connected_at or timezone.now()
         integration.failures, integration.paused_until = 0, None
         close_issues(integration, kind=WHOLE, external_ids={""})
+        notices.tell_ended(integration)
     elif integration.status != Integration.Status.CONNECTED or _is_refusal(code):
         integration.status = Integration.Status.FAILING
     fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]

@@ -283,7 +283,8 @@ class SyncPass:
         rows.update(gone_at=now)
 
     def reread_contacts(self) -> None:
-        for external_ids in chunks(self.run_row.companies, self.info.company_batch):
+        passed = self.writer.checkpoint.get("passed", 0)
+        for external_ids in chunks(self.run_row.companies[passed:], self.info.company_batch):
             pages = list(self.adapter.contacts(company_ids=external_ids))
             records = [record for page in pages for record in page.records]
             rejected = [record for page in pages for record in page.rejected]
@@ -293,6 +294,8 @@ class SyncPass:
                 self.writer.add("contacts", changes, rejected)
                 if all(record.external_id for record in rejected):
                     self._mark_contacts_gone(external_ids, records, rejected, now)
+                passed += len(external_ids)
+                self.writer.checkpoint["passed"] = passed
 
     def _mark_contacts_gone(
         self,

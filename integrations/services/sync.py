@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations.models import Integration, SyncRun
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRateLimited, PsaUnavailable
-from integrations.services import leases
+from integrations.services import leases, notices
 from integrations.services.issues import WHOLE, Trouble, close_issues, raise_issues
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
@@ -26,10 +26,6 @@ SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 SPREAD_SECONDS: Final = 20
-#: Codes after which the stored keys are known not to work.
-KEYS_REFUSED: Final = frozenset(
-    {"invalid_credentials", "account_locked", "mfa_required", "client_id_refused"}
-)
 
 
 def run_sync(*, tenant_id: str, run_id: str) -> None:
@@ -136,6 +132,7 @@ def _move_marks(writer: RunWriter, rows: QuerySet[Integration], now: datetime) -
 def _end_outage(run: SyncRun) -> None:
     """The PSA works with our keys: whatever was said of the whole integration is over."""
     close_issues(run.integration, kind=WHOLE, external_ids={""})
+    notices.tell_ended(run.integration)
 
 
 def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
@@ -157,7 +154,7 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
         return
     run, now = writer.run, timezone.now()
     rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
-    if error.code in KEYS_REFUSED:
+    if error.code in notices.KEYS:
         rows.filter(status=Integration.Status.CONNECTED).update(status=Integration.Status.FAILING)
     elif _is_outage(error):
         until = now + _pause(run.integration.failures)
@@ -167,6 +164,7 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
         )
     trouble = Trouble(WHOLE, error.code, error.message, error.fix)
     raise_issues(run.integration, [trouble], run)
+    notices.tell_began(run.integration)
 
 
 def _internal_error() -> PsaError:

@@ -11,16 +11,23 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
-from integrations.psa.http import DEADLINE_SECONDS, no_turns
+from integrations.psa.errors import PsaRateLimited
+from integrations.psa.http import CONNECT_SECONDS, READ_SECONDS, no_turns
 
-#: A place that its taker did not give back (it was killed) is free again after this.
-PLACE_SECONDS = int(DEADLINE_SECONDS) + 10
+#: A place that its taker did not give back (it was killed) is free again after this: as long as an
+#: answer may take to begin. About a lease, so that who takes the work over finds the place free. An
+#: answer that drips for longer risks a request too many, which the PSA then turns away.
+PLACE_SECONDS = int(CONNECT_SECONDS + READ_SECONDS) + 5
 LOOK_AGAIN_SECONDS = 0.02
+#: Redis is being restarted: wait this long for it, then give the run back for as long.
+PATIENCE_SECONDS = 30.0
+UNREACHABLE_PAUSE_SECONDS = 0.5
 
 _here: dict[str, threading.BoundedSemaphore] = {}
 _here_lock = threading.Lock()
@@ -50,14 +57,33 @@ def _take_shared(key: str, places: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if cache.get(place) == token:
-            cache.delete(place)
+        with suppress(RedisError):  # it frees itself
+            if cache.get(place) == token:
+                cache.delete(place)
 
 
 def _find_place(key: str, places: int, token: str) -> str:
+    unreachable_since: float | None = None
     while True:
-        for number in random.sample(range(places), places):
-            place = f"{key}:{number}"
-            if cache.add(place, token, PLACE_SECONDS):
-                return place
-        time.sleep(LOOK_AGAIN_SECONDS)
+        try:
+            for number in random.sample(range(places), places):
+                place = f"{key}:{number}"
+                if cache.add(place, token, PLACE_SECONDS):
+                    return place
+        except RedisError:
+            now = time.monotonic()
+            unreachable_since = unreachable_since or now
+            if now - unreachable_since > PATIENCE_SECONDS:
+                raise _nobody_gives_turns() from None
+            time.sleep(UNREACHABLE_PAUSE_SECONDS)
+        else:
+            unreachable_since = None
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _nobody_gives_turns() -> PsaRateLimited:
+    return PsaRateLimited(
+        "Our own queue is not available, so nobody knows whose turn it is at the PSA.",
+        "Nothing to do: the work goes on by itself when it is back.",
+        retry_after=PATIENCE_SECONDS,
+    )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -24,6 +27,7 @@ from tests.factories import (
     make_link,
     make_member,
     make_psa_company,
+    make_tenant,
 )
 from tests.worker import work_off
 
@@ -579,6 +583,25 @@ def test_after_an_error_the_same_key_tries_again(api: APIClient) -> None:
 
     assert bad.status_code == 400
     assert good.status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_key_twice_at_once_is_carried_out_once() -> None:
+    api = make_api(make_tenant())
+    body = {"name": "Acme", "primary_contact": {"phone": "1"}}
+
+    def ask(api: APIClient) -> Any:
+        try:
+            return api.post(f"{V1}/companies/", body, HTTP_IDEMPOTENCY_KEY="k").json()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, [copy(api) for _ in range(4)]))
+
+    assert Company.objects.count() == 1
+    assert answers == [answers[0]] * 4
+    assert answers[0]["name"] == "Acme"
 
 
 def test_one_key_of_two_people_are_two(tenant: Tenant, other_tenant: Tenant) -> None:

@@ -18,6 +18,7 @@ from audit_site.tenants.models import Tenant
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
 from integrations.sandbox.server import SandboxServer
+from integrations.services import leases
 from integrations.services import turns as module
 from integrations.services.runs import start_sync_run
 from integrations.services.turns import turns
@@ -81,13 +82,33 @@ def test_the_place_of_a_killed_worker_is_free_again(shared: str, monkeypatch: An
         pytest.skip("in memory a killed worker takes its places with it")
     monkeypatch.setattr(module, "PLACE_SECONDS", 1)
     take = turns(shared, 1)
-    take("Contracts").__enter__()  # and never left
+    never_left = take("Contracts")
+    never_left.__enter__()
 
     began = time.monotonic()
     with take("Contracts"):
-        pass
+        waited = time.monotonic() - began
 
-    assert time.monotonic() - began < 3
+    assert 0.5 < waited < 3
+
+
+def test_places_of_the_killed_are_free_by_the_time_their_work_is_taken_over() -> None:
+    sweep_seconds = 10
+    assert leases.LEASE.total_seconds() + sweep_seconds >= module.PLACE_SECONDS
+
+
+def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypatch: Any) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    nobody = "redis://127.0.0.1:1/0"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": nobody}}
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.6)
+
+    began = time.monotonic()
+    with pytest.raises(PsaRateLimited) as caught, turns("account", 3)("Contracts"):
+        raise AssertionError("nobody can have given a turn")
+
+    assert time.monotonic() - began > 0.6
+    assert caught.value.retry_after == 0.6
 
 
 def test_autotask_sees_three_at_once_whatever_runs(

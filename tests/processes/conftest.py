@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,13 @@ class Installation:
         )
         return done.stdout
 
-    def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, *module: str) -> subprocess.Popen[bytes]:
+        return self.start_process(name, sys.executable, "-m", *module)
+
+    def start_process(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         with (self.var / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                command,
                 cwd=ROOT,
                 env=self.env,
                 stdout=log,
@@ -83,8 +87,14 @@ class Installation:
         self.processes.append(process)
         return process
 
-    def start_web(self) -> None:
-        self._start(
+    def start_web(self) -> subprocess.Popen[bytes]:
+        web = self.begin_web()
+        wait_for(lambda: self._answers("/healthz/"))
+        return web
+
+    def begin_web(self) -> subprocess.Popen[bytes]:
+        """A web server that may not answer yet."""
+        return self._start(
             "web",
             "gunicorn",
             "audit_site.wsgi",
@@ -92,7 +102,6 @@ class Installation:
             "--worker-class=gthread",
             "--threads=8",
         )
-        wait_for(lambda: self._answers("/healthz/"))
 
     def start_worker(self, name: str = "worker", *options: str) -> subprocess.Popen[bytes]:
         """A worker with the clock; a further one has a name and options of its own."""
@@ -110,7 +119,8 @@ class Installation:
     @staticmethod
     def kill(process: subprocess.Popen[bytes]) -> None:
         """SIGKILL, children included: no handler runs."""
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def sign_in(self) -> None:
@@ -152,30 +162,44 @@ class Installation:
                 self.kill(process)
 
 
+@contextmanager
+def installed(
+    var: Path, sandbox: SandboxServer, *, postgres: str = "", broker_url: str = ""
+) -> Iterator[Installation]:
+    """An installation whose tables are there and whose processes are not.
+
+    Its database is made anew beside `postgres`, or a SQLite file.
+    """
+    name = f"audit_processes_{os.getpid()}"
+    database_url = ""
+    if postgres:
+        _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+        database_url = f"{postgres.rsplit('/', 1)[0]}/{name}"
+    made = Installation(var, sandbox, database_url, broker_url)
+    try:
+        made.manage("migrate", "--no-input", "--verbosity", "0")
+        yield made
+    finally:
+        made.end()
+        if postgres:
+            _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """Embedded (SQLite, folders) in the SQLite run; PostgreSQL and Redis in the PostgreSQL run."""
     postgres = os.environ.get("DATABASE_URL", "")
     redis = os.environ.get("TEST_REDIS_URL", "")
-    name = f"audit_processes_{os.getpid()}"
-    database_url = broker_url = ""
-    if postgres:
-        if not redis:
-            pytest.skip("needs Redis")
-        _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
-        database_url = f"{postgres.rsplit('/', 1)[0]}/{name}"
-        broker_url = f"{redis.rsplit('/', 1)[0]}/{10 + os.getpid() % 5}"
-    with SandboxServer(seed=3, companies=120) as sandbox:
-        made = Installation(tmp_path, sandbox, database_url, broker_url)
-        try:
-            made.manage("migrate", "--no-input", "--verbosity", "0")
-            made.start_web()
-            made.sign_in()
-            yield made
-        finally:
-            made.end()
-            if postgres:
-                _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    if postgres and not redis:
+        pytest.skip("needs Redis")
+    broker_url = f"{redis.rsplit('/', 1)[0]}/{10 + os.getpid() % 5}" if postgres else ""
+    with (
+        SandboxServer(seed=3, companies=120) as sandbox,
+        installed(tmp_path, sandbox, postgres=postgres, broker_url=broker_url) as made,
+    ):
+        made.start_web()
+        made.sign_in()
+        yield made
 
 
 def _sql(url: str, *statements: str) -> None:
