@@ -9,8 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models import Case, Count, Q, QuerySet, Value, When, Window
+from django.db.models.expressions import Combinable
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from audit_site.errors import FieldErrors
@@ -147,14 +148,17 @@ def _due(now: datetime) -> QuerySet[Integration]:
     return _scheduled().filter(unpaused, next_sync_at__lte=now)
 
 
-def _turns(now: datetime) -> QuerySet[Integration]:
-    """What may start in this tick: each tenant's first, then each tenant's second.
+def _turns(now: datetime) -> list[Integration]:
+    """What may start in this tick: each tenant's first, then each tenant's second."""
+    turns = list(_ranked(now)[:STARTS_A_TICK])
+    rows = Integration.objects.select_related("tenant").in_bulk(turns)
+    return [rows[pk] for pk in turns if pk in rows]
 
-    `turn` counts a tenant's scheduled runs under way and then its due integrations, oldest first.
-    """
-    under_way = (
+
+def _ranked(now: datetime) -> QuerySet[Integration, UUID]:
+    """Ids of what is due, by turn: a tenant's scheduled runs under way come before its due ones."""
+    busy = (
         SyncRun.objects.filter(
-            tenant=OuterRef("tenant"),
             scope=SyncRun.Scope.ALL,
             trigger=SyncRun.Trigger.SCHEDULE,
             state__in=SyncRun.ACTIVE_STATES,
@@ -162,15 +166,17 @@ def _turns(now: datetime) -> QuerySet[Integration]:
         .order_by()
         .values("tenant")
         .annotate(count=Count("pk"))
-        .values("count")
     )
-    place = Window(RowNumber(), partition_by=["tenant"], order_by=["next_sync_at", "id"])
+    turn: Combinable = Window(RowNumber(), partition_by=["tenant"], order_by=["next_sync_at", "id"])
+    for count in range(1, RUNS_A_TENANT + 1):
+        has_as_many = When(tenant__in=busy.filter(count__gte=count).values("tenant"), then=Value(1))
+        turn = turn + Case(has_as_many, default=Value(0))
     return (
         _due(now)
-        .annotate(under_way=Coalesce(Subquery(under_way), 0), turn=F("under_way") + place)
+        .annotate(turn=turn)
         .filter(turn__lte=RUNS_A_TENANT)
-        .select_related("tenant")
-        .order_by("turn", "next_sync_at", "id")[:STARTS_A_TICK]
+        .order_by("turn", "next_sync_at", "id")
+        .values_list("pk", flat=True)
     )
 
 
