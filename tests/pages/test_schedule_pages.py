@@ -203,7 +203,7 @@ def test_a_banner_costs_a_page_one_query_however_many(integration: Integration) 
     for _ in range(3):
         with CaptureQueriesContext(connection) as queries:
             client.get("/sync-runs/")
-        issues = [entry for entry in queries if "integrations_issue" in entry["sql"]]
+        issues = [entry for entry in queries if "told_at" in entry["sql"]]
         asked.append((len(issues), len(queries)))
         outage(make_integration(integration.tenant))
 
@@ -217,4 +217,4 @@ def test_a_part_of_a_page_asks_for_no_banner(integration: Integration) -> None:
     with CaptureQueriesContext(connection) as queries:
         client.get(f"/integrations/{integration.pk}/status/", HTTP_HX_REQUEST="true")
 
-    assert not [entry for entry in queries if "integrations_issue" in entry["sql"]]
+    assert not [entry for entry in queries if "told_at" in entry["sql"]]
