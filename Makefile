@@ -13,7 +13,7 @@ help:
 	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some)"
 	@echo "make lint         style, types, direction of imports, migrations, templates"
 	@echo "make format       put Python and templates in shape"
-	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas (ARGS=sync or mrr)"
+	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make contract-table   which case of the adapter contract passes for which PSA, into docs/psas.md"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"

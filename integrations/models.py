@@ -379,7 +379,7 @@ class PsaCompanyRecord(TenantOwned):
                 models.F("integration"),
                 Upper("status"),
                 models.F("search_text"),
-                models.F("external_id"),
+                models.F("status"),
                 name="psa_companies_by_status",
             ),
             models.Index(

@@ -314,12 +314,13 @@ def test_the_planner_answers_search_filters_and_pages_from_an_index(
 def test_a_role_that_may_not_create_extensions_searches_without_the_index(
     postgres: None, integration: Integration
 ) -> None:
-    add(integration, "Zoë")
     migration = import_module("integrations.migrations.0003_import_list_search")
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("DROP EXTENSION pg_trgm CASCADE")
         cursor.execute("CREATE ROLE audit_list_test")
         cursor.execute("GRANT ALL ON SCHEMA public TO audit_list_test")
+        cursor.execute("ALTER TABLE integrations_psacompanyrecord OWNER TO audit_list_test")
         cursor.execute("SET ROLE audit_list_test")
         try:
             with connection.schema_editor() as editor:
@@ -327,6 +328,7 @@ def test_a_role_that_may_not_create_extensions_searches_without_the_index(
         finally:
             cursor.execute("RESET ROLE")
 
+    add(integration, "Zoë")
     assert index() == ""
     assert [row.name for row in list_psa_companies(integration, search="zoe")] == ["Zoë"]
 

@@ -1,0 +1,397 @@
+"""The import list on PostgreSQL, two tenants with many PSA companies each, beside hand-written SQL.
+
+For each view of the list: the whole answer of the page and of REST, and of both what they ask the
+database for, beside SQL through psycopg2 that gets the same: rows, names of linked companies,
+primary contacts and, for the page, the count. All in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = 25
+
+#: What a person can see of a row, for both sides.
+COLUMNS = """r.id, r.external_id, r.name, r.status, r.type, r.is_active, r.contact_count, r.importable,
+    r.rule_codes, r.primary_contact_id, r.url, r.first_seen_at, r.seen_at, r.gone_at,
+    l.company_id, c.name, p.first_name, p.last_name, p.email, p.phone"""
+ROWS = """
+SELECT {columns} FROM (
+    SELECT * FROM integrations_psacompanyrecord r
+    WHERE r.tenant_id = %(tenant)s AND r.integration_id = %(integration)s {where}
+    ORDER BY r.search_text, r.external_id LIMIT 51
+) r
+LEFT JOIN integrations_companylink l ON l.tenant_id = r.tenant_id
+    AND l.integration_id = r.integration_id AND l.external_id = r.external_id
+    AND l.unlinked_at IS NULL
+LEFT JOIN companies_company c ON c.id = l.company_id
+LEFT JOIN integrations_psacontactrecord p ON p.tenant_id = r.tenant_id
+    AND p.integration_id = r.integration_id AND p.external_id = r.primary_contact_id
+ORDER BY r.search_text, r.external_id
+"""
+COUNT = """
+SELECT count(*) FROM (
+    SELECT 1 FROM integrations_psacompanyrecord r
+    WHERE r.tenant_id = %(tenant)s AND r.integration_id = %(integration)s {where} LIMIT 10001
+) counted
+"""
+LINK = """EXISTS (SELECT 1 FROM integrations_companylink l WHERE l.tenant_id = r.tenant_id
+    AND l.integration_id = r.integration_id AND l.external_id = r.external_id
+    AND l.unlinked_at IS NULL)"""
+DEEP = "AND (r.search_text, r.external_id) > (%(text)s, %(after)s)"
+#: label → the address's filters, what limits all rows, and what begins the page
+CASES = {
+    "first page": ("", "", ""),
+    "deep page": ("after={after}", "", DEEP),
+    "search, 8 find it": ("search=quixotic", "AND r.search_text LIKE '%%quixotic%%'", ""),
+    "search, 1 id": ("search=77777", "AND r.search_text LIKE '%%77777%%'", ""),
+    "search, every 11th has it": ("search=GmbH", "AND r.search_text LIKE '%%gmbh%%'", ""),
+    "search, nobody has it": ("search=zqzq", "AND r.search_text LIKE '%%zqzq%%'", ""),
+    "importable": ("importable=yes", f"AND r.importable AND NOT {LINK}", ""),
+    "not importable": ("importable=no", f"AND (NOT r.importable OR {LINK})", ""),
+    "linked": ("linked=yes", f"AND {LINK}", ""),
+    "not linked": ("linked=no", f"AND NOT {LINK}", ""),
+    "status": ("status=delinquent", "AND upper(r.status) = 'DELINQUENT'", ""),
+    "new": ("new=yes", "AND r.first_seen_at > %(since)s AND r.gone_at IS NULL", ""),
+}
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=list")
+    parser.add_argument("--companies", type=int, default=100_000)
+    parser.add_argument("--part", choices=("measure",), help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.part:
+        print(json.dumps(measure(chosen.companies)))
+        return 0
+    return compare(chosen.companies)
+
+
+def compare(companies: int) -> int:
+    from audit_site.local.test import find_postgres  # noqa: PLC0415
+    from tests.bench.first_sync import drop, scratch  # noqa: PLC0415
+
+    postgres = find_postgres()
+    if not postgres:
+        print("The import list: skipped, there is no PostgreSQL.")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="audit-bench-") as var:
+        env = {
+            **os.environ,
+            "VAR_DIR": var,
+            "DEBUG": "0",
+            "SECRET_KEY": "bench" * 12,
+            "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+            "LOG_LEVEL": "ERROR",
+            "ALLOWED_HOSTS": "testserver",
+            "PUBLIC_URL": "http://127.0.0.1:8000",
+            "DATABASE_URL": scratch(postgres),
+        }
+        try:
+            python = [sys.executable]
+            subprocess.run([*python, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
+            done = subprocess.run(
+                [*python, "-m", "tests.bench.import_list", "--part=measure", f"--companies={companies}"],
+                cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        finally:
+            drop(postgres)
+    show(json.loads(done.stdout.splitlines()[-1]), companies)
+    return 0
+
+
+def show(outcomes: list[dict[str, Any]], companies: int) -> None:
+    print(f"\nThe import list: {companies:,} PSA companies, and as many in a second tenant")
+    print(f"(milliseconds, the best of {ROUNDS} rounds, ours and SQL by turns)")
+    widths = (10, 9, 11, 9, 7, 11, 9, 7)
+    for door, name in (("page", "the page"), ("rest", "REST")):
+        head = ("answer", "queries", "database", "SQL", "ratio", "with rows", "SQL", "ratio")
+        titles = "".join(f"{title:>{width}}" for title, width in zip(head, widths, strict=True))
+        print(f"\n{name:<27}{titles}")
+        for outcome in outcomes:
+            found = outcome[door]
+            (ours, ours_rows), (theirs, their_rows) = found["ours"], found["sql"]
+            cells = (
+                f"{found['answer']:.1f}", found["queries"],
+                f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}",
+                f"{ours_rows:.2f}", f"{their_rows:.2f}", f"{ours_rows / their_rows:.2f}",
+            )  # fmt: skip
+            line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            print(f"{outcome['label']:<27}{line}")
+    print(
+        "\nanswer: all of it through Django's test client, with sign-in, licence and HTML or JSON."
+        "\ndatabase: asking for the list's rows (and the page's count), until PostgreSQL has answered"
+        "\n(goal: ratio 2). with rows: the same, from building the queries to having the rows."
+    )
+
+
+def fill(companies: int) -> dict[str, Any]:
+    """Put the data in by COPY; the first tenant's integration, its admin and where its middle is."""
+    from django.db import connection  # noqa: PLC0415
+
+    from audit_site.ids import new_id  # noqa: PLC0415
+    from audit_site.tenants.models import Membership, Tenant, User  # noqa: PLC0415
+    from integrations.models import ImportListVisit, Integration  # noqa: PLC0415
+    from integrations.sandbox.names import firm_name  # noqa: PLC0415
+    from integrations.services.import_list import searchable  # noqa: PLC0415
+
+    rng = random.Random(1)  # noqa: S311
+    now = datetime.now(UTC)
+    tables: dict[str, tuple[str, io.StringIO]] = {
+        "companies_company": ("id,tenant_id,name,status,created_at,updated_at", io.StringIO()),
+        "integrations_psacompanyrecord": (
+            "id,tenant_id,integration_id,external_id,name,search_text,status,type,is_active,is_deleted,"
+            "is_merged,merged_into,is_own,default_contact_id,url,contact_count,active_contact_count,"
+            "reachable_contact_count,primary_contact_id,importable,rule_codes,fingerprint,"
+            "first_seen_at,seen_at",
+            io.StringIO(),
+        ),
+        "integrations_psacontactrecord": (
+            "id,tenant_id,integration_id,external_id,company_external_id,first_name,last_name,email,"
+            "phone,is_active,is_default,fingerprint",
+            io.StringIO(),
+        ),
+        "integrations_companylink": (
+            "id,tenant_id,integration_id,company_id,external_id,linked_at,problem_codes",
+            io.StringIO(),
+        ),
+    }
+
+    def put(table: str, *values: Any) -> None:
+        tables[table][1].write("\t".join(map(str, values)) + "\n")
+
+    made = []
+    for number in range(2):
+        tenant = Tenant.objects.create(name=f"Bench {number}", company_limit=companies)
+        psa = Integration.objects.create(
+            tenant=tenant, psa="connectwise", name="CW", account_key="x", status="connected",
+            companies_read_at=now,
+        )  # fmt: skip
+        user = User.objects.create_user(f"bench{number}@bench.example")
+        Membership.objects.create(tenant=tenant, user=user, role="admin")
+        ImportListVisit.objects.create(
+            tenant=tenant, integration=psa, user=user, looked_at=now - timedelta(hours=1)
+        )
+        made.append((psa, user))
+        for position in range(companies):
+            key = str(20_000 + position)
+            name = firm_name(rng, position)
+            if position % max(1, companies // 8) == 7:
+                name = f"Quixotic {name}"
+            ready = rng.random() < 0.6
+            status = "Active" if ready else rng.choice(("Active", "Inactive", "Delinquent"))
+            is_new = position % max(1, companies // 12) == 5
+            put(
+                "integrations_psacompanyrecord", new_id(), tenant.pk, psa.pk, key, name,
+                searchable(f"{name} {key}"), status, "Customer", "t", "f", "f", "", "f", f"C{key}", "",
+                1, 1, 1, f"C{key}", "t" if ready else "f", "[]" if ready else '["inactive"]', "f" * 32,
+                now - timedelta(minutes=5 if is_new else 10_000 + position), now,
+            )  # fmt: skip
+            put(
+                "integrations_psacontactrecord", new_id(), tenant.pk, psa.pk, f"C{key}", key, "Ada",
+                "Byron", f"ada@c{key}.example", "", "t", "t", "f" * 32,
+            )  # fmt: skip
+            if ready and position % 12 == 0:
+                company = new_id()
+                put("companies_company", company, tenant.pk, name, "active", now, now)
+                put(
+                    "integrations_companylink", new_id(), tenant.pk, psa.pk, company, key, now, "[]"
+                )
+    with connection.cursor() as cursor:
+        for table, (columns, buffer) in tables.items():
+            buffer.seek(0)
+            cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", buffer)
+        cursor.execute("VACUUM ANALYZE")  # as autovacuum does behind a first sync
+    integration, user = made[0]
+    middle = integration.psa_companies.order_by("search_text", "external_id")[companies * 4 // 5]
+    return {
+        "integration": integration, "user": user, "after": middle.external_id,
+        "text": middle.search_text, "since": now - timedelta(hours=1),
+    }  # fmt: skip
+
+
+def measure(companies: int) -> list[dict[str, Any]]:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
+    import django  # noqa: PLC0415
+
+    django.setup()
+    import psycopg2  # noqa: PLC0415
+    from django.test import Client  # noqa: PLC0415
+
+    from integrations.models import ImportListVisit  # noqa: PLC0415
+
+    data = fill(companies)
+    integration = data["integration"]
+    client = Client()
+    client.force_login(data["user"])
+    raw = psycopg2.connect(os.environ["DATABASE_URL"])
+    raw.autocommit = True
+    values = {
+        "tenant": str(integration.tenant_id), "integration": str(integration.pk),
+        "after": data["after"], "text": data["text"], "since": data["since"],
+    }  # fmt: skip
+
+    def by_hand(where: str, begin: str, with_count: bool) -> tuple[list[Any], float]:
+        """The rows, and the seconds until the database had answered."""
+        with raw.cursor() as cursor:
+            began = time.perf_counter()
+            cursor.execute(ROWS.format(columns=COLUMNS, where=f"{where} {begin}"), values)
+            spent = time.perf_counter() - began
+            rows = cursor.fetchall()
+            if with_count:
+                began = time.perf_counter()
+                cursor.execute(COUNT.format(where=where), values)
+                spent += time.perf_counter() - began
+                rows.append(cursor.fetchone())
+        return rows, spent
+
+    outcomes = []
+    for label, (query, where, begin) in CASES.items():
+        asked = query.format(after=data["after"])
+        page = f"/integrations/{integration.pk}/companies/?{asked}"
+        rest = (
+            f"/api/v1/integrations/{integration.pk}/psa-companies/?{rest_query(label, query, data)}"
+        )
+        # the pages before have moved the mark
+        ImportListVisit.objects.filter(user=data["user"]).update(looked_at=data["since"])
+        same(label, client.get(rest).json(), by_hand(where, begin, with_count=False)[0])
+        outcomes.append(
+            {
+                "label": label,
+                "rest": {
+                    **answered(lambda rest=rest: client.get(rest)),
+                    **by_turns(
+                        lambda rest=rest: rest_list(integration, rest, data["since"]),
+                        lambda w=where, b=begin: by_hand(w, b, with_count=False),
+                    ),
+                },
+                "page": {
+                    **answered(lambda page=page: client.get(page)),
+                    **by_turns(
+                        lambda asked=asked: page_list(integration, asked, data["since"]),
+                        lambda w=where, b=begin: by_hand(w, b, with_count=True),
+                    ),
+                },
+            }
+        )
+    return outcomes
+
+
+def rest_query(label: str, query: str, data: dict[str, Any]) -> str:
+    """The page's filters in REST's words."""
+    if label == "deep page":
+        from base64 import b64encode  # noqa: PLC0415
+        from urllib.parse import urlencode  # noqa: PLC0415
+
+        place = urlencode({"p": data["text"]})
+        return urlencode({"cursor": b64encode(place.encode()).decode()})
+    return query.replace("=yes", "=true").replace("=no", "=false")
+
+
+def same(label: str, ours: Any, theirs: list[Any]) -> None:
+    """Both sides must show the same companies in the same order."""
+    shown = [row["external_id"] for row in ours["results"]]
+    expected = [row[1] for row in theirs[:50]]
+    if shown != expected:
+        raise SystemExit(f"{label}: {shown[:3]}… is not what SQL finds: {expected[:3]}…")
+
+
+def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[str, Any]]:
+    from django.http import QueryDict  # noqa: PLC0415
+
+    from integrations import selectors  # noqa: PLC0415
+
+    asked = QueryDict(query)
+    words = {"yes": True, "no": False, "true": True, "false": False}
+    flags: dict[str, Any] = {
+        name: words.get(asked.get(name, "")) for name in ("importable", "linked", "new")
+    }
+    rows = selectors.list_psa_companies(
+        integration, search=asked.get("search", ""), status=asked.get("status", ""), since=since, **flags
+    )  # fmt: skip
+    return rows, asked
+
+
+def page_list(integration: Any, query: str, since: datetime) -> Any:
+    """What the page asks of the list: its rows, their primary contacts and the count."""
+    from integrations import selectors  # noqa: PLC0415
+    from integrations.views import _primaries  # noqa: PLC0415
+
+    rows, asked = chosen_by(integration, query, since)
+    page = selectors.import_list_page(integration, rows, after=asked.get("after", ""))
+    return page, _primaries(integration, page.rows), selectors.tally(rows)
+
+
+def rest_list(integration: Any, address: str, since: datetime) -> Any:
+    """What REST asks of it: its rows, by REST's own cursor."""
+    from rest_framework.request import Request  # noqa: PLC0415
+    from rest_framework.test import APIRequestFactory  # noqa: PLC0415
+
+    from audit_site.api.pagination import Pagination  # noqa: PLC0415
+
+    request = Request(APIRequestFactory().get(address))
+    rows, _ = chosen_by(integration, address.partition("?")[2], since)
+    return Pagination().paginate_queryset(rows, request)
+
+
+def by_turns(
+    ours: Callable[[], Any], by_hand: Callable[[], tuple[Any, float]]
+) -> dict[str, tuple[float, float]]:
+    """Milliseconds of the database alone and of everything, for both."""
+    from django.db import connection  # noqa: PLC0415
+
+    spent = 0.0
+
+    def watch(execute: Any, *rest: Any) -> Any:
+        nonlocal spent
+        began = time.perf_counter()
+        try:
+            return execute(*rest)
+        finally:
+            spent += time.perf_counter() - began
+
+    rounds = []
+    for _ in range(ROUNDS):
+        spent, began = 0.0, time.perf_counter()
+        with connection.execute_wrapper(watch):
+            ours()
+        middle = time.perf_counter()
+        _, raw = by_hand()
+        rounds.append((spent, middle - began, raw, time.perf_counter() - middle))
+    best = [min(column) * 1000 for column in zip(*rounds, strict=True)]
+    return {"ours": (best[0], best[1]), "sql": (best[2], best[3])}
+
+
+def answered(ask: Callable[[], Any]) -> dict[str, Any]:
+    """Milliseconds and queries of a whole answer."""
+    from django.db import connection  # noqa: PLC0415
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+    spent = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        ask()
+        spent.append(time.perf_counter() - began)
+    milliseconds = min(spent) * 1000
+    with CaptureQueriesContext(connection) as captured:
+        answer = ask()
+    if answer.status_code != 200:
+        raise SystemExit(f"{answer.request['PATH_INFO']}: {answer.status_code}")
+    return {"answer": milliseconds, "queries": len(captured)}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
