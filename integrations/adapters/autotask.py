@@ -333,6 +333,7 @@ class AutotaskAdapter:
         guide=GUIDE,
         settings=("AUTOTASK_ZONE_INFORMATION_URL",),
         parallel_requests=2,
+        account_requests=6,
         endpoint_requests=3,
         company_batch=IDS_PER_QUESTION,
         logo="autotask.svg",

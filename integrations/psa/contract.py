@@ -59,10 +59,10 @@ class PsaInfo:
 
     `settings` names the process settings that the adapter needs. `only_active_importable`: a
     company must have the status Active (ConnectWise's rule). `parallel_requests`: how many requests
-    one piece of work may make at once; `endpoint_requests`: how many all workers together may make
-    to one endpoint of an account (0 = no such limit). `company_batch`: how many companies one
-    `agreements` call may ask for. `logo` is a file below `static/integrations/`, `agreement_word`
-    the PSA's word for an agreement.
+    one piece of work may make at once; `account_requests`: how many all workers together may make
+    to an account (0 = as many as one piece), `endpoint_requests`: to one endpoint of it (0 = no
+    such limit). `company_batch`: how many companies one `agreements` call may ask for. `logo` is a
+    file below `static/integrations/`, `agreement_word` the PSA's word for an agreement.
     """
 
     key: str
@@ -72,6 +72,7 @@ class PsaInfo:
     settings: tuple[str, ...] = ()
     only_active_importable: bool = False
     parallel_requests: int = 4
+    account_requests: int = 0
     endpoint_requests: int = 0
     company_batch: int = 100
     logo: str = ""

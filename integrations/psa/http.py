@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -63,18 +63,34 @@ class PsaResponse:
         )
 
 
-def no_turns(_endpoint: str) -> AbstractContextManager[None]:
-    """Every request is anybody's turn: what most PSAs bear."""
-    return nullcontext()
+class Pace(Protocol):
+    """How fast all workers together may go with one account."""
+
+    def turn(self, endpoint: str = "") -> AbstractContextManager[None]:
+        """Entered around each request; waits until it may be sent."""
+        ...
+
+    def slow_down(self, seconds: float | None) -> None:
+        """The PSA said "too many requests", and when to come again if it says so."""
+        ...
+
+
+class AnyPace:
+    """Every request is anybody's turn."""
+
+    def turn(self, endpoint: str = "") -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def slow_down(self, seconds: float | None) -> None:
+        return
 
 
 class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
     `on_wait(seconds, reason)` is told before a wait of a second or more, `on_request()` before each
-    request. `attempts` counts the first try. `turn(endpoint)` is entered around each request that
-    names its endpoint, for PSAs that count what all workers ask together. Counts the requests it
-    made in `requests_made`.
+    request. `attempts` counts the first try. `pace` is kept to together with all other workers.
+    Counts the requests it made in `requests_made`.
     """
 
     def __init__(
@@ -88,7 +104,7 @@ class PsaHttp:
         first_pause: float = 0.5,
         on_wait: Callable[[float, str], None] | None = None,
         on_request: Callable[[], None] | None = None,
-        turn: Callable[[str], AbstractContextManager[None]] = no_turns,
+        pace: Pace | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
@@ -97,7 +113,7 @@ class PsaHttp:
         self._first_pause = first_pause
         self._on_wait = on_wait
         self._on_request = on_request
-        self._turn = turn
+        self._pace = pace or AnyPace()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -155,8 +171,12 @@ class PsaHttp:
             wait_max=8,
             wait_jitter=self._first_pause,
         ):
-            with attempt, self._slots, self._turn(endpoint):
-                return read(self._send(method, url, what))
+            with attempt, self._slots, self._pace.turn(endpoint):
+                try:
+                    return read(self._send(method, url, what))
+                except PsaRateLimited as error:
+                    self._pace.slow_down(error.retry_after)
+                    raise
         raise AssertionError("stamina either returns or raises")
 
     def _pause_before_retry(self, error: Exception) -> bool | float:

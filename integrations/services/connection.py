@@ -17,7 +17,7 @@ from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
 from integrations.psa.errors import CODES, PsaError, PsaRefused
 from integrations.services import leases, notices, runs
 from integrations.services.issues import WHOLE, close_issues
-from integrations.services.psa_access import info_of, open_adapter, seal_credentials
+from integrations.services.psa_access import budget_of, info_of, open_adapter, seal_credentials
 
 RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
 CHECKS = ("reach_server", "authenticate", *RIGHTS)
@@ -418,6 +418,7 @@ def _conclude_candidate(test: ConnectionTest, integration: Integration, *, passe
         integration.account_key = candidate["account_key"]
         integration.candidate, integration.memory = None, {}
         integration.save()
+        budget_of(integration).forget()
         # from here on it is the test of the credentials in use
         ConnectionTest.objects.filter(tenant=test.tenant_id, pk=test.pk).update(is_candidate=False)
         _follow(integration, passed=True, code="ok")

@@ -14,7 +14,7 @@ from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp
-from integrations.services.turns import turns
+from integrations.services.budget import Budget
 
 
 def info_of(integration: Integration) -> PsaInfo:
@@ -56,6 +56,13 @@ def open_credentials(integration: Integration, sealed: Mapping[str, str]) -> dic
         ) from None
 
 
+def budget_of(integration: Integration) -> Budget:
+    """What all workers together may ask of this account."""
+    info = info_of(integration)
+    places = info.account_requests or info.parallel_requests
+    return Budget(str(integration.pk), places=places, endpoint_places=info.endpoint_requests)
+
+
 @contextmanager
 def open_adapter(
     integration: Integration,
@@ -80,7 +87,8 @@ def open_adapter(
         parallel=info.parallel_requests,
         on_wait=on_wait,
         on_request=on_request,
-        turn=turns(str(integration.pk), info.endpoint_requests),
+        # other keys have a quota of their own, and a person waits for their test
+        pace=budget_of(integration) if sealed is None else None,
     )
     try:
         yield adapter_class(credentials, names, http, memory)

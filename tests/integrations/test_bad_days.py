@@ -29,6 +29,7 @@ from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.services.connection import disconnect_integration, update_integration
 from integrations.services.importing import import_companies
 from integrations.services.linking import unlink_company
+from integrations.services.psa_access import budget_of
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import start_sync_run
 from integrations.services.sync import run_sync
@@ -122,10 +123,12 @@ class Day:
         run.refresh_from_db()
         return run
 
-    def go_on(self, run: SyncRun) -> SyncRun:
+    def go_on(self, run: SyncRun, *, clear: bool = True) -> SyncRun:
         """The moment has come until which a run was told to wait."""
-        self.sandbox.faults.clear()
+        if clear:
+            self.sandbox.faults.clear()
         Integration.objects.update(paused_until=None)
+        budget_of(self.integration).forget()
         SyncRun.objects.filter(resume_at__isnull=False).update(resume_at=timezone.now())
         work_off()
         run.refresh_from_db()
@@ -275,7 +278,7 @@ def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("rate_limited", {"retry_after": 2}),
+        ("rate_limited", {"retry_after": 1}),
         ("rate_limited", {"retry_after": None}),
         ("server_error", {}),
         ("bad_gateway_html", {}),
@@ -605,13 +608,11 @@ def test_keys_that_are_replaced_in_mid_run(day: Day, told: Told) -> None:
 def test_keys_that_are_refused_in_mid_run(day: Day, told: Told) -> None:
     before = stored()
     run = day.in_the_middle()
-    SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now())
     day.sandbox.faults.clear()
     day.fault("bad_keys")
 
-    work_off()
+    run = day.go_on(run, clear=False)
 
-    run.refresh_from_db()
     day.integration.refresh_from_db()
     assert (run.state, run.error_code) == ("failed", "invalid_credentials")
     assert day.integration.status == "failing"

@@ -1,4 +1,4 @@
-"""At most so many requests to one endpoint of an account at once, of all workers together."""
+"""What all workers together ask of an account: so much at once, and less after a refusal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,13 +19,19 @@ from audit_site.tenants.models import Tenant
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
 from integrations.sandbox.server import SandboxServer
+from integrations.services import budget as module
 from integrations.services import leases
-from integrations.services import turns as module
+from integrations.services.budget import Budget
+from integrations.services.psa_access import budget_of
 from integrations.services.runs import start_sync_run
-from integrations.services.turns import turns
 from tests.conftest import connect
 from tests.pages.test_pages import browser, text
 from tests.worker import work_off
+
+
+def turns(account: str, places: int) -> Any:
+    """Turns at endpoints that take so many at once, in an account that takes any number."""
+    return Budget(account, places=100, endpoint_places=places).turn
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -111,6 +118,58 @@ def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypa
     assert caught.value.retry_after == 0.6
 
 
+def test_an_account_takes_so_many_at_once_whatever_the_endpoint(shared: str) -> None:
+    crowd = Crowd()
+    workers = [Budget(shared, places=4).turn for _ in range(2)]
+
+    def visit(number: int) -> None:
+        with workers[number % 2](f"endpoint {number}"):
+            crowd.visit(lambda _: nullcontext(), "account")
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(visit, range(36)))
+
+    assert crowd.most["account"] == 4
+
+
+def test_a_refusal_halves_what_is_asked_at_once_and_it_grows_back(
+    shared: str, time_machine: Any
+) -> None:
+    moment = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+    time_machine.move_to(moment, tick=False)
+    mine, theirs = Budget(shared, places=8), Budget(shared, places=8)
+    assert theirs.places() == 8
+
+    mine.slow_down(None)
+    assert theirs.places() == 4
+    mine.slow_down(None)
+    assert theirs.places() == 2
+
+    seen = []
+    for seconds in (9, 10, 25, 59, 60, 600):
+        time_machine.move_to(moment + timedelta(seconds=seconds), tick=False)
+        seen.append(theirs.places())
+    assert seen == [2, 3, 4, 7, 8, 8]
+    mine.slow_down(None)
+    mine.forget()
+    assert theirs.places() == 8
+
+
+def test_nobody_asks_before_the_moment_that_the_psa_named(shared: str) -> None:
+    mine, theirs = Budget(shared, places=4), Budget(shared, places=4)
+
+    mine.slow_down(0.5)
+    began = time.monotonic()
+    with theirs.turn():
+        waited = time.monotonic() - began
+    assert 0.3 < waited < 2
+
+    mine.slow_down(300)
+    with pytest.raises(PsaRateLimited) as caught, theirs.turn():
+        raise AssertionError("it is nobody's turn")
+    assert 290 < caught.value.retry_after <= 300
+
+
 def test_autotask_sees_three_at_once_whatever_runs(
     tenant: Tenant, sandbox: SandboxServer, settings: Any
 ) -> None:
@@ -170,6 +229,7 @@ def test_a_spent_budget_is_waited_out_and_shown(
     assert "Goes on at" in page
 
     sandbox.faults.clear()
+    budget_of(integration).forget()
     SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now())
     work_off()
 

@@ -1,0 +1,206 @@
+"""What all workers together may ask of one PSA account: one budget, that learns from refusals.
+
+At most so many requests at once, of the account and, where the PSA counts so, of each endpoint. A
+"too many requests" halves what is asked at once, for everybody; it grows back place by place. And
+until the moment that the PSA named, nobody asks at all.
+
+Workers that share a Redis share the budget there. Without one there is a single worker process (the
+embedded broker's), whose threads share it in memory.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from django.conf import settings
+from django.core.cache import cache
+from redis.exceptions import RedisError
+
+from integrations.psa.errors import PsaRateLimited
+from integrations.psa.http import CONNECT_SECONDS, LONGEST_WAIT_SECONDS, READ_SECONDS
+
+#: A place that its taker did not give back (it was killed) is free again after this: as long as an
+#: answer may take to begin. About a lease, so that who takes the work over finds the place free. An
+#: answer that drips for longer risks a request too many, which the PSA then turns away.
+PLACE_SECONDS = int(CONNECT_SECONDS + READ_SECONDS) + 5
+LOOK_AGAIN_SECONDS: Final = 0.02
+#: After a refusal one place more is tried each time this has passed.
+GROW_SECONDS: Final = 10.0
+#: Redis is being restarted: wait this long for it, then give the run back for as long.
+PATIENCE_SECONDS: Final = 30.0
+UNREACHABLE_PAUSE_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last "too many requests": how many places it left, when, and until when nobody asks."""
+
+    places: int
+    at: float
+    until: float
+
+    def places_now(self, most: int, now: float) -> int:
+        return min(most, self.places + int((now - self.at) / GROW_SECONDS))
+
+
+class Budget:
+    """The budget of one account, as one piece of work sees it. `places` = at once at the most."""
+
+    def __init__(self, account: str, *, places: int, endpoint_places: int = 0) -> None:
+        self._key = f"budget:{account}"
+        self._places = places
+        self._endpoint_places = endpoint_places
+        shared = settings.CACHES["default"]["BACKEND"].endswith("RedisCache")
+        self._store: Store = _REDIS if shared else _MEMORY
+
+    @contextmanager
+    def turn(self, endpoint: str = "") -> Iterator[None]:
+        """Around a request: wait for a place, and until the moment that the PSA named.
+
+        Raises PsaRateLimited when that moment is too far away to wait for it here.
+        """
+        self._wait_for_the_gate()
+        with self._store.place(self._key, self.places):
+            if endpoint and self._endpoint_places:
+                with self._store.place(f"{self._key}:{endpoint}", lambda: self._endpoint_places):
+                    yield
+            else:
+                yield
+
+    def places(self) -> int:
+        """How many requests may be under way now."""
+        refusal = self._store.refusal(self._key)
+        return refusal.places_now(self._places, time.time()) if refusal else self._places
+
+    def slow_down(self, seconds: float | None) -> None:
+        """The PSA said "too many requests": ask half as much at once, and not before `seconds`."""
+        now = time.time()
+        halved = max(self.places() // 2, 1)
+        self._store.refuse(self._key, Refusal(halved, now, now + (seconds or 0)))
+
+    def forget(self) -> None:
+        """Other keys, another quota: begin anew."""
+        self._store.refuse(self._key, None)
+
+    def _wait_for_the_gate(self) -> None:
+        refusal = self._store.refusal(self._key)
+        seconds = refusal.until - time.time() if refusal else 0
+        if seconds > LONGEST_WAIT_SECONDS:
+            raise PsaRateLimited(
+                "The PSA has asked us to wait.",
+                "Nothing to do: the work goes on by itself after the wait.",
+                retry_after=seconds,
+            )
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+class Store(Protocol):
+    """Where a budget is kept."""
+
+    def place(self, key: str, places: Callable[[], int]) -> AbstractContextManager[None]: ...
+
+    def refusal(self, key: str) -> Refusal | None: ...
+
+    def refuse(self, key: str, refusal: Refusal | None) -> None: ...
+
+
+class _Memory:
+    """For the threads of one process."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._refusals: dict[str, Refusal] = {}
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def place(self, key: str, places: Callable[[], int]) -> Iterator[None]:
+        with self._changed:
+            while self._taken[key] >= places():
+                self._changed.wait(timeout=1)  # a place may come by time alone
+            self._taken[key] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken[key] -= 1
+                if not self._taken[key]:
+                    del self._taken[key]
+                self._changed.notify_all()
+
+    def refusal(self, key: str) -> Refusal | None:
+        return self._refusals.get(key)
+
+    def refuse(self, key: str, refusal: Refusal | None) -> None:
+        if refusal is None:
+            self._refusals.pop(key, None)
+        else:
+            self._refusals[key] = refusal
+
+
+class _Redis:
+    """For all processes that share a Redis."""
+
+    @contextmanager
+    def place(self, key: str, places: Callable[[], int]) -> Iterator[None]:
+        token = uuid.uuid4().hex
+        taken = self._find(key, places, token)
+        try:
+            yield
+        finally:
+            with suppress(RedisError):  # it frees itself
+                if cache.get(taken) == token:
+                    cache.delete(taken)
+
+    def _find(self, key: str, places: Callable[[], int], token: str) -> str:
+        unreachable_since: float | None = None
+        while True:
+            try:
+                most = places()
+                for number in random.sample(range(most), most):
+                    place = f"{key}:place:{number}"
+                    if cache.add(place, token, PLACE_SECONDS):
+                        return place
+            except RedisError:
+                now = time.monotonic()
+                unreachable_since = unreachable_since or now
+                if now - unreachable_since > PATIENCE_SECONDS:
+                    raise _nobody_gives_turns() from None
+                time.sleep(UNREACHABLE_PAUSE_SECONDS)
+            else:
+                unreachable_since = None
+                time.sleep(LOOK_AGAIN_SECONDS)
+
+    def refusal(self, key: str) -> Refusal | None:
+        with suppress(RedisError):
+            found: Refusal | None = cache.get(f"{key}:refusal")
+            return found
+        return None
+
+    def refuse(self, key: str, refusal: Refusal | None) -> None:
+        with suppress(RedisError):
+            if refusal is None:
+                cache.delete(f"{key}:refusal")
+            else:
+                rest = max(refusal.until - refusal.at, 0)
+                cache.set(f"{key}:refusal", refusal, int(rest + 64 * GROW_SECONDS))
+
+
+_MEMORY: Final = _Memory()
+_REDIS: Final = _Redis()
+
+
+def _nobody_gives_turns() -> PsaRateLimited:
+    return PsaRateLimited(
+        "Our own queue is not available, so nobody knows whose turn it is at the PSA.",
+        "Nothing to do: the work goes on by itself when it is back.",
+        retry_after=PATIENCE_SECONDS,
+    )
