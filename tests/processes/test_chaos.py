@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ import requests
 
 from integrations.sandbox.server import SandboxServer
 from tests.processes.conftest import ROOT, Installation, free_port, installed, wait_for
+from tests.processes.test_processes import mrr_of_all, truth
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
@@ -95,6 +97,22 @@ class Victims:
             if victim == "forgetful broker":
                 self.redis.forget()
             self.broker = self.redis.start(made)
+
+    def deploy(self, grace_seconds: float) -> int:
+        """SIGTERM to web and worker, SIGKILL to who is still there after a while (as Docker does),
+        and the next version; how the worker ended.
+        """
+        made = self.installation
+        for process in (self.web, self.worker):
+            process.terminate()
+        try:
+            self.worker.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            made.kill(self.worker)
+        made.kill(self.web)
+        ended: int = self.worker.returncode
+        self.web, self.worker = made.start_web(), made.start_worker()
+        return ended
 
 
 @pytest.fixture
@@ -225,10 +243,10 @@ class Client:
 
 
 def test_sigkill_at_any_moment_loses_and_doubles_nothing(
+    undisturbed: Future[Installation],
     installation: Installation,
     sandbox: SandboxServer,
     redis: Redis | None,
-    undisturbed: Future[Installation],
 ) -> None:
     seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"CHAOS_SEED={seed}")
@@ -268,6 +286,55 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
     assert here["taken_over"] >= 3, "the moments were too harmless to prove anything"
 
 
+def test_a_deploy_lets_a_run_end_or_hands_it_on_within_a_minute(
+    installation: Installation, sandbox: SandboxServer, redis: Redis | None
+) -> None:
+    victims = Victims(installation, redis)
+    installation.sign_in()
+    client = Client(installation)
+    integration = connect(client, sandbox, "connectwise")
+    wait_for(lambda: last_sync(client, integration).get("state") == "succeeded")
+    ids = importable(client, integration)
+    sandbox.faults.switch_on("latency", ms=120)
+
+    (first,) = begin_import(client, integration, ids[: len(ids) // 2])
+    code = victims.deploy(grace_seconds=60)
+    ended = client.get(f"/sync-runs/{first}/")
+    assert (code, ended["state"]) == (0, "succeeded"), "there was time enough to end it"
+
+    (second,) = begin_import(client, integration, ids[len(ids) // 2 :])
+    code = victims.deploy(grace_seconds=1)
+    began = time.monotonic()
+    assert code == -signal.SIGKILL
+    assert client.get(f"/sync-runs/{second}/")["state"] == "running"
+    sandbox.faults.clear("latency")
+    wait_for(lambda: not under_way(client), HEALED_SECONDS)
+    print(f"taken over and ended {time.monotonic() - began:.1f} s after the deploy")
+
+    final = client.sync(f"/integrations/{integration}/sync/")
+    wait_for(lambda: not under_way(client))
+    runs = {run["id"]: run for run in client.all("/sync-runs/")}
+    assert Counter(run["state"] for run in runs.values()) == {"succeeded": 4}
+    for kind, count in runs[final]["counts"].items():
+        assert count["unchanged"] == count["seen"] > 0, kind
+    for kind in ("agreements", "lines"):
+        seen = [runs[run]["counts"][kind]["seen"] for run in (first, second, final)]
+        assert seen[0] + seen[1] == seen[2], kind
+    assert mrr_of_all(installation) == truth(installation)
+
+
+def begin_import(client: Client, integration: str, external_ids: list[str]) -> set[str]:
+    """Import some companies and wait until their agreements are being read; the run's id."""
+    before = set(client.runs)
+    client.import_all(integration, external_ids)
+    started = client.runs - before
+    for run in started:
+        wait_for(
+            lambda run=run: client.get(f"/sync-runs/{run}/")["phase"] in {"rules", "agreements"}
+        )
+    return started
+
+
 def dice_of(seed: str, purpose: str) -> random.Random:
     return random.Random(f"{seed} {purpose}")  # noqa: S311
 
@@ -279,7 +346,7 @@ def kill_at_random(victims: Victims, story: Story, dice: random.Random) -> None:
         told = pool.submit(story.tell, ended)
         try:
             for number in range(1, KILLS + 1):
-                victim = dice.choices(VICTIMS, weights=(6, 8, 2, 4))[0]
+                victim = dice.choices(VICTIMS, weights=(5, 8, 2, 5))[0]
                 await_moment(dice, victim, story)
                 assert not told.done(), told.result()
                 print(f"{number:2} after {time.monotonic() - begun:5.2f} s: {victim}")
@@ -316,7 +383,7 @@ def await_moment(dice: random.Random, victim: str, story: Story) -> None:
         story.client.posting.wait(2.5)
         time.sleep(dice.uniform(0, 0.06))
         return
-    until = time.monotonic() + (6 if victim == "worker" else 1)
+    until = time.monotonic() + (5 if victim == "worker" else 1)
     wanted = len(story.sandbox.requests()) + dice.randint(1, 60)
     while len(story.sandbox.requests()) < wanted and time.monotonic() < until:
         time.sleep(0.005)
