@@ -26,7 +26,6 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce
 
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
@@ -57,7 +56,7 @@ ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[Integration]:
-    """Integrations with their newest test, candidate's test and run, and their `open_issues`;
+    """Integrations with their newest test, candidate's test and run;
 
     disconnected ones only if asked.
     """
@@ -73,16 +72,7 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
         Prefetch("tests", tests.filter(is_candidate=True)[:1], to_attr="newest_candidate_tests"),
         Prefetch("runs", runs[:1], to_attr="newest_runs"),
     ]
-    return (
-        rows.annotate(open_issues=_open_issues(tenant)).order_by("id").prefetch_related(*prefetches)
-    )
-
-
-def _open_issues(tenant: Tenant) -> Coalesce:
-    """How many issues of an integration wait for a person."""
-    rows = Issue.objects.for_tenant(tenant).filter(integration=OuterRef("pk"))
-    counted = by_state(rows, "open").order_by().values("integration").annotate(number=Count("pk"))
-    return Coalesce(Subquery(counted.values("number")), 0, output_field=IntegerField())
+    return rows.order_by("id").prefetch_related(*prefetches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +365,16 @@ def count_issues(integration: Integration) -> dict[str, int]:
         dismissed=Count("pk", filter=~closed & dismissed),
         closed=Count("pk", filter=closed),
     )
+
+
+def open_issues_of(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, int]:
+    """How many issues of each of these wait for a person, by id; those that have none are not in.
+
+    One query.
+    """
+    rows = Issue.objects.for_tenant(tenant).filter(integration__in=list(integrations))
+    counted = by_state(rows, "open").order_by().values("integration").annotate(number=Count("pk"))
+    return dict(counted.values_list("integration", "number"))
 
 
 def count_open_issues(tenant: Tenant) -> int:

@@ -47,8 +47,12 @@ def integrations(request: PageRequest) -> HttpResponse:
         {"info": info, "integrations": [row for row in ours if row.psa == info.key]}
         for info in registry.infos()
     ]
-    news = selectors.news(tenant_of(request), request.user, ours)
-    return render(request, "integrations/list.html", {"cards": cards, "news": news})
+    context = {
+        "cards": cards,
+        "news": selectors.news(tenant_of(request), request.user, ours),
+        "open_issues": selectors.open_issues_of(tenant_of(request), ours),
+    }
+    return render(request, "integrations/list.html", context)
 
 
 def settings_page(
@@ -62,6 +66,7 @@ def settings_page(
     may = request.membership.has_role(Role.ADMIN)
     if integration is not None and schedule_form is None:
         schedule_form = ScheduleForm(integration, is_locked=not may)
+    shown = [integration] if integration else []
     context = {
         "info": info,
         "form": form,
@@ -70,9 +75,8 @@ def settings_page(
         "next_sync": schedule.next_at(integration) if integration else None,
         "guide": guide_of(info),
         "admins": selectors.admins_of(tenant_of(request)),
-        "news": selectors.news(
-            tenant_of(request), request.user, [integration] if integration else []
-        ),
+        "news": selectors.news(tenant_of(request), request.user, shown),
+        "open_issues": selectors.open_issues_of(tenant_of(request), shown),
     }
     return render(request, "integrations/settings.html", context, status=status)
 

@@ -237,7 +237,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     last_test = ConnectionTestSerializer(source="latest_test", read_only=True, allow_null=True)
     last_sync = SyncRunSerializer(source="latest_run", read_only=True, allow_null=True)
     schedule = serializers.SerializerMethodField()
-    open_issues = serializers.IntegerField(read_only=True)
+    open_issues = serializers.SerializerMethodField(help_text="Issues that wait for a person.")
     new_psa_companies = serializers.SerializerMethodField(
         help_text="PSA companies that came since you last looked at the import list, counted up to "
         f"{NEW_LIMIT}; null = you never looked."
@@ -261,6 +261,10 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "updated_at",
         )
         read_only_fields = fields
+
+    def get_open_issues(self, integration: Integration) -> int:
+        """Needs `open_issues` (of the selectors) in the context."""
+        return int(self.context["open_issues"].get(integration.pk, 0))
 
     def get_new_psa_companies(self, integration: Integration) -> int | None:
         """Needs `news` (of the selectors) in the context."""

@@ -129,9 +129,12 @@ class IntegrationViewSet(TenantViewSet):
         return self._shown(selectors.list_integrations(self.tenant).get(pk=integration.pk))[0]
 
     def _shown(self, *integrations: Integration) -> Any:
-        """Bodies, with what is new to who asks."""
-        news = selectors.news(self.tenant, self.actor, integrations)
-        return IntegrationSerializer(integrations, many=True, context={"news": news}).data
+        """Bodies, with what is new to who asks and how many issues wait."""
+        context = {
+            "news": selectors.news(self.tenant, self.actor, integrations),
+            "open_issues": selectors.open_issues_of(self.tenant, integrations),
+        }
+        return IntegrationSerializer(integrations, many=True, context=context).data
 
     @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])

@@ -292,5 +292,6 @@ def test_the_schema_tells_the_whole_inbox(db: None) -> None:
     ]  # fmt: skip
     assert schema["components"]["schemas"]["Integration"]["properties"]["open_issues"] == {
         "type": "integer",
+        "description": "Issues that wait for a person.",
         "readOnly": True,
     }

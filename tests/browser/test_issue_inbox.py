@@ -60,6 +60,7 @@ def test_an_inbox_is_worked_through(
         assert seen_problems(page) == []
         page.set_viewport_size({"width": 390, "height": 800})
         page.get_by_role("link", name="Keep them").click()
+        expect(page.get_by_role("heading", name="Issues", exact=True)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.set_viewport_size({"width": 1280, "height": 900})
         assert troubles == []
