@@ -264,7 +264,7 @@ class ConnectWiseAdapter:
         settings=("CONNECTWISE_CLIENT_ID",),
         only_active_importable=True,
         parallel_requests=4,
-        company_batch=IDS_PER_QUESTION,
+        company_batch=2 * IDS_PER_QUESTION,
         logo="connectwise.svg",
     )
 

@@ -14,3 +14,13 @@ def chunks(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def with_last(items: Iterable[ItemT]) -> Iterator[tuple[ItemT, bool]]:
+    """Each item, and whether it is the last one."""
+    iterator = iter(items)
+    for item in iterator:
+        for following in iterator:
+            yield item, False
+            item = following  # noqa: PLW2901  the one that waits
+        yield item, True

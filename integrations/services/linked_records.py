@@ -133,16 +133,14 @@ def _apply_contacts(
         owner={"tenant_id": integration.tenant_id},
         complete=True,
     )
-    primaries = [
-        changes.rows[link.company_id, record.primary_contact_id]
-        for link, record in paired
-        if (link.company_id, record.primary_contact_id) in changes.rows
-    ]
-    chosen = [contact.pk for contact in primaries]
-    ours.filter(
-        is_primary=True, company_id__in=[contact.company_id for contact in primaries]
-    ).exclude(pk__in=chosen).update(is_primary=False)
-    ours.filter(pk__in=chosen, is_primary=False).update(is_primary=True)
+    found = (
+        changes.rows.get((link.company_id, record.primary_contact_id)) for link, record in paired
+    )
+    chosen = {contact.pk: contact for contact in found if contact and not contact.is_primary}
+    if chosen:
+        others = ours.filter(company_id__in=[contact.company_id for contact in chosen.values()])
+        others.filter(is_primary=True).exclude(pk__in=chosen).update(is_primary=False)
+        ours.filter(pk__in=chosen).update(is_primary=True)
 
 
 def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from integrations.psa.contract import PsaAdapter, RejectedRecord
 from integrations.psa.errors import PsaRefused
 from integrations.services import import_list, linked_records
 from integrations.services.absences import Absences
-from integrations.services.chunks import chunks
+from integrations.services.chunks import chunks, with_last
 from integrations.services.import_rules import REASONS
 from integrations.services.issues import WHOLE, Trouble, close_issues
 from integrations.services.prefetch import prefetch
@@ -215,8 +215,8 @@ class SyncPass:
 
     def check_rules(self) -> None:
         """Recount, check the import rules, and bring linked companies up to date."""
-        for external_ids in chunks(self._companies_to_check(), CHUNK):
-            with self.writer.page("rules"):
+        for external_ids, is_last in with_last(chunks(self._companies_to_check(), CHUNK)):
+            with self.writer.page("rules", is_last=is_last):
                 import_list.apply_rules(self.integration, external_ids)
                 links = list(self._links().filter(external_id__in=external_ids))
                 broken = linked_records.apply_companies(self.integration, links, timezone.now())

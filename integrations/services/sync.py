@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -96,43 +96,44 @@ def _succeed(writer: RunWriter) -> None:
     troubled = rejected or "trouble" in writer.checkpoint
     if not writer.end(SyncRun.State.PARTIAL if troubled else SyncRun.State.SUCCEEDED):
         return
-    run, now = writer.run, timezone.now()
-    rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
-    rows.exclude(failures=0, paused_until=None).update(failures=0, paused_until=None)
-    rows.filter(status__in=[Integration.Status.FAILING, Integration.Status.UNTESTED]).update(
-        status=Integration.Status.CONNECTED
-    )
+    run = writer.run
+    broken = [Integration.Status.FAILING, Integration.Status.UNTESTED]
+    mended = When(status__in=broken, then=Value(Integration.Status.CONNECTED))
+    values: dict[str, Any] = {
+        "failures": 0,
+        "paused_until": None,
+        "status": Case(mended, default=F("status")),
+    }
     if run.scope == SyncRun.Scope.ALL:
-        _move_marks(writer, rows, now)
-    _end_outage(run)
+        values |= _marks(writer)
+    Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
+    _end_outage(writer)
 
 
-def _move_marks(writer: RunWriter, rows: QuerySet[Integration], now: datetime) -> None:
+def _marks(writer: RunWriter) -> dict[str, Any]:
     """What was read to its end need not be read again: from the newest stamp of the PSA's own clock
     on, which never lies behind the moment at which this run began.
     """
     run, read = writer.run, writer.checkpoint.get("read", [])
-    began = (run.started_at or now).astimezone(UTC).isoformat()
-    newest = writer.checkpoint.get("newest", {})
-    old = run.integration.marks
+    began = (run.started_at or timezone.now()).astimezone(UTC).isoformat()
+    newest, old = writer.checkpoint.get("newest", {}), run.integration.marks
     moved = {
         kind: max(min(newest[kind], began), old.get(kind, "")) for kind in read if kind in newest
     }
-    values: dict[str, Any] = {}
-    if moved:
-        values["marks"] = {**old, **moved}
+    values: dict[str, Any] = {"marks": {**old, **moved}}
     whole = set(writer.checkpoint.get("whole", []))
     is_full = run.reading == SyncRun.Reading.FULL or whole >= {"companies", "contacts"}
     if is_full and set(read) >= {"companies", "contacts"}:
         values["full_pass_at"] = run.started_at
-    if values:
-        rows.update(**values)
+    return values
 
 
-def _end_outage(run: SyncRun) -> None:
+def _end_outage(writer: RunWriter) -> None:
     """The PSA works with our keys: whatever was said of the whole integration is over."""
-    close_issues(run.integration, kind=WHOLE, external_ids={""})
-    notices.tell_ended(run.integration)
+    integration = writer.run.integration
+    if writer.has_issue(WHOLE):
+        close_issues(integration, kind=WHOLE, external_ids={""})
+    notices.tell_ended(integration)
 
 
 def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:

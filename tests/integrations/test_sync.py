@@ -204,7 +204,7 @@ def test_a_run_that_died_behind_its_last_page_does_not_read_it_again(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     ids = list(PsaCompanyRecord.objects.values_list("external_id", flat=True))
-    left_by_a_dead_worker(run, {"cursor": None, "passed": 40}, companies=ids)
+    left_by_a_dead_worker(run, {"done": ["companies"], "read": ["companies"]}, companies=ids)
     sandbox.forget_requests()
 
     work_off()
