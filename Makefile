@@ -6,7 +6,7 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench contract-table screenshots clean
+.PHONY: help run test lint format lock bench tables screenshots clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -14,7 +14,7 @@ help:
 	@echo "make lint         style, types, direction of imports, migrations, templates"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
-	@echo "make contract-table   which case of the adapter contract passes for which PSA, into docs/psas.md"
+	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
@@ -72,10 +72,10 @@ format: $(VENV)/requirements-dev
 bench: $(VENV)/requirements-bench
 	@$(PYTHON) -m tests.bench $(ARGS)
 
-contract-table: export DEBUG = 1
-contract-table: export VAR_DIR = $(abspath $(VENV))/lint
-contract-table: $(VENV)/requirements-dev
-	@$(PYTHON) -m tests.contract_table
+tables: export DEBUG = 1
+tables: export VAR_DIR = $(abspath $(VENV))/lint
+tables: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.tables $(ARGS)
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)

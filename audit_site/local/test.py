@@ -136,8 +136,8 @@ def main() -> int:
     prepare_machine()
     postgres, redis = find_postgres(), find_redis()
     shared = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": redis}
-    # the browser needs one database only: PostgreSQL where there is one
-    left_out = ["-m", "not browser"] if postgres else []
+    # what needs one database only has PostgreSQL where there is one
+    left_out = ["-m", "not browser and not once"] if postgres else []
     outcomes = [run_suite("SQLite", {**shared, "DATABASE_URL": ""}, [*left_out, *arguments])]
     if postgres:
         again = {"DATABASE_URL": postgres, "AUDIT_TEST_DATABASE_ONLY": "1"}
@@ -146,7 +146,10 @@ def main() -> int:
     for outcome in outcomes:
         say(f"{outcome.database:<12} {outcome.counts or 'nothing ran'}")
     if postgres:
-        say("(On PostgreSQL runs what touches a database; the browser tests run only there.)")
+        say(
+            "(On PostgreSQL runs what touches a database; the browser tests, the bad days and the "
+            "thousand companies run only there.)"
+        )
     else:
         say("PostgreSQL   skipped: none answers on 127.0.0.1:5432 and DATABASE_URL is not set")
     if not redis:

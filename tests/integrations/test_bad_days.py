@@ -69,6 +69,8 @@ LISTS = ("companies", "contacts", "agreements")
 
 Told = Callable[[str], None]
 
+pytestmark = pytest.mark.once
+
 
 class Day:
     """One PSA connected, its companies imported, and ways to make its day a bad one."""
@@ -80,6 +82,7 @@ class Day:
         import_companies(integration=self.integration, external_ids=list(ids), actor=None)
         work_off()
         self.companies = PsaCompanyRecord.objects.count()
+        self.small_pages: Callable[[], None] = lambda: None
 
     def path(self, kind: str) -> str:
         return PATHS[self.psa][kind]
@@ -155,8 +158,9 @@ class Day:
 def day(
     request: Any, tenant: Tenant, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> Day:
-    monkeypatch.setattr(MODULES[request.param], "PAGE_SIZE", 10)
-    return Day(tenant, sandbox, request.param)
+    made = Day(tenant, sandbox, request.param)
+    made.small_pages = lambda: monkeypatch.setattr(MODULES[made.psa], "PAGE_SIZE", 10)
+    return made
 
 
 @pytest.fixture
@@ -216,6 +220,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: To
 def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
     day: Day, told: Told, sandbox: SandboxServer
 ) -> None:
+    day.small_pages()
     sandbox.forget_requests()
     connect(make_tenant(), sandbox, day.psa)
     path = day.path("companies").lower()
@@ -242,14 +247,14 @@ def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
 @pytest.mark.parametrize(
     ("name", "options", "code"),
     [
-        ("server_error", {}, "psa_unavailable"),
-        ("bad_gateway_html", {}, "psa_unavailable"),
-        ("maintenance_html", {}, "psa_unavailable"),
-        ("dropped_connection", {}, "psa_unavailable"),
-        ("truncated_body", {}, "psa_unavailable"),
-        ("html_200", {}, "bad_response"),
-        ("truncated_json", {}, "bad_response"),
-        ("redirect", {}, "not_a_psa_server"),
+        pytest.param("server_error", {}, "psa_unavailable", id="500"),
+        pytest.param("bad_gateway_html", {}, "psa_unavailable", id="502 with a page of HTML"),
+        pytest.param("maintenance_html", {}, "psa_unavailable", id="503 with a page of HTML"),
+        pytest.param("dropped_connection", {}, "psa_unavailable", id="dropped connections"),
+        pytest.param("truncated_body", {}, "psa_unavailable", id="cut off answers"),
+        pytest.param("html_200", {}, "bad_response", id="200 with a page of HTML"),
+        pytest.param("truncated_json", {}, "bad_response", id="half the JSON"),
+        pytest.param("redirect", {}, "not_a_psa_server", id="sent elsewhere"),
     ],
 )
 def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
@@ -278,16 +283,15 @@ def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("rate_limited", {"retry_after": 1}),
-        ("rate_limited", {"retry_after": None}),
-        ("server_error", {}),
-        ("bad_gateway_html", {}),
-        ("dropped_connection", {}),
-        ("truncated_body", {}),
-        ("truncated_json", {}),
-        ("slow_drip", {"seconds": 0.0001}),
+        pytest.param("rate_limited", {"retry_after": 1}, id="429 with a time to wait"),
+        pytest.param("rate_limited", {"retry_after": None}, id="429 without one"),
+        pytest.param("server_error", {}, id="500"),
+        pytest.param("bad_gateway_html", {}, id="502 with a page of HTML"),
+        pytest.param("dropped_connection", {}, id="dropped connection"),
+        pytest.param("truncated_body", {}, id="cut off answer"),
+        pytest.param("truncated_json", {}, id="half the JSON"),
+        pytest.param("slow_drip", {"seconds": 0.0001}, id="slow drip"),
     ],
-    ids=lambda value: None if isinstance(value, dict) else value,
 )
 def test_one_passing_trouble_anywhere_costs_nothing(
     day: Day, told: Told, name: str, options: dict[str, Any]
@@ -352,6 +356,7 @@ def test_a_psa_that_is_down_is_left_alone_until_it_is_asked_again(day: Day, told
 
 
 def test_rows_that_shift_while_paging_delete_nobody_else(day: Day, told: Told) -> None:
+    day.small_pages()
     day.fault("shift_page", "companies", times=1)
 
     run = day.sync()
@@ -407,7 +412,10 @@ def test_a_deleted_company_stays_linked_and_is_flagged(day: Day, told: Told) -> 
     told("gone softly, stays linked, flagged `deleted`")
 
 
-@pytest.mark.parametrize("trigger", ["manual", "schedule"])
+@pytest.mark.parametrize(
+    "trigger",
+    [pytest.param("manual", id="Sync Now"), pytest.param("schedule", id="automatic sync")],
+)
 def test_a_merged_company_is_told_apart_from_a_deleted_one(
     day: Day, told: Told, trigger: str
 ) -> None:
@@ -455,7 +463,7 @@ def test_a_lost_right_ends_partial_names_the_right_and_loses_nothing(
     told(f"{said(run)}, nothing lost")
 
 
-@pytest.mark.parametrize("kind", [*LISTS, ""])
+@pytest.mark.parametrize("kind", [*LISTS, pytest.param("", id="all of them")])
 def test_a_psa_that_answers_none_wipes_nothing_and_asks_a_person(
     day: Day, told: Told, kind: str
 ) -> None:
@@ -496,7 +504,11 @@ def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, told: Told)
 
 @pytest.mark.parametrize(
     ("how", "code"),
-    [("wrong_type", "invalid_record"), ("missing_id", "missing_id"), ("too_long", "too_long")],
+    [
+        pytest.param("wrong_type", "invalid_record", id="wrong type"),
+        pytest.param("missing_id", "missing_id", id="no id"),
+        pytest.param("too_long", "too_long", id="too long"),
+    ],
 )
 @pytest.mark.parametrize("kind", LISTS)
 def test_one_bad_record_is_rejected_by_name_and_its_old_version_kept(
@@ -543,6 +555,7 @@ def test_a_run_that_died_on_any_page_goes_on_to_the_same_end(
     day: Day, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dies before each commit in turn, as a killed worker would, and goes on as another one."""
+    day.small_pages()
     ids = list(CompanyLink.objects.order_by("id").values_list("external_id", flat=True))
     for number, external_id in enumerate(ids[::7]):
         day.rename("companies", external_id, f"Renamed {number}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from agreements.selectors import company_figure, company_totals
 from audit_site.tenants.models import Tenant
@@ -69,12 +68,11 @@ def test_the_product_comes_to_the_sandboxs_own_truth(
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
 @pytest.mark.parametrize("psa", PSAS)
+@pytest.mark.once
 @pytest.mark.django_db
 def test_a_thousand_companies_come_to_the_sandboxs_own_truth(
     settings: Any, psa: str, seed: int
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("runs once, on PostgreSQL")
     tenant = make_tenant(company_limit=1000)
     with SandboxServer(seed=seed, companies=1000, today=TODAY, only=psa) as sandbox:
         for name, value in sandbox.settings().items():

@@ -1,0 +1,163 @@
+"""Write the tables of the docs that test runs make: `make tables`, or one with ARGS=contract|bad-days.
+
+Each runs its suite once and puts a row for each test, or each kind of bad day, into its document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from integrations.psa import registry
+
+ROOT = Path(__file__).resolve().parents[1]
+SUITES = ROOT / "tests" / "integrations"
+DOCS = ROOT / "docs"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test that passed for one PSA: its variant ("" = there is one only) and its outcome."""
+
+    test: str
+    psa: str
+    variant: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A suite whose tests take a fixture once for each PSA, and the document with their table."""
+
+    name: str
+    suite: Path
+    fixture: str
+    document: Path
+    first_column: str
+    rows: Callable[[list[str], list[Case]], Iterator[list[str]]]
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        return f"<!-- {self.name} -->", f"<!-- end of {self.name} -->"
+
+    def tests(self) -> list[str]:
+        """The suite's tests that run once for each PSA, in their order."""
+        pattern = rf"^def (test_\w+)\(\s*{self.fixture}"
+        return list(re.findall(pattern, self.suite.read_text(), re.MULTILINE))
+
+    def listed(self) -> list[str]:
+        """The first column of the table in the document, each row once, without its variants."""
+        begin, end = self.marks
+        table = self.document.read_text().partition(begin)[2].partition(end)[0]
+        rows = re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)[1:]
+        return list(dict.fromkeys(row.partition(":")[0] for row in rows))
+
+    def write(self) -> None:
+        names = [adapter.info.name for adapter in registry.adapters().values()]
+        lines = [
+            f"| {' | '.join([self.first_column, *names])} |",
+            f"|{'---|' * (len(names) + 1)}",
+            *(f"| {' | '.join(row)} |" for row in self.rows(self.tests(), self._run())),
+        ]
+        begin, end = self.marks
+        before, _, rest = self.document.read_text().partition(begin)
+        after = rest.partition(end)[2]
+        self.document.write_text(f"{before}{begin}\n{chr(10).join(lines)}\n{end}{after}")
+
+    def _run(self) -> list[Case]:
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.xml"
+            suite = [str(self.suite), f"--junitxml={report}"]
+            command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *suite]
+            subprocess.run(command, cwd=ROOT, check=True)
+            root = ElementTree.parse(report).getroot()  # noqa: S314  our own
+            return [case for element in root.iter("testcase") if (case := read_case(element))]
+
+
+def read_case(element: ElementTree.Element) -> Case | None:
+    """A test that passed for a PSA; None for any other."""
+    test, _, parameters = element.get("name", "").rstrip("]").partition("[")
+    words = parameters.split("-")
+    psa = next((key for key in registry.adapters() if key in words), "")
+    if not psa or element.find("failure") is not None or element.find("skipped") is not None:
+        return None
+    told = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
+    outcome = element.find("properties/property[@name='outcome']")
+    return Case(
+        test,
+        psa,
+        ", ".join(dict.fromkeys(told)),
+        "" if outcome is None else outcome.get("value", ""),
+    )
+
+
+def sentence(name: str) -> str:
+    """A test's name as a sentence."""
+    words = name.removeprefix("test_").replace("_", " ").replace(" psa ", " PSA ")
+    return words[0].upper() + words[1:]
+
+
+def counts(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
+    """For each test and PSA, how many variants passed."""
+    for test in tests:
+        of_psa = [
+            sum(c.test == test and c.psa == psa for c in cases) for psa in registry.adapters()
+        ]
+        yield [sentence(test), *map(str, of_psa)]
+
+
+def outcomes(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
+    """For each test, its outcome for each PSA; variants that end alike share a row."""
+    found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for case in cases:
+        found[case.test][case.variant][case.psa] = case.outcome
+    for test in tests:
+        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for variant, of_psa in found[test].items():
+            ends = tuple(of_psa.get(psa, "does not apply") for psa in registry.adapters())
+            alike[ends].append(variant)
+        for ends, variants in sorted(alike.items()):
+            told = "; ".join(sorted(variant for variant in variants if variant))
+            yield [sentence(test) + (f": {told}" if told else ""), *ends]
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "contract",
+            SUITES / "test_adapter_contract.py",
+            "make: Adapters",
+            DOCS / "psas.md",
+            "Case",
+            counts,
+        ),
+        Table(
+            "bad-days",
+            SUITES / "test_bad_days.py",
+            "day: Day",
+            DOCS / "bad-days.md",
+            "Bad day",
+            outcomes,
+        ),
+    )
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make tables")
+    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
+    for name in parser.parse_args().tables or TABLES:
+        TABLES[name].write()
+
+
+if __name__ == "__main__":
+    main()
