@@ -151,8 +151,9 @@ def undisturbed(
     It is connected and has everything imported once it is there.
     """
 
+    var = tmp_path_factory.mktemp("undisturbed")
+
     def begin() -> Installation:
-        var = tmp_path_factory.mktemp("undisturbed")
         with installed(var, sandbox) as made:
             typed = {psa: sandbox.credentials(psa) for psa in PSAS}
             ask(made, "begin", json.dumps(typed))

@@ -123,6 +123,8 @@ def shown(row: models.Model, names: dict[Any, str]) -> dict[str, Any]:
         elif field.name in {"gone_at", "unlinked_at", "closed_at", "dismissed_at", "told_at"}:
             value = value is not None
         values[field.name] = value if isinstance(value, (bool, int, list, dict)) else str(value)
+    if values.get("gone_at"):  # its place among others is that of the last reading, whenever it was
+        values.pop("position", None)
     return values
 
 
