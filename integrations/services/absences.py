@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
@@ -54,14 +54,12 @@ class Absences:
         rows = PsaCompanyRecord.objects.filter(**self.scope, gone_at=None)
         moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
         if whole:
-            known = dict(rows.values_list("external_id", "pk"))
-            seen = self.writer.seen("companies")
-            missing = {id_: pk for id_, pk in known.items() if id_ not in seen}
-            if not self._is_believable("companies", len(missing), len(known)):
+            missing, known = self._unseen("companies", rows)
+            if not self._is_believable("companies", len(missing), known):
                 return
         else:
             moved = rows.filter(external_id__in=list(moves)[:MOST_QUESTIONS])
-            missing = dict(moved.values_list("external_id", "pk"))
+            missing = list(moved.values_list("external_id", flat=True))
         if not missing:
             return
         gone, still_there = self._ask_again(missing, moves)
@@ -73,15 +71,25 @@ class Absences:
             with self.writer.page("absences"):
                 self._mark_companies(ids, moves)
 
+    def _unseen(self, kind: str, rows: QuerySet[Any]) -> tuple[list[str], int]:
+        """Ids that no page of this run showed, and of how many; the known ones pass through."""
+        seen = self.writer.seen(kind)
+        missing, known = [], 0
+        for external_id in rows.values_list("external_id", flat=True).iterator(chunk_size=CHUNK):
+            known += 1
+            if external_id not in seen:
+                missing.append(external_id)
+        return missing, known
+
     def _ask_again(
-        self, missing: dict[str, UUID], moves: Collection[str]
+        self, missing: Sequence[str], moves: Collection[str]
     ) -> tuple[list[str], list[PsaCompany]]:
         """Ask for missing companies by their ids: which are gone, and which are there all the same.
 
         A list can lose a row while it is paged, and a right can be narrowed; the record itself
         knows better. Of very many, those that matter are asked for.
         """
-        asked = list(missing)
+        asked = missing
         if len(missing) > MOST_QUESTIONS:
             links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
             linked = set(links.filter(external_id__in=asked).values_list("external_id", flat=True))
@@ -118,15 +126,13 @@ class Absences:
     def settle_contacts(self) -> None:
         """After all contacts were read."""
         rows = PsaContactRecord.objects.filter(**self.scope, gone_at=None)
-        known = dict(rows.values_list("external_id", "pk"))
-        seen = self.writer.seen("contacts")
-        missing = [pk for id_, pk in known.items() if id_ not in seen]
-        if not self._is_believable("contacts", len(missing), len(known)):
+        missing, known = self._unseen("contacts", rows)
+        if not self._is_believable("contacts", len(missing), known):
             return
-        for pks in chunks(missing, CHUNK):
+        for ids in chunks(missing, CHUNK):
             with self.writer.page("absences"):
-                self.writer.add_gone("contacts", rows.filter(pk__in=pks))
-                rows.filter(pk__in=pks).update(gone_at=timezone.now())
+                self.writer.add_gone("contacts", rows.filter(external_id__in=ids))
+                rows.filter(external_id__in=ids).update(gone_at=timezone.now())
 
     # Agreements and lines of what was read
 

@@ -1,5 +1,6 @@
 """A first sync from Connect to MRR, beside the floor: the same requests at the same concurrency, and
-a raw bulk insert of what they answer. Prints wall time, requests, SQL statements and peak memory.
+a raw bulk insert of what they answer. Prints wall time, requests, SQL statements and peak memory; then
+what a sync costs in which a hundredth has changed, and the memory for fifty times as many companies.
 """
 
 from __future__ import annotations
@@ -22,28 +23,40 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…")
-    parser.add_argument("--companies", type=int, default=1000)
+    parser.add_argument("--companies", type=int, default=1600, help="5 in 7 can be imported")
+    parser.add_argument("--many", type=int, default=50_000, help="0 = leave the memory of many out")
     parser.add_argument("--latency", type=float, default=50, help="milliseconds for each answer")
-    parser.add_argument("--part", choices=("product", "floor"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("product", "floor", "memory"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.part:
         print(
             json.dumps(
-                {"product": product, "floor": floor}[chosen.part](chosen.url, chosen.companies)
+                {"product": product, "floor": floor, "memory": memory}[chosen.part](
+                    chosen.url, chosen.companies
+                )
             )
         )
         return 0
-    return compare(chosen.companies, chosen.latency)
+    return compare(chosen.companies, chosen.latency, chosen.many)
 
 
-def compare(companies: int, latency: float) -> int:
-    """Start a sandbox and two processes one after the other, and print them side by side."""
+def compare(companies: int, latency: float, many: int) -> int:
+    """Run each part in a process of its own, against a sandbox of its own, and print them."""
+    outcomes = {**measure(companies, latency, ["product", "floor"])}
+    if many:
+        few = measure(1000, 0, ["memory"])["memory"]
+        outcomes["memory"] = {"few": few, "many": measure(many, 0, ["memory"])["memory"]}
+    show(outcomes, companies, latency, many)
+    return 0
+
+
+def measure(companies: int, latency: float, parts: list[str]) -> dict[str, Any]:
     from audit_site.local.test import find_postgres  # noqa: PLC0415
     from tests.processes.conftest import free_port  # noqa: PLC0415
 
-    postgres = find_postgres()
-    port = free_port()
+    postgres, port = find_postgres(), free_port()
+    url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="audit-bench-") as var:
         env = {
             **os.environ,
@@ -55,19 +68,21 @@ def compare(companies: int, latency: float) -> int:
             "LOG_LEVEL": "ERROR",
             "DATABASE_URL": scratch(postgres) if postgres else "",
         }
-        python = [sys.executable]
-        sandbox = subprocess.Popen(
-            [*python, "manage.py", "psa_sandbox", f"--port={port}", f"--companies={companies}", f"--latency={latency}"],
-            cwd=ROOT, env=env, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        serve = (
+            "from integrations.sandbox.server import SandboxServer; import threading;"
+            f"server = SandboxServer(port={port}, companies={companies}, latency_ms={latency},"
+            " only='connectwise').__enter__(); threading.Event().wait()"
+        )
+        sandbox = subprocess.Popen([sys.executable, "-c", serve], cwd=ROOT, env=env)
         try:
+            python = [sys.executable]
             subprocess.run([*python, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-            time.sleep(2 + companies / 5000)
+            wait_for(url)
             outcomes = {}
-            for part in ("product", "floor"):
+            for part in parts:
                 done = subprocess.run(
-                    [*python, "-m", "tests.bench", f"--part={part}", f"--url=http://127.0.0.1:{port}", f"--companies={companies}"],
-                    cwd=ROOT, env=env, check=True, capture_output=True, text=True,
+                    [*python, "-m", "tests.bench", f"--part={part}", f"--url={url}", f"--companies={companies}"],
+                    cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True,
                 )  # fmt: skip
                 outcomes[part] = json.loads(done.stdout.splitlines()[-1])
         finally:
@@ -75,13 +90,25 @@ def compare(companies: int, latency: float) -> int:
             sandbox.wait()
             if postgres:
                 drop(postgres)
-    show(outcomes, companies, latency, "PostgreSQL" if postgres else "SQLite")
-    return 0
+    return outcomes
 
 
-def show(outcomes: dict[str, Any], companies: int, latency: float, database: str) -> None:
+def wait_for(url: str) -> None:
+    """Until the sandbox has made its data and answers."""
+    import requests  # noqa: PLC0415
+
+    for _ in range(1200):
+        try:
+            requests.get(f"{url}/_sandbox/", timeout=5)
+        except requests.RequestException:
+            time.sleep(0.2)
+        else:
+            return
+
+
+def show(outcomes: dict[str, Any], companies: int, latency: float, many: int) -> None:
     ours, bare = outcomes["product"], outcomes["floor"]
-    print(f"First sync of {companies} companies, {latency:g} ms a request, {database}")
+    print(f"First sync of {companies} companies, {latency:g} ms a request, {ours['database']}")
     print(f"({ours['rows']})\n")
     print(f"{'':<28}{'ours':>12}{'floor':>12}{'ratio':>9}")
     for name, label in (
@@ -92,9 +119,23 @@ def show(outcomes: dict[str, Any], companies: int, latency: float, database: str
     ):
         print(f"{label:<28}{ours[name]:>12}{bare[name]:>12}{ours[name] / bare[name]:>9.2f}")
     print(
-        f"\nSync again, nothing changed: {ours['again_seconds']} s, {ours['again_statements']} SQL "
-        f"statements ({ours['again_statements'] / ours['statements']:.2f} of the first), no row rewritten"
+        f"\nOf the statements {ours['of_lines']} are about lines and MRR, {ours['of_the_rest']} about the "
+        f"rest (goal 250); in the database: {ours['sql_seconds']} s"
     )
+    for name, label in (("same", "nothing changed"), ("changed", "a hundredth changed")):
+        again = ours[name]
+        print(
+            f"Sync again, {label}: {again['seconds']} s, {again['statements']} statements "
+            f"({again['statements'] / ours['statements']:.2f} of the first), {again['sql_seconds']} s in the "
+            f"database ({again['sql_seconds'] / ours['sql_seconds']:.2f}, goal 0.15); {again['changed']} records "
+            f"changed, {again['written']} rows written"
+        )
+    if memory := outcomes.get("memory"):
+        few, lots = memory["few"]["megabytes"], memory["many"]["megabytes"]
+        print(
+            f"\nPeak memory of connecting, 500 imports and a full sync: 1,000 companies {few} MB, "
+            f"{many:,} companies {lots} MB ({lots / few:.2f}, goal 1.5)"
+        )
 
 
 def scratch(postgres: str) -> str:
@@ -123,8 +164,8 @@ def megabytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def product(url: str, companies: int) -> dict[str, Any]:
-    """Connect, read the import list, import all that can be, read their agreements."""
+def prepare(url: str, companies: int) -> Any:
+    """Set Django up in this process, and make a tenant whose licence covers all companies."""
     import django  # noqa: PLC0415
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
@@ -132,21 +173,35 @@ def product(url: str, companies: int) -> dict[str, Any]:
     from celery import current_app  # noqa: PLC0415
 
     from audit_site.tenants.services import create_tenant  # noqa: PLC0415
+
+    current_app.conf.broker_url = "memory://"
+    current_app.conf.broker_transport_options = {}
+    control(url, "DELETE")
+    tenant, _, _ = create_tenant(
+        name="Bench", admin_email="b@bench.example", company_limit=companies
+    )
+    return tenant
+
+
+def credentials_for(url: str) -> dict[str, str]:
+    return {
+        "server_url": url,
+        "company_id": "audit-demo",
+        "public_key": "demo",
+        "private_key": "demo-private",
+    }
+
+
+def product(url: str, companies: int) -> dict[str, Any]:
+    """Connect, read the import list, import all that can be, read their agreements; then again."""
+    tenant, credentials = prepare(url, companies), credentials_for(url)
+    from django.db import connection  # noqa: PLC0415
+
     from integrations.models import PsaCompanyRecord, SyncRun  # noqa: PLC0415
     from integrations.services.connection import create_integration  # noqa: PLC0415
     from integrations.services.importing import import_companies  # noqa: PLC0415
     from integrations.services.runs import start_sync_run  # noqa: PLC0415
     from tests.worker import work_off  # noqa: PLC0415
-
-    current_app.conf.broker_url = "memory://"
-    current_app.conf.broker_transport_options = {}
-    credentials = {
-        "server_url": url, "company_id": "audit-demo", "public_key": "demo", "private_key": "demo-private",
-    }  # fmt: skip
-    tenant, _, _ = create_tenant(
-        name="Bench", admin_email="b@bench.example", company_limit=companies
-    )
-    control(url, "DELETE")
 
     def first() -> None:
         integration, _ = create_integration(
@@ -162,8 +217,9 @@ def product(url: str, companies: int) -> dict[str, Any]:
             )
         work_off()
 
-    seconds, statements = counted(first)
-    requests_made = len(control(url, "GET")["requests"])
+    outcome = counted(first)
+    log = control(url, "GET")["requests"]
+    Path(os.environ["VAR_DIR"], "requests.json").write_text(json.dumps(log))
     runs = list(SyncRun.objects.all())
     created = {
         kind: sum(run.counts[kind]["created"] for run in runs)
@@ -171,41 +227,114 @@ def product(url: str, companies: int) -> dict[str, Any]:
     }
     peak = megabytes()
 
-    def again() -> None:
+    def again() -> dict[str, Any]:
+        rows = written_rows()
         run, _ = start_sync_run(integration=runs[0].integration)
-        work_off()
+        found = counted(work_off)
         run.refresh_from_db()
-        assert sum(c["created"] + c["updated"] + c["gone"] for c in run.counts.values()) == 0
+        changed = sum(c["created"] + c["updated"] + c["gone"] for c in run.counts.values())
+        return {**found, "changed": changed, "written": written_rows() - rows}
 
-    log = control(url, "GET")["requests"][:requests_made]
-    Path(os.environ["VAR_DIR"], "requests.json").write_text(json.dumps(log))
-    again_seconds, again_statements = counted(again)
+    same = again()
+    change_a_hundredth(url)
     return {
-        "seconds": seconds,
-        "statements": statements,
-        "requests": requests_made,
+        **outcome,
+        "database": connection.vendor,
+        "requests": len(log),
         "megabytes": peak,
         "rows": ", ".join(f"{count} {kind}" for kind, count in created.items()),
-        "again_seconds": again_seconds,
-        "again_statements": again_statements,
+        "same": same,
+        "changed": again(),
     }
 
 
-def counted(work: Callable[[], None]) -> tuple[float, int]:
-    """Wall time and SQL statements of some work."""
+def written_rows() -> int:
+    """Rows that were written since ever to the tables that mirror the PSA; 0 on SQLite."""
     from django.db import connection  # noqa: PLC0415
 
-    statements = 0
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables WHERE relname IN"
+            " ('integrations_psacompanyrecord', 'integrations_psacontactrecord',"
+            " 'companies_company', 'companies_contact', 'agreements_agreement',"
+            " 'agreements_agreementline', 'agreements_agreementmrr', 'agreements_companymrr')"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def change_a_hundredth(url: str) -> None:
+    """Rename each hundredth company and contact, and reprice each hundredth agreement."""
+    import requests  # noqa: PLC0415
+
+    from agreements.models import Agreement, AgreementLine  # noqa: PLC0415
+    from integrations.models import PsaCompanyRecord, PsaContactRecord  # noqa: PLC0415
+
+    kinds: tuple[tuple[Any, str, str, Any], ...] = (
+        (PsaCompanyRecord, "companies", "name", "Renamed"),
+        (PsaContactRecord, "contacts", "firstName", "Renamed"),
+        (Agreement, "agreements", "billAmount", 4321.5),
+        (AgreementLine, "additions", "unitPrice", 12.34),
+    )
+    for model, kind, field, value in kinds:
+        for external_id in list(model.objects.order_by("id").values_list("external_id", flat=True))[
+            ::100
+        ]:
+            body = {"do": "change", "kind": kind, "id": external_id, "values": {field: value}}
+            requests.post(f"{url}/_sandbox/connectwise/change", json=body, timeout=30)
+
+
+def memory(url: str, companies: int) -> dict[str, Any]:
+    """Connect, read the list, import 500 companies, and read everything again."""
+    tenant = prepare(url, companies)
+    from integrations.models import PsaCompanyRecord  # noqa: PLC0415
+    from integrations.services.connection import create_integration  # noqa: PLC0415
+    from integrations.services.importing import import_companies  # noqa: PLC0415
+    from integrations.services.runs import start_sync_run  # noqa: PLC0415
+    from tests.worker import work_off  # noqa: PLC0415
+
+    integration, _ = create_integration(
+        tenant=tenant, actor=None, psa="connectwise", credentials=credentials_for(url)
+    )
+    work_off()
+    ids = PsaCompanyRecord.objects.filter(importable=True).values_list("external_id", flat=True)
+    import_companies(integration=integration, external_ids=list(ids[:500]), actor=None)
+    work_off()
+    start_sync_run(integration=integration)
+    work_off()
+    return {"megabytes": megabytes(), "companies": PsaCompanyRecord.objects.count()}
+
+
+def counted(work: Callable[[], None]) -> dict[str, Any]:
+    """Wall time, SQL statements (those about lines and MRR apart), and seconds in the database."""
+    from django.db import connection  # noqa: PLC0415
+
+    found = {"of_lines": 0, "of_the_rest": 0}
+    in_database = 0.0
 
     def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        nonlocal statements
-        statements += 1
-        return execute(sql, params, many, context)
+        nonlocal in_database
+        about_lines = any(
+            name in sql for name in ("agreementline", "companybook", "companymrr", "agreementmrr")
+        )
+        found["of_lines" if about_lines else "of_the_rest"] += 1
+        asked = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            in_database += time.perf_counter() - asked
 
     began = time.perf_counter()
     with connection.execute_wrapper(count):
         work()
-    return round(time.perf_counter() - began, 2), statements
+    return {
+        "seconds": round(time.perf_counter() - began, 2),
+        "statements": sum(found.values()),
+        "sql_seconds": round(in_database, 2),
+        **found,
+    }
 
 
 def floor(url: str, companies: int) -> dict[str, Any]:
