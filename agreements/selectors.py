@@ -27,6 +27,15 @@ MOST_MONTHS = 120
 EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 
 
+def day_of(text: str) -> date | None:
+    """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if len(text) == 10 and EARLIEST <= day <= LATEST else None
+
+
 class Money(TypedDict):
     currency: str
     amount: str

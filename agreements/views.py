@@ -24,6 +24,7 @@ from agreements.selectors import (
     choice_history,
     company_figure,
     currency_books,
+    day_of,
     ending_soon,
     recognized_by_month,
     tenant_book,
@@ -43,11 +44,8 @@ def read_day(request: HttpRequest, name: str, default: date) -> date:
     text = request.GET.get(name)
     if not text:
         return default
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = LATEST.replace(year=LATEST.year + 1)
-    if EARLIEST <= day <= LATEST:
+    day = day_of(text)
+    if day is not None:
         return day
     messages.error(request, f"This is not a date from {EARLIEST.year} to {LATEST.year}.")
     return default

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -27,11 +26,11 @@ from agreements.api.serializers import (
     TenantMrrSerializer,
 )
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.mrr.figures import CLASSES
 from agreements.selectors import (
     EARLIEST,
     LATEST,
     MOST_MONTHS,
+    day_of,
     recognized_by_month,
     tenant_book,
     tenant_etag,
@@ -60,11 +59,8 @@ def read_day(request: Request, name: str) -> date | None:
     text = request.query_params.get(name)
     if not text:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or len(text) != 10 or not EARLIEST <= day <= LATEST:
+    day = day_of(text)
+    if day is None:
         message = f"Write a date from {EARLIEST.year} to {LATEST.year} as 2026-06-15."
         raise invalid(name, message)
     return day
@@ -177,14 +173,10 @@ class MovementView(APIView):
 def shown_bridge(bridge: mrr.Movement) -> dict[str, Any]:
     """A bridge with its amounts as text; printed parts may miss the closing by a few cents."""
     currency = bridge.currency
-    parts = {"opening": bridge.opening, **bridge.classes, "closing": bridge.closing}
-    shown: dict[str, Any] = {name: mrr.money_text(currency, a) for name, a in parts.items()}
-    printed = sum((Fraction(shown[name]) for name in ("opening", *CLASSES)), Fraction(0))
-    difference = Fraction(shown["closing"]) - printed
     return {
         "currency": currency,
-        **shown,
-        "rounding_difference": mrr.money_text(currency, difference),
+        **{name: part.amount for name, part in bridge.parts.items()},
+        "rounding_difference": bridge.rounding_difference,
         "companies": [
             {
                 "company": company.company_id,

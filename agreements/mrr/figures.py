@@ -173,6 +173,18 @@ class Movement:
     classes: dict[str, Fraction]
     companies: list[CompanyMovement]
 
+    @property
+    def parts(self) -> dict[str, Figure]:
+        """What it is printed as, in order: opening, each class, closing."""
+        parts = {"opening": self.opening, **self.classes, "closing": self.closing}
+        return {name: Figure(self.currency, exact) for name, exact in parts.items()}
+
+    @property
+    def rounding_difference(self) -> str:
+        """By how much the printed closing misses the sum of what is printed before it."""
+        *others, closing = (Fraction(part.amount) for part in self.parts.values())
+        return money_text(self.currency, closing - sum(others, Fraction(0)))
+
 
 def movement(book: Iterable[Prepared], start: date, end: date) -> list[Movement]:
     """The bridge from the MRR of one day to that of a later one, by currency."""

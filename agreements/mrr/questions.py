@@ -17,7 +17,7 @@ import msgspec
 from agreements.mrr import figures
 from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Units
 from agreements.mrr.ledger import ledger, rounding_difference
-from agreements.mrr.money import exact_text, money_text, round_money
+from agreements.mrr.money import exact_text
 from agreements.mrr.rules import Prepared, prepare
 
 Json = Any
@@ -98,21 +98,17 @@ def _movement(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
     start, end = _day(ask, "from"), _day(ask, "to")
     if not start < end:
         raise QuestionError("`from` lies before `to`.")
-    return {bridge.currency: bridge_json(bridge) for bridge in figures.movement(book, start, end)}
+    return {bridge.currency: _bridge(bridge) for bridge in figures.movement(book, start, end)}
 
 
-def bridge_json(bridge: figures.Movement) -> Json:
-    """A bridge as it is shown; printed parts may miss the closing by `rounding_difference`."""
-    currency = bridge.currency
-    parts = {"opening": bridge.opening, **bridge.classes, "closing": bridge.closing}
+def _bridge(bridge: figures.Movement) -> Json:
+    """A bridge as it is shown: of the classes only those in which something moved."""
     shown: dict[str, Json] = {
-        name: _figure(figures.Figure(currency, amount))
-        for name, amount in parts.items()
-        if name in {"opening", "closing"} or amount or _has(bridge, name)
+        name: _figure(part)
+        for name, part in bridge.parts.items()
+        if name in {"opening", "closing"} or part.exact or _has(bridge, name)
     }
-    printed = [round_money(currency, a) for name, a in parts.items() if name != "closing"]
-    difference = round_money(currency, bridge.closing) - sum(printed, Decimal(0))
-    shown["rounding_difference"] = money_text(currency, difference)
+    shown["rounding_difference"] = bridge.rounding_difference
     shown["companies"] = [
         {"company_id": c.company_id, "class": c.kind, "exact": exact_text(c.exact)}
         for c in bridge.companies
