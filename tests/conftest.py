@@ -20,9 +20,13 @@ TODAY = date(2026, 11, 25)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("AUDIT_TEST_DATABASE_ONLY"):
+        leave_what_touches_a_database(config, items)
+    begin_with_the_long(items)
+
+
+def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a second database only what touches one runs again (AUDIT_TEST_DATABASE_ONLY)."""
-    if not os.environ.get("AUDIT_TEST_DATABASE_ONLY"):
-        return
     touching = {"db", "transactional_db", "live_server", "installation"}
     chosen = [
         item
@@ -33,6 +37,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def begin_with_the_long(items: list[pytest.Item]) -> None:
+    """Each process begins with its share of those that start processes: nobody waits for one."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("processes")]
+    rest = [item for item in items if not item.get_closest_marker("processes")]
+    size = -(-len(rest) // count)  # xdist gives each process a stretch of the list
+    items[:] = [
+        item
+        for share in range(count)
+        for item in (*long[share::count], *rest[share * size : (share + 1) * size])
+    ]
 
 
 @pytest.fixture(autouse=True)

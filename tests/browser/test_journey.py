@@ -169,14 +169,15 @@ def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
 def test_no_page_has_a_serious_barrier(
     chromium: Browser, live_server: object, connected: object, scheme: str, width: int
 ) -> None:
+    from companies.models import Company  # noqa: PLC0415
     from integrations.models import PsaCompanyRecord, SyncRun  # noqa: PLC0415
     from integrations.services.importing import import_companies  # noqa: PLC0415
 
-    ids = PsaCompanyRecord.objects.filter(importable=True).values_list("external_id", flat=True)
-    company = import_companies(
-        integration=connected, external_ids=list(ids[:5]), actor=None
-    ).imported[0]
+    rows = PsaCompanyRecord.objects.filter(importable=True).order_by("external_id")
+    ids = list(rows.values_list("external_id", flat=True)[:8])
+    import_companies(integration=connected, external_ids=ids, actor=None)
     work_off()
+    company = Company.objects.exclude(agreements=None).order_by("id")[0]
     make_member(connected.tenant, email="admin@example.com")
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
@@ -191,6 +192,7 @@ def test_no_page_has_a_serious_barrier(
         f"/integrations/{connected.pk}/companies/",
         f"/integrations/{connected.pk}/companies/missing/?external_id=20001",
         f"/integrations/{connected.pk}/disconnect/",
+        f"/integrations/{connected.pk}/issues/",
         "/sync-runs/",
         f"/sync-runs/{SyncRun.objects.order_by('id').first().pk}/",
         "/companies/",
