@@ -6,7 +6,7 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench contract-table screenshots clean
+.PHONY: help run test lint format lock bench contract-table screenshots recording clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas (ARGS=sync or mrr)"
 	@echo "make contract-table   which case of the adapter contract passes for which PSA, into docs/psas.md"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
+	@echo "make recording    the pictures of a sync run that waits for a limit, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
 # The first Python 3.11 there is
@@ -79,6 +80,9 @@ contract-table: $(VENV)/requirements-dev
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)
+
+recording: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.browser.recording http://127.0.0.1:$(PORT)
 
 lock: $(VENV)/requirements-dev
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

@@ -15,7 +15,9 @@ from companies.models import Company
 from integrations.models import PsaCompanyRecord, SyncEvent, SyncRun
 
 #: Names of ours that say nothing to a person.
-HIDDEN: Final = frozenset({"integration_id", "agreement_id", "source", "fingerprint", "position"})
+HIDDEN: Final = frozenset(
+    {"integration_id", "agreement_id", "source", "fingerprint", "position", "search_text"}
+)
 LABELS: Final = {
     "company_id": "audITee",
     "company_external_id": "Company",
@@ -33,6 +35,7 @@ LABELS: Final = {
     "cycle": "Cycle",
     "cycle_label": "Billing cycle",
     "url": "Address",
+    "changed_at": "Changed in the PSA",
 }
 MONEY: Final = frozenset({"amount", "unit_price"})
 NUMBERS: Final = frozenset({"quantity", "less_included"})

@@ -153,7 +153,8 @@ def test_who_does_not_read_has_no_pace(tenant: Tenant, now: datetime, over: Any)
 
 
 @pytest.mark.parametrize(
-    ("done", "total", "left"), [(50, None, None), (50, 50, None), (60, 50, None), (0, 2**31 - 1, None)]
+    ("done", "total", "left"),
+    [(50, None, None), (50, 50, None), (60, 50, None), (0, 2**31 - 1, None)],
 )
 def test_what_can_not_be_known_is_not_said(
     tenant: Tenant, now: datetime, done: int, total: int | None, left: int | None

@@ -75,7 +75,7 @@ def test_a_run_that_waits_says_for_whom_and_until_when(
     assert "in 30 minutes" in page
     assert "What was read is kept; there is nothing to do." in page
     assert "Step 1 of 5" in page
-    assert "Requests to Autotask" in page
+    assert re.search(r"<dt>Requests</dt><dd>[1-9]\d* to Autotask</dd>", page)
 
     sandbox.faults.clear()
     SyncRun.objects.update(resume_at=timezone.now(), dispatched_at=timezone.now())
@@ -153,7 +153,7 @@ def test_the_counts_are_a_sum(tenant: Tenant) -> None:
     foot = re.findall(r'<td class="num">([^<]*)</td>', page[page.index("<tfoot>") :])
     assert foot[:6] == ["1,200", "10", "38", "2", "1,250", "3"]
     assert "Seen = new + changed + unchanged + rejected." in page
-    assert "<dt>Requests to ConnectWise Manage</dt><dd>1,234</dd>" in page
+    assert "<dt>Requests</dt><dd>1,234 to ConnectWise Manage</dd>" in page
 
 
 # What it did to each record
@@ -193,8 +193,18 @@ def test_events_show_before_and_after_side_by_side(tenant: Tenant, other_tenant:
         "updated",
         kind="contact",
         name="Ada",
-        before={"company_external_id": "1", "company_id": str(foreign.pk)},
-        after={"company_external_id": "77", "company_id": None},
+        before={
+            "company_external_id": "1",
+            "company_id": str(foreign.pk),
+            "search_text": "ada 1",
+            "changed_at": "2026-11-25T13:05:00Z",
+        },
+        after={
+            "company_external_id": "77",
+            "company_id": None,
+            "search_text": "ada 77",
+            "changed_at": None,
+        },
     )
     make_event(run, "created", name="<b>Bold</b>", after={"name": "<b>Bold</b>", "source": "x"})
     make_event(run, "gone", name="Gone one")
@@ -208,6 +218,8 @@ def test_events_show_before_and_after_side_by_side(tenant: Tenant, other_tenant:
     assert "Billing cycle nothing Monthly" in managed
     assert "End date nothing 31 Jan 2027 Without an end yes no" in managed
     assert "Company 1 Harbor Bakery (77)" in row_of(page, "Ada")
+    assert "Changed in the PSA 25 Nov 2026, " in row_of(page, "Ada")
+    assert "ada 77" not in page
     assert "Nobody's business" not in page
     assert "1 value Name &lt;b&gt;Bold&lt;/b&gt;" in row_of(page, "&lt;b&gt;Bold&lt;/b&gt;")
     assert "It was kept, and marked as gone." in row_of(page, "Gone one")
