@@ -6,7 +6,7 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables screenshots clean
+.PHONY: help run test lint format lock bench tables screenshots recording clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
+	@echo "make recording    the pictures of a sync run that waits for a limit, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
 # The first Python 3.11 there is
@@ -79,6 +80,9 @@ tables: $(VENV)/requirements-dev
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)
+
+recording: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.browser.recording http://127.0.0.1:$(PORT)
 
 lock: $(VENV)/requirements-dev
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

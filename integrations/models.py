@@ -256,6 +256,12 @@ class SyncRun(LeasedWork):
         return self.state in self.ACTIVE_STATES
 
     @property
+    def origin(self) -> str:
+        """What started it, and by whom where it was a person: `Sync Now by Grace Hopper`."""
+        by = f" by {self.started_by}" if self.started_by else ""
+        return f"{self.get_trigger_display()}{by}"
+
+    @property
     def duration(self) -> str:
         """How long it took, for a person; "" while it has not ended."""
         if self.started_at is None or self.finished_at is None:

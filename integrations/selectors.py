@@ -295,6 +295,12 @@ def list_sync_runs(
     return rows.filter(**{name: value for name, value in wanted.items() if value}).order_by("-id")
 
 
+def choices_of_integrations(tenant: Tenant) -> list[tuple[str, str]]:
+    """Ids and names of all integrations, also disconnected ones, for a filter."""
+    rows = Integration.objects.for_tenant(tenant).order_by("name", "id")
+    return [(str(pk), name) for pk, name in rows.values_list("pk", "name")]
+
+
 def list_events(run: SyncRun) -> QuerySet[SyncEvent]:
     """What a run did to each record, in order."""
     return SyncEvent.objects.filter(tenant=run.tenant_id, run=run).order_by("id")

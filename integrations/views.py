@@ -17,15 +17,18 @@ from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
-from integrations import selectors
+from integrations import changes, progress, selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
-from integrations.models import FIGURES, Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
+from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
 from integrations.visits import new_since
+
+#: The status at which htmx stops asking.
+STOP_ASKING = 286
 
 
 def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
@@ -73,6 +76,7 @@ def settings_page(
         "integration": integration,
         "schedule_form": schedule_form,
         "next_sync": schedule.next_at(integration) if integration else None,
+        "pulse": progress.pulse_of(*progress.works_of(integration)) if integration else 0,
         "guide": guide_of(info),
         "admins": selectors.admins_of(tenant_of(request)),
         "news": selectors.news(tenant_of(request), request.user, shown),
@@ -177,8 +181,18 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("GET")
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
-    context = {"integration": _integration(request, pk)}
-    return render(request, "integrations/_status.html", context)
+    integration = _integration(request, pk)
+    pulse = progress.pulse_of(*progress.works_of(integration))
+    told = request.GET.get("told", "")
+    context = {"integration": integration, "pulse": pulse, "told": told, "is_fragment": True}
+    return watched(request, "integrations/_status.html", context, pulse)
+
+
+def watched(
+    request: PageRequest, template: str, context: dict[str, Any], pulse: int
+) -> HttpResponse:
+    """A part of a page that is asked for again and again; 286 ends that when nothing goes on."""
+    return render(request, template, context, status=200 if pulse else STOP_ASKING)
 
 
 @page("POST", role=Role.MEMBER)
@@ -390,8 +404,24 @@ def confirm_gone(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("GET")
 def sync_runs(request: PageRequest) -> HttpResponse:
-    rows = selectors.list_sync_runs(tenant_of(request))
-    return render(request, "integrations/runs.html", {"page": paged(request, rows)})
+    """Every run, newest first; of one integration or in one state where asked."""
+    tenant = tenant_of(request)
+    integration, state = request.GET.get("integration", ""), request.GET.get("state", "")
+    try:
+        rows = selectors.list_sync_runs(
+            tenant, integration=UUID(integration) if integration else None, state=state
+        )
+    except ValueError:  # what is no id filters everything out
+        rows = SyncRun.objects.none().order_by("-id")
+    shown = paged(request, rows)
+    progress.measure(shown.object_list)
+    context = {
+        "page": shown,
+        "integrations": selectors.choices_of_integrations(tenant),
+        "states": SyncRun.State.choices,
+        "chosen": {"integration": integration, "state": state},
+    }
+    return render(request, "integrations/runs.html", context)
 
 
 def _run(request: PageRequest, pk: UUID) -> SyncRun:
@@ -402,21 +432,44 @@ def _run(request: PageRequest, pk: UUID) -> SyncRun:
 def run(request: PageRequest, pk: UUID) -> HttpResponse:
     """One run: progress, counts, and what it did to each record."""
     sync_run = _run(request, pk)
+    if request.htmx and request.htmx.target != "events":
+        return _watched_run(request, sync_run)
     events = selectors.list_events(sync_run)
-    change, kind = request.GET.get("change", ""), request.GET.get("kind", "")
-    if change:
-        events = events.filter(change=change)
-    if kind:
-        events = events.filter(kind=kind)
+    chosen = {name: request.GET.get(name, "") for name in ("change", "kind")}
+    events = events.filter(**{name: value for name, value in chosen.items() if value})
+    shown = paged(request, events)
     context = {
-        "run": sync_run,
-        "figures": FIGURES,
-        "page": paged(request, events),
+        **_run_context(sync_run),
+        "page": shown,
+        "told_events": changes.tell(sync_run, shown.object_list),
         "changes": SyncEvent.Change.choices,
         "kinds": ("company", "contact", "agreement", "line"),
+        "chosen": chosen,
     }
-    template = "integrations/_run.html" if request.htmx else "integrations/run.html"
+    template = "integrations/_events.html" if request.htmx else "integrations/run.html"
     return render(request, template, context)
+
+
+def _run_context(sync_run: SyncRun) -> dict[str, Any]:
+    read, since = progress.reads(sync_run)
+    return {
+        "run": sync_run,
+        "psa_name": info_of(sync_run.integration).name,
+        "table": progress.count_table(sync_run),
+        "reads": read,
+        "since": since,
+    }
+
+
+def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
+    """The upper part of the page; at the end the list of events is told to come anew."""
+    told = request.GET.get("told", "")
+    context = {**_run_context(sync_run), "told": told, "is_fragment": True}
+    pulse = progress.pulse_of(sync_run)
+    response = watched(request, "integrations/_run.html", context, pulse)
+    if not pulse:
+        response["HX-Trigger"] = "run-ended"
+    return response
 
 
 @page("POST", role=Role.MEMBER)

@@ -23,6 +23,7 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
+from integrations.progress import pace_of, remaining_seconds
 from integrations.psa.contract import GuideStep
 from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
 from integrations.services.psa_access import info_of
@@ -117,11 +118,20 @@ class ProgressSerializer(serializers.Serializer[Any]):
 
 
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
+    """A run. Whoever shows several measures their paces first, or each one asks for its own."""
+
     integration = serializers.CharField(source="integration_id", read_only=True)
     company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
     progress = serializers.SerializerMethodField()
     counts = RunCountsSerializer(read_only=True)
     error = serializers.SerializerMethodField()
+    rate = serializers.SerializerMethodField(
+        help_text="Records a minute right now (companies, in the phase agreements); null when that "
+        "is not known."
+    )
+    remaining_seconds = serializers.SerializerMethodField(
+        help_text="Until the phase under way is done; null when that can't be known."
+    )
 
     class Meta:
         model = SyncRun
@@ -132,7 +142,11 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "trigger",
             "state",
             "phase",
+            "reading",
             "progress",
+            "rate",
+            "remaining_seconds",
+            "requests",
             "counts",
             "error",
             "waiting_for",
@@ -146,6 +160,13 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, run: SyncRun) -> dict[str, int | None]:
         return {"done": run.progress_done, "total": run.progress_total}
+
+    def get_rate(self, run: SyncRun) -> int | None:
+        pace = pace_of(run)
+        return pace.rate if pace else None
+
+    def get_remaining_seconds(self, run: SyncRun) -> int | None:
+        return remaining_seconds(run)
 
     @extend_schema_field(FixableReasonSerializer(allow_null=True))
     def get_error(self, run: SyncRun) -> dict[str, str] | None:

@@ -31,6 +31,7 @@ from integrations.api.serializers import (
     SyncRunSerializer,
 )
 from integrations.models import Integration, Issue, SyncRun
+from integrations.progress import measure
 from integrations.psa import registry
 from integrations.services import connection, importing, issues, runs, schedule
 
@@ -134,6 +135,7 @@ class IntegrationViewSet(TenantViewSet):
             "news": selectors.news(self.tenant, self.actor, integrations),
             "open_issues": selectors.open_issues_of(self.tenant, integrations),
         }
+        measure(row.latest_run for row in integrations if row.latest_run)
         return IntegrationSerializer(integrations, many=True, context=context).data
 
     @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
@@ -264,7 +266,8 @@ class SyncRunViewSet(TenantViewSet):
         return selectors.list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
+        page = self.paginate_queryset(self.get_queryset()) or []
+        measure(page)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def retrieve(self, request: Request, pk: str) -> Response:

@@ -221,7 +221,7 @@ def test_a_run_shows_progress_counts_and_each_change(
     work_off()
     page = text(client.get(started["Location"]))
     assert "Succeeded" in page
-    assert "→ New name" in page
+    assert "<td>New name</td></tr>" in page
     fragment = client.get(started["Location"], HTTP_HX_REQUEST="true")
     assert "<html" not in text(fragment)
     assert "HX-Request" in fragment["Vary"]

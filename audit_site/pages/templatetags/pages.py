@@ -12,6 +12,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from integrations.models import SyncRun
+from integrations.progress import Live
+from integrations.progress import live as live_of
+
 register = template.Library()
 
 #: state or status → how its mark looks
@@ -84,6 +88,12 @@ def upcoming(value: datetime) -> str:
 
 
 @register.filter
+def live(run: SyncRun) -> Live:
+    """A sync run as it is at this moment, in words."""
+    return live_of(run)
+
+
+@register.filter
 def clock(value: datetime | None) -> str:
     return "" if value is None else f"{timezone.localtime(value):%H:%M:%S}"
 
@@ -107,6 +117,12 @@ def stretch_address(
         if value:
             query[name] = value
     return f"?{query.urlencode()}"
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A count with its thousands apart: 12,400."""
+    return f"{number:,}"
 
 
 @register.filter
