@@ -14,6 +14,7 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
+from integrations.services.psa_access import budget_of
 from tests.conftest import connect
 from tests.factories import make_company, make_integration, make_member, make_psa_company
 from tests.pages.test_pages import browser, text
@@ -78,6 +79,7 @@ def test_a_run_that_waits_says_for_whom_and_until_when(
     assert re.search(r"<dt>Requests</dt><dd>[1-9]\d* to Autotask</dd>", page)
 
     sandbox.faults.clear()
+    budget_of(integration).forget()
     SyncRun.objects.update(resume_at=timezone.now(), dispatched_at=timezone.now())
     assert "The wait is over; it goes on." in text(client.get(started["Location"]))
     work_off()
