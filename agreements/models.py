@@ -61,7 +61,14 @@ class Agreement(TenantOwned):
                 name="one_agreement_per_external_id",
             )
         ]
-        indexes = [models.Index(fields=["tenant", "company"], name="agreements_by_company")]
+        indexes = [
+            models.Index(fields=["tenant", "company"], name="agreements_by_company"),
+            models.Index(
+                fields=["tenant", "parent_external_id"],
+                condition=~models.Q(parent_external_id=""),
+                name="agreements_with_parents",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.external_id

@@ -36,6 +36,8 @@ from integrations.services.records import Changes
 from integrations.services.run_writer import RunWriter
 
 CHUNK: Final = 1000
+#: Companies whose contacts are read and written together.
+CONTACT_BATCH: Final = 500
 #: What changed is asked for from this long before the mark: a PSA may show a change late.
 OVERLAP: Final = timedelta(minutes=10)
 #: Contacts that moved to another company: so many are remembered in a run.
@@ -159,10 +161,12 @@ class SyncPass:
         """Read a list to its end, a page ahead of what is being written; how many records came."""
         writer = self.writer
         passed: int = writer.checkpoint.get("passed", 0)
+        # a list that goes on in its middle does not tell its length again
+        known = self.run_row.progress_total if self.run_row.phase == kind else None
         for page in prefetch(pages):
             passed += len(page.records) + len(page.rejected)
             is_last = page.cursor is None and (passed > 0 or self._since(kind) is None)
-            with writer.page(kind, done=passed, total=page.total, is_last=is_last):
+            with writer.page(kind, done=passed, total=page.total or known, is_last=is_last):
                 writer.add(kind, write(page.records, timezone.now()), page.rejected)
                 named = [record.external_id for record in page.records]
                 named += [record.external_id for record in page.rejected if record.external_id]
@@ -284,7 +288,7 @@ class SyncPass:
 
     def reread_contacts(self) -> None:
         passed = self.writer.checkpoint.get("passed", 0)
-        for external_ids in chunks(self.run_row.companies[passed:], self.info.company_batch):
+        for external_ids in chunks(self.run_row.companies[passed:], CONTACT_BATCH):
             pages = list(self.adapter.contacts(company_ids=external_ids))
             records = [record for page in pages for record in page.records]
             rejected = [record for page in pages for record in page.rejected]

@@ -294,7 +294,11 @@ class RunWriter:
         """
         self.checkpoint["parks"] = self.checkpoint.get("parks", 0) + counts
         leases.held(self.run).update(
-            checkpoint=self.checkpoint, waiting_for=reason[:255], resume_at=until, lease_until=None
+            checkpoint=self.checkpoint,
+            requests=self._requests,
+            waiting_for=reason[:255],
+            resume_at=until,
+            lease_until=None,
         )
 
     def end(self, state: str, error: PsaError | None = None) -> bool:
