@@ -80,12 +80,9 @@ def refresh(
 
 def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
     """Companies that have agreements whose parents are these companies'."""
-    parents = Agreement.objects.for_tenant(tenant).filter(company__in=company_ids)
-    children = (
-        Agreement.objects.for_tenant(tenant)
-        .exclude(parent_external_id="")
-        .filter(parent_external_id__in=parents.values("external_id"))
-    )
+    ours = Agreement.objects.for_tenant(tenant)
+    parents = ours.filter(company__in=company_ids).values_list("external_id", flat=True)
+    children = ours.exclude(parent_external_id="").filter(parent_external_id__in=list(parents))
     return set(children.values_list("company_id", flat=True)) - set(company_ids)
 
 
