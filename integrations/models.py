@@ -168,8 +168,8 @@ class SyncRun(LeasedWork):
 
     A run reads everything, or only `companies` (PSA ids: an import, or the re-sync of one
     `company`). `reading` = all records, or only those that changed since the integration's marks.
-    `accept_gone`: a person has said that what is missing is really gone. `checkpoint` says where it
-    goes on after a crash. `counts` is
+    `accept_gone`: of which kinds a person has said that so many are really gone, as in
+    `{"contacts": 25}`. `checkpoint` says where it goes on after a crash. `counts` is
     `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
     """
 
@@ -210,7 +210,7 @@ class SyncRun(LeasedWork):
     )
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     reading = models.CharField(max_length=10, choices=Reading, default=Reading.FULL)
-    accept_gone = models.BooleanField(default=False)
+    accept_gone = models.JSONField(default=dict)
     phase = models.CharField(max_length=20, blank=True)
     phase_started_at = models.DateTimeField(null=True, blank=True)
     requests = models.PositiveIntegerField(default=0)
@@ -530,6 +530,7 @@ class Issue(TenantOwned):
     run = models.ForeignKey(
         SyncRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    count = models.PositiveIntegerField(null=True, blank=True)
     times = models.PositiveIntegerField(default=1)
     first_seen_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)

@@ -437,7 +437,7 @@ class AutotaskAdapter:
             conditions=conditions, fields=COMPANY_FIELDS, cursor=cursor,
         )  # fmt: skip
 
-    def company(self, external_id: str) -> PsaCompany | None:
+    def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
         body = {
@@ -446,9 +446,7 @@ class AutotaskAdapter:
         }
         rows = self._ask_page("Companies", body, "read_companies").items or []
         records, rejected = read_records(rows, WireCompany, self._company)
-        if rejected:
-            raise PsaBadResponse(rejected[0].message, "Correct the company in Autotask.")
-        return records[0] if records else None
+        return records[0] if records else next(iter(rejected), None)
 
     def contacts(
         self,

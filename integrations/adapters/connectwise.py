@@ -343,15 +343,17 @@ class ConnectWiseAdapter:
             cursor,
         )
 
-    def company(self, external_id: str) -> PsaCompany | None:
+    def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
 
-        def read(response: PsaResponse) -> PsaCompany | None:
+        def read(response: PsaResponse) -> PsaCompany | RejectedRecord | None:
             if response.status == 404:
                 return None
             self._refuse(response, "read_companies")
-            return self._company(decode(response, WireCompany, NAME))
+            row = decode(response, msgspec.Raw, NAME)
+            records, rejected = read_records([row], WireCompany, self._company)
+            return records[0] if records else rejected[0]
 
         return self._ask(f"/company/companies/{external_id}", {}, read)
 

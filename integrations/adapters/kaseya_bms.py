@@ -363,17 +363,22 @@ class KaseyaBmsAdapter:
     ) -> Iterator[PsaPage[PsaCompany]]:
         yield from self._listed("read_companies", WireAccount, self._company, cursor, changed_since)
 
-    def company(self, external_id: str) -> PsaCompany | None:
+    def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         account = self._account(external_id) if external_id.isdecimal() else None
-        return None if account is None else self._company(account)
+        if not isinstance(account, WireAccount):
+            return account
+        try:
+            return self._company(account)
+        except RecordUnusableError as error:
+            return RejectedRecord(external_id, error.code, str(error))
 
-    def _account(self, external_id: str) -> WireAccount | None:
+    def _account(self, external_id: str) -> WireAccount | RejectedRecord | None:
         """By id, an account comes bare by the document, and may come in an envelope all the same.
 
         "Not there" is 404, 204, null, a null result, or `success: false`.
         """
 
-        def read(response: PsaResponse) -> WireAccount | None:
+        def read(response: PsaResponse) -> WireAccount | RejectedRecord | None:
             if response.status in {204, 404} or response.content.strip() in {b"", b"null"}:
                 return None
             self._refuse_status(response, "read_companies")
@@ -390,9 +395,7 @@ class KaseyaBmsAdapter:
             if fields is None:
                 return None
             records, rejected = read_lowered([fields], WireAccount, lambda raw: raw)
-            if rejected:
-                raise PsaBadResponse(rejected[0].message, "Correct the account in BMS.")
-            return records[0]
+            return records[0] if records else rejected[0]
 
         return self._ask("GET", f"{LISTS['read_companies']}/{external_id}", {}, read)
 
@@ -430,15 +433,16 @@ class KaseyaBmsAdapter:
         wanted = [id_ for id_ in company_ids if id_.isdecimal()]
         self._learn_currencies(wanted)
         found = ordered_map(self._contract_ids, wanted, workers=self._http.parallel)
-        bad_ids = {record.external_id for record in self._rejected_contracts}
+        unreadable_ones = {record.external_id: record for record in self._rejected_contracts}
+        nameless = tuple(record for record in self._rejected_contracts if not record.external_id)
         for account_id, (ids, unreadable) in zip(wanted, found, strict=True):
             records: list[PsaAgreement] = []
             rejected = list(unreadable)
             for contract_id in ids:
                 raw = contracts.get(contract_id)
                 if raw is None:
-                    if str(contract_id) not in bad_ids:
-                        rejected.append(without_amount(contract_id))
+                    bad = unreadable_ones.get(str(contract_id))
+                    rejected.append(bad or without_amount(contract_id))
                     continue
                 if not is_recurring(raw):
                     continue
@@ -447,8 +451,8 @@ class KaseyaBmsAdapter:
                 except RecordUnusableError as error:
                     rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
             yield PsaPage(tuple(records), tuple(rejected))
-        if self._rejected_contracts:
-            yield PsaPage((), tuple(self._rejected_contracts))
+        if nameless:  # it may be anybody's: nobody's absence is proved
+            yield PsaPage((), nameless)
 
     # Accounts and contacts
 
@@ -474,10 +478,15 @@ class KaseyaBmsAdapter:
             missing = [id_ for id_ in missing if id_ not in self._currency_names]
         accounts = ordered_map(self._account, missing, workers=self._http.parallel)
         for account_id, account in zip(missing, accounts, strict=True):
-            self._currency_names[account_id] = clean(account.currency_name) if account else ""
+            if isinstance(account, WireAccount):
+                self._currency_names[account_id] = clean(account.currency_name)
 
     def _currency(self, account_id: str) -> str:
-        name = self._currency_names.get(account_id, "")
+        if account_id not in self._currency_names:  # a guessed currency is no currency
+            raise RecordUnusableError(
+                "invalid_record", "The currency of its account could not be read."
+            )
+        name = self._currency_names[account_id]
         if not name:
             return clean(self._userinfo().currency_code).upper()
         if re.fullmatch(r"[A-Za-z]{3}", name):

@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(blank=True, max_length=255)),
                 ('message', models.TextField()),
                 ('fix', models.TextField(blank=True)),
+                ('count', models.PositiveIntegerField(blank=True, null=True)),
                 ('times', models.PositiveIntegerField(default=1)),
                 ('first_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('last_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -91,7 +92,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='syncrun',
             name='accept_gone',
-            field=models.BooleanField(default=False),
+            field=models.JSONField(default=dict),
         ),
         migrations.AddField(
             model_name='syncrun',

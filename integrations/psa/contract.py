@@ -272,8 +272,10 @@ class PsaAdapter(Protocol):
         """All companies, page by page, in a stable order."""
         ...
 
-    def company(self, external_id: str) -> PsaCompany | None:
-        """One company as the PSA has it right now; None when it has no such id."""
+    def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
+        """One company as the PSA has it right now; None when it has no such id, a rejected record
+        when it is there and can't be used.
+        """
         ...
 
     def contacts(

@@ -43,6 +43,8 @@ DEADLINE_SECONDS: Final = 90.0
 MOST_BYTES: Final = 20 * 1024 * 1024
 #: A wait up to this long is waited out in place; a longer one is the caller's to arrange.
 LONGEST_WAIT_SECONDS: Final = 20.0
+#: A PSA that names a later time than this is asked again after it all the same.
+LONGEST_RETRY_AFTER: Final = 6 * 3600.0
 PUBLIC_PORTS: Final = frozenset({443, 444, 4443, 8443, 9443})
 RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 
@@ -291,7 +293,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     if not text:
         return None
     try:
-        return max(float(int(text)), 0.0)
+        return min(max(float(int(text)), 0.0), LONGEST_RETRY_AFTER)
     except ValueError:
         pass
     try:
@@ -299,7 +301,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0)
+    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _unreadable_address() -> PsaRefused:

@@ -384,6 +384,11 @@ class KaseyaBmsSandbox:
     def _remove(self, kind: str, id_: int) -> None:
         records: dict[int, Record] = getattr(self.data, kind)
         del records[id_]
+        if kind == "accounts":  # nobody's contacts and contracts vanish with it
+            for orphan in self.data.contacts_of.pop(id_, set()):
+                del self.data.contacts[orphan]
+            for orphan in self.data.contracts_of.pop(id_, set()):
+                del self.data.contracts[orphan]
         index = {"contacts": self.data.contacts_of, "contracts": self.data.contracts_of}.get(kind)
         for ids in (index or {}).values():
             ids.discard(id_)

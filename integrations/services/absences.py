@@ -18,7 +18,7 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine
 from agreements.services import stored
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
-from integrations.psa.contract import PsaAdapter, PsaCompany
+from integrations.psa.contract import PsaAdapter, PsaCompany, Right
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.services import import_list
 from integrations.services.chunks import chunks
@@ -29,7 +29,7 @@ from integrations.services.run_writer import RunWriter
 GUARD_COUNT: Final = 20
 GUARD_SHARE: Final = 0.5
 #: Missing companies that are asked for by their id; of more than these, only linked ones.
-MOST_QUESTIONS: Final = 50
+MOST_QUESTIONS, MOST_LINKED = 50, 200
 CHUNK: Final = 1000
 
 
@@ -53,20 +53,25 @@ class Absences:
         """After the list was read: `whole`, or only what changed (then only merges show)."""
         rows = PsaCompanyRecord.objects.filter(**self.scope, gone_at=None)
         moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
+        self._tell_merged_later(moves)
         if whole:
             missing, known = self._unseen("companies", rows)
             if not self._is_believable("companies", len(missing), known):
                 return
         else:
             moved = rows.filter(external_id__in=list(moves)[:MOST_QUESTIONS])
-            missing = list(moved.values_list("external_id", flat=True))
+            seen = self.writer.seen("companies")
+            missing = [i for i in moved.values_list("external_id", flat=True) if i not in seen]
         if not missing:
             return
         gone, still_there = self._ask_again(missing, moves)
-        with self.writer.page("absences"):
-            now = timezone.now()
-            stored_again = import_list.store_companies(self.integration, still_there, now)
-            self.writer.add("companies", stored_again)
+        if still_there:
+            with self.writer.page("absences"):
+                stored_again = import_list.store_companies(
+                    self.integration, still_there, timezone.now()
+                )
+                self.writer.add("companies", stored_again)
+                self.writer.saw("companies", [company.external_id for company in still_there])
         for ids in chunks(gone, CHUNK):
             with self.writer.page("absences"):
                 self._mark_companies(ids, moves)
@@ -93,7 +98,7 @@ class Absences:
         if len(missing) > MOST_QUESTIONS:
             links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
             linked = set(links.filter(external_id__in=asked).values_list("external_id", flat=True))
-            asked = [id_ for id_ in asked if id_ in linked or id_ in moves]
+            asked = [id_ for id_ in asked if id_ in linked or id_ in moves][:MOST_LINKED]
         still_there: list[PsaCompany] = []
         kept: set[str] = set()
         for external_id in asked:
@@ -106,6 +111,7 @@ class Absences:
                 continue
             if company is not None:
                 kept.add(external_id)
+            if isinstance(company, PsaCompany):
                 still_there.append(company)
         return [id_ for id_ in missing if id_ not in kept], still_there
 
@@ -122,6 +128,21 @@ class Absences:
             merged.append(row)
         rows.update(gone_at=now)
         PsaCompanyRecord.objects.bulk_update(merged, ["is_merged", "merged_into", "gone_at"])
+        self.writer.saw("touched", list(external_ids))
+
+    def _tell_merged_later(self, moves: dict[str, str]) -> None:
+        """A company that a re-sync found gone, and whose people show only now where it went."""
+        rows = PsaCompanyRecord.objects.filter(
+            **self.scope, gone_at__isnull=False, is_merged=False, external_id__in=moves
+        )
+        late = list(rows) if moves else []
+        if not late:
+            return
+        with self.writer.page("absences"):
+            for row in late:
+                row.is_merged, row.merged_into = True, moves[row.external_id]
+            PsaCompanyRecord.objects.bulk_update(late, ["is_merged", "merged_into"])
+            self.writer.saw("touched", [row.external_id for row in late])
 
     def settle_contacts(self) -> None:
         """After all contacts were read."""
@@ -131,8 +152,18 @@ class Absences:
             return
         for ids in chunks(missing, CHUNK):
             with self.writer.page("absences"):
-                self.writer.add_gone("contacts", rows.filter(external_id__in=ids))
-                rows.filter(external_id__in=ids).update(gone_at=timezone.now())
+                self.mark_contacts(rows.filter(external_id__in=ids))
+
+    def mark_contacts(self, rows: QuerySet[PsaContactRecord]) -> None:
+        """Inside a page: these contacts are gone, and their companies have others now."""
+        self.writer.add_gone("contacts", rows)
+        companies = set(rows.values_list("company_external_id", flat=True)) - {""}
+        self.writer.saw("touched", sorted(companies))
+        rows.update(gone_at=timezone.now())
+
+    def are_contacts_gone(self, missing: int, known: int) -> bool:
+        """After the contacts of some companies were read: whether what is missing is gone."""
+        return not missing or self._is_believable("contacts", missing, known, few=True)
 
     # Agreements and lines of what was read
 
@@ -184,29 +215,36 @@ class Absences:
         `few`: only some companies were read, of which all agreements may well have ended: then it
         is believed unless the PSA shows nothing of the kind at all.
         """
-        if not missing or self.run.accept_gone or not looks_wrong(missing, known):
-            self._close_guard(kind)
+        confirmed = missing <= self.run.accept_gone.get(kind, 0)
+        if not missing or confirmed or not looks_wrong(missing, known):
+            if not few:
+                self._close_guard(kind)
             return True
-        if few and not self._sees_nothing():
+        if few and not self._sees_nothing(kind):
             return True
         error = self._too_many_gone(kind, missing, known)
         with self.writer.page("absences"):
             self.writer.note_trouble(error)
-            self.writer.raise_trouble(
-                Trouble(WHOLE, error.code, error.message, error.fix, external_id=kind)
-            )
+            if not few:  # a question about some companies would stand for all
+                trouble = Trouble(
+                    WHOLE, error.code, error.message, error.fix, external_id=kind, count=missing
+                )
+                self.writer.raise_trouble(trouble)
         return False
 
-    def _sees_nothing(self) -> bool:
-        """Whether the PSA shows us no agreements (or none of their lines) of anybody."""
+    def _sees_nothing(self, kind: str) -> bool:
+        """Whether the PSA shows us none of the kind, of anybody."""
         try:
-            return self.adapter.probe("read_agreements").sees_nothing
+            right: Right = "read_contacts" if kind == "contacts" else "read_agreements"
+            return self.adapter.probe(right).sees_nothing
         except PsaRefused:
             return True
 
     def _close_guard(self, kind: str) -> None:
         if self.writer.has_issue(WHOLE, kind):
-            close_issues(self.integration, kind=WHOLE, codes={"too_many_gone"}, external_ids={kind})
+            codes = {"too_many_gone"}
+            with self.writer.page("absences"):
+                close_issues(self.integration, kind=WHOLE, codes=codes, external_ids={kind})
 
     def _too_many_gone(self, kind: str, missing: int, known: int) -> PsaError:
         name = self.adapter.info.name

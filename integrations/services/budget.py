@@ -83,8 +83,9 @@ class Budget:
     def slow_down(self, seconds: float | None) -> None:
         """The PSA said "too many requests": ask half as much at once, and not before `seconds`."""
         now = time.time()
-        halved = max(self.places() // 2, 1)
-        self._store.refuse(self._key, Refusal(halved, now, now + (seconds or 0)))
+        known = self._store.refusal(self._key)
+        until = max(now + (seconds or 0), known.until if known else 0)
+        self._store.refuse(self._key, Refusal(max(self.places() // 2, 1), now, until))
 
     def forget(self) -> None:
         """Other keys, another quota: begin anew."""

@@ -14,9 +14,9 @@ from audit_site.tenants.models import Tenant, User
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
-from integrations.psa.errors import CODES, PsaError, PsaRefused
+from integrations.psa.errors import PsaError
 from integrations.services import leases, notices, runs
-from integrations.services.issues import WHOLE, close_issues
+from integrations.services.issues import WHOLE, Trouble, close_issues, raise_issues
 from integrations.services.psa_access import budget_of, info_of, open_adapter, seal_credentials
 
 RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
@@ -186,7 +186,8 @@ def _save_credentials(
     if integration.status != Integration.Status.CONNECTED:
         integration.credentials, integration.account_key = sealed, account_key
         integration.memory = {}
-        integration.save(update_fields=["credentials", "account_key", "memory", "updated_at"])
+        _begin_anew(integration)
+        integration.save()
         return start_connection_test(integration=integration, actor=None, anew=True)
     test = _start_test(integration, is_candidate=True)
     integration.candidate = {
@@ -395,7 +396,7 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
     if test.is_candidate:
         _conclude_candidate(test, integration, passed=not failed)
     elif test.pk == _newest_test_id(integration):
-        _follow(integration, passed=not failed, code=first["code"])
+        _follow(integration, first)
 
 
 def _all_well(integration: Integration, notes: list[str]) -> str:
@@ -417,22 +418,29 @@ def _conclude_candidate(test: ConnectionTest, integration: Integration, *, passe
         integration.credentials = candidate["credentials"]
         integration.account_key = candidate["account_key"]
         integration.candidate, integration.memory = None, {}
+        _begin_anew(integration)
         integration.save()
-        budget_of(integration).forget()
         # from here on it is the test of the credentials in use
         ConnectionTest.objects.filter(tenant=test.tenant_id, pk=test.pk).update(is_candidate=False)
-        _follow(integration, passed=True, code="ok")
+        _follow(integration, _check("", code="ok"))
     else:
         refused = {**candidate, "state": "refused", "credentials": {}}
         integration.candidate = refused
         integration.save(update_fields=["candidate", "updated_at"])
 
 
-def _follow(integration: Integration, *, passed: bool, code: str) -> None:
+def _begin_anew(integration: Integration) -> None:
+    """Other keys may see other records, and have a quota of their own: read everything again."""
+    integration.marks, integration.full_pass_at = {}, None
+    transaction.on_commit(budget_of(integration).forget)
+
+
+def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
     """Set the status that a test of the credentials in use leads to;
 
     the first pass reads the list.
     """
+    passed = outcome["code"] == "ok"
     first_pass = passed and integration.connected_at is None
     revived = passed and integration.status != Integration.Status.CONNECTED
     if passed:
@@ -441,14 +449,15 @@ def _follow(integration: Integration, *, passed: bool, code: str) -> None:
         integration.failures, integration.paused_until = 0, None
         close_issues(integration, kind=WHOLE, external_ids={""})
         notices.tell_ended(integration)
-    elif integration.status != Integration.Status.CONNECTED or _is_refusal(code):
+        runs.lift_pause(integration)
+    elif integration.status != Integration.Status.CONNECTED:
         integration.status = Integration.Status.FAILING
+    elif outcome["code"] in notices.KEYS:  # anything else may pass, and a run goes on with the rest
+        integration.status = Integration.Status.FAILING
+        told = (outcome["code"], outcome["message"], outcome["fix"])
+        raise_issues(integration, [Trouble(WHOLE, *told)])
+        notices.tell_began(integration)
     fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]
     integration.save(update_fields=fields)
     if first_pass or (revived and integration.companies_read_at is None):
         runs.start_sync_run(integration=integration, trigger=SyncRun.Trigger.CONNECT)
-
-
-def _is_refusal(code: str) -> bool:
-    """Whether a working connection should be called failing: a person must act, not the weather."""
-    return CODES.get(code) is PsaRefused

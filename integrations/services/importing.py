@@ -20,7 +20,7 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
-from integrations.psa.contract import PsaAdapter, PsaContact
+from integrations.psa.contract import PsaAdapter, PsaCompany, PsaContact, RejectedRecord
 from integrations.services.import_rules import explain
 from integrations.services.linked_records import contact_values
 from integrations.services.psa_access import info_of, open_adapter
@@ -179,7 +179,8 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
     refuse_disconnected(integration)
     info = info_of(integration)
     with open_adapter(integration) as adapter:
-        company = adapter.company(external_id)
+        found = adapter.company(external_id)
+        company = found if isinstance(found, PsaCompany) else None
         people = _contacts_of(adapter, external_id) if company else []
     active = [person for person in people if person.is_active]
     reachable = [person for person in active if person.email or person.phone]
@@ -206,6 +207,9 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
     if company is None:
         for check in checks[1:4]:
             check |= {"ok": False, "code": "unknown_company", "message": "", "fix": ""}
+    if isinstance(found, RejectedRecord):
+        fix = f"Correct it in {info.name}, then look again."
+        checks[0] |= {"code": found.code, "message": found.message, "fix": fix}
     return Diagnosis(importable=all(check["ok"] for check in checks), checks=checks)
 
 

@@ -30,6 +30,7 @@ class Trouble:
     external_id: str = ""
     name: str = ""
     company_external_id: str = ""
+    count: int | None = None
 
     @property
     def cause(self) -> tuple[str, str, str]:
@@ -58,10 +59,11 @@ def raise_issues(
     again = [row for cause, row in known.items() if cause in found]
     for row in again:
         trouble = found[row.kind, row.external_id, row.code]
-        row.message, row.fix = trouble.message, trouble.fix
+        row.message, row.fix, row.count = trouble.message, trouble.fix, trouble.count
         row.name = trouble.name or row.name
         row.run, row.last_seen_at = run, now
-    Issue.objects.bulk_update(again, ["message", "fix", "name", "run", "last_seen_at"])
+    names = ["message", "fix", "name", "count", "run", "last_seen_at"]
+    Issue.objects.bulk_update(again, names)
     open_issues(integration).filter(pk__in=[row.pk for row in again]).update(times=F("times") + 1)
     Issue.objects.bulk_create(
         [
@@ -76,6 +78,7 @@ def raise_issues(
                 name=trouble.name[:255],
                 message=trouble.message,
                 fix=trouble.fix,
+                count=trouble.count,
                 first_seen_at=now,
                 last_seen_at=now,
             )
@@ -109,6 +112,7 @@ def close_issues(
 @transaction.atomic
 def dismiss(issue: Issue, *, actor: User | None) -> Issue:
     """Put an issue aside: it stays quiet as long as its cause lasts, and comes back after it."""
+    _refuse_closed(issue)
     rows = Issue.objects.for_tenant(issue.tenant).filter(pk=issue.pk, closed_at=None)
     if rows.filter(dismissed_at=None).update(dismissed_at=timezone.now(), dismissed_by=actor):
         _audit(issue, actor, "issue.dismissed")
@@ -163,7 +167,11 @@ def confirm_gone(issue: Issue, *, actor: User | None) -> SyncRun:
             "This issue does not ask whether something is gone.",
             "Read it again instead.",
         )
-    run, _ = runs.start_sync_run(integration=issue.integration, actor=actor, accept_gone=True)
+    run, _ = runs.start_sync_run(
+        integration=issue.integration,
+        actor=actor,
+        accept_gone={issue.external_id: issue.count or 0},
+    )
     _audit(issue, actor, "issue.gone_confirmed", run)
     return run
 

@@ -10,7 +10,8 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord
-from integrations.services.import_rules import explain
+from integrations.services.import_rules import REASONS, explain
+from integrations.services.issues import close_issues
 from integrations.services.psa_access import info_of
 from integrations.services.runs import refuse_disconnected, start_company_sync
 
@@ -71,13 +72,13 @@ def _already_linked() -> DomainError:
 @transaction.atomic
 def unlink_company(*, company: Company, actor: User | None) -> None:
     """Undo the link. Contacts and agreements stay as they were last seen, and become editable."""
-    undone = (
-        CompanyLink.objects.for_tenant(company.tenant)
-        .filter(company=company, unlinked_at=None)
-        .update(unlinked_at=timezone.now())
-    )
-    if not undone:
+    links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company, unlinked_at=None)
+    link = links.select_related("integration").first()
+    if link is None or not links.filter(pk=link.pk).update(unlinked_at=timezone.now()):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
+    close_issues(
+        link.integration, kind="company", codes=REASONS.keys(), external_ids={link.external_id}
+    )
     record_audit(tenant=company.tenant, actor=actor, action="company.unlinked", subject=company)
 
 

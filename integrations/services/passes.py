@@ -18,12 +18,11 @@ from agreements.models import CompanyBook
 from companies.models import Company
 from integrations.models import (
     CompanyLink,
-    Integration,
     PsaCompanyRecord,
     PsaContactRecord,
     SyncRun,
 )
-from integrations.psa.contract import PsaAdapter, RejectedRecord
+from integrations.psa.contract import PsaAdapter, PsaCompany, RejectedRecord
 from integrations.psa.errors import PsaRefused
 from integrations.services import import_list, linked_records
 from integrations.services.absences import Absences
@@ -173,7 +172,7 @@ class SyncPass:
                 unnamed = any(not record.external_id for record in page.rejected)
                 writer.saw(kind, named, unnamed=unnamed)
                 writer.note_newest(kind, page.records)
-                writer.checkpoint |= {"cursor": page.cursor, "passed": passed, "parks": 0}
+                writer.checkpoint |= {"cursor": page.cursor, "passed": passed}
                 if is_last:
                     self._end_list(kind)
         return passed
@@ -187,7 +186,7 @@ class SyncPass:
     def _note_moves(self, changes: Changes[PsaContactRecord]) -> None:
         """Remember from which company to which contacts moved, and whose contacts differ."""
         moves = self.writer.checkpoint.setdefault("moves", {})
-        touched = set()
+        touched: set[str] = set()
         for change in changes.written:
             touched.add(change.row.company_external_id)
             before = (change.before or {}).get("company_external_id")
@@ -195,19 +194,14 @@ class SyncPass:
                 touched.add(before)
                 if change.row.company_external_id and len(moves) < MOST_MOVES:
                     moves[before] = change.row.company_external_id
-        if not self._is_whole("contacts"):
+        if not self._checks_all:
             self.writer.saw("touched", sorted(touched - {""}))
 
     def settle_absences(self) -> None:
         """After both lists: what they no longer show is gone, where that can be told."""
         read = self.writer.checkpoint.get("read", [])
         if "companies" in read and self.writer.proves_absence("companies"):
-            whole = self._is_whole("companies")
-            self.absences.settle_companies(whole=whole)
-            if whole:
-                Integration.objects.filter(pk=self.integration.pk).update(
-                    companies_read_at=timezone.now()
-                )
+            self.absences.settle_companies(whole=self._is_whole("companies"))
         if (
             "contacts" in read
             and self._is_whole("contacts")
@@ -217,6 +211,12 @@ class SyncPass:
 
     # Rules
 
+    @property
+    def _checks_all(self) -> bool:
+        """Whether the rules are checked of all companies: when everything is read anew."""
+        run = self.run_row
+        return run.scope == SyncRun.Scope.ALL and run.reading == SyncRun.Reading.FULL
+
     def check_rules(self) -> None:
         """Recount, check the import rules, and bring linked companies up to date."""
         for external_ids, is_last in with_last(chunks(self._companies_to_check(), CHUNK)):
@@ -225,15 +225,26 @@ class SyncPass:
                 links = list(self._links().filter(external_id__in=external_ids))
                 broken = linked_records.apply_companies(self.integration, links, timezone.now())
                 self._tell_broken_rules(links, broken)
+        if self.run_row.scope == SyncRun.Scope.ALL:
+            self._forget_unlinked()
 
     def _companies_to_check(self) -> Iterable[str]:
-        if self.run_row.scope == SyncRun.Scope.COMPANIES:
-            return list(self.run_row.companies)
-        if not (self._is_whole("companies") and self._is_whole("contacts")):
-            moved = set(self.writer.checkpoint.get("moves", {}))
-            return sorted(self.writer.seen("companies") | self.writer.seen("touched") | moved)
+        if not self._checks_all:
+            touched = self.writer.seen("touched") | set(self.writer.checkpoint.get("moves", {}))
+            return sorted({*self.run_row.companies, *self.writer.seen("companies"), *touched})
+        return self._all_companies()
+
+    def _all_companies(self) -> Iterator[str]:
+        """Ids of all companies, some at a time: an open cursor would lock SQLite's writers out."""
         rows = PsaCompanyRecord.objects.filter(**self.scope).order_by("id")
-        return rows.values_list("external_id", flat=True).iterator(chunk_size=CHUNK)
+        after = None
+        while True:
+            some = rows.filter(id__gt=after) if after else rows
+            page = list(some.values_list("id", "external_id")[:CHUNK])
+            if not page:
+                return
+            yield from (external_id for _, external_id in page)
+            after = page[-1][0]
 
     def _tell_broken_rules(
         self, links: Sequence[CompanyLink], broken: Sequence[PsaCompanyRecord]
@@ -247,20 +258,29 @@ class SyncPass:
             for trouble in linked_records.troubles_of(record, self.info.name, into):
                 self.writer.raise_trouble(trouble)
         still = {(record.external_id, code) for record in broken for code in record.rule_codes}
-        for link in links:
-            cured = {
-                code
-                for kind, external_id, code in self.writer.open_causes
-                if kind == "company" and external_id == link.external_id and code in RULE_CODES
-            }
-            cured = {code for code in cured if (link.external_id, code) not in still}
-            if cured:
-                close_issues(
-                    self.integration,
-                    kind="company",
-                    codes=cured,
-                    external_ids={link.external_id},
-                )
+        ours = {link.external_id for link in links}
+        self._close_rules({cause for cause in self._rule_causes() if cause[0] in ours} - still)
+
+    def _forget_unlinked(self) -> None:
+        """What is not linked any more may break what rules it likes."""
+        causes = self._rule_causes()
+        if causes:
+            linked = set(self._links().values_list("external_id", flat=True))
+            with self.writer.page("rules"):
+                self._close_rules({cause for cause in causes if cause[0] not in linked})
+
+    def _rule_causes(self) -> set[tuple[str, str]]:
+        """Company and code of the open issues about broken rules."""
+        return {
+            (external_id, code)
+            for kind, external_id, code in self.writer.open_causes
+            if kind == "company" and code in RULE_CODES
+        }
+
+    def _close_rules(self, cured: set[tuple[str, str]]) -> None:
+        for code in {code for _, code in cured}:
+            ids = {external_id for external_id, cured_code in cured if cured_code == code}
+            close_issues(self.integration, kind="company", codes={code}, external_ids=ids)
 
     # Some companies only
 
@@ -273,49 +293,48 @@ class SyncPass:
             company = self.adapter.company(external_id)
             is_last = passed == len(wanted)
             with self.writer.page("companies", done=passed, total=len(wanted), is_last=is_last):
-                now = timezone.now()
-                if company is not None:
-                    stored = import_list.store_companies(self.integration, [company], now)
-                    self.writer.add("companies", stored)
-                else:
-                    self._mark_company_gone(external_id, now)
+                self._store_reread(external_id, company, timezone.now())
                 self.writer.checkpoint["passed"] = passed
 
-    def _mark_company_gone(self, external_id: str, now: datetime) -> None:
-        rows = PsaCompanyRecord.objects.filter(**self.scope, external_id=external_id, gone_at=None)
-        self.writer.add_gone("companies", rows)
-        rows.update(gone_at=now)
+    def _store_reread(
+        self, external_id: str, company: PsaCompany | RejectedRecord | None, now: datetime
+    ) -> None:
+        if company is None:
+            rows = PsaCompanyRecord.objects.filter(
+                **self.scope, external_id=external_id, gone_at=None
+            )
+            self.writer.add_gone("companies", rows)
+            rows.update(gone_at=now)
+            return
+        good = [company] if isinstance(company, PsaCompany) else []
+        bad = [company] if isinstance(company, RejectedRecord) else []
+        self.writer.add("companies", import_list.store_companies(self.integration, good, now), bad)
 
     def reread_contacts(self) -> None:
         passed = self.writer.checkpoint.get("passed", 0)
         for external_ids in chunks(self.run_row.companies[passed:], CONTACT_BATCH):
+            rows = PsaContactRecord.objects.filter(
+                **self.scope, company_external_id__in=external_ids, gone_at=None
+            )
+            known = set(rows.values_list("external_id", flat=True))  # before we ask: not what comes
             pages = list(self.adapter.contacts(company_ids=external_ids))
             records = [record for page in pages for record in page.records]
             rejected = [record for page in pages for record in page.rejected]
+            missing = known - {record.external_id for record in records}
+            missing -= {record.external_id for record in rejected}
+            if not all(record.external_id for record in rejected) or (
+                not self.absences.are_contacts_gone(len(missing), len(known))
+            ):
+                missing = set()
             with self.writer.page("contacts", done=len(records), total=len(records)):
-                now = timezone.now()
-                changes = import_list.store_contacts(self.integration, records, now)
+                changes = import_list.store_contacts(self.integration, records, timezone.now())
                 self.writer.add("contacts", changes, rejected)
-                if all(record.external_id for record in rejected):
-                    self._mark_contacts_gone(external_ids, records, rejected, now)
+                self._note_moves(changes)
+                self.writer.saw_for_full_run("contacts", [r.external_id for r in records])
+                if missing:
+                    self.absences.mark_contacts(rows.filter(external_id__in=missing))
                 passed += len(external_ids)
                 self.writer.checkpoint["passed"] = passed
-
-    def _mark_contacts_gone(
-        self,
-        external_ids: Sequence[str],
-        records: Sequence[Any],
-        rejected: Sequence[RejectedRecord],
-        now: datetime,
-    ) -> None:
-        seen = {record.external_id for record in (*records, *rejected)}
-        rows = PsaContactRecord.objects.filter(
-            **self.scope, company_external_id__in=external_ids, gone_at=None
-        )
-        gone = [pk for pk, id_ in rows.values_list("pk", "external_id") if id_ not in seen]
-        if gone:
-            self.writer.add_gone("contacts", rows.filter(pk__in=gone))
-            rows.filter(pk__in=gone).update(gone_at=now)
 
     # Agreements of what is linked
 
@@ -331,10 +350,11 @@ class SyncPass:
             links = links.filter(external_id__in=self.run_row.companies)
         self._read_batches(links)
         self.absences.settle_agreements(self.run_row.companies if is_part else None)
-        if not is_part:
-            self._keep_right("agreements")
-            self.writer.close_unseen("agreements")
-            self.writer.close_unseen("lines")
+        with self.writer.page("agreements", is_last=True):
+            if not is_part:
+                self._keep_right("agreements")
+                self.writer.close_unseen("agreements")
+                self.writer.close_unseen("lines")
 
     def _read_batches(self, links: QuerySet[CompanyLink]) -> None:
         passed = self.writer.checkpoint.get("passed", 0)

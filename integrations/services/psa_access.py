@@ -96,4 +96,5 @@ def open_adapter(
         http.close()
         if sealed is None and memory != integration.memory:
             integration.memory = memory
-            Integration.objects.filter(pk=integration.pk).update(memory=memory)
+            rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
+            rows.update(memory=memory)

@@ -33,7 +33,8 @@ SINGULAR = {
 }
 
 CORRECT = (
-    "Correct it in the PSA; the next sync reads it again. What was stored of it before was kept."
+    "Correct it in the PSA, then press Sync Now; each night reads it again too. What was stored of "
+    "it before was kept."
 )
 
 
@@ -83,6 +84,8 @@ class RunWriter:
                 self._hold()
                 yield
                 SyncEvent.objects.bulk_create(self._events)
+                self.checkpoint["parks"] = 0  # it gets on
+                self.checkpoint["attempts"] = self.run.attempts
                 raise_issues(self.run.integration, self._troubles, self.run)
                 if is_last:
                     self.end_phase(phase)
@@ -159,7 +162,14 @@ class RunWriter:
             for record in rejected
         ]
         self._troubles += [
-            Trouble(SINGULAR[kind], record.code, record.message, CORRECT, record.external_id[:100])
+            Trouble(
+                SINGULAR[kind],
+                record.code,
+                record.message,
+                CORRECT,
+                record.external_id[:100],
+                company_external_id=record.external_id[:100] if kind == "companies" else "",
+            )
             for record in rejected
         ]
         self._close_read(kind, changes, rejected)
@@ -180,7 +190,7 @@ class RunWriter:
         single = SINGULAR[kind]
         if self._has_rejections(single):
             rows = open_issues(self.run.integration).filter(kind=single, code__in=REJECTIONS)
-            rows.exclude(run=self.run.pk).update(closed_at=timezone.now())
+            rows.filter(last_seen_at__lt=self.run.started_at).update(closed_at=timezone.now())
 
     def has_issue(self, kind: str, external_id: str = "") -> bool:
         """Whether there was an open issue about this when the run came here."""
@@ -247,6 +257,21 @@ class RunWriter:
         if unnamed:
             self.checkpoint.setdefault("unproven", {})[kind] = True
 
+    def saw_for_full_run(self, kind: str, external_ids: list[str]) -> None:
+        """Tell a run over everything that is under way what this one has just seen: what came
+        behind its back is not gone.
+        """
+        full = SyncRun.objects.filter(
+            tenant=self.run.tenant_id,
+            integration=self.run.integration_id,
+            scope=SyncRun.Scope.ALL,
+            state=SyncRun.State.RUNNING,
+        ).first()
+        if full is not None and external_ids:
+            SyncRunPage.objects.create(
+                tenant_id=full.tenant_id, run_id=full.pk, kind=kind, external_ids=external_ids
+            )
+
     def note_absent(self, kind: str, ids: Sequence[UUID], began: datetime) -> None:
         """Note rows of ours that a reading, begun at this moment, did not show."""
         if ids:
@@ -290,8 +315,12 @@ class RunWriter:
     def park(self, until: datetime, reason: str, *, counts: bool = True) -> None:
         """Give the run back until a moment; the sweeper sends it again.
 
-        `counts`: a run that is parked too often without reading anything gives up.
+        `counts`: a run that is parked too often without reading anything gives up. One that a
+        person has cancelled ends here.
         """
+        if leases.held(self.run).filter(cancel_requested=True).exists():
+            self.end(SyncRun.State.CANCELLED)
+            return
         self.checkpoint["parks"] = self.checkpoint.get("parks", 0) + counts
         leases.held(self.run).update(
             checkpoint=self.checkpoint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from integrations.models import (
     Issue,
     LeasedWork,
     SyncRun,
+    SyncRunPage,
 )
 from integrations.services import leases
 
@@ -73,14 +74,14 @@ def start_sync_run(
     integration: Integration,
     actor: User | None = None,
     trigger: str = SyncRun.Trigger.MANUAL,
-    accept_gone: bool = False,
+    accept_gone: Mapping[str, int] | None = None,
 ) -> tuple[SyncRun, bool]:
     """Return the run over everything that is queued or running, or a new one; True when it is new.
 
     A scheduled one reads only what changed, as long as everything was read a while ago; whoever
-    presses Sync Now gets everything, for some changes move no stamp in the PSA. `accept_gone`: what
-    the PSA no longer shows is really gone, however much it is; a run that began without this can't
-    take it on, so one under way is a DomainError.
+    presses Sync Now gets everything, for some changes move no stamp in the PSA, and wakes a run
+    that waits for a PSA that was down. `accept_gone`: of these kinds so many are really gone; a run
+    that began without this can't take it on, so one under way is a DomainError.
     """
     refuse_disconnected(integration)
     active = SyncRun.objects.filter(
@@ -91,7 +92,7 @@ def start_sync_run(
     )
     reading = _reading(integration, trigger)
     run, is_new = _start_once(
-        active, integration, actor, trigger=trigger, reading=reading, accept_gone=accept_gone
+        active, integration, actor, trigger=trigger, reading=reading, accept_gone=accept_gone or {}
     )
     if accept_gone and not is_new:
         raise DomainError(
@@ -99,7 +100,30 @@ def start_sync_run(
             f"A sync of {integration.name} is under way, and it began before you said so.",
             "Wait until it has ended, or cancel it, then say it again.",
         )
+    if not is_new and trigger == SyncRun.Trigger.MANUAL:
+        _wake(SyncRun.objects.filter(tenant=run.tenant_id, pk=run.pk), trigger=trigger)
+        run.refresh_from_db()
     return run, is_new
+
+
+#: What a run says that waits for a PSA that was found down, behind the PSA's name.
+NOT_AVAILABLE = "is not available"
+
+
+def lift_pause(integration: Integration) -> None:
+    """The PSA is there again: what waited for it goes on now."""
+    rows = SyncRun.objects.filter(tenant=integration.tenant_id, integration=integration)
+    _wake(rows)
+
+
+def _wake(rows: QuerySet[SyncRun], **values: str) -> None:
+    """Send those on their way that wait for nothing but a PSA that was down."""
+    waiting = rows.filter(
+        state=SyncRun.State.RUNNING, lease_until=None, waiting_for__endswith=NOT_AVAILABLE
+    )
+    for run in waiting.only("pk", "tenant_id")[:SWEEP_LIMIT]:
+        if waiting.filter(pk=run.pk).update(resume_at=None, waiting_for="", **values):
+            dispatch(run)
 
 
 def _reading(integration: Integration, trigger: str) -> str:
@@ -216,8 +240,11 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
         cancel_requested=True,
         finished_at=now,
         resume_at=None,
+        waiting_for="",
         phase="",
     )
+    if stopped:
+        SyncRunPage.objects.filter(tenant=run.tenant_id, run=run).delete()
     if stopped or rows.update(cancel_requested=True):
         record_audit(tenant=run.tenant, actor=actor, action="sync.cancelled", subject=run)
     run.refresh_from_db()

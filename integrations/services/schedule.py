@@ -163,6 +163,7 @@ def _ranked(now: datetime) -> QuerySet[Integration, UUID]:
             trigger=SyncRun.Trigger.SCHEDULE,
             state__in=SyncRun.ACTIVE_STATES,
         )
+        .exclude(resume_at__gt=now)  # one that waits holds nobody up
         .order_by()
         .values("tenant")
         .annotate(count=Count("pk"))

@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -18,9 +18,12 @@ from integrations.services.issues import WHOLE, Trouble, close_issues, raise_iss
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
 from integrations.services.run_writer import RunCancelled, RunWriter
+from integrations.services.runs import NOT_AVAILABLE, lift_pause
 
 #: A run that was asked to wait this often without reading a page in between gives up.
 MOST_PARKS: Final = 16
+#: And so does one that was begun this often, whatever ended it each time.
+MOST_ATTEMPTS: Final = 50
 #: How long a run waits when the PSA says "too many requests" and not for how long.
 SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
@@ -34,8 +37,7 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
     if run is None:
         return
     writer = RunWriter(run)
-    if _leaves_alone(run):
-        _park_until_tried_again(writer)
+    if not _may_begin(writer):
         return
     try:
         with (
@@ -60,6 +62,20 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
         _succeed(writer)
 
 
+def _may_begin(writer: RunWriter) -> bool:
+    """Whether a claimed run should ask the PSA now; if not, it has been ended or parked."""
+    run = writer.run
+    if run.cancel_requested:
+        writer.end(SyncRun.State.CANCELLED)
+    elif run.attempts - writer.checkpoint.get("attempts", 0) > MOST_ATTEMPTS:
+        _fail(writer, _internal_error())
+    elif _leaves_alone(run):
+        _park_until_tried_again(writer)
+    else:
+        return True
+    return False
+
+
 # A PSA that is down
 
 
@@ -75,7 +91,7 @@ def _park_until_tried_again(writer: RunWriter) -> None:
     until = (integration.paused_until or timezone.now()) + timedelta(
         seconds=random.uniform(0, SPREAD_SECONDS)  # noqa: S311  so that not all ask at once
     )
-    writer.park(until, f"{info_of(integration).name} is not available", counts=False)
+    writer.park(until, f"{info_of(integration).name} {NOT_AVAILABLE}", counts=False)
 
 
 def _pause(failures: int) -> timedelta:
@@ -92,48 +108,55 @@ def _is_outage(error: PsaError) -> bool:
 
 @transaction.atomic
 def _succeed(writer: RunWriter) -> None:
+    integration = _lock(writer.run)
     rejected = sum(count["rejected"] for count in writer.counts.values())
     troubled = rejected or "trouble" in writer.checkpoint
     if not writer.end(SyncRun.State.PARTIAL if troubled else SyncRun.State.SUCCEEDED):
         return
     run = writer.run
-    broken = [Integration.Status.FAILING, Integration.Status.UNTESTED]
-    mended = When(status__in=broken, then=Value(Integration.Status.CONNECTED))
-    values: dict[str, Any] = {
-        "failures": 0,
-        "paused_until": None,
-        "status": Case(mended, default=F("status")),
-    }
-    if run.scope == SyncRun.Scope.ALL:
+    values: dict[str, Any] = {"failures": 0, "paused_until": None}
+    is_same = integration.credentials == run.integration.credentials
+    if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
+        values["status"] = Integration.Status.CONNECTED
+    if run.scope == SyncRun.Scope.ALL and is_same:
         values |= _marks(writer)
     Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
-    _end_outage(writer)
+    if integration.paused_until is not None:
+        lift_pause(integration)
+    # the PSA works with our keys: whatever was said of the whole integration is over
+    close_issues(integration, kind=WHOLE, external_ids={""})
+    notices.tell_ended(integration)
+
+
+def _lock(run: SyncRun) -> Integration:
+    """The integration as it is now; first of all locks, as in a page and in disconnecting."""
+    return (
+        Integration.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("tenant")
+        .get(tenant=run.tenant_id, pk=run.integration_id)
+    )
 
 
 def _marks(writer: RunWriter) -> dict[str, Any]:
     """What was read to its end need not be read again: from the newest stamp of the PSA's own clock
-    on, which never lies behind the moment at which this run began.
+    on, and never from a moment after this run began.
     """
     run, read = writer.run, writer.checkpoint.get("read", [])
     began = (run.started_at or timezone.now()).astimezone(UTC).isoformat()
     newest, old = writer.checkpoint.get("newest", {}), run.integration.marks
-    moved = {
-        kind: max(min(newest[kind], began), old.get(kind, "")) for kind in read if kind in newest
-    }
+    both = {"companies", "contacts"}
+    is_full = run.reading == SyncRun.Reading.FULL
+    whole = both if is_full else set(writer.checkpoint.get("whole", []))
+    moved = {kind: min(newest[kind], began) for kind in read if kind in newest}
+    for kind in moved.keys() - whole:
+        moved[kind] = max(moved[kind], old.get(kind, ""))
     values: dict[str, Any] = {"marks": {**old, **moved}}
-    whole = set(writer.checkpoint.get("whole", []))
-    is_full = run.reading == SyncRun.Reading.FULL or whole >= {"companies", "contacts"}
-    if is_full and set(read) >= {"companies", "contacts"}:
+    if whole & set(read) == both:
         values["full_pass_at"] = run.started_at
+    refused = writer.checkpoint.get("trouble", {}).get("code") == "too_many_gone"
+    if "companies" in whole & set(read) and not refused:
+        values["companies_read_at"] = timezone.now()
     return values
-
-
-def _end_outage(writer: RunWriter) -> None:
-    """The PSA works with our keys: whatever was said of the whole integration is over."""
-    integration = writer.run.integration
-    if writer.has_issue(WHOLE):
-        close_issues(integration, kind=WHOLE, external_ids={""})
-    notices.tell_ended(integration)
 
 
 def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
@@ -151,14 +174,18 @@ def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
 @transaction.atomic
 def _fail(writer: RunWriter, error: PsaError) -> None:
     """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
+    run, now = writer.run, timezone.now()
+    integration = _lock(run)
+    if error.code in notices.KEYS and integration.credentials != run.integration.credentials:
+        writer.park(now, "New keys were saved", counts=False)  # it was not those that were refused
+        return
     if not writer.end(SyncRun.State.FAILED, error):
         return
-    run, now = writer.run, timezone.now()
     rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
     if error.code in notices.KEYS:
         rows.filter(status=Integration.Status.CONNECTED).update(status=Integration.Status.FAILING)
     elif _is_outage(error):
-        until = now + _pause(run.integration.failures)
+        until = now + _pause(integration.failures)
         rows.update(failures=F("failures") + 1, paused_until=until)
         rows.exclude(Q(schedule=Integration.Schedule.OFF) | Q(next_sync_at=None)).update(
             next_sync_at=Least("next_sync_at", until)

@@ -163,7 +163,7 @@ def test_reading_everything_again_is_202_and_then_the_same_run_with_200(tenant: 
     run = SyncRun.objects.get()
     assert (first.status_code, second.status_code) == (202, 200)
     assert first.json()["id"] == second.json()["id"] == str(run.pk)
-    assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", False)
+    assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
 
 
 def test_dismissing_answers_with_the_issue(tenant: Tenant) -> None:
@@ -200,7 +200,7 @@ def test_an_admin_says_that_they_are_gone(tenant: Tenant) -> None:
     run = SyncRun.objects.get()
     assert problem(refused) == (409, "no_question")
     assert (said.status_code, said.json()["id"]) == (202, str(run.pk))
-    assert (run.scope, run.accept_gone) == ("all", True)
+    assert (run.scope, run.accept_gone) == ("all", {question.external_id: question.count or 0})
     assert problem(again) == (409, "run_under_way")
 
 

@@ -486,7 +486,9 @@ def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, told: Told)
     day.fault("empty_answer", "agreements")
     assert day.sync().error_code == "too_many_gone"
 
-    run = day.sync(accept_gone=True)
+    known = Agreement.objects.count()
+    assert Issue.objects.get(closed_at=None).count == known
+    run = day.sync(accept_gone={"agreements": known})
 
     assert run.state == "succeeded"
     assert not Agreement.objects.filter(gone_at=None).exists()

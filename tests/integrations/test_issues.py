@@ -49,7 +49,7 @@ def test_reading_again_is_about_just_its_psa_company(tenant: Tenant) -> None:
         "company_id": None,
         "trigger": "manual",
         "reading": "full",
-        "accept_gone": False,
+        "accept_gone": {},
         "state": "queued",
     }
 
@@ -78,7 +78,7 @@ def test_where_no_company_is_known_everything_is_read_again(tenant: Tenant) -> N
         "company_id": None,
         "trigger": "manual",
         "reading": "full",
-        "accept_gone": False,
+        "accept_gone": {},
         "state": "queued",
     }
     assert issues.retry_all(issue.integration, actor=None) == (run, False)
@@ -225,7 +225,8 @@ def test_nothing_is_read_again_of_what_is_closed_or_disconnected(tenant: Tenant)
 
 
 def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(tenant: Tenant) -> None:
-    issue = make_issue(make_integration(tenant), code="too_many_gone", external_id="")
+    integration = make_integration(tenant)
+    issue = make_issue(integration, code="too_many_gone", external_id="companies", count=30)
 
     run = issues.confirm_gone(issue, actor=make_member(tenant))
 
@@ -235,7 +236,7 @@ def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(tenant: Te
         "company_id": None,
         "trigger": "manual",
         "reading": "full",
-        "accept_gone": True,
+        "accept_gone": {"companies": 30},
         "state": "queued",
     }
 
@@ -252,7 +253,7 @@ def test_a_run_under_way_does_not_learn_that_they_are_gone(tenant: Tenant) -> No
     assert error.value.message == (
         "A sync of Our ConnectWise is under way, and it began before you said so."
     )
-    assert [row.accept_gone for row in SyncRun.objects.all()] == [False]
+    assert [row.accept_gone for row in SyncRun.objects.all()] == [{}]
     assert not AuditEvent.objects.exists()
     assert run.pk == SyncRun.objects.get().pk
 

@@ -218,7 +218,7 @@ def test_reading_everything_again_is_sync_now(tenant: Tenant) -> None:
 
     run = SyncRun.objects.get()
     assert answer["Location"] == f"/sync-runs/{run.pk}/"
-    assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", False)
+    assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
     page = text(client.get(inbox(issue.integration)))
     assert "A sync is under way" in page
     assert f'href="/sync-runs/{run.pk}/"' in page
@@ -257,7 +257,7 @@ def test_an_admin_is_asked_once_more_whether_they_are_gone(tenant: Tenant) -> No
     said = client.post(address)
     run = SyncRun.objects.get()
     assert said["Location"] == f"/sync-runs/{run.pk}/"
-    assert (run.scope, run.accept_gone) == ("all", True)
+    assert (run.scope, bool(run.accept_gone)) == ("all", True)
     twice = client.post(address, HTTP_REFERER=f"http://testserver{address}", follow=True)
     assert "is under way, and it began before you said so." in text(twice)
     assert SyncRun.objects.count() == 1

@@ -1,0 +1,454 @@
+"""What happens between the pages of a run: other runs, other keys, people who say yes or no."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from agreements.models import Agreement
+from companies.models import Company, Contact
+from companies.services import archive_company
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    Issue,
+    PsaCompanyRecord,
+    PsaContactRecord,
+    SyncRun,
+    SyncRunPage,
+)
+from integrations.psa.errors import PsaRateLimited, PsaRefused
+from integrations.psa.http import retry_after
+from integrations.sandbox.server import SandboxServer
+from integrations.services import connection as connecting
+from integrations.services import issues, leases, passes, schedule, sync
+from integrations.services.budget import Budget
+from integrations.services.issues import WHOLE, Trouble, raise_issues
+from integrations.services.linking import unlink_company
+from integrations.services.run_writer import RunWriter
+from integrations.services.runs import (
+    cancel_sync_run,
+    start_company_sync,
+    start_reread,
+    start_sync_run,
+)
+from integrations.services.sync import run_sync
+from tests.conftest import connect
+from tests.factories import make_integration
+from tests.integrations.test_bad_days import Day
+from tests.integrations.test_sync import import_all
+from tests.worker import work_off
+
+
+def synced(integration: Integration, trigger: str = "manual") -> SyncRun:
+    integration.refresh_from_db()
+    run, _ = start_sync_run(integration=integration, trigger=trigger)
+    work_off()
+    run.refresh_from_db()
+    return run
+
+
+def change(sandbox: SandboxServer, kind: str, id_: str, do: str = "change", **more: Any) -> Any:
+    return sandbox.psas["connectwise"].change({"do": do, "kind": kind, "id": id_, **more})
+
+
+def open_causes() -> list[tuple[str, str, str]]:
+    rows = Issue.objects.filter(closed_at=None)
+    return sorted(rows.values_list("kind", "code", "external_id"))
+
+
+def claimed(integration: Integration) -> SyncRun:
+    run, _ = start_sync_run(integration=integration)
+    found = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
+    assert found is not None
+    return found
+
+
+# What a person said
+
+
+def test_a_yes_about_one_kind_says_nothing_about_another(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    before = Agreement.objects.filter(gone_at=None).count()
+    question = Trouble(WHOLE, "too_many_gone", "25 are missing", external_id="contacts", count=25)
+    raise_issues(connected, [question])
+    sandbox.faults.switch_on("empty_answer")
+
+    issues.confirm_gone(Issue.objects.get(), actor=None)
+    work_off()
+
+    assert Agreement.objects.filter(gone_at=None).count() == before
+    assert PsaContactRecord.objects.filter(gone_at=None).exists()  # more than 25 are missing now
+    assert {code for _, code, _ in open_causes()} == {"too_many_gone"}
+
+
+def test_a_part_run_neither_closes_nor_overwrites_the_question_about_all(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    raise_issues(connected, [Trouble(WHOLE, "too_many_gone", "all", external_id="agreements")])
+    company = next(c for c in Company.objects.all() if c.agreements.count() >= 2)
+    gone = company.agreements.order_by("id")[0]
+    change(sandbox, "agreements", gone.external_id, do="delete")
+
+    start_company_sync(company=company, actor=None)
+    work_off()
+
+    gone.refresh_from_db()
+    assert gone.gone_at is not None
+    assert Issue.objects.get(closed_at=None).message == "all"
+
+
+def test_what_was_put_aside_and_cured_can_not_be_dismissed_again(connected: Integration) -> None:
+    raise_issues(connected, [Trouble("company", "deleted", "m", external_id="1")])
+    Issue.objects.update(closed_at=timezone.now())
+
+    with pytest.raises(issues.DomainError) as error:
+        issues.dismiss(Issue.objects.get(), actor=None)
+
+    assert error.value.code == "issue_closed"
+
+
+# Readings of a part
+
+
+def test_a_resync_that_is_shown_nobody_takes_nobody_away(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    before = Contact.objects.filter(gone_at=None).count()
+    sandbox.faults.switch_on("empty_answer", path="/company/contacts")
+
+    for link in CompanyLink.objects.select_related("company").order_by("id")[:5]:
+        start_company_sync(company=link.company, actor=None)
+    work_off()
+
+    assert Contact.objects.filter(gone_at=None).count() == before
+    states = SyncRun.objects.exclude(company=None).values_list("state", "error_code")
+    assert set(states) == {("partial", "too_many_gone")}
+
+
+def test_a_person_who_moved_leaves_the_company_they_came_from(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    left, joined = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    people = PsaContactRecord.objects.filter(company_external_id=left.external_id, gone_at=None)
+    mover = people.order_by("id")[0].external_id
+    change(sandbox, "contacts", mover, values={"company": {"id": int(joined.external_id)}})
+
+    start_company_sync(company=joined.company, actor=None)
+    work_off()
+
+    rows = Contact.objects.filter(external_id=mover, gone_at=None)
+    assert list(rows.values_list("company__name", flat=True)) == [joined.company.name]
+
+
+def test_a_company_that_a_resync_found_gone_can_still_turn_out_merged(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    old, new = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    change(sandbox, "companies", old.external_id, do="merge", into=new.external_id)
+    start_company_sync(company=old.company, actor=None)
+    work_off()
+    assert PsaCompanyRecord.objects.get(external_id=old.external_id).rule_codes[0] == "deleted"
+
+    synced(connected)
+
+    record = PsaCompanyRecord.objects.get(external_id=old.external_id)
+    assert (record.rule_codes[0], record.merged_into) == ("merged", new.external_id)
+
+
+@pytest.mark.parametrize("psa", ["connectwise", "autotask", "kaseya_bms"])
+def test_one_unreadable_company_is_no_outage(tenant: Any, sandbox: SandboxServer, psa: str) -> None:
+    day = Day(tenant, sandbox, psa)
+    link = day.linked()
+    day.rename("companies", link.external_id, "x" * 400)
+
+    run, _ = start_reread(integration=day.integration, external_ids=[link.external_id], actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    day.integration.refresh_from_db()
+    assert run.state == "partial"
+    assert run.counts["companies"]["rejected"] == 1
+    assert (day.integration.failures, day.integration.paused_until) == (0, None)
+    issue = Issue.objects.get(closed_at=None)
+    assert (issue.kind, issue.code) == ("company", "too_long")
+    assert issue.company_external_id == link.external_id
+
+
+def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    whole = passes.SyncPass.settle_absences
+    made: list[str] = []
+
+    def between(self: passes.SyncPass) -> None:
+        values = {"firstName": "New", "company": {"id": int(link.external_id)}}
+        made.append(str(change(sandbox, "contacts", "999999", do="add", values=values)["id"]))
+        run, _ = start_company_sync(company=link.company, actor=None)
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+        whole(self)
+
+    monkeypatch.setattr(passes.SyncPass, "settle_absences", between)
+
+    assert synced(connected).state == "succeeded"
+    assert PsaContactRecord.objects.get(external_id=made[0]).gone_at is None
+
+
+# Readings of what changed
+
+
+@pytest.mark.parametrize("kind", ["companies", "contacts"])
+def test_what_set_the_mark_and_is_deleted_is_found_gone_by_an_automatic_sync(
+    connected: Integration, sandbox: SandboxServer, kind: str
+) -> None:
+    import_all(connected)
+    link, other = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    deleted, kept = (link, other) if kind == "companies" else (other, link)
+    people = PsaContactRecord.objects.order_by("id")
+    person = people.filter(company_external_id=kept.external_id)[0]
+    change(sandbox, "companies", deleted.external_id)
+    change(sandbox, "contacts", person.external_id)
+    synced(connected)
+    gone = link.external_id if kind == "companies" else person.external_id
+    change(sandbox, kind, gone, do="delete")
+
+    run = synced(connected, "schedule")
+
+    assert (run.reading, run.counts[kind]["gone"]) == ("changes", 1)
+    if kind == "companies":
+        record = PsaCompanyRecord.objects.get(external_id=gone)
+        link.refresh_from_db()
+        assert (record.importable, record.rule_codes[0]) == (False, "deleted")
+        assert link.problem_codes[0] == "deleted"
+    else:
+        assert Contact.objects.get(external_id=gone).gone_at is not None
+    again = synced(connected, "schedule")  # the mark went back to what is there
+    assert again.counts[kind]["seen"] < run.counts[kind]["seen"]
+
+
+# Issues
+
+
+def test_rules_of_what_is_not_linked_any_more_are_no_issue(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    first, second = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    for link in (first, second):
+        change(sandbox, "companies", link.external_id, do="delete")
+    synced(connected)
+    assert len(open_causes()) == 2
+
+    unlink_company(company=first.company, actor=None)
+    assert [external_id for _, _, external_id in open_causes()] == [second.external_id]
+    archive_company(company=second.company, actor=None)
+    synced(connected)
+    assert open_causes() == []
+
+
+def test_many_cured_companies_cost_few_statements(connected: Integration) -> None:
+    import_all(connected)
+    links = CompanyLink.objects.all()
+    raise_issues(
+        connected, [Trouble("company", "deleted", "m", external_id=r.external_id) for r in links]
+    )
+
+    with CaptureQueriesContext(connection) as queries:
+        synced(connected)
+
+    written = [q for q in queries if q["sql"].startswith('UPDATE "integrations_issue"')]
+    assert len(written) <= 2
+    assert open_causes() == []
+
+
+def test_an_outage_that_another_run_told_of_ends_with_the_next_good_one(
+    connected: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = passes.SyncPass.check_rules
+
+    def between(self: passes.SyncPass) -> None:
+        raise_issues(self.integration, [Trouble(WHOLE, "psa_unavailable", "down")])
+        whole(self)
+
+    monkeypatch.setattr(passes.SyncPass, "check_rules", between)
+
+    assert synced(connected).state == "succeeded"
+    assert open_causes() == []
+
+
+def test_what_a_resync_saw_again_is_not_taken_for_cured(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    person = PsaContactRecord.objects.order_by("id")[0]
+    change(sandbox, "contacts", person.external_id, values={"firstName": {"x": 1}})
+    synced(connected)
+    other = SyncRun.objects.order_by("id")[0]
+    whole = passes.SyncPass._end_list
+
+    def between(self: passes.SyncPass, kind: str) -> None:
+        issue = Issue.objects.get(closed_at=None)
+        raise_issues(
+            connected, [Trouble("contact", issue.code, "again", "", person.external_id)], other
+        )
+        whole(self, kind)
+
+    monkeypatch.setattr(passes.SyncPass, "_end_list", between)
+    synced(connected)
+
+    assert [kind for kind, _, _ in open_causes()] == ["contact"]
+
+
+# Keys, waits, cancels
+
+
+def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Integration) -> None:
+    run = claimed(connected)
+    newer = {**connected.credentials, "public_key": "new"}
+    Integration.objects.update(credentials=newer)
+
+    sync._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
+
+    connected.refresh_from_db()
+    run.refresh_from_db()
+    assert (connected.status, run.state, open_causes()) == ("connected", "running", [])
+
+
+def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
+    connected: Integration,
+) -> None:
+    test = connecting.start_connection_test(integration=connected, actor=None)
+    test = leases.claim(type(test), tenant_id=str(test.tenant_id), work_id=str(test.pk))
+    away = connecting._check("reach_server", ok=False, code="not_a_psa_server", message="redirect")
+
+    connecting._conclude(test, [away])
+
+    connected.refresh_from_db()
+    assert connected.status == "connected"
+    assert schedule.next_at(connected) is not None
+
+
+def test_who_presses_sync_now_wakes_what_waits_for_a_psa_that_was_down(
+    connected: Integration,
+) -> None:
+    run, _ = start_sync_run(integration=connected, trigger="schedule")
+    Integration.objects.update(paused_until=timezone.now() + timedelta(hours=1))
+    work_off()
+    run.refresh_from_db()
+    assert run.resume_at > timezone.now()
+
+    same = synced(connected)
+
+    assert (same.pk, same.state, same.trigger) == (run.pk, "succeeded", "manual")
+
+
+def test_when_the_pause_is_lifted_what_waited_goes_on(
+    connected: Integration, tenant: Any, sandbox: SandboxServer
+) -> None:
+    run, _ = start_sync_run(integration=connected, trigger="schedule")
+    Integration.objects.update(paused_until=timezone.now() + timedelta(hours=1))
+    work_off()
+
+    connecting.start_connection_test(integration=connected, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+
+
+def test_a_cancelled_run_is_not_parked_again(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    run = claimed(connected)
+    cancel_sync_run(run=run, actor=None)
+
+    sync._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
+
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+def test_a_run_that_is_cancelled_while_it_waits_leaves_nothing_behind(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    sandbox.forget_requests()
+    sandbox.faults.switch_on("rate_limited", path="/company/contacts", retry_after=300)
+    run = synced(connected)
+    assert SyncRunPage.objects.filter(run=run).exists()
+    assert run.requests == len(sandbox.requests())
+
+    cancel_sync_run(run=run, actor=None)
+
+    run.refresh_from_db()
+    assert (run.state, run.waiting_for) == ("cancelled", "")
+    assert not SyncRunPage.objects.filter(run=run).exists()
+
+
+def test_nobody_waits_longer_than_six_hours(connected: Integration) -> None:
+    assert retry_after({"retry-after": "999999999999"}) == 6 * 3600
+    assert retry_after({"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}) == 6 * 3600
+
+
+def test_a_run_that_ends_its_worker_again_and_again_is_given_up(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+    SyncRun.objects.filter(pk=run.pk).update(attempts=sync.MOST_ATTEMPTS)
+
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "internal_error")
+
+
+def test_a_shorter_wait_does_not_open_the_gate_of_a_longer_one() -> None:
+    budget = Budget("gate", places=4)
+    budget.slow_down(120)
+    budget.slow_down(None)
+
+    with pytest.raises(PsaRateLimited) as caught, budget.turn():
+        raise AssertionError("it is nobody's turn")
+    assert caught.value.retry_after > 100
+    budget.forget()
+
+
+def test_runs_that_wait_hold_no_other_integration_up(tenant: Any) -> None:
+    now = timezone.now()
+    waiting = [make_integration(tenant) for _ in range(2)]
+    for integration in waiting:
+        run, _ = start_sync_run(integration=integration, trigger="schedule")
+        SyncRun.objects.filter(pk=run.pk).update(
+            state="running", resume_at=now + timedelta(hours=5), lease_until=None
+        )
+    due = make_integration(tenant, next_sync_at=now - timedelta(minutes=1))
+
+    schedule.dispatch_due()
+
+    assert SyncRun.objects.filter(integration=due).count() == 1
+
+
+def test_a_bad_contract_is_told_once(tenant: Any, sandbox: SandboxServer) -> None:
+    """Kaseya BMS lists all contracts at once; each batch of companies looks into the same list."""
+    integration = connect(tenant, sandbox, "kaseya_bms")
+    import_all(integration)
+    agreement = Agreement.objects.order_by("id")[0]
+    sandbox.psas["kaseya_bms"].change(
+        {"do": "change", "kind": "contracts", "id": agreement.external_id,
+         "values": {"contractName": "x" * 400}}
+    )  # fmt: skip
+
+    run = synced(integration)
+
+    assert run.counts["agreements"]["rejected"] == 1
+    assert Issue.objects.get(closed_at=None).times == 1
