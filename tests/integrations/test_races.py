@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreements.models import Agreement
 from companies.models import Company, Contact
 from companies.services import archive_company
+from integrations.adapters import connectwise
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -39,7 +42,7 @@ from integrations.services.runs import (
 )
 from integrations.services.sync import run_sync
 from tests.conftest import connect
-from tests.factories import make_integration
+from tests.factories import make_integration, make_tenant
 from tests.integrations.test_bad_days import Day
 from tests.integrations.test_sync import import_all
 from tests.worker import work_off
@@ -204,6 +207,30 @@ def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(
     monkeypatch.setattr(passes.SyncPass, "settle_absences", between)
 
     assert synced(connected).state == "succeeded"
+    assert PsaContactRecord.objects.get(external_id=made[0]).gone_at is None
+
+
+def test_an_older_reading_takes_nobody_away_whom_a_newer_one_has_stored(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    whole = connectwise.ConnectWiseAdapter.contacts
+    made: list[str] = []
+
+    def slow(self: Any, **which: Any) -> Any:
+        pages = list(whole(self, **which))
+        if which.get("company_ids") and not made:  # read, and not stored yet
+            values = {"firstName": "New", "company": {"id": int(link.external_id)}}
+            made.append(str(change(sandbox, "contacts", "999999", do="add", values=values)["id"]))
+            full, _ = start_sync_run(integration=connected)
+            run_sync(tenant_id=str(full.tenant_id), run_id=str(full.pk))
+        return iter(pages)
+
+    monkeypatch.setattr(connectwise.ConnectWiseAdapter, "contacts", slow)
+    start_company_sync(company=link.company, actor=None)
+    work_off()
+
     assert PsaContactRecord.objects.get(external_id=made[0]).gone_at is None
 
 
@@ -452,3 +479,35 @@ def test_a_bad_contract_is_told_once(tenant: Any, sandbox: SandboxServer) -> Non
 
     assert run.counts["agreements"]["rejected"] == 1
     assert Issue.objects.get(closed_at=None).times == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    integration = make_integration(make_tenant())
+    run = claimed(integration)
+    whole = RunWriter.end
+    troubles: list[Exception] = []
+
+    def slow(self: RunWriter, *args: Any) -> bool:
+        ended = whole(self, *args)
+        time.sleep(0.5)
+        return ended
+
+    def finish() -> None:
+        try:
+            sync._succeed(RunWriter(run))
+        except Exception as error:  # noqa: BLE001  told to the test
+            troubles.append(error)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(RunWriter, "end", slow)
+    thread = threading.Thread(target=finish)
+    thread.start()
+    time.sleep(0.2)
+    connecting.disconnect_integration(integration=integration, actor=None)
+    thread.join()
+
+    assert troubles == []
+    integration.refresh_from_db()
+    assert integration.status == "disconnected"
