@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
@@ -131,8 +131,12 @@ def _apply_contacts(
         key=("company_id", "external_id"),
         now=now,
         owner={"tenant_id": integration.tenant_id},
+        needed=("is_primary",),
         complete=True,
     )
+    left = [change.row.pk for change in changes.written if change.kind == "gone"]
+    if left:  # who is gone is nobody's primary contact, whoever else was before
+        ours.filter(pk__in=left, is_primary=True).update(is_primary=False)
     found = (
         changes.rows.get((link.company_id, record.primary_contact_id)) for link, record in paired
     )
@@ -174,19 +178,19 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
     )
     if batch.rejected_ids:
         existing = existing.exclude(integration=integration, external_id__in=batch.rejected_ids)
-    known = list(existing)
     values = [
         _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
     ]
-    _keep_renewals(values, known, batch)
+    _keep_renewals(values, existing, batch)
     agreements = store(
         Agreement,
-        existing=known,
+        existing=existing,
         incoming=values,
         key=("integration_id", "external_id"),
         now=now,
         owner={"tenant_id": integration.tenant_id},
         extra={"synced_at": now},
+        needed=("company_id",),
     )
     writer.add("agreements", agreements, batch.rejected_agreements)
     if batch.proves_absence:
@@ -206,7 +210,7 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
 
 
 def _keep_renewals(
-    values: Sequence[dict[str, Any]], known: Sequence[Agreement], batch: AgreementBatch
+    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
 ) -> None:
     """Keep what an agreement renews where the one that may have said so could not be read now.
 

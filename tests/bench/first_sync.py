@@ -119,8 +119,9 @@ def show(outcomes: dict[str, Any], companies: int, latency: float, many: int) ->
     ):
         print(f"{label:<28}{ours[name]:>12}{bare[name]:>12}{ours[name] / bare[name]:>9.2f}")
     print(
-        f"\nOf the statements {ours['of_lines']} are about lines and MRR, {ours['of_the_rest']} about the "
-        f"rest (goal 250); in the database: {ours['sql_seconds']} s"
+        f"\nOf the statements {ours['of_lines']} are about lines and MRR, {ours['of_the_test']} about the "
+        f"connection test, {ours['of_the_rest']} about companies, contacts, agreements and runs (goal 250); in "
+        f"the database: {ours['sql_seconds']} s"
     )
     for name, label in (("same", "nothing changed"), ("changed", "a hundredth changed")):
         again = ours[name]
@@ -316,15 +317,15 @@ def counted(work: Callable[[], None]) -> dict[str, Any]:
     """Wall time, SQL statements (those about lines and MRR apart), and seconds in the database."""
     from django.db import connection  # noqa: PLC0415
 
-    found = {"of_lines": 0, "of_the_rest": 0}
+    found = {"of_lines": 0, "of_the_test": 0, "of_the_rest": 0}
     in_database = 0.0
 
     def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         nonlocal in_database
-        about_lines = any(
-            name in sql for name in ("agreementline", "companybook", "companymrr", "agreementmrr")
-        )
-        found["of_lines" if about_lines else "of_the_rest"] += 1
+        names = ("agreementline", "companybook", "companymrr", "agreementmrr")
+        about_lines = any(name in sql for name in names)
+        about_test = "connectiontest" in sql
+        found["of_lines" if about_lines else "of_the_test" if about_test else "of_the_rest"] += 1
         asked = time.perf_counter()
         try:
             return execute(sql, params, many, context)
