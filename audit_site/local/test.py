@@ -20,8 +20,9 @@ from audit_site.local.processes import answers
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
-#: One process more than two cores: some tests wait for leases and browsers. Long ones go around.
-PYTEST = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-rs"]
+#: Two processes more than cores: some tests wait for leases and browsers. Long ones go around.
+PROCESSES = str((os.cpu_count() or 2) + 2)
+PYTEST = [sys.executable, "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal", "-q", "-rs"]
 
 
 def say(text: str) -> None:
