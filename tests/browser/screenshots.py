@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import requests
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
@@ -53,6 +54,25 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     return found
 
 
+def raise_an_issue(page: Page, base: str) -> str:
+    """Have the sandbox send records that can't be used, and sync: the inbox has something to show.
+
+    Returns the address of the integration's issues.
+    """
+    page.goto(f"{base}/integrations/")
+    card = page.get_by_label("ConnectWise Manage", exact=True)
+    settings = card.get_by_role("link", name="Settings").first.get_attribute("href") or ""
+    page.goto(base + settings)
+    sandbox = page.get_by_label("Server").first.input_value()
+    for path, how in (("/company/contacts", "too_long"), ("/company/companies", "wrong_type")):
+        fault = {"name": "bad_record", "path": f"{path}$", "how": how, "times": 1}
+        requests.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=30).raise_for_status()
+    page.goto(f"{base}/integrations/")
+    card.get_by_role("button", name="Sync Now").click()
+    page.get_by_text("Partial").first.wait_for(timeout=60_000)
+    return f"{settings}issues/"
+
+
 def main(base: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -63,7 +83,8 @@ def main(base: str) -> None:
             )
             page = context.new_page()
             sign_in(page, base)
-            addresses = pages_of(page, base)
+            issues = raise_an_issue(page, base)
+            addresses = {**pages_of(page, base), "issues": issues}
             for name, address in addresses.items():
                 if name == "sign-in":
                     continue

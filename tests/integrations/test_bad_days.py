@@ -5,7 +5,7 @@ What each test records as its outcome stands in the table of docs/bad-days.md (`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +33,7 @@ from integrations.services.psa_access import budget_of
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import start_sync_run
 from integrations.services.sync import run_sync
-from tests.conftest import connect
+from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
 from tests.worker import work_off
 
@@ -155,10 +155,23 @@ class Day:
 
 
 @pytest.fixture(params=PSAS)
-def day(
-    request: Any, tenant: Tenant, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
-) -> Day:
-    made = Day(tenant, sandbox, request.param)
+def psa(request: Any) -> str:
+    key: str = request.param
+    return key
+
+
+@pytest.fixture
+def sandbox(psa: str, settings: Any) -> Iterator[SandboxServer]:
+    """The sandbox of one PSA, alone: what is not asked for need not be made."""
+    with SandboxServer(seed=1, companies=33, today=TODAY, only=psa) as server:
+        for name, value in server.settings().items():
+            setattr(settings, name, value)
+        yield server
+
+
+@pytest.fixture
+def day(psa: str, tenant: Tenant, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Day:
+    made = Day(tenant, sandbox, psa)
     made.small_pages = lambda: monkeypatch.setattr(MODULES[made.psa], "PAGE_SIZE", 10)
     return made
 
