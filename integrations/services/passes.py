@@ -231,7 +231,9 @@ class SyncPass:
     def _companies_to_check(self) -> Iterable[str]:
         if not self._checks_all:
             touched = self.writer.seen("touched") | set(self.writer.checkpoint.get("moves", {}))
-            return sorted({*self.run_row.companies, *self.writer.seen("companies"), *touched})
+            if self.run_row.scope == SyncRun.Scope.ALL:
+                touched |= self.writer.seen("companies")
+            return sorted({*self.run_row.companies, *touched})
         return self._all_companies()
 
     def _all_companies(self) -> Iterator[str]:

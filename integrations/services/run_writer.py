@@ -45,6 +45,8 @@ class RunCancelled(Exception):
 #: Codes of records that were set aside, which close themselves when the record can be read.
 REJECTIONS = frozenset({"invalid_record", "missing_id", "too_long"})
 PLACES = ("cursor", "passed", "after_link")
+#: What nobody but the run itself notes in its pages; most runs have nothing to note there.
+OWN_NOTES = frozenset({"touched", "absent agreements", "absent lines"})
 
 
 class RunWriter:
@@ -254,6 +256,9 @@ class RunWriter:
                 kind=kind,
                 external_ids=external_ids,
             )
+            noted = self.checkpoint.setdefault("noted", [])
+            if kind not in noted:
+                noted.append(kind)
         if unnamed:
             self.checkpoint.setdefault("unproven", {})[kind] = True
 
@@ -279,6 +284,8 @@ class RunWriter:
 
     def pages(self, kind: str) -> Iterator[list[Any]]:
         """What was noted under this name, page by page."""
+        if kind in OWN_NOTES and kind not in self.checkpoint.get("noted", []):
+            return
         rows = SyncRunPage.objects.filter(tenant=self.run.tenant_id, run=self.run, kind=kind)
         yield from rows.order_by("id").values_list("external_ids", flat=True)
 
@@ -345,6 +352,6 @@ class RunWriter:
             error_message=error.message if error else trouble.get("message", ""),
             error_fix=error.fix if error else trouble.get("fix", ""),
         )
-        if ended:
+        if ended and "noted" in self.checkpoint:
             SyncRunPage.objects.filter(tenant=self.run.tenant_id, run=self.run).delete()
         return bool(ended)
