@@ -107,7 +107,7 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant)
         "Companies", integration.name, "About companies", "About company",
         "Contacts", "About contacts",
         "Agreements", "About agreements",
-        "Lines", "About lines", "Without a name",
+        "Lines", "About lines", "Lines",
         "Anything else", "About odd",
     ]  # fmt: skip
     assert told("") == waiting
