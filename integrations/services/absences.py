@@ -169,12 +169,13 @@ class Absences:
 
     def settle_agreements(self, companies: Collection[str] | None) -> None:
         """After the agreements of these PSA companies (None = of all linked ones) were read."""
-        lines_of: dict[str, Any] = {"agreement__integration": self.integration}
-        agreements = Agreement.objects.filter(tenant=self.run.tenant_id, gone_at=None)
+        agreements = Agreement.objects.filter(**self.scope, gone_at=None)
         lines = AgreementLine.objects.filter(
-            tenant=self.run.tenant_id, gone_at=None, agreement__gone_at=None, **lines_of
+            tenant=self.run.tenant_id,
+            agreement__integration=self.integration,
+            agreement__gone_at=None,
+            gone_at=None,
         )
-        agreements = agreements.filter(integration=self.integration)
         if companies is not None:
             links = CompanyLink.objects.filter(
                 **self.scope, unlinked_at=None, external_id__in=companies

@@ -95,13 +95,12 @@ def close_issues(
     kind: str,
     codes: Collection[str] | None = None,
     external_ids: Collection[str] | None = None,
-    but: Collection[str] = (),
 ) -> int:
     """Close those whose cause is gone: of a kind, with these codes, about these records.
 
-    `but`: records that still have it. Returns how many were closed.
+    Returns how many were closed.
     """
-    rows = open_issues(integration).filter(kind=kind).exclude(external_id__in=but)
+    rows = open_issues(integration).filter(kind=kind)
     if codes is not None:
         rows = rows.filter(code__in=codes)
     if external_ids is not None:

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests.bench.scratch import drop, environment, scratch
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,16 +60,12 @@ def measure(companies: int, latency: float, parts: list[str]) -> dict[str, Any]:
     postgres, port = find_postgres(), free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="audit-bench-") as var:
-        env = {
-            **os.environ,
-            "VAR_DIR": var,
-            "SECRET_KEY": "bench" * 12,
-            "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
-            "CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1",
-            "PSA_ALLOW_PRIVATE_HOSTS": "1",
-            "LOG_LEVEL": "ERROR",
-            "DATABASE_URL": scratch(postgres) if postgres else "",
-        }
+        env = environment(
+            var,
+            scratch(postgres) if postgres else "",
+            CONNECTWISE_CLIENT_ID="5a1d0b0e-0000-4000-8000-00000000a0d1",
+            PSA_ALLOW_PRIVATE_HOSTS="1",
+        )
         serve = (
             "from integrations.sandbox.server import SandboxServer; import threading;"
             f"server = SandboxServer(port={port}, companies={companies}, latency_ms={latency},"
@@ -137,28 +135,6 @@ def show(outcomes: dict[str, Any], companies: int, latency: float, many: int) ->
             f"\nPeak memory of connecting, 500 imports and a full sync: 1,000 companies {few} MB, "
             f"{many:,} companies {lots} MB ({lots / few:.2f}, goal 1.5)"
         )
-
-
-def scratch(postgres: str) -> str:
-    execute(
-        postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)", "CREATE DATABASE audit_bench"
-    )
-    return f"{postgres.rsplit('/', 1)[0]}/audit_bench"
-
-
-def drop(postgres: str) -> None:
-    execute(postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)")
-
-
-def execute(url: str, *statements: str) -> None:
-    import psycopg2  # noqa: PLC0415
-
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
 
 
 def megabytes() -> int:

@@ -21,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.bench.scratch import drop, environment, scratch
+
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 25
 
@@ -82,24 +84,15 @@ def main(arguments: list[str]) -> int:
 
 def compare(companies: int) -> int:
     from audit_site.local.test import find_postgres  # noqa: PLC0415
-    from tests.bench.first_sync import drop, scratch  # noqa: PLC0415
 
     postgres = find_postgres()
     if not postgres:
         print("The import list: skipped, there is no PostgreSQL.")
         return 0
     with tempfile.TemporaryDirectory(prefix="audit-bench-") as var:
-        env = {
-            **os.environ,
-            "VAR_DIR": var,
-            "DEBUG": "0",
-            "SECRET_KEY": "bench" * 12,
-            "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
-            "LOG_LEVEL": "ERROR",
-            "ALLOWED_HOSTS": "testserver",
-            "PUBLIC_URL": "http://127.0.0.1:8000",
-            "DATABASE_URL": scratch(postgres),
-        }
+        env = environment(
+            var, scratch(postgres), ALLOWED_HOSTS="testserver", PUBLIC_URL="http://127.0.0.1:8000"
+        )
         try:
             python = [sys.executable]
             subprocess.run([*python, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)

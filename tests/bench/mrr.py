@@ -21,6 +21,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.bench.scratch import drop, environment, scratch
+
 ROOT = Path(__file__).resolve().parents[2]
 CYCLES = {"monthly": (1, 1), "quarterly": (1, 3), "annual": (1, 12), "weekly": (13, 3)}
 TODAY = datetime.now(UTC).date()
@@ -70,23 +72,13 @@ def main(arguments: list[str]) -> int:
 
 def compare(tenants: int, agreements: int) -> int:
     from audit_site.local.test import find_postgres  # noqa: PLC0415
-    from tests.bench.first_sync import drop, scratch  # noqa: PLC0415
 
     postgres = find_postgres()
     if not postgres:
         print("MRR of many agreements: skipped, there is no PostgreSQL.")
         return 0
     with tempfile.TemporaryDirectory(prefix="audit-bench-") as var:
-        env = {
-            **os.environ,
-            "VAR_DIR": var,
-            "DEBUG": "0",
-            "SECRET_KEY": "bench" * 12,
-            "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
-            "LOG_LEVEL": "ERROR",
-            "DATABASE_URL": scratch(postgres),
-            "BENCH_SIZE": f"{tenants},{agreements}",
-        }
+        env = environment(var, scratch(postgres), BENCH_SIZE=f"{tenants},{agreements}")
         try:
             python = [sys.executable]
             subprocess.run([*python, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)

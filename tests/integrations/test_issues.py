@@ -278,7 +278,7 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(tenant: 
     assert (first.state, first.times) == ("dismissed", 2)
     assert selectors.count_open_issues(tenant) == 0
 
-    assert issues.close_issues(integration, kind="companies", but=["8"]) == 1
+    assert issues.close_issues(integration, kind="companies", external_ids={"7"}) == 1
     second = make_issue(integration, external_id="7")
 
     first.refresh_from_db()

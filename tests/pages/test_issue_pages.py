@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import AuditEvent, Tenant
@@ -20,16 +19,7 @@ from tests.factories import (
     make_psa_company,
     make_tenant,
 )
-
-
-def browser(tenant: Tenant, role: str = "admin", **over: Any) -> Client:
-    client = Client()
-    client.force_login(make_member(tenant, role, **over))
-    return client
-
-
-def text(answer: Any) -> str:
-    return answer.content.decode()
+from tests.pages.test_pages import browser, text
 
 
 def words(answer: Any) -> str:

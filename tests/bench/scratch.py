@@ -1,0 +1,41 @@
+"""Where the benches run: a database of their own, and the environment of their processes."""
+
+from __future__ import annotations
+
+import os
+
+
+def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
+    """What a process of a bench needs: its folder, its database, keys of no worth."""
+    return {
+        **os.environ,
+        "VAR_DIR": var,
+        "DEBUG": "0",
+        "SECRET_KEY": "bench" * 12,
+        "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        "LOG_LEVEL": "ERROR",
+        "DATABASE_URL": database_url,
+        **more,
+    }
+
+
+def scratch(postgres: str) -> str:
+    execute(
+        postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)", "CREATE DATABASE audit_bench"
+    )
+    return f"{postgres.rsplit('/', 1)[0]}/audit_bench"
+
+
+def drop(postgres: str) -> None:
+    execute(postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)")
+
+
+def execute(url: str, *statements: str) -> None:
+    import psycopg2  # noqa: PLC0415
+
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
