@@ -1,240 +1,216 @@
 """From stored rows to the engine's book: agreements, lines, and what people decided about them.
 
-Rows may be model instances or named tuples of the same attributes; how many queries it takes does
-not depend on how many agreements there are.
+How many queries it takes does not depend on how many agreements there are. All ids are text here.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, namedtuple
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import CharField, F, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from msgspec.structs import replace
 
 from agreements import mrr
+from agreements.expressions import AnyOf, IdText, JsonArray, decoder
 from agreements.models import Agreement, AgreementLine
-from agreements.mrr.cycles import is_blank
-from agreements.mrr.questions import number
 from audit_site.tenants.models import Tenant
 
 ONE_DAY = timedelta(days=1)
-AGREEMENT_CHOICES = {
-    "chosen_exclude": F("choices__exclude"),
-    "chosen_force_include": F("choices__force_include"),
-    "chosen_assume_renewal": F("choices__assume_renewal"),
-    "chosen_renews": F("choices__renews__external_id"),
-}
-LINE_CHOICES = {
-    "chosen_exclude": F("choices__exclude"),
-    "chosen_force_include": F("choices__force_include"),
-}
-AGREEMENT_COLUMNS = (
-    "cycle", "pk", "company_id", "integration_id", "source", "external_id", "name", "currency",
-    "start_date", "end_date", "no_end", "cancelled", "cancelled_date", "recurring", "active",
-    "amount", "parent_external_id", "renews_external_id", "incomplete", "gone_at",
-    *AGREEMENT_CHOICES,
+#: The engine's fields in their order; those that it has behind these stay what they are by default.
+AGREEMENT = JsonArray(
+    "source", "external_id", IdText("company_id"), "name", "currency", "start_date", "end_date",
+    "no_end", "cancelled", "cancelled_date", "recurring", "active", "cycle", "amount",
+    "parent_external_id", Coalesce("choices__renews__external_id", "renews_external_id"),
+    "incomplete", Coalesce("choices__exclude", False),
+    Coalesce("choices__force_include", False), Coalesce("choices__assume_renewal", False),
 )  # fmt: skip
-LINE_COLUMNS = (
-    "cycle", "units", "external_id", "kind", "quantity", "unit_price", "less_included", "bill",
-    "start_date", "end_date", "product", "one_time", "gone_at", *LINE_CHOICES,
+LINE = JsonArray(
+    "external_id", "kind", "quantity", "unit_price", "less_included", "bill", "start_date",
+    "end_date", "cycle", "product", "one_time", Coalesce("choices__exclude", False), "units",
 )  # fmt: skip
-#: A row as the mass reads have it: the attributes of the model that the engine needs, and no more.
-PlainAgreement = namedtuple("PlainAgreement", AGREEMENT_COLUMNS)  # type: ignore[misc]
-PlainLine = namedtuple("PlainLine", LINE_COLUMNS)  # type: ignore[misc]
+AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
+
+
+class Kept(NamedTuple):
+    """An agreement as it is kept: the engine's, whose it is, and from which integration."""
+
+    id: str
+    integration: str
+    tenant: Tenant
+    agreement: mrr.Agreement
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.integration, self.agreement.id
+
+    @property
+    def parent_key(self) -> tuple[str, str]:
+        return self.integration, self.agreement.parent_id
 
 
 def agreements_of(*tenants: Tenant) -> QuerySet[Agreement]:
-    """Agreements in the order of the book, each with what people decided."""
-    return Agreement.objects.for_tenants(tenants).annotate(**AGREEMENT_CHOICES).order_by("id")
-
-
-def lines_of(tenant: Tenant, agreements: Iterable[Agreement]) -> dict[UUID, list[AgreementLine]]:
-    """Lines by agreement, in the PSA's order."""
-    found: dict[UUID, list[AgreementLine]] = defaultdict(list)
-    rows = (
-        AgreementLine.objects.for_tenant(tenant)
-        .filter(agreement__in=[row.pk for row in agreements])
-        .annotate(**LINE_CHOICES)
-    )
-    for line in rows:
-        found[line.agreement_id].append(line)
-    for lines in found.values():
-        lines.sort(key=lambda line: (line.position, line.pk))
-    return found
-
-
-def plain_rows(rows: QuerySet[Agreement]) -> list[Any]:
-    """Agreements as named tuples: a third of what model instances cost, for books of thousands."""
-    rows = rows.annotate(cycle_text=Cast("cycle", TextField()))
-    return [
-        PlainAgreement._make((_read_json(cycle), *rest))
-        for cycle, *rest in rows.values_list("cycle_text", *AGREEMENT_COLUMNS[1:])
-    ]
-
-
-def plain_lines(chosen: QuerySet[Agreement], rows: Sequence[Any]) -> dict[UUID, list[Any]]:
-    """Lines of the chosen agreements as named tuples by agreement, in the PSA's order.
-
-    `rows` are those agreements as they were read; a line of one that came since is left.
-    """
-    by_text = {row.pk.hex: row.pk for row in rows}
-    found: dict[UUID, list[Any]] = defaultdict(list)
-    lines = (
-        AgreementLine.objects.filter(agreement__in=chosen.order_by().values("pk"))
+    """Agreements in the order of the book, each with its JSON."""
+    return (
+        Agreement.objects.for_tenants(tenants)
         .annotate(
-            of=Cast("agreement_id", CharField()),
-            cycle_text=Cast("cycle", TextField()),
-            units_text=Cast("units", TextField()),
-            **LINE_CHOICES,
+            json=AGREEMENT,
+            id_text=IdText("id"),
+            integration_text=IdText("integration_id"),
+            tenant_text=IdText("tenant_id"),
+        )
+        .order_by("id")
+    )
+
+
+def lines_of(tenants: Iterable[Tenant]) -> QuerySet[AgreementLine]:
+    """Lines in the PSA's order, each with its JSON."""
+    return (
+        AgreementLine.objects.for_tenants(tenants)
+        .annotate(
+            json=LINE,
+            agreement_text=IdText("agreement_id"),
+            chosen_force_include=F("choices__force_include"),
         )
         .order_by("position", "id")
-        .values_list("of", "cycle_text", "units_text", *LINE_COLUMNS[2:])
     )
-    for of, cycle, units, *rest in lines:
-        if agreement_id := by_text.get(of.replace("-", "")):
-            line = PlainLine._make((_read_json(cycle), _read_json(units), *rest))
-            found[agreement_id].append(line)
+
+
+def read(chosen: QuerySet[Agreement], tenants: Iterable[Tenant]) -> list[Kept]:
+    """These agreements, without their lines; `ref` is the id. No instance is made of any row."""
+    by_id = {str(tenant.pk): tenant for tenant in tenants}
+    columns = ("json", "id_text", "integration_text", "tenant_text", "gone_at")
+    found = []
+    for json, id_, integration, tenant_id, gone_at in chosen.values_list(*columns):
+        tenant = by_id[tenant_id]
+        agreement = _agreement(json, gone_at, tenant)
+        agreement.ref = id_
+        found.append(Kept(id_, integration, tenant, agreement))
     return found
 
 
-def _read_json(text: str | None) -> Any:
-    """What a JSON column holds. Read here: Django's field asks for each row anew what it is."""
-    return None if text is None else json.loads(text)
+def add_lines(kept: Iterable[Kept], lines: QuerySet[AgreementLine]) -> None:
+    """Give agreements their lines. One of an agreement that came since is left."""
+    by_id = {item.id: item for item in kept}
+    columns = ("json", "agreement_text", "gone_at", "chosen_force_include")
+    for json, agreement_id, gone_at, forced in lines.values_list(*columns):
+        if item := by_id.get(agreement_id):
+            item.agreement.lines.append(_line(json, gone_at, forced, item.tenant))
 
 
-def prepare(
-    tenant: Tenant,
-    rows: Sequence[Agreement],
-    lines: Mapping[UUID, Sequence[Any]],
-    context: Sequence[Agreement],
-) -> list[mrr.Prepared]:
-    """Settle the book of these agreements; `context` are parents that have no rows in it."""
-    book = [agreement(row, lines.get(row.pk, ()), tenant) for row in rows]
-    book += [_context(row, tenant) for row in context]
-    return mrr.prepare(mrr.Book(book, tenant.currency))
+def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agreement:
+    agreement = AGREEMENTS.decode(json)
+    if gone_at is not None:  # out of MRR from the day on which it was found gone
+        last_day = tenant.today(gone_at) - ONE_DAY
+        if agreement.cancelled is not False and agreement.cancelled_date is not None:
+            last_day = min(last_day, agreement.cancelled_date)
+        agreement.cancelled, agreement.cancelled_date = True, last_day
+    return agreement
+
+
+def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tenant) -> mrr.Line:
+    line = LINES.decode(json)
+    if gone_at is not None:
+        last_day = tenant.today(gone_at) - ONE_DAY
+        line.end_date = min(line.end_date, last_day) if line.end_date else last_day
+        line.one_time = bool(line.one_time)
+    if forced:
+        line.one_time = False
+    return line
+
+
+# Books
+
+
+def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
+    """Settle one company's book; `ref` of its agreements and lines are their model instances."""
+    kept: dict[str, Kept] = {}
+    rows: Iterable[Any] = agreements_of(tenant).filter(company=company_id)
+    for row in rows:
+        agreement = _agreement(row.json, row.gone_at, tenant)
+        agreement.ref = row
+        kept[row.id_text] = Kept(row.id_text, row.integration_text, tenant, agreement)
+    lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))
+    for row in lines:
+        line = _line(row.json, row.gone_at, row.chosen_force_include, tenant)
+        line.ref = row
+        kept[row.agreement_text].agreement.lines.append(line)
+    found = list(kept.values())
+    return _prepared(found, _parents_elsewhere(found), tenant)
 
 
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
-    rows = plain_rows(chosen)
-    return prepare(tenant, rows, plain_lines(chosen, rows), parents_elsewhere([tenant], rows))
+    kept = read(chosen, [tenant])
+    add_lines(kept, lines_of([tenant]).filter(agreement__in=chosen.order_by().values("pk")))
+    return _prepared(kept, _parents_elsewhere(kept), tenant)
 
 
-def prepare_by_company(owners: Mapping[UUID, Tenant]) -> dict[UUID, list[mrr.Prepared]]:
+def prepare_by_company(
+    owners: Mapping[str, Tenant], days: Mapping[UUID, date], known: Collection[str] = ()
+) -> dict[str, list[mrr.Prepared]]:
     """Settle each company's book on its own: agreements of one never touch another's, but for the
-    cycle that a child inherits from its parent. `owners`: the companies and whose they are.
+    cycle that a child inherits from its parent.
+
+    `owners`: the companies and whose they are. `days`: by tenant, the day from which on the figures
+    matter. Agreements of which nothing can count from then on come without their lines, and so do
+    those of which the caller knows what they come to.
     """
     tenants = {tenant.pk: tenant for tenant in owners.values()}.values()
-    chosen = agreements_of(*tenants).filter(company__in=owners)
-    rows = plain_rows(chosen)
-    lines, elsewhere = plain_lines(chosen, rows), parents_elsewhere(tenants, rows)
-    by_key = {(row.integration_id, row.external_id): row for row in (*rows, *elsewhere)}
-    of_company: dict[UUID, list[Any]] = defaultdict(list)
-    for row in rows:
-        of_company[row.company_id].append(row)
-    return {
-        company_id: prepare(
-            owners[company_id], found, lines, _foreign_parents(company_id, found, by_key)
-        )
-        for company_id, found in of_company.items()
+    kept = read(agreements_of(*tenants).filter(AnyOf("company_id", owners)), tenants)
+    parents = {item.key: item for item in _parents_elsewhere(kept)}
+    if any(item.agreement.parent_id for item in kept):
+        parents |= {item.key: item for item in kept}
+    of_company: dict[str, list[Kept]] = defaultdict(list)
+    for item in kept:
+        of_company[item.agreement.company_id].append(item)
+    prepared = {
+        company_id: _prepared(items, _foreign(company_id, items, parents), owners[company_id])
+        for company_id, items in of_company.items()
     }
+    counting = [
+        item
+        for company_id, items in of_company.items()
+        for item, settled in zip(items, prepared[company_id], strict=False)
+        if item.id not in known and settled.can_count(days[item.tenant.pk].toordinal())
+    ]
+    ids = [item.id for item in counting]
+    add_lines(counting, lines_of(tenants).filter(AnyOf("agreement_id", ids)))
+    return prepared
 
 
-def _foreign_parents(
-    company_id: UUID, rows: Sequence[Agreement], by_key: dict[tuple[UUID, str], Agreement]
-) -> list[Agreement]:
-    keys = {(row.integration_id, row.parent_external_id) for row in rows if row.parent_external_id}
-    return [by_key[key] for key in keys if key in by_key and by_key[key].company_id != company_id]
+def _prepared(kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant) -> list[mrr.Prepared]:
+    """Settle a book; `context` are parents that have no rows in it, and stand at its end."""
+    book = [item.agreement for item in kept]
+    book += [replace(parent.agreement, is_context=True) for parent in context]
+    return mrr.prepare(mrr.Book(book, tenant.currency))
 
 
-def parents_elsewhere(tenants: Iterable[Tenant], rows: Sequence[Agreement]) -> list[Agreement]:
-    """Parents that belong to another company; most books have none, and then nothing is read."""
-    known = {(row.integration_id, row.external_id) for row in rows}
-    wanted = {
-        (row.integration_id, row.parent_external_id) for row in rows if row.parent_external_id
-    } - known
+def _foreign(
+    company_id: str, kept: Iterable[Kept], parents: Mapping[tuple[str, str], Kept]
+) -> list[Kept]:
+    """Parents of a company's agreements that belong to another company."""
+    found = {
+        item.parent_key: parents.get(item.parent_key) for item in kept if item.agreement.parent_id
+    }
+    return [p for p in found.values() if p and p.agreement.company_id != company_id]
+
+
+def _parents_elsewhere(kept: Sequence[Kept]) -> list[Kept]:
+    """Parents that were not read yet; most books have none, and then nothing is read."""
+    wanted = {item.parent_key: item.tenant for item in kept if item.agreement.parent_id}
+    if wanted:
+        for item in kept:
+            wanted.pop(item.key, None)
     if not wanted:
         return []
+    tenants = {tenant.pk: tenant for tenant in wanted.values()}.values()
     found = agreements_of(*tenants).filter(
         integration__in={integration for integration, _ in wanted},
         external_id__in={external_id for _, external_id in wanted},
     )
-    return [row for row in found if (row.integration_id, row.external_id) in wanted]
-
-
-def _context(row: Agreement, tenant: Tenant) -> mrr.Agreement:
-    parent = agreement(row, [], tenant)
-    parent.is_context = True
-    return parent
-
-
-def agreement(row: Any, lines: Sequence[Any], tenant: Tenant) -> mrr.Agreement:
-    cancelled, cancelled_date = row.cancelled, row.cancelled_date
-    if row.gone_at is not None:  # out of MRR from the day on which it was found gone
-        last_day = tenant.today(row.gone_at) - ONE_DAY
-        if cancelled is not False and cancelled_date is not None:
-            last_day = min(last_day, cancelled_date)
-        cancelled, cancelled_date = True, last_day
-    return mrr.Agreement(
-        source=row.source,
-        id=row.external_id,
-        company_id=str(row.company_id),
-        name=row.name,
-        currency=row.currency,
-        start_date=row.start_date,
-        end_date=row.end_date,
-        no_end=row.no_end,
-        cancelled=cancelled,
-        cancelled_date=cancelled_date,
-        recurring=row.recurring,
-        active=row.active,
-        cycle=None if is_blank(row.cycle) else row.cycle,
-        amount=row.amount,
-        parent_id=row.parent_external_id,
-        renews_id=row.chosen_renews or row.renews_external_id,
-        incomplete=row.incomplete,
-        exclude=bool(row.chosen_exclude),
-        force_include=bool(row.chosen_force_include),
-        assume_renewal=bool(row.chosen_assume_renewal),
-        lines=[_line(line, tenant) for line in lines],
-        ref=row,
-    )
-
-
-def _line(row: Any, tenant: Tenant) -> mrr.Line:
-    end_date = row.end_date
-    if row.gone_at is not None:
-        last_day = tenant.today(row.gone_at) - ONE_DAY
-        end_date = min(end_date, last_day) if end_date else last_day
-    one_time = False if row.gone_at and row.one_time is None else row.one_time
-    return mrr.Line(
-        id=row.external_id,
-        kind=row.kind,
-        quantity=row.quantity,
-        unit_price=row.unit_price,
-        less_included=row.less_included,
-        bill=row.bill,
-        start_date=row.start_date,
-        end_date=end_date,
-        cycle=None if is_blank(row.cycle) else row.cycle,
-        product=row.product,
-        one_time=False if row.chosen_force_include else one_time,
-        exclude=bool(row.chosen_exclude),
-        units=None if row.units is None else [_units(unit) for unit in row.units],
-        ref=row,
-    )
-
-
-def _units(raw: dict[str, Any]) -> mrr.Units:
-    return mrr.Units(
-        start_date=date.fromisoformat(raw["start_date"]),
-        end_date=date.fromisoformat(raw["end_date"]) if raw.get("end_date") else None,
-        units=number(raw.get("units")),
-        unit_price=number(raw.get("unit_price")),
-        amount=number(raw.get("amount")),
-    )
+    return [item for item in read(found, tenants) if item.key in wanted]

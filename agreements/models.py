@@ -207,7 +207,9 @@ class CompanyMrr(TenantOwned):
 
 
 class AgreementMrr(TenantOwned):
-    """An agreement's MRR. `last_day` is the last day of its window, null = open."""
+    """An agreement's MRR. `last_day` is the last day of its window, null = open; `next_change` the
+    next day on which something of it can change by itself.
+    """
 
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="stored_mrr")
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
@@ -217,6 +219,7 @@ class AgreementMrr(TenantOwned):
     included = models.BooleanField()
     reason = models.CharField(max_length=40, blank=True)
     last_day = models.DateField(null=True, blank=True)
+    next_change = models.DateField(null=True, blank=True)
 
     objects = TenantQuerySet["AgreementMrr"].as_manager()
 

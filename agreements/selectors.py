@@ -94,10 +94,7 @@ class CompanyFigure:
 def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure:
     """Compute one company's MRR with its ledger; three queries whatever the number of lines."""
     on = as_of or company.tenant.today()
-    rows = list(books.agreements_of(company.tenant).filter(company=company))
-    tenant = company.tenant
-    lines, context = books.lines_of(tenant, rows), books.parents_elsewhere([tenant], rows)
-    prepared = books.prepare(tenant, rows, lines, context)
+    prepared = books.prepare_company(company.tenant, company.pk)
     entries = mrr.ledger(prepared, on)
     sentences = {
         entry.agreement_id: entry.sentence for entry in reversed(entries) if not entry.included
@@ -107,7 +104,9 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
         totals=_totals(prepared, on),
         agreements=[
             AgreementRow(summary.ref, summary, _sentence(summary, sentences))
-            for summary in mrr.summaries(prepared, on)
+            for summary in (
+                mrr.summary(item, on) for item in prepared if not item.agreement.is_context
+            )
         ],
         ledger=entries,
         book=prepared,
@@ -152,10 +151,9 @@ def _computed_totals(
     tenant: Tenant, company_ids: Collection[UUID], on: date
 ) -> dict[UUID, list[Money]]:
     found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
-    for company_id, prepared in books.prepare_by_company(
-        dict.fromkeys(company_ids, tenant)
-    ).items():
-        found[company_id] = [
+    owners = dict.fromkeys(map(str, company_ids), tenant)
+    for company_id, prepared in books.prepare_by_company(owners, {tenant.pk: on}).items():
+        found[UUID(company_id)] = [
             {"currency": figure.currency, "amount": figure.amount}
             for figure in mrr.mrr(prepared, on)
         ]

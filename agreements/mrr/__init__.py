@@ -11,7 +11,7 @@ from agreements.mrr.figures import (
     recognized,
     series,
 )
-from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summaries
+from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summary
 from agreements.mrr.money import minor_digits, money_text
 from agreements.mrr.rules import Prepared, next_change, prepare
 
@@ -37,5 +37,5 @@ __all__ = [
     "prepare",
     "recognized",
     "series",
-    "summaries",
+    "summary",
 ]

@@ -121,22 +121,14 @@ def ledger(book: list[Prepared], on: date) -> list[LedgerRow]:
     return entries
 
 
-def summaries(book: list[Prepared], on: date) -> list[AgreementSummary]:
-    """Each agreement as a whole: its sum, whether some row counts, and why not."""
-    day = on.toordinal()
-    found = []
-    for item in book:
-        if item.agreement.is_context:
-            continue
-        count, exact = item.counted(day)
-        reason = item.reason_on(day)
-        if reason is None and not count:
-            reason = item.rows[0].reason_on(day)
-        agreement = item.agreement
-        found.append(
-            AgreementSummary(agreement.id, item.currency, exact, bool(count), reason, agreement.ref)
-        )
-    return found
+def summary(item: Prepared, on: date) -> AgreementSummary:
+    """An agreement as a whole: its sum, whether some row counts, and why not."""
+    day, agreement = on.toordinal(), item.agreement
+    count, exact = item.counted(day)
+    reason = item.reason_on(day)
+    if reason is None and not count:
+        reason = item.rows[0].reason_on(day)
+    return AgreementSummary(agreement.id, item.currency, exact, bool(count), reason, agreement.ref)
 
 
 def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
@@ -295,4 +287,4 @@ def rounding_difference(entries: Iterable[LedgerRow], currency: str) -> str:
     return money_text(currency, sum(found, Fraction(0)))
 
 
-__all__ = ["AgreementSummary", "LedgerRow", "ledger", "round_money", "summaries"]
+__all__ = ["AgreementSummary", "LedgerRow", "ledger", "round_money", "summary"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
+
+from msgspec import Struct
 
 from agreements.mrr.book import Agreement, Book, Line, Number, Units
 from agreements.mrr.cycles import (
@@ -37,8 +38,7 @@ EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, I
 Stretch = tuple[int, int, Fraction]
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct, eq=False):
     """One row of the ledger: an agreement's flat amount, or one line.
 
     `first` is its first day by the line's own dates, `until` the day behind its last one.
@@ -53,7 +53,7 @@ class Row:
     settled: str | None = None  # a reason that no day changes
     history: list[tuple[int, int, Decimal]] | None = None  # days → amount per cycle
     amount: Decimal | None = None  # per cycle, without a history
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     _stretches: list[Stretch] | None = None
 
     @property
@@ -99,9 +99,12 @@ class Row:
         return self.reason_on(day) is None
 
 
-@dataclass(slots=True)
-class Prepared:
-    """An agreement with what no day changes: its window, its settled reason, its rows."""
+class Prepared(Struct, eq=False):
+    """An agreement with what no day changes: its window, its settled reason, its rows.
+
+    `cycle` is its own or its parent's, as the PSA has it. The rows are settled when someone asks
+    for them: whoever only wants to know whether the agreement is in force needs no lines.
+    """
 
     agreement: Agreement
     currency: str
@@ -109,14 +112,34 @@ class Prepared:
     first: int
     until: int
     bound: str  # the code of what ends the window
+    cycle: object = None
     parent: Prepared | None = None
-    rows: list[Row] = field(default_factory=list)
     has_known_currency: bool = True
+    _rows: list[Row] | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of this book, and not only there as another's parent."""
+        return not self.agreement.is_context
+
+    @property
+    def rows(self) -> list[Row]:
+        if self._rows is None:
+            self._rows = _rows(self) if self.is_own else []
+        return self._rows
+
+    def forget_rows(self) -> None:
+        """Let go of the rows: they and this name each other, which only the collector undoes."""
+        self._rows = None
 
     @property
     def last_day(self) -> date | None:
         """The last day of its window, None = open."""
         return date.fromordinal(self.until - 1) if EVER < self.until - 1 < NEVER - 1 else None
+
+    def can_count(self, day: int) -> bool:
+        """Whether a row of it can count on a day or a later one."""
+        return not self.settled and day < self.until and self.first < self.until
 
     @property
     def is_never_in_force(self) -> bool:
@@ -177,8 +200,7 @@ def prepare(book: Book) -> list[Prepared]:
     for item in prepared:
         parent = _parent(item.agreement, by_id)
         item.parent = of_agreement[id(parent)] if parent else None
-        if not item.agreement.is_context:
-            item.rows = _rows(item, _effective_cycle(item.agreement, by_id))
+        item.cycle = _effective_cycle(item.agreement, by_id)
     return prepared
 
 
@@ -272,9 +294,9 @@ def _windowed(
 # Rows
 
 
-def _rows(item: Prepared, raw_cycle: object) -> list[Row]:
+def _rows(item: Prepared) -> list[Row]:
     agreement, rows = item.agreement, []
-    cycle = read_cycle(raw_cycle)
+    cycle = read_cycle(item.cycle)
     factor = _factor(agreement, cycle)
     amount = agreement.amount
     if not agreement.lines or (amount is not None and (amount.is_nan() or amount != 0)):
@@ -308,19 +330,19 @@ def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> R
 
 
 def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction | None) -> Row:
+    own = None
     if not is_blank(line.cycle):
-        cycle = read_cycle(line.cycle)
+        own = cycle = read_cycle(line.cycle)
         factor = _factor(item.agreement, cycle)
-    row = Row(item, line, cycle, factor)
-    if line.start_date is not None:
-        row.first = line.start_date.toordinal()
-    if line.end_date is not None:
-        row.until = line.end_date.toordinal() + 1
-    row.settled = _settled_line(row, line)
+    start, end = line.start_date, line.end_date
+    first = EVER if start is None else start.toordinal()
+    until = NEVER if end is None else end.toordinal() + 1
+    row = Row(item, line, cycle, factor, first, until)
+    row.settled = _settled_line(row, line, own)
     return row
 
 
-def _settled_line(row: Row, line: Line) -> str | None:
+def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
     """The first of the line's reasons that no day changes."""
     readable = _settle_history(row, line) if line.units is not None else _settle_amount(row, line)
     if not readable or not row.owner.has_known_currency:
@@ -329,7 +351,7 @@ def _settled_line(row: Row, line: Line) -> str | None:
         return "line_excluded_by_user"
     if line.bill != "billable":
         return BILLED.get(line.bill, "unknown_bill_type")
-    if line.one_time or _is_billed_once(line):
+    if line.one_time or (own is not None and own.name in {ONE_TIME, NOT_RECURRING}):
         return "one_time"
     if row.factor is None:
         return "unknown_cycle"
@@ -338,26 +360,20 @@ def _settled_line(row: Row, line: Line) -> str | None:
     return "line_invalid_dates" if line.has_unreadable_date or row.until <= row.first else None
 
 
-def _is_billed_once(line: Line) -> bool:
-    own = None if is_blank(line.cycle) else read_cycle(line.cycle)
-    return own is not None and own.name in {ONE_TIME, NOT_RECURRING}
-
-
 def _settle_amount(row: Row, line: Line) -> bool:
     """Amount per cycle of a line without a history; False if a number it needs can't be read."""
-    quantity, price = line.quantity, line.unit_price
-    included = NOTHING if line.less_included is None else line.less_included
+    quantity, price, included = line.quantity, line.unit_price, line.less_included
     if quantity is None or price is None or not (quantity.is_finite() and price.is_finite()):
         return False
-    if quantity >= 0 and not included.is_finite():
-        return False
-    if quantity < 0:
-        if included != 0:
+    if included:
+        if quantity < 0:
             row.warnings.append("less_included_ignored")
-    elif included < 0:
-        row.warnings.append("negative_less_included")
-    elif included:
-        quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
+        elif not included.is_finite():
+            return False
+        elif included < 0:
+            row.warnings.append("negative_less_included")
+        else:
+            quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
     row.amount = EXACTLY.multiply(quantity, price)
     return True
 
@@ -439,14 +455,19 @@ def _stretches(row: Row) -> Iterable[Stretch]:
 
 def next_change(prepared: Prepared, after: date) -> date | None:
     """The next day behind `after` on which this agreement's MRR or a row's reason can change."""
-    days = {prepared.first, prepared.until}
-    for row in prepared.rows:
-        days.add(row.first)
-        days.add(row.until)
-        for begins, ends, _ in row.history or ():
-            days |= {begins, ends}
-    if prepared.agreement.end_date:  # an assumed renewal shows from the day behind it
-        days.add(prepared.agreement.end_date.toordinal() + 1)
     today = after.toordinal()
-    soonest = min((day for day in days if today < day < NEVER), default=None)
-    return None if soonest is None else date.fromordinal(soonest)
+    if not prepared.can_count(today):
+        return None
+    soonest = prepared.first if today < prepared.first else prepared.until
+    if today + 1 < soonest:
+        for row in prepared.rows:
+            if today < row.first < soonest:
+                soonest = row.first
+            if today < row.until < soonest:
+                soonest = row.until
+            for begins, ends, _ in row.history or ():
+                soonest = min(day for day in (begins, ends, soonest) if day > today)
+        end = prepared.agreement.end_date
+        if end and today <= end.toordinal() < soonest:
+            soonest = end.toordinal() + 1  # an assumed renewal shows from the day behind it
+    return date.fromordinal(soonest) if soonest < NEVER else None

@@ -6,15 +6,16 @@ hundred thousand that is more work than working them out (`make bench`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, models
 
+from audit_site.chunks import chunks
+
 PAGE = 1000
+#: Stands for null in an array until it is whole: a text that no column of PostgreSQL can hold.
+NULL = "\0"
 
 
 def upsert(
@@ -23,36 +24,44 @@ def upsert(
     rows: Iterable[Sequence[Any]],
     *,
     unique: Sequence[str] = ("id",),
-    only_missing: bool = False,
 ) -> None:
-    """Insert rows, or overwrite those that are there by their `unique` columns (their id stays).
-
-    `only_missing` leaves rows alone that are there, by whatever the database keeps unique.
-    """
+    """Insert rows, or overwrite those that are there by their `unique` columns (their id stays)."""
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, columns))
     rest = [name for name in columns if name not in {"id", *unique}]
     changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in rest)
-    table = quote(model._meta.db_table)
-    insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608  names of our own
+    insert = f"INSERT INTO {quote(model._meta.db_table)} ({names}) "
     conflict = f" ON CONFLICT ({', '.join(map(quote, unique))}) DO UPDATE SET {changes}"
-    if only_missing:
-        conflict = " ON CONFLICT DO NOTHING"
-    places = f"({', '.join(['%s'] * len(columns))})"
-    # what neither database's driver takes as it is
-    plain: dict[type, Callable[[Any], Any]] = {
-        UUID: str if connection.vendor == "postgresql" else attrgetter("hex"),
-        date: date.isoformat,
-        datetime: datetime.isoformat,
-    }
-    values = [
-        plain[type(value)](value) if type(value) in plain else value
-        for row in rows
-        for value in row
-    ]
-    size = PAGE * len(columns)
+    fields = [model._meta.get_field(name) for name in columns]
+    source = _from_arrays if connection.vendor == "postgresql" else _from_values
     with connection.cursor() as cursor:
-        for start in range(0, len(values), size):
-            page = values[start : start + size]
-            lines = ", ".join([places] * (len(page) // len(columns)))
-            cursor.execute(f"{insert}{lines}{conflict}", page)
+        for page in chunks(rows, PAGE):
+            select, values = source(fields, page)
+            cursor.execute(f"{insert}{select}{conflict}", values)
+
+
+def _from_arrays(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[str, list[str]]:
+    """One text a column: PostgreSQL takes it in half the time that single values need."""
+    places = ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
+    arrays = [_array(column) for column in zip(*rows, strict=True)]
+    return f"SELECT * FROM unnest({places})", arrays  # noqa: S608  types of our own
+
+
+def _array(column: Iterable[Any]) -> str:
+    """PostgreSQL's text of an array (its manual, 8.15.6: Array Input and Output Syntax)."""
+    texts = [NULL if value is None else str(value) for value in column]
+    joined = "".join(texts)
+    if "\\" in joined or '"' in joined:
+        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    array = '{"' + '","'.join(texts) + '"}'
+    return array.replace(f'"{NULL}"', "NULL")
+
+
+def _from_values(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    values = [
+        field.get_db_prep_save(value, connection)
+        for row in rows
+        for field, value in zip(fields, row, strict=True)
+    ]
+    places = f"({', '.join(['%s'] * len(fields))})"
+    return f"VALUES {', '.join([places] * len(rows))}", values

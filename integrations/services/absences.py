@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from agreements.services import stored
+from audit_site.chunks import chunks
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaAdapter, PsaCompany, Right
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.services import import_list
-from integrations.services.chunks import chunks
 from integrations.services.issues import WHOLE, Trouble, close_issues
 from integrations.services.run_writer import RunWriter
 

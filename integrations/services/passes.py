@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements.models import CompanyBook
+from audit_site.chunks import chunks, with_last
 from companies.models import Company
 from integrations.models import (
     CompanyLink,
@@ -26,7 +27,6 @@ from integrations.psa.contract import PsaAdapter, PsaCompany, RejectedRecord
 from integrations.psa.errors import PsaRefused
 from integrations.services import import_list, linked_records
 from integrations.services.absences import Absences
-from integrations.services.chunks import chunks, with_last
 from integrations.services.import_rules import REASONS
 from integrations.services.issues import WHOLE, Trouble, close_issues
 from integrations.services.prefetch import prefetch

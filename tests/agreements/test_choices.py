@@ -32,7 +32,7 @@ def integration(tenant: Tenant) -> Integration:
 @pytest.fixture
 def agreement(tenant: Tenant, integration: Integration) -> Agreement:
     agreement = make_agreement(make_company(tenant), integration, external_id="A1")
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     return agreement
 
 

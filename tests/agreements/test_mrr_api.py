@@ -297,7 +297,7 @@ def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant)
     ):  # fmt: skip
         make_agreement(make_company(tenant, name=name), integration, amount=amount,
                        currency=currency)  # fmt: skip
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
 
     def names(**query: str) -> list[str]:
         return [c["name"] for c in api.get(f"{V1}/companies/", query).json()["results"]]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,7 +16,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
-from agreements.selectors import company_figure, company_totals, currency_books, ending_soon
+from agreements.mrr.money import exact_text
+from agreements.selectors import (
+    company_figure,
+    company_totals,
+    currency_books,
+    ending_soon,
+    tenant_book,
+)
 from agreements.services import stored
 from agreements.services.choices import choose
 from agreements.tasks import pass_days
@@ -41,7 +51,7 @@ def shown(tenant: Tenant) -> dict[str, list[str]]:
 
 
 def all_equal(tenant: Tenant) -> bool:
-    return not stored.verify(tenant, mend=False).companies
+    return not stored.verify([tenant.pk], mend=False)
 
 
 def test_a_sync_leaves_everything_stored_as_computed(
@@ -93,7 +103,7 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     begins = make_company(tenant, name="Begins")
     make_line(make_agreement(begins, integration, amount="0"), quantity="1",
                      unit_price="40", start_date=date(2026, 6, 16))  # fmt: skip
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     assert shown(tenant)["Ends"] == ["100/1 USD"]
     assert "Begins" not in shown(tenant)
 
@@ -111,6 +121,29 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     pass_days()  # as the clock calls it
 
 
+def test_a_day_reads_no_line_of_an_agreement_whose_day_is_yet_to_come(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    time_machine.move_to(NOON, tick=False)
+    company = make_company(tenant, name="Both")
+    make_agreement(company, integration, amount="30", end_date=date(2026, 6, 15))
+    stays = make_agreement(company, integration, amount="7", end_date=date(2026, 12, 31))
+    make_line(stays, quantity="2", unit_price="1.50", end_date=date(2026, 8, 31))
+    stored.verify([tenant.pk], mend=True)
+    assert shown(tenant) == {"Both": ["40/1 USD"]}
+    days = AgreementMrr.objects.order_by("agreement").values_list("next_change", flat=True)
+    assert list(days) == [date(2026, 6, 16), date(2026, 9, 1)]
+    AgreementLine.objects.update(unit_price="99")  # behind everyone's back
+
+    time_machine.move_to(NOON + timedelta(days=1), tick=False)
+    assert stored.pass_days() == 1
+
+    assert shown(tenant) == {"Both": ["10/1 USD"]}
+    assert CompanyBook.objects.get().next_change == date(2026, 9, 1)
+    stored.verify([tenant.pk], mend=True)
+    assert shown(tenant) == {"Both": ["205/1 USD"]}
+
+
 def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) -> None:
     time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
     there, here = make_tenant(timezone="America/Los_Angeles"), make_tenant(timezone="Europe/Paris")
@@ -118,7 +151,7 @@ def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) 
         company = make_company(tenant, name="Ends")
         make_agreement(company, make_integration(tenant), end_date=date(2026, 6, 30))
         time_machine.move_to(datetime(2026, 6, 29, 12, 0, tzinfo=UTC), tick=False)
-        stored.verify(tenant, mend=True)
+        stored.verify([tenant.pk], mend=True)
     time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
 
     assert stored.pass_days() == 1
@@ -136,7 +169,7 @@ def test_a_day_passes_for_many_tenants_at_once(time_machine: Any, db: None) -> N
         make_agreement(company, integration, currency="", amount=f"{number}")
         days = 0 if number <= 2 else 1
         make_agreement(company, integration, end_date=NOON.date() + timedelta(days=days))
-        stored.verify(tenant, mend=True)
+        stored.verify([tenant.pk], mend=True)
 
     counts = []
     for days in (1, 2):
@@ -158,7 +191,7 @@ def test_a_list_never_shows_yesterdays_figure(
     time_machine.move_to(NOON, tick=False)
     company = make_company(tenant)
     make_agreement(company, integration, end_date=date(2026, 6, 15))
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     money = [{"currency": "USD", "amount": "100.00"}]
     assert company_totals(tenant, [company.pk]) == {company.pk: money}
 
@@ -174,7 +207,7 @@ def test_a_parents_new_cycle_reaches_the_children_of_another_company(
     parent = make_agreement(make_company(tenant, name="Parent"), integration, external_id="P")
     child = make_company(tenant, name="Child")
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     assert shown(tenant)["Child"] == ["120/1 USD"]
 
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
@@ -187,7 +220,7 @@ def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integr
     good, bad = make_company(tenant), make_company(tenant)
     for company in (good, bad):
         make_agreement(company, integration)
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     CompanyMrr.objects.filter(company=bad).update(exact="7/1", minor=700)
     AgreementMrr.objects.filter(company=bad).delete()
 
@@ -212,7 +245,7 @@ def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integr
 def test_a_choice_and_the_stored_figure_are_one(tenant: Tenant, integration: Integration) -> None:
     company = make_company(tenant, name="C")
     agreement = make_agreement(company, integration)
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
 
     choose(agreement=agreement, actor=None, changes={"exclude": True})
 
@@ -235,7 +268,7 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
         source = autotask if name == "Small" else integration
         make_agreement(make_company(tenant, name=name), source, amount=amount, **over)
     Company.objects.filter(name="Archived").update(status="archived")
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
 
     euro, usd = currency_books(tenant)
 
@@ -254,7 +287,75 @@ def test_an_amount_beyond_any_column_is_kept_exactly(
 ) -> None:
     company = make_company(tenant, name="Huge")
     make_agreement(company, integration, amount="9" * 30)
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
 
     assert company_totals(tenant, [company.pk])[company.pk][0]["amount"] == "9" * 30 + ".00"
     assert all_equal(tenant)
+
+
+def test_every_value_comes_out_of_the_database_as_it_went_in(
+    tenant: Tenant, integration: Integration
+) -> None:
+    """However a book is read: one company's for its page, all together, or by the hundred."""
+    odd = """"quoted" \\ back, {brace} 'n' %s "NULL" \u00e9\U0001f600\n\ttab"""
+    company = make_company(tenant, name="Odd")
+    book = make_agreement(
+        company, integration, name=odd, external_id=odd, amount="123456789012345678.123456789",
+        cycle={"every": 18, "unit": "month"}, start_date=date(1999, 12, 31),
+    )  # fmt: skip
+    make_line(book, product=odd, quantity="0.1", unit_price="0.2", less_included="0")
+    make_line(book, product=odd, quantity="1E+20", unit_price="-1E-20", cycle="monthly")
+    make_line(book, quantity="NaN", unit_price="1")
+    make_line(book, quantity=None, unit_price="1")
+    make_line(
+        book, kind="service", quantity=None, unit_price="5", cycle="annual", one_time=False,
+        units=[
+            {"start_date": "2020-01-01", "end_date": "2020-12-31", "units": "3"},
+            {"start_date": "2021-01-01", "end_date": None, "units": "12.5", "unit_price": "2.40"},
+        ],
+    )  # fmt: skip
+    make_line(book, quantity="1", unit_price="7", gone_at=NOON, one_time=None)
+    make_agreement(company, integration, currency='A"b\\,{}', amount="1")
+    stored.verify([tenant.pk], mend=True)
+
+    parts = (
+        Fraction("123456789012345678.123456789") / 18,
+        Fraction("0.02") / 18,
+        Fraction(-1),
+        Fraction("30") / 12,
+    )
+    exact = exact_text(sum(parts, Fraction(0)))
+    assert [row.exact for row in CompanyMrr.objects.all()] == [exact]
+    assert all_equal(tenant)
+    entries = company_figure(company).ledger
+    left_out = [row.reason for row in entries if row.agreement_id == odd and not row.included]
+    assert left_out == ["invalid_amount", "invalid_amount", "line_ended"]
+    assert {row.agreement_ref.name for row in entries if row.agreement_id == odd} == {odd}
+    (item, other) = tenant_book(tenant)
+    assert (item.agreement.id, item.agreement.name) == (odd, odd)
+    assert item.agreement.start_date == date(1999, 12, 31)
+    assert [line.product for line in item.agreement.lines[:2]] == [odd, odd]
+    assert exact_text(item.counted(NOON.date().toordinal())[1]) == exact
+    assert AgreementMrr.objects.get(agreement=other.agreement.ref).currency == 'A"B\\,{}'
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_store_the_first_figures_of_a_company_at_once_store_one() -> None:
+    tenant = make_tenant()
+    integration = make_integration(tenant)
+    for number in range(5):
+        make_agreement(make_company(tenant, name=f"C{number}"), integration, amount="3")
+    begin = threading.Barrier(4)
+
+    def store() -> None:
+        begin.wait()
+        stored.verify([tenant.pk], mend=True)
+        connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(store) for _ in range(4)]:
+            done.result()
+
+    assert shown(tenant) == {f"C{number}": ["3/1 USD"] for number in range(5)}
+    assert CompanyBook.objects.filter(version=1).count() == 5
+    assert AgreementMrr.objects.count() == 5

@@ -40,11 +40,12 @@ SELECT a.id, a.tenant_id, a.company_id, a.currency, a.end_date,
 FROM agreements_agreement a LEFT JOIN agreements_agreementline l ON l.agreement_id = a.id
 GROUP BY a.id;
 INSERT INTO agreements_agreementmrr
-    (id, tenant_id, agreement_id, company_id, currency, exact, minor, included, reason, last_day)
+    (id, tenant_id, agreement_id, company_id, currency, exact, minor, included, reason, last_day,
+     next_change)
 SELECT gen_random_uuid(), tenant_id, id, company_id, currency,
        CASE WHEN in_force THEN amount ELSE 0 END::text,
        CASE WHEN in_force THEN round(amount * 100) ELSE 0 END, in_force,
-       CASE WHEN in_force THEN '' ELSE 'expired' END, end_date
+       CASE WHEN in_force THEN '' ELSE 'expired' END, end_date, end_date
 FROM agreement_sums;
 INSERT INTO agreements_companymrr (id, tenant_id, company_id, currency, exact, minor)
 SELECT gen_random_uuid(), tenant_id, company_id, currency, sum(amount)::text,
@@ -55,6 +56,8 @@ INSERT INTO agreements_companybook
 SELECT gen_random_uuid(), tenant_id, company_id, 1, %(day)s, min(end_date), now()
 FROM agreement_sums GROUP BY tenant_id, company_id;
 """
+#: What is measured in turns, so that a machine whose speed changes is so for all; the best counts.
+COMPARED, ROUNDS = ("aggregate", "pandas", "engine", "day"), 3
 EMPTY = "TRUNCATE agreements_agreementmrr, agreements_companymrr, agreements_companybook"
 
 
@@ -82,13 +85,16 @@ def compare(tenants: int, agreements: int) -> int:
         try:
             python = [sys.executable]
             subprocess.run([*python, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-            outcomes = {}
-            for part in PARTS:
+            outcomes: dict[str, Any] = {}
+            for part in ("fill", *COMPARED * ROUNDS, "company", "series"):
                 done = subprocess.run(
                     [*python, "-m", "tests.bench.mrr", f"--part={part}"],
                     cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True,
                 )  # fmt: skip
-                outcomes[part] = json.loads(done.stdout.splitlines()[-1])
+                found = json.loads(done.stdout.splitlines()[-1])
+                best = outcomes.setdefault(part, found)
+                if found.get("seconds", 0) < best.get("seconds", 0):
+                    outcomes[part] = found
         finally:
             drop(postgres)
     show(outcomes, tenants, agreements)
@@ -203,7 +209,10 @@ def fill() -> dict[str, Any]:
 def engine() -> dict[str, Any]:
     """`verify_mrr --jobs N` over everything, nothing being stored yet."""
     from django.core.management import call_command  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415
 
+    with connection.cursor() as cursor:
+        cursor.execute(EMPTY)
     began = time.perf_counter()
     call_command("verify_mrr", "--jobs", str(os.cpu_count()), stdout=io.StringIO())
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
@@ -314,12 +323,13 @@ def pandas() -> dict[str, Any]:
             reason = "" if row.in_force else "expired"
             out.write(
                 f"{new_id()}\t{row.tenant}\t{row.id}\t{row.company}\t{row.currency}\t{row.mrr}\t"
-                f"{round(row.mrr * 100)}\t{row.in_force}\t{reason}\t{row.end or chr(92) + 'N'}\n"
+                f"{round(row.mrr * 100)}\t{row.in_force}\t{reason}\t{row.end or chr(92) + 'N'}\t"
+                f"{row.end or chr(92) + 'N'}\n"
             )
         out.seek(0)
         cursor.copy_expert(
             "COPY agreements_agreementmrr (id,tenant_id,agreement_id,company_id,currency,exact,"
-            "minor,included,reason,last_day) FROM STDIN",
+            "minor,included,reason,last_day,next_change) FROM STDIN",
             out,
         )
         totals = books[books.in_force].groupby(["tenant", "company", "currency"]).mrr.sum()
@@ -331,6 +341,16 @@ def pandas() -> dict[str, Any]:
         out.seek(0)
         columns = "id,tenant_id,company_id,currency,exact,minor"
         cursor.copy_expert(f"COPY agreements_companymrr ({columns}) FROM STDIN", out)
+        ends = books.dropna(subset=["end"]).groupby("company").end.min().to_dict()
+        out = io.StringIO()
+        for row in books[["tenant", "company"]].drop_duplicates().itertuples():
+            out.write(
+                f"{new_id()}\t{row.tenant}\t{row.company}\t1\t{TODAY}\t"
+                f"{ends.get(row.company, chr(92) + 'N')}\t{datetime.now(UTC)}\n"
+            )
+        out.seek(0)
+        columns = "id,tenant_id,company_id,version,computed_on,next_change,updated_at"
+        cursor.copy_expert(f"COPY agreements_companybook ({columns}) FROM STDIN", out)
     return {"seconds": round(time.perf_counter() - began, 2)}
 
 

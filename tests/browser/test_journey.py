@@ -137,7 +137,7 @@ def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
     ):
         make_line(agreement, description=text, quantity=quantity, less_included=included,
                   unit_price=price)  # fmt: skip
-    stored.verify(tenant, mend=True)
+    stored.verify([tenant.pk], mend=True)
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     base = live_server.url
     sign_in(page, base, "sales@example.com")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import django
@@ -15,6 +15,9 @@ from django.db.models import Count
 
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+
+#: Companies that one question to a process covers, if no tenant has more.
+GROUP: Final = 400
 
 
 class Command(BaseCommand):
@@ -36,12 +39,11 @@ class Command(BaseCommand):
                 raise CommandError("There is no tenant with this id.")
             companies = companies.filter(tenant=chosen)
         # the largest first: side by side, nobody waits for it at the end
-        ids = [str(row["tenant"]) for row in companies.order_by("-number", "tenant")]
+        sizes = companies.order_by("-number", "tenant").values_list("tenant", "number")
         differing = 0
-        for found in verified(ids, mend=not options["check"], jobs=options["jobs"]):
-            if found["companies"]:
-                differing += len(found["companies"])
-                self.stdout.write(json.dumps(found))
+        for found in verified(together(sizes), mend=not options["check"], jobs=options["jobs"]):
+            differing += len(found["companies"])
+            self.stdout.write(json.dumps(found))
         if not differing:
             self.stdout.write("All stored MRR is what the engine computes.")
         elif options["check"]:
@@ -55,28 +57,46 @@ class Command(BaseCommand):
             return UUID(int=0)
 
 
-def verified(tenant_ids: list[str], *, mend: bool, jobs: int) -> Iterator[dict[str, Any]]:
-    """Verify tenants, in so many processes side by side; what each was found to be, in order."""
-    questions = [(tenant_id, mend) for tenant_id in tenant_ids]
+def together(sizes: Iterable[tuple[UUID, int]]) -> Iterator[list[UUID]]:
+    """Tenants in groups of a few transactions' work each, or of one tenant with more."""
+    group, size = [], 0
+    for tenant_id, number in sizes:
+        group.append(tenant_id)
+        size += number
+        if size >= GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def verified(groups: Iterable[list[UUID]], *, mend: bool, jobs: int) -> Iterator[dict[str, Any]]:
+    """Verify tenants, in so many processes side by side; each in which something differed."""
+    questions = [(group, mend) for group in groups]
     if jobs < 2:
-        yield from map(verify_one, questions)
+        for question in questions:
+            yield from verify_group(question)
         return
     connections.close_all()  # a connection that two processes use is broken for both
     # a copy of this process is there at once; where there are none, Django is set up anew
     copies = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
     context = multiprocessing.get_context("fork" if copies else "spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=django.setup) as pool:
-        yield from pool.map(verify_one, questions)
+        for found in pool.map(verify_group, questions):
+            yield from found
 
 
-def verify_one(question: tuple[str, bool]) -> dict[str, Any]:
+def verify_group(question: tuple[list[UUID], bool]) -> list[dict[str, Any]]:
     from agreements.services import stored  # noqa: PLC0415  a new process sets Django up first
 
-    tenant_id, mend = question
-    found = stored.verify(Tenant.objects.get(pk=tenant_id), mend=mend)
-    return {
-        "tenant": tenant_id,
-        "companies": sorted(map(str, found.companies)),
-        "rows": found.rows,
-        "mended": mend,
-    }
+    tenant_ids, mend = question
+    return [
+        {
+            "tenant": str(tenant_id),
+            "companies": sorted(found.companies),
+            "rows": found.rows,
+            "mended": mend,
+        }
+        for tenant_id, found in stored.verify(tenant_ids, mend=mend).items()
+        if found.companies
+    ]
