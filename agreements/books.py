@@ -16,8 +16,9 @@ from django.db.models.functions import Coalesce
 from msgspec.structs import replace
 
 from agreements import mrr
-from agreements.expressions import AnyOf, IdText, JsonArray, decoder
+from agreements.expressions import IdText, JsonArray, decoder
 from agreements.models import Agreement, AgreementLine
+from audit_site.rows import AnyOf
 from audit_site.tenants.models import Tenant
 
 ONE_DAY = timedelta(days=1)

@@ -1,19 +1,18 @@
-"""Reading and asking for rows by the hundred thousand, alike on PostgreSQL and SQLite.
+"""Reading rows by the hundred thousand, alike on PostgreSQL and SQLite.
 
 The database writes each row as one JSON array, and msgspec makes the typed object of it. Column by
-column, a driver makes a Python object of each value first, and of each id that is asked for an
-object and a literal: for large books that takes longer than working them out (`make bench`).
+column, a driver makes a Python object of each value first: for large books that takes longer than
+working them out (`make bench`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func, JSONField, TextField
+from django.db.models import Func, JSONField, TextField
 from django.db.models.sql.compiler import SQLCompiler
-from msgspec.json import Decoder, encode
+from msgspec.json import Decoder
 
 T = TypeVar("T")
 
@@ -60,28 +59,6 @@ class IdText(Func):
             for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
         )
         return self.as_sql(compiler, connection, template=f"({pieces})", **more)
-
-
-class AnyOf(Func):
-    """Whether a column's UUID is one of these, given as text, in one parameter however many."""
-
-    output_field = BooleanField()
-
-    def __init__(self, column: str, ids: Iterable[str]) -> None:
-        self.ids = list(ids)
-        super().__init__(column)
-
-    def as_postgresql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **more: Any
-    ) -> Any:
-        sql, values = compiler.compile(self.get_source_expressions()[0])
-        return f"{sql} = ANY(%s::uuid[])", [*values, f"{{{','.join(self.ids)}}}"]
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **more: Any) -> Any:
-        sql, values = compiler.compile(self.get_source_expressions()[0])
-        ids = [id_.replace("-", "") for id_ in self.ids]
-        picked = "(SELECT value FROM json_each(%s))"
-        return f"{sql} IN {picked}", [*values, encode(ids).decode()]
 
 
 def decoder(type_: type[T]) -> Decoder[T]:

@@ -18,20 +18,23 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from agreements import books, mrr
-from agreements.expressions import AnyOf, IdText
+from agreements.expressions import IdText
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
-from agreements.services.upsert import upsert
 from audit_site.chunks import chunks
 from audit_site.ids import new_id
+from audit_site.rows import AnyOf, upsert
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
 #: Companies whose books are worked out together, in one transaction.
 CHUNK: Final = 400
+#: The next change of a book that has to be worked out anew, since something in it has changed.
+LONG_AGO: Final = date(2000, 1, 1)
 LARGEST_MINOR: Final = 2**63 - 1
 NOTHING: Final = Fraction(0)
 BOOK_COLUMNS: Final = ("version", "computed_on", "next_change", "updated_at")
@@ -113,20 +116,45 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     """
     wanted = sorted(map(str, {*company_ids, *_children_elsewhere(tenant, company_ids)}))
     for chunk in chunks(wanted, CHUNK):
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             _refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), Occasion.CHANGE)
+
+
+def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
+    """Something changed in these books that will be worked out later (`refresh_stale`).
+
+    Whoever wants their figures until then works them out (`selectors.company_totals`).
+    """
+    CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", company_ids)).update(
+        version=F("version") + 1,
+        computed_on=None,
+        next_change=LONG_AGO,
+        updated_at=timezone.now(),
+    )
+
+
+def refresh_stale(tenant: Tenant) -> int:
+    """Work out the books that were marked; how many they were."""
+    rows = CompanyBook.objects.for_tenant(tenant).filter(next_change=LONG_AGO, computed_on=None)
+    stale = list(rows.values_list("company_id", flat=True))
+    if stale:
+        refresh(tenant, stale)
+    return len(stale)
 
 
 def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
     """Companies that have agreements whose parents are these companies'."""
     ours = Agreement.objects.for_tenant(tenant)
-    parents = ours.filter(company__in=company_ids).values_list("external_id", flat=True)
-    children = ours.exclude(parent_external_id="").filter(parent_external_id__in=list(parents))
+    parents = ours.filter(AnyOf("company_id", company_ids)).values("external_id")
+    children = ours.exclude(parent_external_id="").filter(parent_external_id__in=parents)
     return set(children.values_list("company_id", flat=True)) - set(company_ids)
 
 
 def _refresh_chunk(owners: Owners, found: Found, occasion: Occasion) -> None:
     held = _hold(owners, occasion)
+    if occasion is Occasion.DAY:  # of a marked one more than the day has changed
+        held = {company_id: book for company_id, book in held.items() if book.computed_on}
+        owners = {company_id: owners[company_id] for company_id in held}
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     with collector_paused():
         stored = _stored(AGREEMENTS, owners)
@@ -315,8 +343,13 @@ def _settle(
 def pass_days() -> int:
     """Refresh what a new day has changed, each tenant by its own calendar, many tenants at once.
 
-    Returns how many companies were worked out. Safe to run as often as one likes.
+    And what a sync had marked and did not come to work out. Returns how many companies were worked
+    out. Safe to run as often as one likes.
     """
+    stale = CompanyBook.objects.filter(
+        tenant=OuterRef("pk"), next_change=LONG_AGO, computed_on=None
+    )
+    count = sum(map(refresh_stale, Tenant.objects.filter(Exists(stale))))
     due: list[tuple[UUID, UUID]] = []
     for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
         today = Tenant(timezone=zone).today()
@@ -325,7 +358,7 @@ def pass_days() -> int:
     due.sort()
     for chunk in chunks(due, CHUNK):
         _refresh_again(chunk, Found(Differences), Occasion.DAY)
-    return len(due)
+    return count + len(due)
 
 
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from audit_site.rows import AnyOf, write
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact
 from integrations.services.import_rules import CompanyFacts, broken_rules
 from integrations.services.psa_access import info_of
-from integrations.services.records import Changes, rewrite, store
+from integrations.services.records import Changes, store
 
 
 def searchable(text: str) -> str:
@@ -29,7 +31,7 @@ def store_companies(
     return store(
         PsaCompanyRecord,
         existing=PsaCompanyRecord.objects.filter(
-            tenant=integration.tenant_id, integration=integration, external_id__in=ids
+            AnyOf("external_id", ids), tenant=integration.tenant_id, integration=integration
         ),
         incoming=[_company_values(company) for company in companies],
         key=("external_id",),
@@ -64,7 +66,7 @@ def store_contacts(
     return store(
         PsaContactRecord,
         existing=PsaContactRecord.objects.filter(
-            tenant=integration.tenant_id, integration=integration, external_id__in=ids
+            AnyOf("external_id", ids), tenant=integration.tenant_id, integration=integration
         ),
         incoming=[_contact_values(contact) for contact in contacts],
         key=("external_id",),
@@ -87,26 +89,33 @@ def _contact_values(contact: PsaContact) -> dict[str, Any]:
     }
 
 
-def apply_rules(integration: Integration, external_ids: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """PSA companies as the rules found them, by id, and who works there."""
+
+    companies: dict[str, PsaCompanyRecord]
+    contacts: dict[str, list[PsaContactRecord]]
+
+
+def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checked:
     """Recount contacts, choose the primary one and check the rules for these companies.
 
     Two reads and, where something differs, one write.
     """
     scope = {"tenant": integration.tenant_id, "integration": integration}
     contacts: dict[str, list[PsaContactRecord]] = defaultdict(list)
-    for contact in (
-        PsaContactRecord.objects.filter(
-            **scope, company_external_id__in=external_ids, gone_at__isnull=True
-        )
-        .order_by("id")
-        .only("external_id", "company_external_id", "email", "phone", "is_active", "is_default")
-    ):
+    people = PsaContactRecord.objects.filter(
+        AnyOf("company_external_id", external_ids), **scope, gone_at=None
+    )
+    for contact in people.defer("fingerprint", "changed_at").order_by("id"):
         contacts[contact.company_external_id].append(contact)
+    companies = PsaCompanyRecord.objects.filter(AnyOf("external_id", external_ids), **scope)
+    checked = Checked({record.external_id: record for record in companies}, contacts)
     info = info_of(integration)
     differing = []
-    for record in PsaCompanyRecord.objects.filter(**scope, external_id__in=external_ids):
-        people = contacts[record.external_id]
-        active = [person for person in people if person.is_active]
+    for record in checked.companies.values():
+        staff = contacts[record.external_id]
+        active = [person for person in staff if person.is_active]
         reachable = [person for person in active if person.email or person.phone]
         facts = CompanyFacts(
             is_active=record.is_active,
@@ -114,13 +123,13 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> None:
             is_merged=record.is_merged,
             is_own=record.is_own,
             is_gone=record.gone_at is not None,
-            contacts=len(people),
+            contacts=len(staff),
             active_contacts=len(active),
             reachable_contacts=len(reachable),
         )
         codes = broken_rules(facts, info)
         outcome = {
-            "contact_count": len(people),
+            "contact_count": len(staff),
             "active_contact_count": len(active),
             "reachable_contact_count": len(reachable),
             "primary_contact_id": _primary_contact_id(record, reachable),
@@ -131,7 +140,8 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> None:
             for name, value in outcome.items():
                 setattr(record, name, value)
             differing.append(record)
-    rewrite(PsaCompanyRecord, differing)
+    write(PsaCompanyRecord, differing)
+    return checked
 
 
 def _primary_contact_id(record: PsaCompanyRecord, reachable: list[PsaContactRecord]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from audit_site.errors import DomainError
+from audit_site.rows import write
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact
@@ -123,11 +124,11 @@ def _create_companies(
 ) -> None:
     tenant_id = integration.tenant_id
     companies = [Company(tenant_id=tenant_id, name=record.name) for record in chosen]
-    Company.objects.bulk_create(companies)
+    write(Company, companies)
     company_of = {
         record.external_id: company for record, company in zip(chosen, companies, strict=True)
     }
-    CompanyLink.objects.bulk_create(
+    links = [
         CompanyLink(
             tenant_id=tenant_id,
             integration=integration,
@@ -136,7 +137,8 @@ def _create_companies(
             linked_by=actor,
         )
         for external_id, company in company_of.items()
-    )
+    ]
+    write(CompanyLink, links)
     primary = {record.external_id: record.primary_contact_id for record in chosen}
     people = PsaContactRecord.objects.filter(
         tenant=tenant_id,
@@ -155,7 +157,7 @@ def _create_companies(
                 is_primary=person.external_id == primary[person.company_external_id],
             )
         )
-    Contact.objects.bulk_create(contacts)
+    write(Contact, contacts)
     record_audit(
         tenant=integration.tenant,
         actor=actor,

@@ -5,7 +5,7 @@ name, contacts, flags, agreements and their lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,11 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
-from agreements.services import stored
+from audit_site.rows import AnyOf
 from companies.models import Company, Contact
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
+from integrations.services.import_list import Checked
 from integrations.services.import_rules import explain
 from integrations.services.issues import Trouble
 from integrations.services.records import store
@@ -55,25 +56,18 @@ class AgreementBatch:
 
 
 def apply_companies(
-    integration: Integration, links: list[CompanyLink], now: datetime
+    integration: Integration, links: list[CompanyLink], checked: Checked, now: datetime
 ) -> list[PsaCompanyRecord]:
     """Bring name, contacts and flags of linked companies up to date from the import list.
 
     Returns the PSA companies among them that break a rule.
     """
-    if not links:
-        return []
-    records = {
-        record.external_id: record
-        for record in PsaCompanyRecord.objects.filter(
-            tenant=integration.tenant_id,
-            integration=integration,
-            external_id__in=[link.external_id for link in links],
-        )
-    }
+    records = checked.companies
     paired = [(link, records[link.external_id]) for link in links if link.external_id in records]
+    if not paired:
+        return []
     _apply_names(integration, paired, now)
-    _apply_contacts(integration, paired, now)
+    _apply_contacts(integration, paired, checked.contacts, now)
     flagged = [link for link, record in paired if link.problem_codes != record.rule_codes]
     for link, record in paired:
         link.problem_codes = record.rule_codes
@@ -104,7 +98,7 @@ def _apply_names(
     integration: Integration, paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]], now: datetime
 ) -> None:
     names = {link.company_id: record.name for link, record in paired}
-    companies = Company.objects.filter(tenant=integration.tenant_id, pk__in=names)
+    companies = Company.objects.filter(AnyOf("id", names), tenant=integration.tenant_id)
     renamed = [company for company in companies if company.name != names[company.pk]]
     for company in renamed:
         company.name, company.updated_at = names[company.pk], now
@@ -112,21 +106,21 @@ def _apply_names(
 
 
 def _apply_contacts(
-    integration: Integration, paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]], now: datetime
+    integration: Integration,
+    paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]],
+    people: Mapping[str, Sequence[PsaContactRecord]],
+    now: datetime,
 ) -> None:
-    company_of = {link.external_id: link.company_id for link, _ in paired}
-    ours = Contact.objects.filter(tenant=integration.tenant_id, company_id__in=company_of.values())
-    people = PsaContactRecord.objects.filter(
-        tenant=integration.tenant_id,
-        integration=integration,
-        company_external_id__in=company_of,
-        gone_at=None,
-    ).order_by("id")
+    ours = Contact.objects.filter(
+        AnyOf("company_id", [link.company_id for link, _ in paired]), tenant=integration.tenant_id
+    )
     changes = store(
         Contact,
         existing=ours.exclude(external_id=""),
         incoming=[
-            contact_values(person, company_of[person.company_external_id]) for person in people
+            contact_values(person, link.company_id)
+            for link, _ in paired
+            for person in people.get(link.external_id, ())
         ],
         key=("company_id", "external_id"),
         now=now,
@@ -160,20 +154,23 @@ def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:
     }
 
 
-def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: AgreementBatch) -> None:
+def store_agreements(
+    writer: RunWriter, links: list[CompanyLink], batch: AgreementBatch
+) -> set[UUID]:
     """Store one reading of some companies' agreements, unless a newer one was stored meanwhile.
 
     What did not come is only noted: whether it is gone shows when all was read (`absences`).
-    `links` carry `has_book`: whether their company's MRR was ever worked out.
+    `links` carry `has_book`: whether their company's MRR was ever worked out. Returns the companies
+    whose MRR has to be worked out (anew).
     """
     now = timezone.now()
     links = [link for link in links if link.read_at is None or link.read_at <= batch.began]
     company_of = {link.external_id: link.company_id for link in links}
     incoming = [record for record in batch.agreements.values() if record.company_id in company_of]
     integration = writer.run.integration
+    named = AnyOf("external_id", [record.external_id for record in incoming])
     existing = Agreement.objects.filter(
-        Q(company_id__in=company_of.values())
-        | Q(integration=integration, external_id__in=[record.external_id for record in incoming]),
+        AnyOf("company_id", company_of.values()) | (Q(integration=integration) & Q(named)),
         tenant=integration.tenant_id,
     )
     if batch.rejected_ids:
@@ -203,10 +200,10 @@ def store_agreements(writer: RunWriter, links: list[CompanyLink], batch: Agreeme
     }
     touched |= _store_lines(writer, incoming, agreements.rows, batch, now)
     touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
-    stored.refresh(integration.tenant, touched)
     CompanyLink.objects.filter(
-        tenant=integration.tenant_id, pk__in=[link.pk for link in links]
+        AnyOf("id", [link.pk for link in links]), tenant=integration.tenant_id
     ).update(read_at=batch.began, last_synced_at=now)
+    return touched
 
 
 def _keep_renewals(
@@ -246,7 +243,7 @@ def _store_lines(
     lines = store(
         AgreementLine,
         existing=AgreementLine.objects.filter(
-            tenant=integration.tenant_id, agreement__in=company_of
+            AnyOf("agreement_id", company_of), tenant=integration.tenant_id
         ),
         incoming=[
             _line_values(line, position, rows[record.external_id])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +16,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements.models import CompanyBook
+from agreements.services import stored
 from audit_site.chunks import chunks, with_last
+from audit_site.rows import AnyOf
 from companies.models import Company
 from integrations.models import (
     CompanyLink,
@@ -33,10 +36,13 @@ from integrations.services.prefetch import prefetch
 from integrations.services.psa_access import info_of
 from integrations.services.records import Changes
 from integrations.services.run_writer import RunWriter
+from integrations.services.runs import is_fresh
 
 CHUNK: Final = 1000
 #: Companies whose contacts are read and written together.
 CONTACT_BATCH: Final = 500
+#: From so many on, changed companies' MRR is worked out at once, and not at the end.
+MANY_BOOKS: Final = 100
 #: What changed is asked for from this long before the mark: a PSA may show a change late.
 OVERLAP: Final = timedelta(minutes=10)
 #: Contacts that moved to another company: so many are remembered in a run.
@@ -58,6 +64,7 @@ class SyncPass:
         self.info = info_of(run.integration)
         self.absences = Absences(run, writer, adapter)
         self.scope = {"tenant": run.tenant_id, "integration": run.integration}
+        self._stale: set[UUID] = set()
 
     def run(self) -> None:
         for name, phase in self._phases():
@@ -109,7 +116,9 @@ class SyncPass:
             return self.adapter.companies(cursor=cursor, changed_since=since)
 
         def write(records: Sequence[Any], now: datetime) -> Changes[Any]:
-            return import_list.store_companies(self.integration, records, now)
+            changes = import_list.store_companies(self.integration, records, now)
+            self._touch({change.row.external_id for change in changes.written})
+            return changes
 
         self._read_list("companies", read, write)
 
@@ -194,8 +203,12 @@ class SyncPass:
                 touched.add(before)
                 if change.row.company_external_id and len(moves) < MOST_MOVES:
                     moves[before] = change.row.company_external_id
+        self._touch(touched)
+
+    def _touch(self, companies: set[str]) -> None:
+        """The rules have to be checked of these, since they or their contacts differ."""
         if not self._checks_all:
-            self.writer.saw("touched", sorted(touched - {""}))
+            self.writer.saw("touched", sorted(companies - {""}))
 
     def settle_absences(self) -> None:
         """After both lists: what they no longer show is gone, where that can be told."""
@@ -211,29 +224,44 @@ class SyncPass:
 
     # Rules
 
-    @property
+    @cached_property
     def _checks_all(self) -> bool:
-        """Whether the rules are checked of all companies: when everything is read anew."""
+        """Whether the rules are checked of all companies, and not only of those that differ.
+
+        When everything is read anew for the first time in a while: that mends what else may be
+        wrong. And when a run since then did not come to check what it had stored.
+        """
         run = self.run_row
-        return run.scope == SyncRun.Scope.ALL and run.reading == SyncRun.Reading.FULL
+        if run.scope != SyncRun.Scope.ALL:
+            return False
+        if not is_fresh(self.integration):
+            return run.reading == SyncRun.Reading.FULL
+        ended_badly = SyncRun.objects.filter(
+            **self.scope,
+            state__in=(SyncRun.State.FAILED, SyncRun.State.CANCELLED),
+            finished_at__gt=self.integration.full_pass_at,
+        )
+        return ended_badly.exists()
 
     def check_rules(self) -> None:
         """Recount, check the import rules, and bring linked companies up to date."""
         for external_ids, is_last in with_last(chunks(self._companies_to_check(), CHUNK)):
             with self.writer.page("rules", is_last=is_last):
-                import_list.apply_rules(self.integration, external_ids)
-                links = list(self._links().filter(external_id__in=external_ids))
-                broken = linked_records.apply_companies(self.integration, links, timezone.now())
+                checked = import_list.apply_rules(self.integration, external_ids)
+                links = list(self._links().filter(AnyOf("external_id", external_ids)))
+                broken = linked_records.apply_companies(
+                    self.integration, links, checked, timezone.now()
+                )
                 self._tell_broken_rules(links, broken)
         if self.run_row.scope == SyncRun.Scope.ALL:
             self._forget_unlinked()
 
     def _companies_to_check(self) -> Iterable[str]:
         if not self._checks_all:
-            touched = self.writer.seen("touched") | set(self.writer.checkpoint.get("moves", {}))
-            if self.run_row.scope == SyncRun.Scope.ALL:
-                touched |= self.writer.seen("companies")
-            return sorted({*self.run_row.companies, *touched})
+            moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
+            troubled = {external_id for external_id, _ in self._rule_causes()}
+            touched = self.writer.seen("touched")
+            return sorted({*self.run_row.companies, *moves, *troubled, *touched})
         return self._all_companies()
 
     def _all_companies(self) -> Iterator[str]:
@@ -353,6 +381,7 @@ class SyncPass:
         self._read_batches(links)
         self.absences.settle_agreements(self.run_row.companies if is_part else None)
         with self.writer.page("agreements", is_last=True):
+            stored.refresh_stale(self.integration.tenant)
             if not is_part:
                 self._keep_right("agreements")
                 self.writer.close_unseen("agreements")
@@ -370,13 +399,25 @@ class SyncPass:
         for batch in prefetch(map(self._read_batch, batches)):
             passed += len(batch.external_ids)
             with self.writer.page("agreements", done=passed, total=total):
-                current = links.filter(external_id__in=batch.external_ids)
-                linked_records.store_agreements(
-                    self.writer, list(current.annotate(has_book=has_book)), batch
-                )
+                current = links.filter(AnyOf("external_id", batch.external_ids))
+                found: list[Any] = list(current.annotate(has_book=has_book))
+                touched = linked_records.store_agreements(self.writer, found, batch)
+                self._work_out(touched, has_new=not all(link.has_book for link in found))
                 self.writer.checkpoint |= {
                     "passed": passed, "after_link": batch.last_link, "parks": 0,
                 }  # fmt: skip
+
+    def _work_out(self, companies: set[UUID], *, has_new: bool) -> None:
+        """Work out their MRR: at once where many have come together, or one has none yet; else they
+        are marked, and worked out together at the end.
+        """
+        tenant = self.integration.tenant
+        self._stale |= companies
+        if has_new or len(self._stale) >= MANY_BOOKS:
+            stored.refresh(tenant, self._stale)
+            self._stale = set()
+        elif companies:
+            stored.mark_stale(tenant, companies)
 
     def _read_batch(self, links: list[tuple[UUID, str]]) -> linked_records.AgreementBatch:
         external_ids = [external_id for _, external_id in links]

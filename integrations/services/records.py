@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from django.db import models
 
+from audit_site.rows import AnyOf, write
+
 RowT = TypeVar("RowT", bound=models.Model)
 Values = dict[str, Any]
 
@@ -92,14 +94,14 @@ def store(
         if identity in wanted and (row.fingerprint != marks[identity] or row.gone_at is not None)  # type: ignore[attr-defined]
     }
     touched = [*differing.values(), *(changes.absent if complete else ())]
-    of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
-    whole = of_tenant.in_bulk([row.pk for row in touched]) if touched else {}
-    created: list[RowT] = []
+    whole: dict[Any, RowT] = {}
+    if touched:
+        of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
+        whole = {row.pk: row for row in of_tenant.filter(AnyOf("id", [row.pk for row in touched]))}
     for identity, values in wanted.items():
         row = known.get(identity)
         if row is None:
             row = model(**owner, **(extra or {}), **values, fingerprint=marks[identity])
-            created.append(row)
             changes.written.append(Change(row, "created", None, plain(values)))
         elif identity in differing:
             row = whole[row.pk]
@@ -111,8 +113,7 @@ def store(
         row = whole[gone.pk]
         row.gone_at = now  # type: ignore[attr-defined]
         changes.written.append(Change(row, "gone", None, None))
-    model._default_manager.bulk_create(created)
-    rewrite(model, [change.row for change in changes.written if change.kind != "created"])
+    write(model, [change.row for change in changes.written])
     return changes
 
 
@@ -127,14 +128,4 @@ def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:
         "returned" if returned else "updated",
         msgspec.to_builtins(before),
         msgspec.to_builtins({name: values[name] for name in differing}),
-    )
-
-
-def rewrite(model: type[RowT], rows: Sequence[RowT]) -> None:
-    """Write rows that exist already, all of their fields, in one statement."""
-    if not rows:
-        return
-    columns = [f.name for f in model._meta.concrete_fields if not f.primary_key]
-    model._default_manager.bulk_create(
-        rows, update_conflicts=True, unique_fields=["id"], update_fields=columns
     )

@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import models, transaction
 from django.utils import timezone
 
+from audit_site.rows import write
 from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
@@ -85,7 +86,7 @@ class RunWriter:
             with transaction.atomic():
                 self._hold()
                 yield
-                SyncEvent.objects.bulk_create(self._events)
+                write(SyncEvent, self._events)
                 self.checkpoint["parks"] = 0  # it gets on
                 self.checkpoint["attempts"] = self.run.attempts
                 raise_issues(self.run.integration, self._troubles, self.run)

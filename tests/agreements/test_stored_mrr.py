@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text
 from agreements.selectors import (
+    company_etag,
     company_figure,
     company_totals,
     currency_books,
@@ -214,6 +215,32 @@ def test_a_parents_new_cycle_reaches_the_children_of_another_company(
     stored.refresh(tenant, [parent.company_id])
 
     assert shown(tenant)["Child"] == ["10/1 USD"]
+
+
+def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
+    tenant: Tenant, integration: Integration
+) -> None:
+    """As a sync leaves it between its pages, or for good when nobody goes on with it."""
+    parent_company = make_company(tenant, name="Parent")
+    parent = make_agreement(parent_company, integration, external_id="P", amount="60")
+    child = make_company(tenant, name="Child")
+    make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
+    make_agreement(make_company(tenant, name="Other"), integration, amount="5")
+    stored.verify([tenant.pk], mend=True)
+    etag = company_etag(parent_company)
+    Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
+
+    stored.mark_stale(tenant, [parent_company.pk])
+
+    assert company_etag(parent_company) != etag
+    money = [{"currency": "USD", "amount": "5.00"}]
+    assert company_totals(tenant, [parent_company.pk]) == {parent_company.pk: money}
+    assert shown(tenant)["Parent"] == ["60/1 USD"]
+    assert stored.pass_days() == 1
+    assert shown(tenant) == {"Child": ["10/1 USD"], "Other": ["5/1 USD"], "Parent": ["5/1 USD"]}
+    assert all_equal(tenant)
+    assert stored.pass_days() == 0
+    assert stored.refresh_stale(tenant) == 0
 
 
 def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 from tests.bench.scratch import drop, environment, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
+#: How often a sync is done again, each time with nothing changed and with a hundredth changed.
+ROUNDS = 2
 
 
 def main(arguments: list[str]) -> int:
@@ -218,6 +220,7 @@ def product(url: str, companies: int) -> dict[str, Any]:
     peak = megabytes()
 
     def again() -> dict[str, Any]:
+        a_while_passes()
         rows = written_rows()
         run, _ = start_sync_run(integration=runs[0].integration)
         found = counted(work_off)
@@ -225,17 +228,33 @@ def product(url: str, companies: int) -> dict[str, Any]:
         changed = sum(c["created"] + c["updated"] + c["gone"] for c in run.counts.values())
         return {**found, "changed": changed, "written": written_rows() - rows}
 
-    same = again()
-    change_a_hundredth(url)
+    same, changed = [], []
+    for number in range(ROUNDS):
+        same.append(again())
+        change_a_hundredth(url, number)
+        changed.append(again())
+
+    def quicker(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+        return min(outcomes, key=lambda found: float(found["sql_seconds"]))
+
     return {
         **outcome,
         "database": connection.vendor,
         "requests": len(log),
         "megabytes": peak,
         "rows": ", ".join(f"{count} {kind}" for kind, count in created.items()),
-        "same": same,
-        "changed": again(),
+        "same": quicker(same),
+        "changed": quicker(changed),
     }
+
+
+def a_while_passes() -> None:
+    """PostgreSQL tidies up and looks at what it holds, as it does of itself within minutes."""
+    from django.db import connection  # noqa: PLC0415
+
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
 
 
 def written_rows() -> int:
@@ -255,18 +274,18 @@ def written_rows() -> int:
         return int(cursor.fetchone()[0])
 
 
-def change_a_hundredth(url: str) -> None:
-    """Rename each hundredth company and contact, and reprice each hundredth agreement."""
+def change_a_hundredth(url: str, number: int) -> None:
+    """Rename each hundredth company and contact, and reprice each hundredth agreement and line."""
     import requests  # noqa: PLC0415
 
     from agreements.models import Agreement, AgreementLine  # noqa: PLC0415
     from integrations.models import PsaCompanyRecord, PsaContactRecord  # noqa: PLC0415
 
     kinds: tuple[tuple[Any, str, str, Any], ...] = (
-        (PsaCompanyRecord, "companies", "name", "Renamed"),
-        (PsaContactRecord, "contacts", "firstName", "Renamed"),
-        (Agreement, "agreements", "billAmount", 4321.5),
-        (AgreementLine, "additions", "unitPrice", 12.34),
+        (PsaCompanyRecord, "companies", "name", f"Renamed {number}"),
+        (PsaContactRecord, "contacts", "firstName", f"Renamed {number}"),
+        (Agreement, "agreements", "billAmount", 4321.5 + number),
+        (AgreementLine, "additions", "unitPrice", 12.34 + number),
     )
     for model, kind, field, value in kinds:
         for external_id in list(model.objects.order_by("id").values_list("external_id", flat=True))[

@@ -286,6 +286,47 @@ def test_rules_of_what_is_not_linked_any_more_are_no_issue(
     assert open_causes() == []
 
 
+@pytest.mark.parametrize("trigger", ["manual", "schedule"])
+def test_what_a_failed_run_had_stored_is_checked_by_the_next(
+    connected: Integration, sandbox: SandboxServer, trigger: str
+) -> None:
+    """Its company came as it is now, and the run ended before the rules: no next run sees it differ."""
+    import_all(connected)
+    synced(connected)
+    link = CompanyLink.objects.order_by("id")[0]
+    status = {"status": {"id": 2, "name": "Inactive"}}
+    change(sandbox, "companies", link.external_id, values=status)
+    sandbox.faults.switch_on("bad_keys", path="/company/contacts", form="401")
+    assert synced(connected, trigger).state == "failed"
+    assert open_causes() == [("integration", "invalid_credentials", "")]
+    sandbox.faults.clear()
+
+    assert synced(connected, trigger).state == "succeeded"
+
+    assert open_causes() == [("company", "inactive", link.external_id)]
+
+
+def test_sync_now_checks_the_rules_of_what_differs_and_the_night_of_all(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    synced(connected)
+    first, second = PsaCompanyRecord.objects.filter(importable=True).order_by("id")[:2]
+    PsaCompanyRecord.objects.filter(pk=second.pk).update(importable=False)  # as by a fault of ours
+    people = PsaContactRecord.objects.filter(company_external_id=first.external_id)
+    for person in people:
+        change(sandbox, "contacts", person.external_id, values={"inactiveFlag": True})
+
+    synced(connected)
+    found = PsaCompanyRecord.objects.in_bulk([first.pk, second.pk])
+    assert found[first.pk].rule_codes == ["contact_inactive"]
+    assert not found[second.pk].importable
+
+    Integration.objects.update(full_pass_at=timezone.now() - timedelta(hours=21))
+    synced(connected, "schedule")
+    assert PsaCompanyRecord.objects.get(pk=second.pk).importable
+
+
 def test_many_cured_companies_cost_few_statements(connected: Integration) -> None:
     import_all(connected)
     links = CompanyLink.objects.all()
