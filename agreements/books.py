@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
+from msgspec import Struct
 from msgspec.structs import replace
 
 from agreements import mrr
@@ -22,18 +23,57 @@ from audit_site.rows import AnyOf
 from audit_site.tenants.models import Tenant
 
 ONE_DAY = timedelta(days=1)
-#: The engine's fields in their order; those that it has behind these stay what they are by default.
-AGREEMENT = JsonArray(
-    "source", "external_id", IdText("company_id"), "name", "currency", "start_date", "end_date",
-    "no_end", "cancelled", "cancelled_date", "recurring", "active", "cycle", "amount",
-    "parent_external_id", Coalesce("choices__renews__external_id", "renews_external_id"),
-    "incomplete", Coalesce("choices__exclude", False),
-    Coalesce("choices__force_include", False), Coalesce("choices__assume_renewal", False),
-)  # fmt: skip
-LINE = JsonArray(
-    "external_id", "kind", "quantity", "unit_price", "less_included", "bill", "start_date",
-    "end_date", "cycle", "product", "one_time", Coalesce("choices__exclude", False), "units",
-)  # fmt: skip
+
+
+def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
+    """Which column is which field of the engine's. Fields behind these stay what they are by
+    default.
+    """
+    fields = type_.__struct_fields__
+    if set(columns) != set(fields[: len(columns)]):
+        raise TypeError(f"These are not the first fields of {type_.__name__}: {[*columns]}")
+    return JsonArray(*(columns[name] for name in fields[: len(columns)]))
+
+
+AGREEMENT = _json_of(
+    mrr.Agreement,
+    source="source",
+    id="external_id",
+    company_id=IdText("company_id"),
+    name="name",
+    currency="currency",
+    start_date="start_date",
+    end_date="end_date",
+    no_end="no_end",
+    cancelled="cancelled",
+    cancelled_date="cancelled_date",
+    recurring="recurring",
+    active="active",
+    cycle="cycle",
+    amount="amount",
+    parent_id="parent_external_id",
+    renews_id=Coalesce("choices__renews__external_id", "renews_external_id"),
+    incomplete="incomplete",
+    exclude=Coalesce("choices__exclude", False),
+    force_include=Coalesce("choices__force_include", False),
+    assume_renewal=Coalesce("choices__assume_renewal", False),
+)
+LINE = _json_of(
+    mrr.Line,
+    id="external_id",
+    kind="kind",
+    quantity="quantity",
+    unit_price="unit_price",
+    less_included="less_included",
+    bill="bill",
+    start_date="start_date",
+    end_date="end_date",
+    cycle="cycle",
+    product="product",
+    one_time="one_time",
+    exclude=Coalesce("choices__exclude", False),
+    units="units",
+)
 AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 
 

@@ -208,7 +208,7 @@ class CompanyMrr(TenantOwned):
 
 class AgreementMrr(TenantOwned):
     """An agreement's MRR. `last_day` is the last day of its window, null = open; `next_change` the
-    next day on which something of it can change by itself.
+    next day on which something of it can change by itself, 9999-12-31 = never, null = not known.
     """
 
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="stored_mrr")

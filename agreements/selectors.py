@@ -104,9 +104,7 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
         totals=_totals(prepared, on),
         agreements=[
             AgreementRow(summary.ref, summary, _sentence(summary, sentences))
-            for summary in (
-                mrr.summary(item, on) for item in prepared if not item.agreement.is_context
-            )
+            for summary in (mrr.summary(item, on) for item in prepared if item.is_own)
         ],
         ledger=entries,
         book=prepared,

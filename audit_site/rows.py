@@ -8,7 +8,8 @@ quicker for both.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import EmptyResultSet
@@ -21,8 +22,6 @@ RowT = TypeVar("RowT", bound=models.Model)
 PAGE: Final = 5000
 #: SQLite takes so many values in a statement, and has no statements to save: it is in the process.
 MOST_VALUES: Final = 30_000
-#: Stands for null in an array until it is whole: a text that no column of PostgreSQL can hold.
-NULL: Final = "\0"
 
 
 class AnyOf(models.Func):
@@ -90,23 +89,34 @@ def _from_arrays(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[
     return f"SELECT * FROM unnest({places})", arrays  # noqa: S608  types of our own
 
 
+def _is_text(field: Any) -> bool:
+    return isinstance(field, models.CharField | models.TextField)
+
+
 def _type(field: Any) -> str:
     """Text has no length here: a cast would cut it to measure, where storing it is an error."""
-    is_text = isinstance(field, models.CharField | models.TextField)
-    return "text" if is_text else field.db_type(connection)
+    return "text" if _is_text(field) else field.db_type(connection)
 
 
 def _array(field: Any, column: Iterable[Any]) -> str:
-    """PostgreSQL's text of an array (its manual, 8.15.6: Array Input and Output Syntax)."""
-    if isinstance(field, models.JSONField):
-        texts = [NULL if v is None else json.dumps(v, cls=field.encoder) for v in column]
-    else:
-        texts = [NULL if v is None else str(v) for v in column]
-    joined = "".join(texts)
-    if "\\" in joined or '"' in joined:
-        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
-    array = '{"' + '","'.join(texts) + '"}'
-    return array.replace(f'"{NULL}"', "NULL")
+    """PostgreSQL's text of an array (its manual, 8.15.6: Array Input and Output Syntax).
+
+    Of the fields that we have, the text of a value is what PostgreSQL reads; JSON is written out.
+    """
+    text: Callable[[Any], str] = str  # of ids, days, numbers: nothing to quote in it
+    if _is_text(field):
+        text = _quoted
+    elif isinstance(field, models.JSONField):
+        encode = partial(json.dumps, cls=field.encoder)
+        text = lambda value: _quoted(encode(value))  # noqa: E731
+    return "{" + ",".join(["NULL" if value is None else text(value) for value in column]) + "}"
+
+
+def _quoted(text: Any) -> str:
+    text = str(text)
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def _from_values(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:

@@ -73,6 +73,15 @@ def test_what_is_too_long_is_an_error_and_not_cut(tenant: Tenant) -> None:
         assert len(Company.objects.get().name) == 256
 
 
+def test_the_character_that_no_database_has_a_place_for_is_an_error(tenant: Tenant) -> None:
+    if connection.vendor == "postgresql":
+        with pytest.raises(ValueError, match="NUL"):
+            write(Company, [Company(tenant=tenant, name="\0")])
+    else:
+        write(Company, [Company(tenant=tenant, name="\0")])
+        assert Company.objects.get().name == "\0"
+
+
 def test_of_none_the_database_is_not_asked(tenant: Tenant) -> None:
     with CaptureQueriesContext(connection) as queries:
         write(Company, [])

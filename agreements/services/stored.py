@@ -7,6 +7,7 @@ comes on which something in it starts or ends. Only rows that differ are written
 from __future__ import annotations
 
 import gc
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements import books, mrr
@@ -31,10 +32,14 @@ from audit_site.rows import AnyOf, upsert
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
+log = logging.getLogger(__name__)
+
 #: Companies whose books are worked out together, in one transaction.
 CHUNK: Final = 400
 #: The next change of a book that has to be worked out anew, since something in it has changed.
 LONG_AGO: Final = date(2000, 1, 1)
+#: The next change of an agreement that never changes by itself. None = it is not known.
+NEVER: Final = date.max
 LARGEST_MINOR: Final = 2**63 - 1
 NOTHING: Final = Fraction(0)
 BOOK_COLUMNS: Final = ("version", "computed_on", "next_change", "updated_at")
@@ -121,11 +126,18 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
 
 
 def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
-    """Something changed in these books that will be worked out later (`refresh_stale`).
+    """Something changed in these books, and for those that inherit: they will be worked out later
+    (`refresh_stale`). Call it in a transaction.
 
-    Whoever wants their figures until then works them out (`selectors.company_totals`).
+    Who asks for a marked company's MRR gets it worked out (`selectors.company_totals`), with a new
+    version. Sums over all companies and the order by MRR follow later.
     """
-    CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", company_ids)).update(
+    wanted = {*company_ids, *_children_elsewhere(tenant, company_ids)}
+    books_of = CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted))
+    locked = books_of.order_by("company").select_for_update()  # in the order of all who lock books
+    CompanyBook.objects.for_tenant(tenant).filter(
+        AnyOf("id", list(locked.values_list("id", flat=True)))
+    ).update(
         version=F("version") + 1,
         computed_on=None,
         next_change=LONG_AGO,
@@ -135,11 +147,14 @@ def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
 
 def refresh_stale(tenant: Tenant) -> int:
     """Work out the books that were marked; how many they were."""
-    rows = CompanyBook.objects.for_tenant(tenant).filter(next_change=LONG_AGO, computed_on=None)
-    stale = list(rows.values_list("company_id", flat=True))
+    stale = list(_marked().filter(tenant=tenant).values_list("company_id", flat=True))
     if stale:
         refresh(tenant, stale)
     return len(stale)
+
+
+def _marked() -> QuerySet[CompanyBook]:
+    return CompanyBook.objects.filter(next_change=LONG_AGO, computed_on=None)
 
 
 def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
@@ -152,9 +167,12 @@ def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UU
 
 def _refresh_chunk(owners: Owners, found: Found, occasion: Occasion) -> None:
     held = _hold(owners, occasion)
-    if occasion is Occasion.DAY:  # of a marked one more than the day has changed
-        held = {company_id: book for company_id, book in held.items() if book.computed_on}
-        owners = {company_id: owners[company_id] for company_id in held}
+    if occasion in {Occasion.DAY, Occasion.CHECK}:  # a marked one is to be worked out: not by us
+        marked = {company_id for company_id, book in held.items() if book.is_marked}
+        held = {company_id: book for company_id, book in held.items() if company_id not in marked}
+        owners = {
+            company_id: owners[company_id] for company_id in owners if company_id not in marked
+        }
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     with collector_paused():
         stored = _stored(AGREEMENTS, owners)
@@ -187,7 +205,7 @@ def _still(
     return {
         values.agreement_id: values
         for _, values in stored.values()
-        if not values.next_change or values.next_change > days[owners[values.company_id].pk]
+        if values.next_change and values.next_change > days[owners[values.company_id].pk]
     }
 
 
@@ -198,6 +216,10 @@ class Book(NamedTuple):
     version: int = 0
     computed_on: date | None = None
     next_change: date | None = None
+
+    @property
+    def is_marked(self) -> bool:
+        return self.computed_on is None and self.next_change == LONG_AGO
 
 
 def _hold(owners: Owners, occasion: Occasion) -> dict[str, Book]:
@@ -212,7 +234,7 @@ def _hold(owners: Owners, occasion: Occasion) -> dict[str, Book]:
     rows = rows.order_by("company").select_for_update()
     held = {company_id: Book(*rest) for company_id, *rest in rows.values_list(*names)}
     missing = [company_id for company_id in owners if company_id not in held]
-    if missing:
+    if missing and occasion is not Occasion.DAY:
         companies = Company.objects.for_tenants(owners.values()).filter(AnyOf("id", missing))
         locked = companies.order_by("id").select_for_update(no_key=True)
         held |= {str(id_): Book(new_id()) for id_ in locked.values_list("id", flat=True)}
@@ -263,7 +285,7 @@ def _work_out(
             expected.agreements.append(values)
             if values.included:
                 sums[values.currency] = sums.get(values.currency, NOTHING) + exact
-            if values.next_change:
+            if values.next_change and values.next_change < NEVER:
                 changes.append(values.next_change)
         expected.companies += [
             CompanyValues(company_id, currency, exact_text(exact), _minor(currency, exact))
@@ -287,7 +309,7 @@ def _work_out_agreement(
         summary.included,
         summary.reason or "",
         item.last_day,
-        mrr.next_change(item, on),
+        mrr.next_change(item, on) or NEVER,
     )
     item.forget_rows()
     return values, summary.exact
@@ -346,19 +368,28 @@ def pass_days() -> int:
     And what a sync had marked and did not come to work out. Returns how many companies were worked
     out. Safe to run as often as one likes.
     """
-    stale = CompanyBook.objects.filter(
-        tenant=OuterRef("pk"), next_change=LONG_AGO, computed_on=None
-    )
-    count = sum(map(refresh_stale, Tenant.objects.filter(Exists(stale))))
     due: list[tuple[UUID, UUID]] = []
     for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
         today = Tenant(timezone=zone).today()
-        rows = CompanyBook.objects.filter(tenant__timezone=zone, next_change__lte=today)
+        rows = CompanyBook.objects.filter(
+            tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
+        )
         due += rows.values_list("tenant_id", "company_id")
     due.sort()
     for chunk in chunks(due, CHUNK):
         _refresh_again(chunk, Found(Differences), Occasion.DAY)
-    return count + len(due)
+    return len(due) + _refresh_all_stale()
+
+
+def _refresh_all_stale() -> int:
+    """Each tenant on its own: one that can't be worked out holds no other up."""
+    count = 0
+    for tenant in Tenant.objects.filter(Exists(_marked().filter(tenant=OuterRef("pk")))):
+        try:
+            count += refresh_stale(tenant)
+        except Exception:
+            log.exception("MRR of tenant %s could not be worked out", tenant.pk)
+    return count
 
 
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:

@@ -71,9 +71,7 @@ class Absences:
                     self.integration, still_there, timezone.now()
                 )
                 self.writer.add("companies", stored_again)
-                ids = [company.external_id for company in still_there]
-                self.writer.saw("companies", ids)
-                self.writer.saw("touched", ids)
+                self.writer.saw("companies", [company.external_id for company in still_there])
         for ids in chunks(gone, CHUNK):
             with self.writer.page("absences"):
                 self._mark_companies(ids, moves)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,7 +35,6 @@ from integrations.services.prefetch import prefetch
 from integrations.services.psa_access import info_of
 from integrations.services.records import Changes
 from integrations.services.run_writer import RunWriter
-from integrations.services.runs import is_fresh
 
 CHUNK: Final = 1000
 #: Companies whose contacts are read and written together.
@@ -116,9 +114,7 @@ class SyncPass:
             return self.adapter.companies(cursor=cursor, changed_since=since)
 
         def write(records: Sequence[Any], now: datetime) -> Changes[Any]:
-            changes = import_list.store_companies(self.integration, records, now)
-            self._touch({change.row.external_id for change in changes.written})
-            return changes
+            return import_list.store_companies(self.integration, records, now)
 
         self._read_list("companies", read, write)
 
@@ -203,12 +199,8 @@ class SyncPass:
                 touched.add(before)
                 if change.row.company_external_id and len(moves) < MOST_MOVES:
                     moves[before] = change.row.company_external_id
-        self._touch(touched)
-
-    def _touch(self, companies: set[str]) -> None:
-        """The rules have to be checked of these, since they or their contacts differ."""
         if not self._checks_all:
-            self.writer.saw("touched", sorted(companies - {""}))
+            self.writer.saw("touched", sorted(touched - {""}))
 
     def settle_absences(self) -> None:
         """After both lists: what they no longer show is gone, where that can be told."""
@@ -224,24 +216,27 @@ class SyncPass:
 
     # Rules
 
-    @cached_property
+    @property
     def _checks_all(self) -> bool:
-        """Whether the rules are checked of all companies, and not only of those that differ.
-
-        When everything is read anew for the first time in a while: that mends what else may be
-        wrong. And when a run since then did not come to check what it had stored.
+        """Whether the rules are checked of all companies: when everything is read anew, or when a
+        run before did not come to check what it had stored. Decided once for a run.
         """
-        run = self.run_row
-        if run.scope != SyncRun.Scope.ALL:
-            return False
-        if not is_fresh(self.integration):
-            return run.reading == SyncRun.Reading.FULL
-        ended_badly = SyncRun.objects.filter(
-            **self.scope,
-            state__in=(SyncRun.State.FAILED, SyncRun.State.CANCELLED),
-            finished_at__gt=self.integration.full_pass_at,
+        run, decided = self.run_row, self.writer.checkpoint.get("checks_all")
+        if run.scope != SyncRun.Scope.ALL or run.reading == SyncRun.Reading.FULL:
+            return run.scope == SyncRun.Scope.ALL
+        if decided is None:
+            decided = self.writer.checkpoint["checks_all"] = self._follows_bad_ends()
+        return bool(decided)
+
+    def _follows_bad_ends(self) -> bool:
+        """Whether a run ended badly since the last one over everything that ended well began."""
+        runs = SyncRun.objects.filter(**self.scope)
+        good = runs.filter(
+            scope=SyncRun.Scope.ALL, state__in=(SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL)
         )
-        return ended_badly.exists()
+        bad = runs.filter(state__in=(SyncRun.State.FAILED, SyncRun.State.CANCELLED))
+        since = good.order_by("-started_at").values_list("started_at", flat=True).first()
+        return (bad.filter(finished_at__gt=since) if since else bad).exists()
 
     def check_rules(self) -> None:
         """Recount, check the import rules, and bring linked companies up to date."""
@@ -258,10 +253,10 @@ class SyncPass:
 
     def _companies_to_check(self) -> Iterable[str]:
         if not self._checks_all:
-            moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
-            troubled = {external_id for external_id, _ in self._rule_causes()}
-            touched = self.writer.seen("touched")
-            return sorted({*self.run_row.companies, *moves, *troubled, *touched})
+            touched = self.writer.seen("touched") | set(self.writer.checkpoint.get("moves", {}))
+            if self.run_row.scope == SyncRun.Scope.ALL:
+                touched |= self.writer.seen("companies")
+            return sorted({*self.run_row.companies, *touched})
         return self._all_companies()
 
     def _all_companies(self) -> Iterator[str]:

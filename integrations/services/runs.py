@@ -126,14 +126,10 @@ def _wake(rows: QuerySet[SyncRun], **values: str) -> None:
             dispatch(run)
 
 
-def is_fresh(integration: Integration) -> bool:
-    """Whether everything was read a short while ago, and what came of it was checked."""
-    full_pass_at = integration.full_pass_at
-    return full_pass_at is not None and timezone.now() - full_pass_at < FULL_EVERY
-
-
 def _reading(integration: Integration, trigger: str) -> str:
-    if trigger == SyncRun.Trigger.SCHEDULE and is_fresh(integration):
+    full_pass_at = integration.full_pass_at
+    is_fresh = full_pass_at is not None and timezone.now() - full_pass_at < FULL_EVERY
+    if trigger == SyncRun.Trigger.SCHEDULE and is_fresh:
         return SyncRun.Reading.CHANGES
     return SyncRun.Reading.FULL
 

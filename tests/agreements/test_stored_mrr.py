@@ -145,6 +145,23 @@ def test_a_day_reads_no_line_of_an_agreement_whose_day_is_yet_to_come(
     assert shown(tenant) == {"Both": ["205/1 USD"]}
 
 
+def test_an_agreement_whose_days_are_not_known_is_worked_out(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    """As one that a process of the last version stored while the new one was being put in place."""
+    time_machine.move_to(NOON, tick=False)
+    make_agreement(make_company(tenant, name="Ends"), integration, end_date=date(2026, 6, 15))
+    forever = make_agreement(make_company(tenant, name="Forever"), integration)
+    stored.verify([tenant.pk], mend=True)
+    assert AgreementMrr.objects.get(agreement=forever).next_change == stored.NEVER
+    AgreementMrr.objects.update(next_change=None)
+
+    time_machine.move_to(NOON + timedelta(days=1), tick=False)
+
+    assert stored.pass_days() == 1
+    assert shown(tenant) == {"Forever": ["100/1 USD"]}
+
+
 def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) -> None:
     time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
     there, here = make_tenant(timezone="America/Los_Angeles"), make_tenant(timezone="Europe/Paris")
@@ -227,16 +244,26 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
     make_agreement(make_company(tenant, name="Other"), integration, amount="5")
     stored.verify([tenant.pk], mend=True)
-    etag = company_etag(parent_company)
+    etags = [company_etag(company) for company in (parent_company, child)]
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
 
     stored.mark_stale(tenant, [parent_company.pk])
 
-    assert company_etag(parent_company) != etag
-    money = [{"currency": "USD", "amount": "5.00"}]
-    assert company_totals(tenant, [parent_company.pk]) == {parent_company.pk: money}
+    for company, etag, amount in zip(
+        (parent_company, child), etags, ("5.00", "10.00"), strict=True
+    ):
+        assert company_etag(company) != etag
+        money = [{"currency": "USD", "amount": amount}]
+        assert company_totals(tenant, [company.pk]) == {company.pk: money}
     assert shown(tenant)["Parent"] == ["60/1 USD"]
-    assert stored.pass_days() == 1
+    assert all_equal(tenant), "what is marked is no difference"
+    stored._refresh_again(
+        list(CompanyBook.objects.values_list("tenant_id", "company_id")),
+        stored.Found(stored.Differences),
+        stored.Occasion.DAY,
+    )
+    assert shown(tenant)["Parent"] == ["60/1 USD"], "more than the day has changed"
+    assert stored.pass_days() == 2
     assert shown(tenant) == {"Child": ["10/1 USD"], "Other": ["5/1 USD"], "Parent": ["5/1 USD"]}
     assert all_equal(tenant)
     assert stored.pass_days() == 0

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from agreements.models import Agreement
 from companies.models import Company, Contact
-from companies.services import archive_company
+from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
 from integrations.models import (
     CompanyLink,
@@ -306,25 +306,24 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     assert open_causes() == [("company", "inactive", link.external_id)]
 
 
-def test_sync_now_checks_the_rules_of_what_differs_and_the_night_of_all(
+def test_sync_now_mends_what_is_wrong_with_us(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
+    """Also what came to differ while the company was archived: a re-reading sees no difference."""
     import_all(connected)
     synced(connected)
-    first, second = PsaCompanyRecord.objects.filter(importable=True).order_by("id")[:2]
-    PsaCompanyRecord.objects.filter(pk=second.pk).update(importable=False)  # as by a fault of ours
-    people = PsaContactRecord.objects.filter(company_external_id=first.external_id)
-    for person in people:
-        change(sandbox, "contacts", person.external_id, values={"inactiveFlag": True})
-
+    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    archive_company(company=link.company, actor=None)
+    values = {"status": {"id": 2, "name": "Inactive"}, "name": "Renamed"}
+    change(sandbox, "companies", link.external_id, values=values)
     synced(connected)
-    found = PsaCompanyRecord.objects.in_bulk([first.pk, second.pk])
-    assert found[first.pk].rule_codes == ["contact_inactive"]
-    assert not found[second.pk].importable
+    assert open_causes() == []
 
-    Integration.objects.update(full_pass_at=timezone.now() - timedelta(hours=21))
-    synced(connected, "schedule")
-    assert PsaCompanyRecord.objects.get(pk=second.pk).importable
+    restore_company(company=link.company, actor=None)
+    synced(connected)
+
+    assert Company.objects.get(pk=link.company_id).name == "Renamed"
+    assert open_causes() == [("company", "inactive", link.external_id)]
 
 
 def test_many_cured_companies_cost_few_statements(connected: Integration) -> None:

@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from agreements.models import Agreement, AgreementLine
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreements.models import Agreement, AgreementLine, CompanyBook
 from agreements.selectors import company_figure
+from agreements.services import stored
 from companies.models import Company
 from integrations.models import (
     Integration,
@@ -15,6 +20,7 @@ from integrations.models import (
     no_counts,
 )
 from integrations.sandbox.server import SandboxServer
+from integrations.services import passes
 from integrations.services.importing import import_companies
 from integrations.services.runs import start_company_sync, start_sync_run
 from tests.conftest import TODAY
@@ -237,3 +243,33 @@ def test_an_import_that_died_behind_its_contacts_counts_them_once(
     assert (run.state, run.attempts) == ("succeeded", 2)
     assert run.counts["contacts"]["seen"] == len(contacts)
     assert run.counts["agreements"]["seen"] == Agreement.objects.count() > 0
+
+
+@pytest.mark.parametrize("many", [1, 100])
+def test_mrr_of_what_changed_follows_in_the_same_run(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Of many books at once, of a few at the end: marked meanwhile, each with a new version."""
+    monkeypatch.setattr(passes, "MANY_BOOKS", many)
+    import_all(connected)
+    sync(connected)
+    rows = AgreementLine.objects.filter(agreement__stored_mrr__included=True).order_by("id")
+    line = rows.select_related("agreement")[0]
+    change = {"unitPrice": 4321.5, "billedQuantity": 3.0}
+    sandbox.psas["connectwise"].change(
+        {"do": "change", "kind": "additions", "id": line.external_id, "values": change}
+    )
+    versions = dict(CompanyBook.objects.values_list("company_id", "version"))
+
+    with CaptureQueriesContext(connection) as queries:
+        sync(connected)
+
+    risen = {
+        company_id: version - versions[company_id]
+        for company_id, version in CompanyBook.objects.values_list("company_id", "version")
+        if version != versions[company_id]
+    }
+    assert risen == {line.agreement.company_id: 1 if many == 1 else 2}
+    marks = [q for q in queries if q["sql"].startswith('UPDATE "agreements_companybook"')]
+    assert len(marks) == (0 if many == 1 else 1)
+    assert stored.verify([connected.tenant_id], mend=False) == {}
