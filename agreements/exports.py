@@ -95,7 +95,7 @@ def movement_csv(name: str, bridges: Sequence[mrr.Movement], names: dict[str, st
 
 def _stored(row: Agreement | AgreementLine) -> dict[str, Any]:
     """A row as it is stored from the PSA, without what only we need."""
-    hidden = {"id", "tenant", "fingerprint"}
+    hidden = {"id", "tenant", "fingerprint", "lines_fingerprint"}
     return {
         field.name: getattr(row, field.attname)
         for field in row._meta.concrete_fields

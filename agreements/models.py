@@ -22,6 +22,7 @@ class Agreement(TenantOwned):
     `end_date` and `cancelled_date` are last days in force. `cancelled`, `recurring` and `active`
     are None where the PSA doesn't say. `cycle` is a name or `{"every": N, "unit": ...}`;
     `cycle_label` the PSA's own word for it. `amount` is the flat amount per cycle, before tax.
+    `lines_fingerprint` is of all its lines together, "" where some may not be as they came last.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="agreements")
@@ -48,6 +49,7 @@ class Agreement(TenantOwned):
     renews_external_id = models.CharField(max_length=100, blank=True)
     incomplete = models.BooleanField(default=False)
     fingerprint = models.CharField(max_length=32)
+    lines_fingerprint = models.CharField(max_length=32, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
     synced_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)

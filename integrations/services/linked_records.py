@@ -23,7 +23,7 @@ from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRe
 from integrations.services.import_list import Checked
 from integrations.services.import_rules import explain
 from integrations.services.issues import Trouble
-from integrations.services.records import store
+from integrations.services.records import Changes, fingerprint, store
 from integrations.services.run_writer import RunWriter
 
 
@@ -179,6 +179,17 @@ def store_agreements(
         _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
     ]
     _keep_renewals(values, existing, batch)
+    lines = {
+        record.external_id: [_line_values(line, at) for at, line in enumerate(record.lines)]
+        for record in incoming
+    }
+    unsure = bool(batch.rejected_lines)  # one that was set aside may be of any of them
+    marks = {
+        record.external_id: ""
+        if unsure or record.incomplete
+        else lines_fingerprint(lines[record.external_id])
+        for record in incoming
+    }
     agreements = store(
         Agreement,
         existing=existing,
@@ -187,7 +198,8 @@ def store_agreements(
         now=now,
         owner={"tenant_id": integration.tenant_id},
         extra={"synced_at": now},
-        needed=("company_id",),
+        needed=("company_id", "lines_fingerprint"),
+        fresh={(integration.pk, id_): {"lines_fingerprint": mark} for id_, mark in marks.items()},
     )
     writer.add("agreements", agreements, batch.rejected_agreements)
     if batch.proves_absence:
@@ -198,7 +210,7 @@ def store_agreements(
         for change in agreements.written
         if change.before and "company_id" in change.before
     }
-    touched |= _store_lines(writer, incoming, agreements.rows, batch, now)
+    touched |= _store_lines(writer, incoming, lines, marks, agreements, batch, now)
     touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
     CompanyLink.objects.filter(
         AnyOf("id", [link.pk for link in links]), tenant=integration.tenant_id
@@ -224,41 +236,74 @@ def _keep_renewals(
             value["renews_external_id"] = old
 
 
+def lines_fingerprint(lines: Sequence[dict[str, Any]]) -> str:
+    """Hash all lines of an agreement: the same text means that none of them has changed."""
+    return fingerprint({"lines": lines})
+
+
 def _store_lines(
     writer: RunWriter,
     incoming: list[PsaAgreement],
-    agreements: dict[tuple[Any, ...], Agreement],
+    lines: Mapping[str, list[dict[str, Any]]],
+    marks: Mapping[str, str],
+    agreements: Changes[Agreement],
     batch: AgreementBatch,
     now: datetime,
 ) -> set[UUID]:
     """Store the lines; return the companies whose lines differed.
 
-    Where the PSA refused some, those that did not come are not taken for gone.
+    Of agreements whose lines are marked to be as they came, none is read. Where the PSA refused
+    some, those that did not come are not taken for gone.
     """
     integration = writer.run.integration
+    created = {change.row.pk for change in agreements.written if change.kind == "created"}
     rows = {
-        record.external_id: agreements[integration.pk, record.external_id] for record in incoming
+        record.external_id: agreements.rows[integration.pk, record.external_id]
+        for record in incoming
     }
+    if not writer.has_rejections("line"):
+        rows = {
+            id_: row
+            for id_, row in rows.items()
+            if row.pk in created or not marks[id_] or row.lines_fingerprint != marks[id_]
+        }
     company_of = {row.pk: row.company_id for row in rows.values()}
-    lines = store(
+    changes = store(
         AgreementLine,
         existing=AgreementLine.objects.filter(
             AnyOf("agreement_id", company_of), tenant=integration.tenant_id
         ),
         incoming=[
-            _line_values(line, position, rows[record.external_id])
-            for record in incoming
-            for position, line in enumerate(record.lines)
+            {"agreement_id": row.pk, **values} for id_, row in rows.items() for values in lines[id_]
         ],
         key=("agreement_id", "external_id"),
         now=now,
         owner={"tenant_id": integration.tenant_id},
     )
-    writer.add("lines", lines, batch.rejected_lines)
-    whole = {rows[record.external_id].pk for record in incoming if not record.incomplete}
-    absent = [line.pk for line in lines.absent if line.agreement_id in whole]
-    writer.note_absent("lines", absent, batch.began)
-    return {company_of[change.row.agreement_id] for change in lines.written}
+    changes.unchanged += sum(len(found) for id_, found in lines.items() if id_ not in rows)
+    writer.add("lines", changes, batch.rejected_lines)
+    whole = {
+        rows[record.external_id].pk
+        for record in incoming
+        if record.external_id in rows and not record.incomplete
+    }
+    absent = [line for line in changes.absent if line.agreement_id in whole]
+    writer.note_absent("lines", [line.pk for line in absent], batch.began)
+    _mark_lines(rows, marks, {line.agreement_id for line in changes.absent})
+    return {company_of[change.row.agreement_id] for change in changes.written}
+
+
+def _mark_lines(
+    rows: Mapping[str, Agreement], marks: Mapping[str, str], more_than_came: set[UUID]
+) -> None:
+    """Note of agreements that their lines are as they came, unless we have one that did not."""
+    differing = []
+    for id_, row in rows.items():
+        mark = "" if row.pk in more_than_came else marks[id_]
+        if row.lines_fingerprint != mark:
+            row.lines_fingerprint = mark
+            differing.append(row)
+    Agreement.objects.bulk_update(differing, ["lines_fingerprint"])
 
 
 def _agreement_values(
@@ -290,9 +335,8 @@ def _agreement_values(
     }
 
 
-def _line_values(line: PsaAgreementLine, position: int, agreement: Agreement) -> dict[str, Any]:
+def _line_values(line: PsaAgreementLine, position: int) -> dict[str, Any]:
     return {
-        "agreement_id": agreement.pk,
         "external_id": line.external_id,
         "position": position,
         "kind": line.kind,

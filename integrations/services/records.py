@@ -6,7 +6,7 @@ new rows, changed rows, gone rows; unchanged ones are left alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -55,7 +55,7 @@ def plain(values: Values) -> Values:
     return built
 
 
-def store(
+def store(  # noqa: PLR0913  the one door for whatever a PSA showed
     model: type[RowT],
     *,
     existing: models.QuerySet[RowT],
@@ -64,16 +64,17 @@ def store(
     now: datetime,
     owner: Values,
     extra: Values | None = None,
+    fresh: Mapping[tuple[Any, ...], Values] | None = None,
     needed: Sequence[str] = (),
     complete: bool = False,
 ) -> Changes[RowT]:
     """Make the stored rows equal to the incoming ones, writing only what differs.
 
     `incoming` are values by field name, `key` names the fields that identify a row. `owner` fields
-    (tenant, integration) are set on new rows, `extra` on new and changed ones; neither counts as
-    a difference. With `complete`, rows in `existing` that did not come are gone (softly); otherwise
-    they are told as `absent`. The last of two incoming rows with one key wins. Four statements at
-    the most, whatever the number.
+    (tenant, integration) are set on new rows, and so are the `fresh` ones of their key; `extra` on
+    new and changed ones; none of them counts as a difference. With `complete`, rows in `existing`
+    that did not come are gone (softly); otherwise they are told as `absent`. The last of two
+    incoming rows with one key wins. Three statements at the most, whatever the number.
 
     Nearly all rows are as they were: of those only their key, their fingerprint and the `needed`
     fields are read. What has changed is read whole.
@@ -101,7 +102,8 @@ def store(
     for identity, values in wanted.items():
         row = known.get(identity)
         if row is None:
-            row = model(**owner, **(extra or {}), **values, fingerprint=marks[identity])
+            own = (fresh or {}).get(identity, {})
+            row = model(**owner, **(extra or {}), **own, **values, fingerprint=marks[identity])
             changes.written.append(Change(row, "created", None, plain(values)))
         elif identity in differing:
             row = whole[row.pk]

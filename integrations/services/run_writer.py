@@ -182,7 +182,7 @@ class RunWriter:
     ) -> None:
         """Close the issues of records that were set aside before and could be read now."""
         single = SINGULAR[kind]
-        if not self._has_rejections(single):
+        if not self.has_rejections(single):
             return
         bad = {record.external_id for record in rejected}
         cured = {str(row.external_id) for row in changes.rows.values()} - bad
@@ -191,7 +191,7 @@ class RunWriter:
     def close_unseen(self, kind: str) -> None:
         """Close the issues about records of a kind that a reading of all of them did not meet."""
         single = SINGULAR[kind]
-        if self._has_rejections(single):
+        if self.has_rejections(single):
             rows = open_issues(self.run.integration).filter(kind=single, code__in=REJECTIONS)
             rows.filter(last_seen_at__lt=self.run.started_at).update(closed_at=timezone.now())
 
@@ -199,7 +199,7 @@ class RunWriter:
         """Whether there was an open issue about this when the run came here."""
         return any(found[:2] == (kind, external_id) for found in self.open_causes)
 
-    def _has_rejections(self, kind: str) -> bool:
+    def has_rejections(self, kind: str) -> bool:
         return any(found[0] == kind and found[2] in REJECTIONS for found in self.open_causes)
 
     @cached_property

@@ -273,3 +273,43 @@ def test_mrr_of_what_changed_follows_in_the_same_run(
     marks = [q for q in queries if q["sql"].startswith('UPDATE "agreements_companybook"')]
     assert len(marks) == (0 if many == 1 else 1)
     assert stored.verify([connected.tenant_id], mend=False) == {}
+
+
+def test_lines_are_read_only_of_agreements_whose_lines_differ(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    sync(connected)
+    lines = AgreementLine.objects.exclude(agreement__lines_fingerprint="").order_by(
+        "-position", "id"
+    )
+    first, second = lines[0], lines.exclude(agreement=lines[0].agreement)[0]  # each the last one
+    assert AgreementLine.objects.count() == lines.count(), "all came whole"
+    AgreementLine.objects.update(description="ours")  # behind everyone's back, to see who is read
+    change = sandbox.psas["connectwise"].change
+    values = {"description": "theirs", "invoiceDescription": "theirs"}
+    change({"do": "change", "kind": "additions", "id": first.external_id, "values": values})
+    change({"do": "delete", "kind": "additions", "id": second.external_id})
+
+    run = sync(connected)
+
+    counts = run.counts["lines"]
+    assert (counts["updated"], counts["gone"]) == (1, 1)
+    assert counts["seen"] == counts["unchanged"] + 1 == AgreementLine.objects.count() - 1
+    first.refresh_from_db()
+    assert first.description == "theirs"
+    # of the second's agreement a line was left over: its lines are read once more
+    marks = dict(Agreement.objects.values_list("id", "lines_fingerprint"))
+    assert [pk for pk, mark in marks.items() if not mark] == [second.agreement_id]
+    assert sync(connected).counts["lines"]["unchanged"] == counts["seen"]
+    assert all(Agreement.objects.values_list("lines_fingerprint", flat=True))
+
+    sandbox.faults.switch_on("bad_record", path="/additions", how="wrong_type")
+    change(
+        {"do": "change", "kind": "additions", "id": first.external_id, "values": {"agreementId": 0}}
+    )
+    sync(connected)
+    sandbox.faults.clear()
+    again = sync(connected)
+    assert again.counts["lines"]["rejected"] == 0
+    assert all(Agreement.objects.values_list("lines_fingerprint", flat=True))
