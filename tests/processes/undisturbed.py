@@ -46,6 +46,7 @@ from tests.worker import work_off  # noqa: E402
 OWN = {
     "id", "tenant", "run", "created_at", "updated_at", "archived_at", "seen_at", "first_seen_at",
     "last_seen_at", "synced_at", "linked_at", "linked_by", "last_synced_at", "read_at", "times",
+    "lines_fingerprint",  # "" until a line that is gone was missed twice: the lines are compared
 }  # fmt: skip
 #: Theirs are worked out with ids of ours in them.
 OWN_FINGERPRINTS = (Contact, Agreement, AgreementLine)
