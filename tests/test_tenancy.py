@@ -25,6 +25,8 @@ from tests.factories import (
     make_psa_company,
 )
 
+pytestmark = pytest.mark.once
+
 METHODS = ("get", "post", "patch", "put", "delete")
 #: Routes of libraries: they know no rows of ours.
 NOT_OURS = ("accounts/", "api/v1/schema", "api/v1/docs")

@@ -131,6 +131,7 @@ def test_the_filters_count_and_the_empty_states_are_friendly(tenant: Tenant) -> 
     assert "Read again" not in closed
 
 
+@pytest.mark.once
 def test_the_inbox_has_pages_and_costs_the_same_however_long(tenant: Tenant) -> None:
     integration, client = make_integration(tenant), browser(tenant)
 
