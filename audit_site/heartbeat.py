@@ -11,7 +11,7 @@ KEPT_SECONDS = 600
 
 
 def beat() -> None:
-    """Say that a worker is alive. The clock sends one every ten seconds."""
+    """Say that a worker is alive. The clock sends one every five seconds."""
     cache.set(KEY, time.time(), KEPT_SECONDS)
 
 

@@ -179,7 +179,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "integrations.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "sweep": {"task": "integrations.sweep", "schedule": 5.0, "options": {"expires": 30}},
     "dispatch_due": {
         "task": "integrations.dispatch_due",
         "schedule": 15.0,

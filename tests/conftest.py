@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import stamina
 from celery import current_app
+from django.db import connection
 
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from integrations.services.connection import create_integration
+from tests.databases import drop_template, template
 from tests.factories import make_tenant
 from tests.worker import work_off
 
@@ -50,6 +52,19 @@ def begin_with_the_long(items: list[pytest.Item]) -> None:
         for share in range(count)
         for item in (*long[share::count], *rest[share * size : (share + 1) * size])
     ]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """pytest-django's own hook: on PostgreSQL the test database is a copy of the template."""
+    if postgres := os.environ.get("DATABASE_URL"):
+        connection.settings_dict["TEST"]["TEMPLATE"] = template(postgres)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    is_first = not hasattr(session.config, "workerinput")
+    if is_first and (postgres := os.environ.get("DATABASE_URL")):
+        drop_template(postgres)
 
 
 @pytest.fixture(autouse=True)

@@ -90,13 +90,9 @@ def read_case(element: ElementTree.Element) -> Case | None:
     if not psa or element.find("failure") is not None or element.find("skipped") is not None:
         return None
     told = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
-    outcome = element.find("properties/property[@name='outcome']")
-    return Case(
-        test,
-        psa,
-        ", ".join(dict.fromkeys(told)),
-        "" if outcome is None else outcome.get("value", ""),
-    )
+    noted = {found.get("name", ""): found.get("value", "") for found in element.iter("property")}
+    variant = noted.get("variant") or ", ".join(dict.fromkeys(told))
+    return Case(test, psa, variant, noted.get("outcome", ""))
 
 
 def sentence(name: str) -> str:
@@ -143,7 +139,7 @@ TABLES = {
         Table(
             "bad-days",
             SUITES / "test_bad_days.py",
-            "day: Day",
+            "(?:open_)?day: Day",
             DOCS / "bad-days.md",
             "Bad day",
             outcomes,

@@ -10,7 +10,7 @@ from typing import Any, Final
 FAULTS: Final[dict[str, str]] = {
     "latency": "every answer comes `ms` later",
     "slow": "the answer comes `seconds` later (default 35)",
-    "slow_drip": "the answer comes byte by byte, `seconds` apart (default 1)",
+    "slow_drip": "the answer comes in up to 300 pieces, `seconds` apart (default 1)",
     "rate_limited": "429; Retry-After is `retry_after` (seconds, an HTTP date, or null for none)",
     "server_error": "500 with a JSON body",
     "bad_gateway_html": "502 with a page of HTML",

@@ -1,8 +1,8 @@
 """The sandbox server: one address on loopback, all sandbox PSAs, faults, a request log, and truth.
 
 `/_sandbox/` is its control plane (JSON): `GET /_sandbox/` (what there is), `GET|POST|DELETE
-/_sandbox/faults`, `GET|DELETE /_sandbox/requests`, `GET /_sandbox/{psa}/truth?as_of=`,
-`POST /_sandbox/{psa}/change`.
+/_sandbox/faults`, `GET|DELETE /_sandbox/requests`, `POST /_sandbox/reset`,
+`GET /_sandbox/{psa}/truth?as_of=`, `POST /_sandbox/{psa}/change`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ HTML_FAULTS = {
     "html_200": (200, "Sign in"),
 }
 LOG_LENGTH = 200_000
+#: In how many pieces an answer drips at the most.
+DRIPS = 300
 
 
 class SandboxPsa(Protocol):
@@ -114,16 +116,23 @@ class SandboxServer:
         is served (they share nothing, and data take a moment to make).
         """
         self.faults = FaultBox()
+        self._latency_ms = latency_ms
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
-        if latency_ms:
-            self.faults.switch_on("latency", ms=latency_ms)
-        self.psas: dict[str, SandboxPsa] = {
-            key: kind(seed=seed, companies=companies, today=today or _today(), faults=self.faults)
-            for key, kind in {**sandbox_psas(), **(more or {})}.items()
-            if only in {"", key}
-        }
+        kinds = {**sandbox_psas(), **(more or {})}
+
+        def make_psas() -> dict[str, SandboxPsa]:
+            data = {"seed": seed, "companies": companies}
+            return {
+                key: kind(**data, today=today or _today(), faults=self.faults)
+                for key, kind in kinds.items()
+                if only in {"", key}
+            }
+
+        self._make_psas = make_psas
+        self.psas: dict[str, SandboxPsa]
+        self.reset()
         self._server = make_server(
             "127.0.0.1", port, self._application, threaded=True, request_handler=_Handler
         )
@@ -148,7 +157,7 @@ class SandboxServer:
 
     def serve(self) -> None:
         """Answer until the process is told to end."""
-        self._server.serve_forever(poll_interval=0.05)
+        self._server.serve_forever(poll_interval=0.01)
 
     def credentials(self, psa: str) -> dict[str, str]:
         return self.psas[psa].credentials(self.url)
@@ -165,6 +174,14 @@ class SandboxServer:
         """The log: `{"at", "method", "path", "query", "status", "psa"}`, oldest first."""
         with self._lock:
             return list(self._log)
+
+    def reset(self) -> None:
+        """Be as when it was started: its data, its faults and its log."""
+        self.faults.clear()
+        if self._latency_ms:
+            self.faults.switch_on("latency", ms=self._latency_ms)
+        self.psas = self._make_psas()
+        self.forget_requests()
 
     def forget_requests(self) -> None:
         with self._lock:
@@ -286,6 +303,9 @@ class SandboxServer:
             case "DELETE", ["requests"]:
                 self.forget_requests()
                 return {}
+            case "POST", ["reset"]:
+                self.reset()
+                return {}
             case "GET", [psa, "truth"]:
                 as_of = request.args.get("as_of")
                 return self.psas[psa].truth(date.fromisoformat(as_of) if as_of else _today())
@@ -327,8 +347,9 @@ def _dripping(response: Response, seconds: float) -> Response:
     data = response.get_data()
 
     def drip() -> Iterator[bytes]:
-        for position in range(len(data)):
-            yield data[position : position + 1]
+        size = -(-len(data) // DRIPS) or 1
+        for position in range(0, len(data), size):
+            yield data[position : position + size]
             time.sleep(seconds)
 
     headers = {**dict(response.headers), "Content-Length": str(len(data))}

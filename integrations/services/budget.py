@@ -25,12 +25,12 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from integrations.psa.errors import PsaRateLimited
-from integrations.psa.http import CONNECT_SECONDS, LONGEST_WAIT_SECONDS, READ_SECONDS
+from integrations.psa.http import LONGEST_WAIT_SECONDS
 
-#: A place that its taker did not give back (it was killed) is free again after this: as long as an
-#: answer may take to begin. About a lease, so that who takes the work over finds the place free. An
-#: answer that drips for longer risks a request too many, which the PSA then turns away.
-PLACE_SECONDS = int(CONNECT_SECONDS + READ_SECONDS) + 5
+#: A place that its taker did not give back (it was killed) is free again after this: others wait
+#: for it, and who takes the work over finds it free. Whoever holds a lease keeps its places too,
+#: beat by beat (`keep_places`), however slowly an answer drips.
+PLACE_SECONDS = 12
 LOOK_AGAIN_SECONDS: Final = 0.02
 #: After a refusal one place more is tried each time this has passed.
 GROW_SECONDS: Final = 10.0
@@ -150,16 +150,27 @@ class _Memory:
 class _Redis:
     """For all processes that share a Redis."""
 
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}  # by this process: place → token
+
     @contextmanager
     def place(self, key: str, places: Callable[[], int]) -> Iterator[None]:
         token = uuid.uuid4().hex
         taken = self._find(key, places, token)
+        self._taken[taken] = token
         try:
             yield
         finally:
+            self._taken.pop(taken, None)
             with suppress(RedisError):  # it frees itself
                 if cache.get(taken) == token:
                     cache.delete(taken)
+
+    def keep(self) -> None:
+        with suppress(RedisError):
+            for place, token in list(self._taken.items()):
+                if cache.get(place) == token:
+                    cache.touch(place, PLACE_SECONDS)
 
     def _find(self, key: str, places: Callable[[], int], token: str) -> str:
         unreachable_since: float | None = None
@@ -197,6 +208,11 @@ class _Redis:
 
 _MEMORY: Final = _Memory()
 _REDIS: Final = _Redis()
+
+
+def keep_places() -> None:
+    """Keep the places that this process has taken. Whoever holds a lease does so with each beat."""
+    _REDIS.keep()
 
 
 def _nobody_gives_turns() -> PsaRateLimited:

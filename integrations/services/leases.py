@@ -18,9 +18,12 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import LeasedWork
+from integrations.services import budget
 
-LEASE = timedelta(seconds=30)
-HEARTBEAT_SECONDS = 10.0
+#: Four beats: a database that is busy for a while costs nobody the work, and a dead worker's is
+#: taken over within half a minute (the sweep comes every five seconds).
+LEASE = timedelta(seconds=20)
+HEARTBEAT_SECONDS = 5.0
 
 WorkT = TypeVar("WorkT", bound=LeasedWork)
 
@@ -62,7 +65,9 @@ def held(work: WorkT) -> models.QuerySet[WorkT]:
 
 
 class Heartbeat:
-    """Moves the lease on in the background, so that a slow PSA doesn't cost us the work."""
+    """Moves the lease on in the background, so that a slow PSA doesn't cost us the work or the
+    places taken there.
+    """
 
     def __init__(self, work: LeasedWork) -> None:
         self._work = work
@@ -85,6 +90,7 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             while not self._stop.wait(HEARTBEAT_SECONDS):
+                budget.keep_places()
                 if not held(self._work).update(lease_until=timezone.now() + LEASE):
                     return
         finally:

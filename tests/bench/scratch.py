@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tests.databases import execute
+
 
 def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
     """What a process of a bench needs: its folder, its database, keys of no worth."""
@@ -28,14 +30,3 @@ def scratch(postgres: str) -> str:
 
 def drop(postgres: str) -> None:
     execute(postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)")
-
-
-def execute(url: str, *statements: str) -> None:
-    import psycopg2  # noqa: PLC0415
-
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.test import override_settings
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine, CompanyMrr
@@ -31,7 +33,7 @@ from integrations.services.importing import import_companies
 from integrations.services.linking import unlink_company
 from integrations.services.psa_access import budget_of
 from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
+from integrations.services.runs import start_reread, start_sync_run
 from integrations.services.sync import run_sync
 from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
@@ -75,14 +77,23 @@ pytestmark = pytest.mark.once
 class Day:
     """One PSA connected, its companies imported, and ways to make its day a bad one."""
 
-    def __init__(self, tenant: Tenant, sandbox: SandboxServer, psa: str) -> None:
-        self.tenant, self.sandbox, self.psa = tenant, sandbox, psa
-        self.integration = connect(tenant, sandbox, psa)
+    def __init__(self, sandbox: SandboxServer, psa: str) -> None:
+        self.tenant, self.sandbox, self.psa = make_tenant(company_limit=100), sandbox, psa
+        self.integration = connect(self.tenant, sandbox, psa)
         ids = PsaCompanyRecord.objects.filter(importable=True).values_list("external_id", flat=True)
         import_companies(integration=self.integration, external_ids=list(ids), actor=None)
         work_off()
         self.companies = PsaCompanyRecord.objects.count()
         self.small_pages: Callable[[], None] = lambda: None
+
+    def begin(self, monkeypatch: pytest.MonkeyPatch) -> Day:
+        """A new day, on which nothing has happened yet."""
+        self.sandbox.reset()
+        budget_of(self.integration).forget()
+        self.tenant.refresh_from_db()
+        self.integration.refresh_from_db()
+        self.small_pages = lambda: monkeypatch.setattr(MODULES[self.psa], "PAGE_SIZE", 10)
+        return self
 
     def path(self, kind: str) -> str:
         return PATHS[self.psa][kind]
@@ -154,26 +165,43 @@ class Day:
         return chosen.order_by("id")[0]
 
 
-@pytest.fixture(params=PSAS)
+@pytest.fixture(scope="module", params=PSAS)
 def psa(request: Any) -> str:
     key: str = request.param
     return key
 
 
-@pytest.fixture
-def sandbox(psa: str, settings: Any) -> Iterator[SandboxServer]:
+@pytest.fixture(scope="module")
+def sandbox(psa: str) -> Iterator[SandboxServer]:
     """The sandbox of one PSA, alone: what is not asked for need not be made."""
-    with SandboxServer(seed=1, companies=33, today=TODAY, only=psa) as server:
-        for name, value in server.settings().items():
-            setattr(settings, name, value)
+    with (
+        SandboxServer(seed=1, companies=33, today=TODAY, only=psa) as server,
+        override_settings(**server.settings()),
+    ):
         yield server
 
 
+@pytest.fixture(scope="module")
+def imported(
+    psa: str, sandbox: SandboxServer, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[Day]:
+    """What every day of a PSA begins with: committed once, and each test takes back what it does."""
+    with django_db_blocker.unblock():
+        yield Day(sandbox, psa)
+        call_command("flush", interactive=False, verbosity=0)
+
+
 @pytest.fixture
-def day(psa: str, tenant: Tenant, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Day:
-    made = Day(tenant, sandbox, psa)
-    made.small_pages = lambda: monkeypatch.setattr(MODULES[made.psa], "PAGE_SIZE", 10)
-    return made
+def day(imported: Day, db: None, monkeypatch: pytest.MonkeyPatch) -> Day:
+    return imported.begin(monkeypatch)
+
+
+@pytest.fixture
+def open_day(imported: Day, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
+    """A day that other threads see too: nothing but runs may come of it."""
+    before = set(SyncRun.objects.values_list("pk", flat=True))
+    yield imported.begin(monkeypatch)
+    SyncRun.objects.exclude(pk__in=before).delete()
 
 
 @pytest.fixture
@@ -292,32 +320,35 @@ def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
     told(f"{said(run)}, then {said(again)}")
 
 
-@pytest.mark.django_db(transaction=True)  # a wait is noted from the reading thread
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        pytest.param("rate_limited", {"retry_after": 1}, id="429 with a time to wait"),
-        pytest.param("rate_limited", {"retry_after": None}, id="429 without one"),
-        pytest.param("server_error", {}, id="500"),
-        pytest.param("bad_gateway_html", {}, id="502 with a page of HTML"),
-        pytest.param("dropped_connection", {}, id="dropped connection"),
-        pytest.param("truncated_body", {}, id="cut off answer"),
-        pytest.param("truncated_json", {}, id="half the JSON"),
-        pytest.param("slow_drip", {"seconds": 0.0001}, id="slow drip"),
-    ],
-)
+PASSING = {
+    "429 with a time to wait": ("rate_limited", {"retry_after": 1}),
+    "429 without one": ("rate_limited", {"retry_after": None}),
+    "500": ("server_error", {}),
+    "502 with a page of HTML": ("bad_gateway_html", {}),
+    "dropped connection": ("dropped_connection", {}),
+    "cut off answer": ("truncated_body", {}),
+    "half the JSON": ("truncated_json", {}),
+    "slow drip": ("slow_drip", {"seconds": 0.001}),
+}
+
+
 def test_one_passing_trouble_anywhere_costs_nothing(
-    day: Day, told: Told, name: str, options: dict[str, Any]
+    open_day: Day, told: Told, record_property: Any
 ) -> None:
-    before = stored()
-    for kind in LISTS:
-        day.fault(name, kind, times=1, **options)
+    """A wait is noted from the thread that reads, so this day is open to others."""
+    day, before = open_day, stored()
+    for trouble, (name, options) in PASSING.items():
+        for kind in LISTS:
+            day.fault(name, kind, times=1, **options)
 
-    run = day.sync()
+        run = day.sync()
 
-    assert run.state == "succeeded"
-    assert stored() == before
-    assert not SyncEvent.objects.filter(run=run).exists()
+        assert run.state == "succeeded", trouble
+        assert day.sandbox.faults.listed() == [], "it has hit each list"
+        assert stored() == before, trouble
+        assert not SyncEvent.objects.filter(run=run).exists(), trouble
+        budget_of(day.integration).forget()
+    record_property("variant", "; ".join(PASSING))
     told("survived, nothing lost")
 
 
@@ -555,6 +586,23 @@ def test_one_bad_record_is_rejected_by_name_and_its_old_version_kept(
 
 
 # Side by side, and killed
+
+
+def test_one_unreadable_company_that_is_read_alone_is_no_outage(day: Day, told: Told) -> None:
+    link = day.linked()
+    day.rename("companies", link.external_id, "x" * 400)
+
+    run, _ = start_reread(integration=day.integration, external_ids=[link.external_id], actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    day.integration.refresh_from_db()
+    assert run.state == "partial"
+    assert run.counts["companies"]["rejected"] == 1
+    assert (day.integration.failures, day.integration.paused_until) == (0, None)
+    assert day.issues() == [("company", "too_long")]
+    assert Issue.objects.get(closed_at=None).company_external_id == link.external_id
+    told(f"{said(run)}, rejected with its id")
 
 
 def test_two_syncs_at_once_are_one(day: Day, told: Told) -> None:

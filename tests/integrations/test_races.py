@@ -37,13 +37,11 @@ from integrations.services.run_writer import RunWriter
 from integrations.services.runs import (
     cancel_sync_run,
     start_company_sync,
-    start_reread,
     start_sync_run,
 )
 from integrations.services.sync import run_sync
 from tests.conftest import connect
 from tests.factories import make_integration, make_tenant
-from tests.integrations.test_bad_days import Day
 from tests.integrations.test_sync import import_all
 from tests.worker import work_off
 
@@ -168,25 +166,6 @@ def test_a_company_that_a_resync_found_gone_can_still_turn_out_merged(
 
     record = PsaCompanyRecord.objects.get(external_id=old.external_id)
     assert (record.rule_codes[0], record.merged_into) == ("merged", new.external_id)
-
-
-@pytest.mark.parametrize("psa", ["connectwise", "autotask", "kaseya_bms"])
-def test_one_unreadable_company_is_no_outage(tenant: Any, sandbox: SandboxServer, psa: str) -> None:
-    day = Day(tenant, sandbox, psa)
-    link = day.linked()
-    day.rename("companies", link.external_id, "x" * 400)
-
-    run, _ = start_reread(integration=day.integration, external_ids=[link.external_id], actor=None)
-    work_off()
-
-    run.refresh_from_db()
-    day.integration.refresh_from_db()
-    assert run.state == "partial"
-    assert run.counts["companies"]["rejected"] == 1
-    assert (day.integration.failures, day.integration.paused_until) == (0, None)
-    issue = Issue.objects.get(closed_at=None)
-    assert (issue.kind, issue.code) == ("company", "too_long")
-    assert issue.company_external_id == link.external_id
 
 
 def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(

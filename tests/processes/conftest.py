@@ -14,13 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import requests
 
 from integrations.sandbox.server import SandboxServer
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.databases import ROOT, copy_template, execute
 
 
 def free_port() -> int:
@@ -171,18 +169,13 @@ def installed(
     Its database is made anew beside `postgres`, or a SQLite file.
     """
     name = f"audit_processes_{os.getpid()}"
-    database_url = ""
-    if postgres:
-        _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
-        database_url = f"{postgres.rsplit('/', 1)[0]}/{name}"
-    made = Installation(var, sandbox, database_url, broker_url)
+    made = Installation(var, sandbox, copy_template(postgres, name, var), broker_url)
     try:
-        made.manage("migrate", "--no-input", "--verbosity", "0")
         yield made
     finally:
         made.end()
         if postgres:
-            _sql(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            execute(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -200,12 +193,3 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         made.start_web()
         made.sign_in()
         yield made
-
-
-def _sql(url: str, *statements: str) -> None:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
