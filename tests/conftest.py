@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -33,9 +34,12 @@ def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item
     chosen = [
         item
         for item in items
-        if touching & set(getattr(item, "fixturenames", ()))
-        or item.get_closest_marker("django_db")
-        or item.get_closest_marker("browser")
+        if not item.get_closest_marker("embedded")
+        and (
+            touching & set(getattr(item, "fixturenames", ()))
+            or item.get_closest_marker("django_db")
+            or item.get_closest_marker("browser")
+        )
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
@@ -59,6 +63,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """pytest-django's own hook: on PostgreSQL the test database is a copy of the template."""
     if postgres := os.environ.get("DATABASE_URL"):
         connection.settings_dict["TEST"]["TEMPLATE"] = template(postgres)
+
+
+def pytest_collection_finish() -> None:
+    """Half a million objects are there for good now: don't look through them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -7,12 +7,13 @@ whatever the first may still try to write.
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from django.db import connections, models
+from django.db import OperationalError, connections, models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -24,6 +25,8 @@ from integrations.services import budget
 #: taken over within half a minute (the sweep comes every five seconds).
 LEASE = timedelta(seconds=20)
 HEARTBEAT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 WorkT = TypeVar("WorkT", bound=LeasedWork)
 
@@ -91,7 +94,11 @@ class Heartbeat:
         try:
             while not self._stop.wait(HEARTBEAT_SECONDS):
                 budget.keep_places()
-                if not held(self._work).update(lease_until=timezone.now() + LEASE):
-                    return
+                try:
+                    if not held(self._work).update(lease_until=timezone.now() + LEASE):
+                        return
+                except OperationalError as error:  # a lease outlives some beats that are missed
+                    log.warning("heartbeat_missed error=%s", type(error).__name__)
+                    connections.close_all()
         finally:
             connections.close_all()

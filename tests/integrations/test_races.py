@@ -530,3 +530,26 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     assert troubles == []
     integration.refresh_from_db()
     assert integration.status == "disconnected"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_beat_that_the_database_misses_costs_nobody_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no connections that can be cut")
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.1)
+    run = claimed(make_integration(make_tenant()))
+
+    with leases.Heartbeat(run):
+        for _ in range(3):
+            began = timezone.now()
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            deadline = time.monotonic() + 5
+            while leases.held(run).get().lease_until < began + leases.LEASE:
+                assert time.monotonic() < deadline, "no beat came after the one that was cut"
+                time.sleep(0.05)

@@ -33,7 +33,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 90) -> Any:
     while time.monotonic() < until:
         if found := what():
             return found
-        time.sleep(0.1)
+        time.sleep(0.25)
     raise AssertionError(f"waited {seconds} s in vain")
 
 
