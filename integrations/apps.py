@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+from celery.signals import worker_shutting_down
 from django.apps import AppConfig
 
 
@@ -8,3 +11,12 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import tasks  # noqa: F401, PLC0415  a web process must know them to send
+
+        worker_shutting_down.connect(give_back)
+
+
+def give_back(**_: Any) -> None:
+    """A worker was told to end: its runs go on in another one."""
+    from integrations.services import leases  # noqa: PLC0415
+
+    leases.ending.set()

@@ -3,6 +3,9 @@
 A worker claims a row by raising its fence, and holds it by moving `lease_until`. When it dies, the
 lease runs out and the sweeper sends the work to another one, whose higher fence shuts out
 whatever the first may still try to write.
+
+A worker that is told to end (`ending`) need not die first: it gives a run back behind the page it
+is at, and another one goes on at once.
 """
 
 from __future__ import annotations
@@ -31,8 +34,16 @@ log = logging.getLogger(__name__)
 WorkT = TypeVar("WorkT", bound=LeasedWork)
 
 
+#: Set once this process was told to end: it takes no work any more, and gives back what it holds.
+ending = threading.Event()
+
+
 class LeaseLost(Exception):
     """Another worker holds this work now, or it has ended: write nothing more."""
+
+
+class WorkerEnding(Exception):
+    """This worker was told to end: what is stored stays, and another one goes on behind it."""
 
 
 def due(now: datetime) -> Q:
@@ -46,7 +57,12 @@ def due(now: datetime) -> Q:
 
 
 def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
-    """Take the work for this worker; None when it has ended, waits, or somebody else holds it."""
+    """Take the work for this worker; None when it has ended, waits, or somebody else holds it.
+
+    One that was told to end takes none: the sweep sends it to another.
+    """
+    if ending.is_set():
+        return None
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
     claimed = rows.filter(due(now)).update(

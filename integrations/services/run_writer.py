@@ -80,6 +80,8 @@ class RunWriter:
         Writers of one integration take turns here, so that an import beside a full run never writes
         the same row at the same moment. `is_last`: with this page the phase is done.
         """
+        if leases.ending.is_set():
+            raise leases.WorkerEnding
         self._events, self._troubles = [], []
         counts, checkpoint = copy.deepcopy(self.counts), copy.deepcopy(self.checkpoint)
         try:
@@ -316,6 +318,8 @@ class RunWriter:
 
     def wait(self, seconds: float, reason: str) -> None:
         """Show that the run waits in place (it holds its lease)."""
+        if leases.ending.is_set():
+            raise leases.WorkerEnding
         leases.held(self.run).update(
             waiting_for=reason[:255], resume_at=timezone.now() + timedelta(seconds=seconds)
         )
@@ -336,6 +340,7 @@ class RunWriter:
             waiting_for=reason[:255],
             resume_at=until,
             lease_until=None,
+            dispatched_at=None,
         )
 
     def end(self, state: str, error: PsaError | None = None) -> bool:

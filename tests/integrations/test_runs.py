@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from companies.models import Company
+from integrations.apps import give_back
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
 from integrations.services import leases, runs
@@ -99,6 +100,37 @@ def test_a_running_run_stops_behind_its_page(connected: Integration) -> None:
     run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     run.refresh_from_db()
     assert run.state == "cancelled"
+
+
+def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
+    connected: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = sync(connected)
+    run, _ = start_sync_run(integration=connected)
+    key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
+    sent: list[tuple[str, ...]] = []
+    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+    whole, pages = RunWriter.page, []
+
+    def told_at_the_third(self: RunWriter, *args: Any, **options: Any) -> Any:
+        pages.append(args)
+        if len(pages) == 3:
+            give_back()
+        return whole(self, *args, **options)
+
+    monkeypatch.setattr(RunWriter, "page", told_at_the_third)
+    try:
+        run_sync(**key)
+        run_sync(**key)  # it takes nothing any more
+    finally:
+        leases.ending.clear()
+
+    run.refresh_from_db()
+    assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
+    assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
+    run_sync(**key)
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.counts) == ("succeeded", 2, undisturbed.counts)
 
 
 def test_disconnecting_ends_a_run(connected: Integration) -> None:
