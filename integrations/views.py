@@ -17,7 +17,7 @@ from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
-from integrations import changes, progress, selectors
+from integrations import changes, pace, progress, selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
 from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
@@ -414,7 +414,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     except ValueError:  # what is no id filters everything out
         rows = SyncRun.objects.none().order_by("-id")
     shown = paged(request, rows)
-    progress.measure(shown.object_list)
+    pace.measure(shown.object_list)
     context = {
         "page": shown,
         "integrations": selectors.choices_of_integrations(tenant),

@@ -23,7 +23,7 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.progress import pace_of, remaining_seconds
+from integrations.pace import pace_of, remaining_seconds
 from integrations.psa.contract import GuideStep
 from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
 from integrations.services.psa_access import info_of

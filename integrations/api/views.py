@@ -31,7 +31,7 @@ from integrations.api.serializers import (
     SyncRunSerializer,
 )
 from integrations.models import Integration, Issue, SyncRun
-from integrations.progress import measure
+from integrations.pace import measure
 from integrations.psa import registry
 from integrations.services import connection, importing, issues, runs, schedule
 

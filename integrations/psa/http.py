@@ -65,8 +65,8 @@ class PsaResponse:
         )
 
 
-class Pace(Protocol):
-    """How fast all workers together may go with one account."""
+class RequestBudget(Protocol):
+    """What all workers together may ask of one account."""
 
     def turn(self, endpoint: str = "") -> AbstractContextManager[None]:
         """Entered around each request; waits until it may be sent."""
@@ -77,7 +77,7 @@ class Pace(Protocol):
         ...
 
 
-class AnyPace:
+class NoBudget:
     """Every request is anybody's turn."""
 
     def turn(self, endpoint: str = "") -> AbstractContextManager[None]:
@@ -91,7 +91,7 @@ class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
     `on_wait(seconds, reason)` is told before a wait of a second or more, `on_request()` before each
-    request. `attempts` counts the first try. `pace` is kept to together with all other workers.
+    request. `attempts` counts the first try. `budget` is kept to together with all other workers.
     Counts the requests it made in `requests_made`.
     """
 
@@ -106,7 +106,7 @@ class PsaHttp:
         first_pause: float = 0.5,
         on_wait: Callable[[float, str], None] | None = None,
         on_request: Callable[[], None] | None = None,
-        pace: Pace | None = None,
+        budget: RequestBudget | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
@@ -115,7 +115,7 @@ class PsaHttp:
         self._first_pause = first_pause
         self._on_wait = on_wait
         self._on_request = on_request
-        self._pace = pace or AnyPace()
+        self._budget = budget or NoBudget()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -173,11 +173,11 @@ class PsaHttp:
             wait_max=8,
             wait_jitter=self._first_pause,
         ):
-            with attempt, self._slots, self._pace.turn(endpoint):
+            with attempt, self._slots, self._budget.turn(endpoint):
                 try:
                     return read(self._send(method, url, what))
                 except PsaRateLimited as error:
-                    self._pace.slow_down(error.retry_after)
+                    self._budget.slow_down(error.retry_after)
                     raise
         raise AssertionError("stamina either returns or raises")
 

@@ -5,7 +5,7 @@ lease runs out and the sweeper sends the work to another one, whose higher fence
 whatever the first may still try to write.
 
 A worker that is told to end (`ending`) need not die first: it gives a run back behind the page it
-is at, and another one goes on at once.
+is at, and the next sweep sends it to another one.
 """
 
 from __future__ import annotations

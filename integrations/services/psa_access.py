@@ -88,7 +88,7 @@ def open_adapter(
         on_wait=on_wait,
         on_request=on_request,
         # other keys have a quota of their own, and a person waits for their test
-        pace=budget_of(integration) if sealed is None else None,
+        budget=budget_of(integration) if sealed is None else None,
     )
     try:
         yield adapter_class(credentials, names, http, memory)

@@ -18,7 +18,7 @@ from integrations.services.issues import WHOLE, Trouble, close_issues, raise_iss
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
 from integrations.services.run_writer import RunCancelled, RunWriter
-from integrations.services.runs import NOT_AVAILABLE, dispatch, lift_pause
+from integrations.services.runs import NOT_AVAILABLE, lift_pause
 
 #: A run that was asked to wait this often without reading a page in between gives up.
 MOST_PARKS: Final = 16
@@ -50,7 +50,7 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
     except leases.LeaseLost:
         return
     except leases.WorkerEnding:
-        _hand_over(writer)
+        writer.park(timezone.now(), "", counts=False)  # the next sweep sends it to another worker
     except RunCancelled:
         writer.end(SyncRun.State.CANCELLED)
     except PsaRateLimited as error:
@@ -76,12 +76,6 @@ def _may_begin(writer: RunWriter) -> bool:
     else:
         return True
     return False
-
-
-def _hand_over(writer: RunWriter) -> None:
-    """Another worker may go on now."""
-    writer.park(timezone.now(), "", counts=False)
-    dispatch(writer.run)
 
 
 # A PSA that is down

@@ -15,18 +15,8 @@ from django.utils import timezone
 from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from integrations.models import KINDS, Integration, PsaCompanyRecord, SyncRun, SyncRunPage
-from integrations.progress import (
-    count_table,
-    left_words,
-    live,
-    measure,
-    pace_from,
-    pace_of,
-    pulse_of,
-    reads,
-    remaining_seconds,
-    until_words,
-)
+from integrations.pace import measure, pace_from, pace_of, remaining_seconds
+from integrations.progress import count_table, left_words, live, pulse_of, reads, until_words
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.services.importing import import_companies
 from integrations.services.runs import start_sync_run

@@ -127,6 +127,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
+    runs.sweep()
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
     run_sync(**key)
     run.refresh_from_db()

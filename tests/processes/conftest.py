@@ -28,13 +28,16 @@ def free_port() -> int:
     return port
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 90) -> Any:
+def wait_for(
+    what: Callable[[], Any], seconds: float = 90, *, tell: Callable[[], Any] | None = None
+) -> Any:
+    """What comes, within so many seconds; `tell` says what is in its way if it doesn't."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := what():
             return found
         time.sleep(0.25)
-    raise AssertionError(f"waited {seconds} s in vain")
+    raise AssertionError(f"waited {seconds} s in vain {tell() if tell else ''}")
 
 
 class Installation:

@@ -260,8 +260,13 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
     changes = Changes(sandbox, dice_of(seed, "changes"), ids[:15])
     story = Story(client, sandbox, dice_of(seed, "story"), connectwise, ids[15:], changes)
     kill_at_random(victims, story, dice_of(seed, "kills"))
-    wait_for(lambda: not victims.revive_worker() and not under_way(client), HEALED_SECONDS)
-    print("healed")
+    began = time.monotonic()
+    wait_for(
+        lambda: not victims.revive_worker() and not under_way(client),
+        HEALED_SECONDS,
+        tell=lambda: under_way(client),
+    )
+    print(f"healed {time.monotonic() - began:.1f} s after the story's end")
 
     sandbox.faults.clear("latency")
     for id_ in story.integrations[1:]:
