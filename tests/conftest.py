@@ -15,7 +15,7 @@ from audit_site.tenants.models import Tenant
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from integrations.services.connection import create_integration
-from tests.databases import drop_template, template
+from tests.databases import drop_template, postgres_url, template
 from tests.factories import make_tenant
 from tests.worker import work_off
 
@@ -34,12 +34,8 @@ def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item
     chosen = [
         item
         for item in items
-        if not item.get_closest_marker("embedded")
-        and (
-            touching & set(getattr(item, "fixturenames", ()))
-            or item.get_closest_marker("django_db")
-            or item.get_closest_marker("browser")
-        )
+        if touching & set(getattr(item, "fixturenames", ()))
+        or any(item.get_closest_marker(name) for name in ("django_db", "browser", "once"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
@@ -61,7 +57,7 @@ def begin_with_the_long(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """pytest-django's own hook: on PostgreSQL the test database is a copy of the template."""
-    if postgres := os.environ.get("DATABASE_URL"):
+    if postgres := postgres_url():
         connection.settings_dict["TEST"]["TEMPLATE"] = template(postgres)
 
 
@@ -73,9 +69,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    is_first = not hasattr(session.config, "workerinput")
-    if is_first and (postgres := os.environ.get("DATABASE_URL")):
-        drop_template(postgres)
+    """Where tests run side by side, the process that started the others ends last."""
+    if not hasattr(session.config, "workerinput"):
+        drop_template()
 
 
 @pytest.fixture(autouse=True)

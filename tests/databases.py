@@ -5,43 +5,63 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import zlib
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import psycopg2
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def execute(url: str, *statements: str) -> None:
-    """Run statements on a PostgreSQL, each on its own."""
+def postgres_url() -> str:
+    """The PostgreSQL that these tests were given; "" = they run on SQLite."""
+    url = os.environ.get("DATABASE_URL", "")
+    return url if url.startswith("postgres") else ""
+
+
+def named(url: str, name: str) -> str:
+    """The address of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Run statements on a PostgreSQL, each on its own; the rows of the last one."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
+        rows = cursor.fetchall() if cursor.description else []
     connection.close()
+    return rows
+
+
+def own_name(kind: str, process: str) -> str:
+    """A name that tells whose database it is, so that those of dead processes can be dropped."""
+    host = zlib.crc32(socket.gethostname().encode())
+    return f"audit_{kind}_{host}_{process}"
+
+
+def drop(postgres: str, name: str) -> None:
+    execute(named(postgres, "postgres"), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _drop_of_dead_processes(postgres: str, kind: str) -> None:
+    for (name,) in execute(named(postgres, "postgres"), "SELECT datname FROM pg_database"):
+        process = name.removeprefix(own_name(kind, ""))
+        if process != name and not psutil.pid_exists(int(process)):
+            drop(postgres, name)
 
 
 def _folder(postgres: str) -> Path:
-    """Where the template is, or a file that says that it is there: tests/environment.py names it."""
+    """Where the template is, or a file that says that it is there."""
     return Path(os.environ["AUDIT_TEST_VAR_DIR"]) / ("postgres" if postgres else "sqlite")
-
-
-def _name() -> str:
-    run = Path(os.environ["AUDIT_TEST_VAR_DIR"]).name
-    return "audit_template_" + "".join(filter(str.isalnum, run)).lower()
-
-
-def migrate(env: Mapping[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
-        cwd=ROOT,
-        env=env,
-        check=True,
-    )
 
 
 def template(postgres: str) -> str:
@@ -51,33 +71,42 @@ def template(postgres: str) -> str:
     """
     folder = _folder(postgres)
     folder.mkdir(exist_ok=True)
-    made = folder / "made"
+    name, made = own_name("template", os.environ["AUDIT_TEST_RUN"]), folder / "made"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             url = ""
             if postgres:
-                url = f"{postgres.rsplit('/', 1)[0]}/{_name()}"
-                execute(postgres, f"CREATE DATABASE {_name()}")
-            migrate({**os.environ, "VAR_DIR": str(folder), "DATABASE_URL": url})
+                _drop_of_dead_processes(postgres, "template")
+                drop(postgres, name)
+                execute(named(postgres, "postgres"), f"CREATE DATABASE {name}")
+                url = named(postgres, name)
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
+                cwd=ROOT,
+                env={**os.environ, "VAR_DIR": str(folder), "DATABASE_URL": url},
+                check=True,
+            )
             made.touch()
-    return _name() if postgres else str(folder / "audit.sqlite3")
+    return name if postgres else str(folder / "audit.sqlite3")
 
 
-def copy_template(postgres: str, name: str, var: Path) -> str:
-    """A database with all tables; its `DATABASE_URL` ("" = the SQLite file in `var`)."""
+def drop_template() -> None:
+    """At the end of a test run."""
+    if postgres := postgres_url():
+        drop(postgres, own_name("template", os.environ["AUDIT_TEST_RUN"]))
+    for folder in (_folder(""), _folder("postgres")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_template(postgres: str, var: Path) -> tuple[str, str]:
+    """A database with all tables: its name ("" = the SQLite file in `var`) and `DATABASE_URL`."""
     source = template(postgres)
     if not postgres:
         shutil.copy(source, var / "audit.sqlite3")
-        return ""
-    execute(
-        postgres,
-        f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
-        f"CREATE DATABASE {name} TEMPLATE {source}",
-    )
-    return f"{postgres.rsplit('/', 1)[0]}/{name}"
-
-
-def drop_template(postgres: str) -> None:
-    if _folder(postgres).exists():
-        execute(postgres, f"DROP DATABASE IF EXISTS {_name()} WITH (FORCE)")
+        return "", ""
+    name = own_name("processes", str(os.getpid()))
+    _drop_of_dead_processes(postgres, "processes")
+    drop(postgres, name)
+    execute(named(postgres, "postgres"), f"CREATE DATABASE {name} TEMPLATE {source}")
+    return name, named(postgres, name)

@@ -12,7 +12,9 @@ from pathlib import Path
 VAR_DIR = Path(os.environ.get("AUDIT_TEST_VAR_DIR") or tempfile.mkdtemp(prefix="audit-test-"))
 
 os.environ |= {
-    "AUDIT_TEST_VAR_DIR": str(VAR_DIR),  # shared with the processes that run tests side by side
+    # shared with the processes that run tests side by side
+    "AUDIT_TEST_VAR_DIR": str(VAR_DIR),
+    "AUDIT_TEST_RUN": os.environ.get("AUDIT_TEST_RUN") or str(os.getpid()),
     "VAR_DIR": str(VAR_DIR),
     "SECRET_KEY": "tests-only-secret-key-that-protects-nothing-0123456789",
     "CREDENTIAL_KEYS": "test:dGVzdHMtb25seS1rZXktMDAwMDAwMDAwMDAwMDAwMDA=",

@@ -121,11 +121,12 @@ class SandboxServer:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         kinds = {**sandbox_psas(), **(more or {})}
+        begun = today or _today()
 
         def make_psas() -> dict[str, SandboxPsa]:
             data = {"seed": seed, "companies": companies}
             return {
-                key: kind(**data, today=today or _today(), faults=self.faults)
+                key: kind(**data, today=begun, faults=self.faults)
                 for key, kind in kinds.items()
                 if only in {"", key}
             }

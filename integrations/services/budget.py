@@ -26,11 +26,13 @@ from redis.exceptions import RedisError
 
 from integrations.psa.errors import PsaRateLimited
 from integrations.psa.http import LONGEST_WAIT_SECONDS
+from integrations.services import ending
 
 #: A place that its taker did not give back (it was killed) is free again after this: others wait
-#: for it, and who takes the work over finds it free. Whoever holds a lease keeps its places too,
-#: beat by beat (`keep_places`), however slowly an answer drips.
+#: for it, and who takes the work over finds it free.
 PLACE_SECONDS = 12
+#: A process that lives says so of its places this often, however slowly an answer drips.
+KEEP_SECONDS = 4.0
 LOOK_AGAIN_SECONDS: Final = 0.02
 #: After a refusal one place more is tried each time this has passed.
 GROW_SECONDS: Final = 10.0
@@ -101,7 +103,7 @@ class Budget:
                 retry_after=seconds,
             )
         if seconds > 0:
-            time.sleep(seconds)
+            ending.sleep(seconds)
 
 
 class Store(Protocol):
@@ -126,6 +128,7 @@ class _Memory:
     def place(self, key: str, places: Callable[[], int]) -> Iterator[None]:
         with self._changed:
             while self._taken[key] >= places():
+                ending.check()
                 self._changed.wait(timeout=1)  # a place may come by time alone
             self._taken[key] += 1
         try:
@@ -152,25 +155,44 @@ class _Redis:
 
     def __init__(self) -> None:
         self._taken: dict[str, str] = {}  # by this process: place → token
+        self._keeper: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     @contextmanager
     def place(self, key: str, places: Callable[[], int]) -> Iterator[None]:
         token = uuid.uuid4().hex
         taken = self._find(key, places, token)
-        self._taken[taken] = token
+        self._hold(taken, token)
         try:
             yield
         finally:
-            self._taken.pop(taken, None)
+            with self._lock:
+                if self._taken.get(taken) == token:
+                    del self._taken[taken]
             with suppress(RedisError):  # it frees itself
                 if cache.get(taken) == token:
                     cache.delete(taken)
 
-    def keep(self) -> None:
-        with suppress(RedisError):
-            for place, token in list(self._taken.items()):
-                if cache.get(place) == token:
-                    cache.touch(place, PLACE_SECONDS)
+    def _hold(self, place: str, token: str) -> None:
+        with self._lock:
+            self._taken[place] = token
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="places", daemon=True)
+                self._keeper.start()
+
+    def _keep(self) -> None:
+        """Keep what this process has taken, until it has taken nothing."""
+        while True:
+            time.sleep(KEEP_SECONDS)
+            with self._lock:
+                taken = dict(self._taken)
+                if not taken:
+                    self._keeper = None
+                    return
+            with suppress(RedisError):
+                for place, token in taken.items():
+                    if cache.get(place) == token:
+                        cache.touch(place, PLACE_SECONDS)
 
     def _find(self, key: str, places: Callable[[], int], token: str) -> str:
         unreachable_since: float | None = None
@@ -186,10 +208,10 @@ class _Redis:
                 unreachable_since = unreachable_since or now
                 if now - unreachable_since > PATIENCE_SECONDS:
                     raise _nobody_gives_turns() from None
-                time.sleep(UNREACHABLE_PAUSE_SECONDS)
+                ending.sleep(UNREACHABLE_PAUSE_SECONDS)
             else:
                 unreachable_since = None
-                time.sleep(LOOK_AGAIN_SECONDS)
+                ending.sleep(LOOK_AGAIN_SECONDS)
 
     def refusal(self, key: str) -> Refusal | None:
         with suppress(RedisError):
@@ -208,11 +230,6 @@ class _Redis:
 
 _MEMORY: Final = _Memory()
 _REDIS: Final = _Redis()
-
-
-def keep_places() -> None:
-    """Keep the places that this process has taken. Whoever holds a lease does so with each beat."""
-    _REDIS.keep()
 
 
 def _nobody_gives_turns() -> PsaRateLimited:

@@ -15,7 +15,7 @@ from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
 from integrations.psa.errors import PsaError
-from integrations.services import leases, notices, runs
+from integrations.services import ending, leases, notices, runs
 from integrations.services.issues import WHOLE, Trouble, close_issues, raise_issues
 from integrations.services.psa_access import budget_of, info_of, open_adapter, seal_credentials
 
@@ -313,6 +313,9 @@ def run_connection_test(*, tenant_id: str, test_id: str) -> None:
         try:
             with open_adapter(integration, sealed=sealed) as adapter:
                 checks = _run_checks(test, adapter)
+        except ending.WorkerEnding:
+            leases.held(test).update(lease_until=None, dispatched_at=None)  # another begins anew
+            return
         except PsaError as error:  # the stored keys can't be opened
             checks = _note(test, _checks_refused(error))
         except Exception:

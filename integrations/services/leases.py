@@ -3,9 +3,6 @@
 A worker claims a row by raising its fence, and holds it by moving `lease_until`. When it dies, the
 lease runs out and the sweeper sends the work to another one, whose higher fence shuts out
 whatever the first may still try to write.
-
-A worker that is told to end (`ending`) need not die first: it gives a run back behind the page it
-is at, and the next sweep sends it to another one.
 """
 
 from __future__ import annotations
@@ -16,13 +13,14 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from django.db import OperationalError, connections, models
+from django.db import Error as DatabaseFault
+from django.db import connections, models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import LeasedWork
-from integrations.services import budget
+from integrations.services import ending
 
 #: Four beats: a database that is busy for a while costs nobody the work, and a dead worker's is
 #: taken over within half a minute (the sweep comes every five seconds).
@@ -34,16 +32,8 @@ log = logging.getLogger(__name__)
 WorkT = TypeVar("WorkT", bound=LeasedWork)
 
 
-#: Set once this process was told to end: it takes no work any more, and gives back what it holds.
-ending = threading.Event()
-
-
 class LeaseLost(Exception):
     """Another worker holds this work now, or it has ended: write nothing more."""
-
-
-class WorkerEnding(Exception):
-    """This worker was told to end: what is stored stays, and another one goes on behind it."""
 
 
 def due(now: datetime) -> Q:
@@ -59,12 +49,13 @@ def due(now: datetime) -> Q:
 def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     """Take the work for this worker; None when it has ended, waits, or somebody else holds it.
 
-    One that was told to end takes none: the sweep sends it to another.
+    A worker that was told to end takes none: the next sweep sends it to another.
     """
-    if ending.is_set():
-        return None
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
+    if ending.is_told():
+        rows.filter(due(now)).update(dispatched_at=None)
+        return None
     claimed = rows.filter(due(now)).update(
         state="running",
         fence=F("fence") + 1,
@@ -84,9 +75,7 @@ def held(work: WorkT) -> models.QuerySet[WorkT]:
 
 
 class Heartbeat:
-    """Moves the lease on in the background, so that a slow PSA doesn't cost us the work or the
-    places taken there.
-    """
+    """Moves the lease on in the background, so that a slow PSA doesn't cost us the work."""
 
     def __init__(self, work: LeasedWork) -> None:
         self._work = work
@@ -109,11 +98,10 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             while not self._stop.wait(HEARTBEAT_SECONDS):
-                budget.keep_places()
                 try:
                     if not held(self._work).update(lease_until=timezone.now() + LEASE):
                         return
-                except OperationalError as error:  # a lease outlives some beats that are missed
+                except DatabaseFault as error:  # a lease outlives some beats that are missed
                     log.warning("heartbeat_missed error=%s", type(error).__name__)
                     connections.close_all()
         finally:

@@ -240,6 +240,8 @@ class SyncPass:
 
     def check_rules(self) -> None:
         """Recount, check the import rules, and bring linked companies up to date."""
+        if self.run_row.scope == SyncRun.Scope.ALL:
+            self._forget_unlinked()
         for external_ids, is_last in with_last(chunks(self._companies_to_check(), CHUNK)):
             with self.writer.page("rules", is_last=is_last):
                 checked = import_list.apply_rules(self.integration, external_ids)
@@ -248,8 +250,6 @@ class SyncPass:
                     self.integration, links, checked, timezone.now()
                 )
                 self._tell_broken_rules(links, broken)
-        if self.run_row.scope == SyncRun.Scope.ALL:
-            self._forget_unlinked()
 
     def _companies_to_check(self) -> Iterable[str]:
         if not self._checks_all:

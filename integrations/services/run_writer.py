@@ -22,7 +22,7 @@ from audit_site.rows import write
 from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
-from integrations.services import leases
+from integrations.services import ending, leases
 from integrations.services.issues import Trouble, close_issues, open_issues, raise_issues
 from integrations.services.records import Changes
 
@@ -64,6 +64,7 @@ class RunWriter:
 
     def count_request(self) -> None:
         """One more request to the PSA; from several threads."""
+        ending.check()
         self._requests += 1
 
     @contextmanager
@@ -80,8 +81,7 @@ class RunWriter:
         Writers of one integration take turns here, so that an import beside a full run never writes
         the same row at the same moment. `is_last`: with this page the phase is done.
         """
-        if leases.ending.is_set():
-            raise leases.WorkerEnding
+        ending.check()
         self._events, self._troubles = [], []
         counts, checkpoint = copy.deepcopy(self.counts), copy.deepcopy(self.checkpoint)
         try:
@@ -318,8 +318,7 @@ class RunWriter:
 
     def wait(self, seconds: float, reason: str) -> None:
         """Show that the run waits in place (it holds its lease)."""
-        if leases.ending.is_set():
-            raise leases.WorkerEnding
+        ending.check()
         leases.held(self.run).update(
             waiting_for=reason[:255], resume_at=timezone.now() + timedelta(seconds=seconds)
         )

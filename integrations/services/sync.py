@@ -6,14 +6,14 @@ import random
 from datetime import UTC, timedelta
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
 from integrations.models import Integration, SyncRun
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRateLimited, PsaUnavailable
-from integrations.services import leases, notices
+from integrations.services import ending, leases, notices
 from integrations.services.issues import WHOLE, Trouble, close_issues, raise_issues
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
@@ -47,21 +47,30 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
             ) as adapter,
         ):
             SyncPass(run, writer, adapter).run()
-    except leases.LeaseLost:
-        return
-    except leases.WorkerEnding:
-        writer.park(timezone.now(), "", counts=False)  # the next sweep sends it to another worker
-    except RunCancelled:
-        writer.end(SyncRun.State.CANCELLED)
-    except PsaRateLimited as error:
-        _wait_or_fail(writer, error)
-    except PsaError as error:
-        _fail(writer, error)
+    except (leases.LeaseLost, ending.WorkerEnding, RunCancelled, PsaError) as why:
+        _stop(writer, why)
+    except (OperationalError, InterfaceError):
+        raise  # the lease runs out, and another worker goes on behind the last page
     except Exception:
         _fail(writer, _internal_error())
         raise
     else:
         _succeed(writer)
+
+
+def _stop(writer: RunWriter, why: Exception) -> None:
+    """End a run that could not go on here, or let it go on another time."""
+    match why:
+        case leases.LeaseLost():
+            return
+        case RunCancelled():
+            writer.end(SyncRun.State.CANCELLED)
+        case _ if ending.is_told():  # whatever went down with this worker is no fault of the PSA's
+            writer.park(timezone.now(), "", counts=False)
+        case PsaRateLimited():
+            _wait_or_fail(writer, why)
+        case PsaError():
+            _fail(writer, why)
 
 
 def _may_begin(writer: RunWriter) -> bool:

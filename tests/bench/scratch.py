@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.databases import execute
+from tests.databases import execute, named
 
 
 def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
@@ -22,10 +22,9 @@ def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
 
 
 def scratch(postgres: str) -> str:
-    execute(
-        postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)", "CREATE DATABASE audit_bench"
-    )
-    return f"{postgres.rsplit('/', 1)[0]}/audit_bench"
+    drop(postgres)
+    execute(postgres, "CREATE DATABASE audit_bench")
+    return named(postgres, "audit_bench")
 
 
 def drop(postgres: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
@@ -20,11 +23,12 @@ from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
 from integrations.sandbox.server import SandboxServer
 from integrations.services import budget as module
-from integrations.services import leases
+from integrations.services import ending, leases
 from integrations.services.budget import Budget
 from integrations.services.psa_access import budget_of
 from integrations.services.runs import start_sync_run
 from tests.conftest import connect
+from tests.databases import ROOT
 from tests.pages.test_pages import browser, text
 from tests.worker import work_off
 
@@ -84,29 +88,103 @@ def test_an_error_inside_gives_the_place_back(shared: str) -> None:
             raise PsaRateLimited("no")
 
 
-def test_the_place_of_a_killed_worker_is_free_again(shared: str, monkeypatch: Any) -> None:
-    if module.settings.CACHES["default"]["BACKEND"].endswith("DatabaseCache"):
-        pytest.skip("in memory a killed worker takes its places with it")
-    monkeypatch.setattr(module, "PLACE_SECONDS", 1)
-    take = turns(shared, 1)
-    never_left = take("Contracts")
-    never_left.__enter__()
+#: A worker that takes the only place for two seconds or longer, as `PLACE_SECONDS` were one.
+HOLDER = """
+import sys, time, django
+django.setup()
+from integrations.services import budget
+budget.PLACE_SECONDS, budget.KEEP_SECONDS = 1, 0.2
+with budget.Budget(sys.argv[1], places=1).turn():
+    print("taken", flush=True)
+    time.sleep(60)
+"""
 
-    def enter_and_leave() -> None:
-        with take("Contracts"):
+
+def test_a_place_is_kept_while_its_worker_lives_and_free_when_it_was_killed(settings: Any) -> None:
+    redis = os.environ.get("TEST_REDIS_URL", "")
+    if not redis:
+        pytest.skip("needs Redis: in memory a killed worker takes its places with it")
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis}}
+    account = f"account-{uuid.uuid4()}"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, account],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CELERY_BROKER_URL": redis,
+            "DJANGO_SETTINGS_MODULE": "audit_site.settings",
+        },
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"taken\n"
+
+    def take() -> None:
+        with Budget(account, places=1).turn():
             pass
 
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(enter_and_leave)
-        for _ in range(8):  # its worker lives, and an answer drips for longer than a place is kept
-            time.sleep(0.2)
-            module.keep_places()
+        waiting = pool.submit(take)
+        time.sleep(2)
+        was_kept = not waiting.done()
+        holder.kill()
+        waiting.result(timeout=10)
+    holder.wait()
+    assert was_kept
+
+
+def test_places_outlive_two_signs_of_life_and_not_a_dead_workers_lease() -> None:
+    assert 2 * module.KEEP_SECONDS < module.PLACE_SECONDS < leases.LEASE.total_seconds()
+
+
+def test_a_place_that_ran_out_and_was_taken_anew_is_left_alone(
+    settings: Any, monkeypatch: Any
+) -> None:
+    redis = os.environ.get("TEST_REDIS_URL", "")
+    if not redis:
+        pytest.skip("needs Redis")
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis}}
+    monkeypatch.setattr(module, "PLACE_SECONDS", 1)
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.4)
+    take = turns(f"account-{uuid.uuid4()}", 1)
+
+    with take("Contracts"):
+        cache.clear()  # Redis was restarted and knows nobody
+        second = take("Contracts")
+        second.__enter__()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: take("Contracts").__enter__())
+        time.sleep(2)
+        assert not waiting.done(), "the second taker's place is still kept"
+        second.__exit__(None, None, None)
+        waiting.result(timeout=5)
+
+
+@pytest.mark.parametrize("seconds", [15, 0])
+def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_is_told_to_end(
+    shared: str, seconds: int
+) -> None:
+    """At the gate that the PSA named, or for a place."""
+    budget, holder = Budget(shared, places=1), Budget(shared, places=1)
+    if seconds:
+        budget.slow_down(seconds)
+        taken = nullcontext()
+    else:
+        taken = holder.turn()
+
+    with taken, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: budget.turn().__enter__())
+        time.sleep(0.3)
         assert not waiting.done()
-        waiting.result(timeout=3)  # and now it does not
-
-
-def test_places_outlive_two_beats_and_are_free_before_a_dead_workers_lease_has_run_out() -> None:
-    assert 2 * leases.HEARTBEAT_SECONDS < module.PLACE_SECONDS < leases.LEASE.total_seconds()
+        ending.tell()
+        try:
+            with pytest.raises(ending.WorkerEnding):
+                waiting.result(timeout=5)
+        finally:
+            ending.forget()
 
 
 def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypatch: Any) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ from integrations.psa.errors import PsaRateLimited, PsaRefused
 from integrations.psa.http import retry_after
 from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
-from integrations.services import issues, leases, passes, schedule, sync
+from integrations.services import ending, issues, leases, passes, schedule, sync
 from integrations.services.budget import Budget
 from integrations.services.issues import WHOLE, Trouble, raise_issues
 from integrations.services.linking import unlink_company
@@ -553,3 +553,107 @@ def test_a_beat_that_the_database_misses_costs_nobody_the_work(
             while leases.held(run).get().lease_until < began + leases.LEASE:
                 assert time.monotonic() < deadline, "no beat came after the one that was cut"
                 time.sleep(0.05)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(
+    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no connections that can be cut")
+    connected = connect(make_tenant(company_limit=100), sandbox, "connectwise")
+    run, _ = start_sync_run(integration=connected)
+    key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
+    whole, cut = RunWriter.add, []
+
+    def add(self: RunWriter, kind: str, *args: Any, **options: Any) -> None:
+        whole(self, kind, *args, **options)
+        if kind == "contacts" and not cut:
+            cut.append(kind)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(RunWriter, "add", add)
+    with pytest.raises(OperationalError):
+        run_sync(**key)
+
+    run.refresh_from_db()
+    assert (run.state, run.counts["contacts"]["seen"]) == ("running", 0)
+    assert not Issue.objects.exists()
+    SyncRun.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    run_sync(**key)
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+    assert run.counts["contacts"]["seen"] > 0
+
+
+def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = start_sync_run(integration=connected)
+    sandbox.faults.switch_on("server_error", path="/contacts")
+    hit, hits = sandbox.faults.hit, []
+
+    def told_at_the_third(name: str, path: str) -> Any:
+        found = hit(name, path)
+        if found and name == "server_error":
+            hits.append(path)
+            if len(hits) == 3:  # the last try
+                ending.tell()
+        return found
+
+    monkeypatch.setattr(sandbox.faults, "hit", told_at_the_third)
+    try:
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+    finally:
+        ending.forget()
+
+    assert len(hits) == 3
+    run.refresh_from_db()
+    connected.refresh_from_db()
+    assert (run.state, run.lease_until, run.dispatched_at) == ("running", None, None)
+    assert (connected.failures, connected.paused_until) == (0, None)
+
+
+def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+    ending.tell()
+    try:
+        claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
+    finally:
+        ending.forget()
+
+    run.refresh_from_db()
+    assert (claimed, run.state, run.attempts) == (None, "queued", 0)
+    assert run.dispatched_at is None, "the next sweep sends it again"
+
+
+def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_linked(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    change(sandbox, "companies", link.external_id, do="delete")
+    synced(connected)
+    archive_company(company=link.company, actor=None)
+    assert len(open_causes()) == 1
+    connected.refresh_from_db()
+    run, _ = start_sync_run(integration=connected)
+    whole = RunWriter.end_phase
+
+    def told(self: RunWriter, phase: str) -> None:
+        whole(self, phase)
+        if phase == "rules":
+            ending.tell()
+
+    monkeypatch.setattr(RunWriter, "end_phase", told)
+    try:
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+    finally:
+        ending.forget()
+    monkeypatch.setattr(RunWriter, "end_phase", whole)
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("succeeded", 2)
+    assert open_causes() == []

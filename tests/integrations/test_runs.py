@@ -13,7 +13,7 @@ from companies.models import Company
 from integrations.apps import give_back
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services import leases, runs
+from integrations.services import ending, leases, runs
 from integrations.services.connection import disconnect_integration
 from integrations.services.importing import import_companies
 from integrations.services.run_writer import RunWriter
@@ -123,10 +123,11 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
         run_sync(**key)
         run_sync(**key)  # it takes nothing any more
     finally:
-        leases.ending.clear()
+        ending.forget()
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
+    assert run.counts["companies"]["seen"] == 40, "what was read by then is stored"
     runs.sweep()
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
     run_sync(**key)

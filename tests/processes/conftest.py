@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from integrations.sandbox.server import SandboxServer
-from tests.databases import ROOT, copy_template, execute
+from tests.databases import ROOT, copy_template, drop
 
 
 def free_port() -> int:
@@ -171,14 +171,14 @@ def installed(
 
     Its database is made anew beside `postgres`, or a SQLite file.
     """
-    name = f"audit_processes_{os.getpid()}"
-    made = Installation(var, sandbox, copy_template(postgres, name, var), broker_url)
+    name, url = copy_template(postgres, var)
+    made = Installation(var, sandbox, url, broker_url)
     try:
         yield made
     finally:
         made.end()
-        if postgres:
-            execute(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        if name:
+            drop(postgres, name)
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ def truth(installation: Installation, psa: str = "connectwise") -> dict[str, Any
     }
 
 
-@pytest.mark.embedded
 def test_secrets_go_nowhere(installation: Installation) -> None:
     """Types canaries in and greps everything that this installation has written."""
     installation.start_worker()
