@@ -20,8 +20,8 @@ from audit_site.local.processes import answers
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
-#: One process more than cores: some tests wait for leases and browsers. Long ones go around.
-PROCESSES = str((os.cpu_count() or 2) + 1)
+#: Two processes more than cores: some tests wait for leases and browsers. Long ones go around.
+PROCESSES = str((os.cpu_count() or 2) + 2)
 PYTEST = [sys.executable, "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal", "-q", "-rs"]
 
 #: Compiled once, also where the environment says to leave no __pycache__ behind: each of some

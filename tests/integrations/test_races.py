@@ -564,7 +564,8 @@ def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(
     connected = connect(make_tenant(company_limit=100), sandbox, "connectwise")
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
-    whole, cut = RunWriter.add, []
+    whole = RunWriter.add
+    cut: list[str] = []
 
     def add(self: RunWriter, kind: str, *args: Any, **options: Any) -> None:
         whole(self, kind, *args, **options)
@@ -592,7 +593,8 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     sandbox.faults.switch_on("server_error", path="/contacts")
-    hit, hits = sandbox.faults.hit, []
+    hit = sandbox.faults.hit
+    hits: list[str] = []
 
     def told_at_the_third(name: str, path: str) -> Any:
         found = hit(name, path)

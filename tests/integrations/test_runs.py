@@ -135,6 +135,21 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
     assert (run.state, run.attempts, run.counts) == ("succeeded", 2, undisturbed.counts)
 
 
+def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration) -> None:
+    run, _ = start_sync_run(integration=connected)
+    writer = RunWriter(run)
+    ending.tell()
+    try:
+        with pytest.raises(ending.WorkerEnding):
+            writer.count_request()
+        with pytest.raises(ending.WorkerEnding):
+            writer.wait(1, "Waiting")
+        with pytest.raises(ending.WorkerEnding), writer.page("companies"):
+            raise AssertionError("a page was begun")
+    finally:
+        ending.forget()
+
+
 def test_disconnecting_ends_a_run(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
 
