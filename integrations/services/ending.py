@@ -8,34 +8,21 @@ from __future__ import annotations
 
 import threading
 
-_told = threading.Event()
+#: Set once this process was told to end.
+told = threading.Event()
 
 
 class WorkerEnding(Exception):
     """This worker was told to end."""
 
 
-def tell() -> None:
-    """This process is about to end."""
-    _told.set()
-
-
-def is_told() -> bool:
-    return _told.is_set()
-
-
 def check() -> None:
     """Raise WorkerEnding once this process was told to end."""
-    if _told.is_set():
+    if told.is_set():
         raise WorkerEnding
 
 
 def sleep(seconds: float) -> None:
     """Sleep; raise WorkerEnding at once when this process is told to end."""
-    if _told.wait(seconds):
+    if told.wait(seconds):
         raise WorkerEnding
-
-
-def forget() -> None:
-    """Go on after all: for tests, whose process outlives its workers."""
-    _told.clear()

@@ -53,7 +53,7 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     """
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
-    if ending.is_told():
+    if ending.told.is_set():
         rows.filter(due(now)).update(dispatched_at=None)
         return None
     claimed = rows.filter(due(now)).update(

@@ -65,7 +65,7 @@ def _stop(writer: RunWriter, why: Exception) -> None:
             return
         case RunCancelled():
             writer.end(SyncRun.State.CANCELLED)
-        case _ if ending.is_told():  # whatever went down with this worker is no fault of the PSA's
+        case _ if ending.told.is_set():  # what went down with this worker is no fault of a PSA's
             writer.park(timezone.now(), "", counts=False)
         case PsaRateLimited():
             _wait_or_fail(writer, why)

@@ -173,12 +173,12 @@ def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_is_told_to_end(
         waiting = pool.submit(enter_and_leave)
         time.sleep(0.3)
         assert not waiting.done()
-        ending.tell()
+        ending.told.set()
         try:
             with pytest.raises(ending.WorkerEnding):
                 waiting.result(timeout=5)
         finally:
-            ending.forget()
+            ending.told.clear()
 
 
 def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypatch: Any) -> None:

@@ -601,14 +601,14 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
         if found and name == "server_error":
             hits.append(path)
             if len(hits) == 3:  # the last try
-                ending.tell()
+                ending.told.set()
         return found
 
     monkeypatch.setattr(sandbox.faults, "hit", told_at_the_third)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.forget()
+        ending.told.clear()
 
     assert len(hits) == 3
     run.refresh_from_db()
@@ -619,11 +619,11 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
 
 def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    ending.tell()
+    ending.told.set()
     try:
         claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     finally:
-        ending.forget()
+        ending.told.clear()
 
     run.refresh_from_db()
     assert (claimed, run.state, run.attempts) == (None, "queued", 0)
@@ -646,13 +646,13 @@ def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_lin
     def told(self: RunWriter, phase: str) -> None:
         whole(self, phase)
         if phase == "rules":
-            ending.tell()
+            ending.told.set()
 
     monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.forget()
+        ending.told.clear()
     monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 

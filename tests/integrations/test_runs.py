@@ -123,7 +123,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
         run_sync(**key)
         run_sync(**key)  # it takes nothing any more
     finally:
-        ending.forget()
+        ending.told.clear()
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
@@ -138,7 +138,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
 def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     writer = RunWriter(run)
-    ending.tell()
+    ending.told.set()
     try:
         with pytest.raises(ending.WorkerEnding):
             writer.count_request()
@@ -147,7 +147,7 @@ def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration
         with pytest.raises(ending.WorkerEnding), writer.page("companies"):
             raise AssertionError("a page was begun")
     finally:
-        ending.forget()
+        ending.told.clear()
 
 
 def test_disconnecting_ends_a_run(connected: Integration) -> None:
