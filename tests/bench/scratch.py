@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.databases import execute, named
+from tests import databases
 
 
 def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
@@ -21,11 +21,14 @@ def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
     }
 
 
+NAME = "audit_bench"
+
+
 def scratch(postgres: str) -> str:
     drop(postgres)
-    execute(postgres, "CREATE DATABASE audit_bench")
-    return named(postgres, "audit_bench")
+    databases.execute(postgres, f"CREATE DATABASE {NAME}")
+    return databases.named(postgres, NAME)
 
 
 def drop(postgres: str) -> None:
-    execute(postgres, "DROP DATABASE IF EXISTS audit_bench WITH (FORCE)")
+    databases.drop(postgres, NAME)
