@@ -502,12 +502,12 @@ class AutotaskSandbox:
                 for orphan in data.contacts_of.pop(id_, set()):
                     del data.contacts[orphan]
                 for orphan in data.contracts_of.pop(id_, set()):
-                    del data.contracts[orphan]
+                    self._remove_contract(orphan)
             case "contacts":
                 person = data.contacts.pop(id_)
                 data.contacts_of[person["companyID"]].discard(id_)
             case "contracts":
-                contract = data.contracts.pop(id_)
+                contract = self._remove_contract(id_)
                 data.contracts_of[contract["companyID"]].discard(id_)
             case "lines":
                 line = data.lines.pop(id_)
@@ -515,6 +515,13 @@ class AutotaskSandbox:
             case "units":
                 rows = data.unit_rows(id_ // ROWS_PER_LINE)
                 rows[:] = [row for row in rows if row["id"] != id_]
+
+    def _remove_contract(self, id_: int) -> Record:
+        """A contract goes with its lines and their units: none of them answers without it."""
+        for line_id in self.data.lines_of.pop(id_, []):
+            del self.data.lines[line_id]
+            self.data.written.pop(line_id, None)
+        return self.data.contracts.pop(id_)
 
 
 def entity_of(path: str) -> str:

@@ -475,6 +475,28 @@ def test_a_record_deleted_while_we_page_costs_no_other(make: Adapters) -> None:
     assert set(left) <= {record.external_id for page in pages for record in page.records}
 
 
+def test_a_deleted_company_costs_no_agreement_of_another(psa: str) -> None:
+    """Also when nobody has asked for its agreements before."""
+
+    def read(*, delete: bool) -> dict[str, list[Any]]:
+        with SandboxServer(seed=1, companies=33, today=TODAY, only=psa) as server:
+            make = Adapters(server, psa)
+            if delete:
+                server.psas[psa].change(
+                    {"do": "delete", "kind": COMPANY_KINDS.get(psa, "companies"), "id": doomed}
+                )
+                assert make().company(doomed) is None
+            return {id_: all_of(make().agreements(company_ids=[id_])) for id_ in owners}
+
+    with SandboxServer(seed=1, companies=33, today=TODAY, only=psa) as server:
+        owners = [id_ for id_, row in truth(Adapters(server, psa)).items() if row["agreements"]]
+    before = read(delete=False)
+    assert len(before) > 10
+    for doomed in owners[:2]:
+        after = read(delete=True)
+        assert {**after, doomed: before[doomed]} == before
+
+
 # Accounts
 
 

@@ -162,7 +162,7 @@ class Day:
     def linked(self) -> CompanyLink:
         """A linked company that has an agreement with money in it."""
         chosen = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0, unlinked_at=None)
-        return chosen.order_by("id")[0]
+        return chosen.order_by("external_id")[0]
 
 
 @pytest.fixture(scope="module", params=PSAS)
@@ -242,7 +242,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: To
     assert (failed.state, failed.reading) == ("failed", "changes")
     day.integration.refresh_from_db()
     marks = dict(day.integration.marks)
-    other = CompanyLink.objects.exclude(pk=link.pk).order_by("id")[3]
+    other = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")[3]
     day.rename("companies", other.external_id, "Renamed Behind The Failure")
     day.sandbox.faults.clear()
     Integration.objects.update(paused_until=None)
@@ -465,7 +465,7 @@ def test_a_merged_company_is_told_apart_from_a_deleted_one(
 ) -> None:
     day.sync()
     link = day.linked()
-    others = CompanyLink.objects.exclude(pk=link.pk).order_by("id")
+    others = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")
     into = others.filter(company__stored_mrr__minor__gt=0)[1]
     moved = list(link.company.agreements.values_list("external_id", flat=True))
     day.merge(link.external_id, into.external_id)
@@ -619,7 +619,7 @@ def test_a_run_that_died_on_any_page_goes_on_to_the_same_end(
 ) -> None:
     """Dies before each commit in turn, as a killed worker would, and goes on as another one."""
     day.small_pages()
-    ids = list(CompanyLink.objects.order_by("id").values_list("external_id", flat=True))
+    ids = list(CompanyLink.objects.order_by("external_id").values_list("external_id", flat=True))
     for number, external_id in enumerate(ids[::7]):
         day.rename("companies", external_id, f"Renamed {number}")
 
@@ -705,7 +705,7 @@ def test_keys_that_are_refused_in_mid_run(day: Day, told: Told) -> None:
 def test_a_company_that_is_unlinked_in_mid_run(day: Day, told: Told) -> None:
     run = day.in_the_middle()
     link = day.linked()
-    agreement = Agreement.objects.filter(company=link.company).order_by("id")[0]
+    agreement = Agreement.objects.filter(company=link.company).order_by("external_id")[0]
     day.rename("agreements", agreement.external_id, "Not To Be Read", touch=False)
     unlink_company(company=link.company, actor=None)
 

@@ -96,7 +96,7 @@ def test_a_part_run_neither_closes_nor_overwrites_the_question_about_all(
     import_all(connected)
     raise_issues(connected, [Trouble(WHOLE, "too_many_gone", "all", external_id="agreements")])
     company = next(c for c in Company.objects.all() if c.agreements.count() >= 2)
-    gone = company.agreements.order_by("id")[0]
+    gone = company.agreements.order_by("external_id")[0]
     change(sandbox, "agreements", gone.external_id, do="delete")
 
     start_company_sync(company=company, actor=None)
@@ -127,7 +127,7 @@ def test_a_resync_that_is_shown_nobody_takes_nobody_away(
     before = Contact.objects.filter(gone_at=None).count()
     sandbox.faults.switch_on("empty_answer", path="/company/contacts")
 
-    for link in CompanyLink.objects.select_related("company").order_by("id")[:5]:
+    for link in CompanyLink.objects.select_related("company").order_by("external_id")[:5]:
         start_company_sync(company=link.company, actor=None)
     work_off()
 
@@ -140,9 +140,9 @@ def test_a_person_who_moved_leaves_the_company_they_came_from(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    left, joined = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    left, joined = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
     people = PsaContactRecord.objects.filter(company_external_id=left.external_id, gone_at=None)
-    mover = people.order_by("id")[0].external_id
+    mover = people.order_by("external_id")[0].external_id
     change(sandbox, "contacts", mover, values={"company": {"id": int(joined.external_id)}})
 
     start_company_sync(company=joined.company, actor=None)
@@ -156,7 +156,7 @@ def test_a_company_that_a_resync_found_gone_can_still_turn_out_merged(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    old, new = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    old, new = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
     change(sandbox, "companies", old.external_id, do="merge", into=new.external_id)
     start_company_sync(company=old.company, actor=None)
     work_off()
@@ -172,7 +172,7 @@ def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_all(connected)
-    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
     whole = passes.SyncPass.settle_absences
     made: list[str] = []
 
@@ -193,7 +193,7 @@ def test_an_older_reading_takes_nobody_away_whom_a_newer_one_has_stored(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_all(connected)
-    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
     whole = connectwise.ConnectWiseAdapter.contacts
     made: list[str] = []
 
@@ -221,9 +221,9 @@ def test_what_set_the_mark_and_is_deleted_is_found_gone_by_an_automatic_sync(
     connected: Integration, sandbox: SandboxServer, kind: str
 ) -> None:
     import_all(connected)
-    link, other = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    link, other = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
     deleted, kept = (link, other) if kind == "companies" else (other, link)
-    people = PsaContactRecord.objects.order_by("id")
+    people = PsaContactRecord.objects.order_by("external_id")
     person = people.filter(company_external_id=kept.external_id)[0]
     change(sandbox, "companies", deleted.external_id)
     change(sandbox, "contacts", person.external_id)
@@ -252,7 +252,7 @@ def test_rules_of_what_is_not_linked_any_more_are_no_issue(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    first, second = CompanyLink.objects.select_related("company").order_by("id")[:2]
+    first, second = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
     for link in (first, second):
         change(sandbox, "companies", link.external_id, do="delete")
     synced(connected)
@@ -272,7 +272,7 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     """Its company came as it is now, and the run ended before the rules: no next run sees it differ."""
     import_all(connected)
     synced(connected)
-    link = CompanyLink.objects.order_by("id")[0]
+    link = CompanyLink.objects.order_by("external_id")[0]
     status = {"status": {"id": 2, "name": "Inactive"}}
     change(sandbox, "companies", link.external_id, values=status)
     sandbox.faults.switch_on("bad_keys", path="/company/contacts", form="401")
@@ -291,7 +291,7 @@ def test_sync_now_mends_what_is_wrong_with_us(
     """Also what came to differ while the company was archived: a re-reading sees no difference."""
     import_all(connected)
     synced(connected)
-    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
     archive_company(company=link.company, actor=None)
     values = {"status": {"id": 2, "name": "Inactive"}, "name": "Renamed"}
     change(sandbox, "companies", link.external_id, values=values)
@@ -339,7 +339,7 @@ def test_what_a_resync_saw_again_is_not_taken_for_cured(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_all(connected)
-    person = PsaContactRecord.objects.order_by("id")[0]
+    person = PsaContactRecord.objects.order_by("external_id")[0]
     change(sandbox, "contacts", person.external_id, values={"firstName": {"x": 1}})
     synced(connected)
     other = SyncRun.objects.order_by("id")[0]
@@ -488,7 +488,7 @@ def test_a_bad_contract_is_told_once(tenant: Any, sandbox: SandboxServer) -> Non
     """Kaseya BMS lists all contracts at once; each batch of companies looks into the same list."""
     integration = connect(tenant, sandbox, "kaseya_bms")
     import_all(integration)
-    agreement = Agreement.objects.order_by("id")[0]
+    agreement = Agreement.objects.order_by("external_id")[0]
     sandbox.psas["kaseya_bms"].change(
         {"do": "change", "kind": "contracts", "id": agreement.external_id,
          "values": {"contractName": "x" * 400}}
@@ -634,7 +634,7 @@ def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_lin
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_all(connected)
-    link = CompanyLink.objects.select_related("company").order_by("id")[0]
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
     change(sandbox, "companies", link.external_id, do="delete")
     synced(connected)
     archive_company(company=link.company, actor=None)
