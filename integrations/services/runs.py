@@ -254,15 +254,20 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
 def sweep() -> None:
     """Send again what no worker holds although it could go on:
 
-    lost hints, dead workers, ended waits.
+    lost hints, dead workers, ended waits. Of two sweeps at once only one sends a row; one that is
+    locked, for its worker writes a long page, is left to a later sweep.
     """
     now = timezone.now()
     forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)
     for model in TASKS:
         rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
-        for work in rows.order_by("queued_at").only("pk", "tenant_id")[:SWEEP_LIMIT]:
-            sent = rows.filter(pk=work.pk).update(dispatched_at=now)
-            if sent:  # of two clocks only one sends it
+        with transaction.atomic():
+            free = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
+            works = list(free.only("pk", "tenant_id")[:SWEEP_LIMIT])
+            model._default_manager.filter(pk__in=[work.pk for work in works]).update(
+                dispatched_at=now
+            )
+            for work in works:
                 dispatch(work)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -29,7 +30,7 @@ from integrations.psa.errors import PsaRateLimited, PsaRefused
 from integrations.psa.http import retry_after
 from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
-from integrations.services import ending, issues, leases, passes, schedule, sync
+from integrations.services import ending, issues, leases, passes, runs, schedule, sync
 from integrations.services.budget import Budget
 from integrations.services.issues import WHOLE, Trouble, raise_issues
 from integrations.services.linking import unlink_company
@@ -586,6 +587,38 @@ def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(
     run.refresh_from_db()
     assert run.state == "succeeded"
     assert run.counts["contacts"]["seen"] > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_page_takes_long_holds_no_sweep_up(
+    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite locks no single row")
+    connected = [connect(make_tenant(company_limit=9), sandbox, "connectwise") for _ in range(2)]
+    slow, dead = (
+        SyncRun.objects.create(
+            tenant=integration.tenant, integration=integration, state="running",
+            lease_until=timezone.now() - timedelta(seconds=1), dispatched_at=None,
+        )
+        for integration in connected
+    )  # fmt: skip
+    sent: list[str] = []
+    monkeypatch.setattr(runs, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
+
+    def sweep() -> None:
+        try:
+            runs.sweep()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool, transaction.atomic():
+        SyncRun.objects.select_for_update().get(pk=slow.pk)
+        pool.submit(sweep).result(timeout=10)
+
+    assert sent == [str(dead.pk)]
+    runs.sweep()
+    assert sent == [str(dead.pk), str(slow.pk)]
 
 
 def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
