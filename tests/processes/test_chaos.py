@@ -358,7 +358,7 @@ def kill_at_random(victims: Victims, story: Story, dice: random.Random) -> None:
         told.result(timeout=HEALED_SECONDS)
 
 
-def check_runs(client: Client, final: Sequence[str], deleted: int) -> None:
+def check_runs(client: Client, final: Sequence[str], deleted: Counter[str]) -> None:
     """All runs have ended well, each was asked for once, and none counted a page twice."""
     runs = {run["id"]: run for run in client.all("/sync-runs/")}
     assert Counter(run["state"] for run in runs.values()) == {"succeeded": len(runs)}
@@ -371,7 +371,7 @@ def check_runs(client: Client, final: Sequence[str], deleted: int) -> None:
         assert all(count["unchanged"] == count["seen"] for count in counts.values())
     for run in runs.values():
         for kind, count in run["counts"].items():
-            there_were = most[run["integration"]][kind]["seen"] + deleted
+            there_were = most[run["integration"]][kind]["seen"] + deleted[kind]
             assert count["seen"] <= there_were, f"a page of {kind} was counted twice"
 
 
@@ -446,7 +446,8 @@ class Changes:
         others = agreements[::3] + agreements[2::3]
         lines = sorted(id_ for agreement in others for id_ in self.data.additions[agreement])
         self.lines, self.doomed_lines = lines[::2], lines[1::2]
-        self.made = self.deleted = 0
+        self.made = 0
+        self.deleted = Counter[str]()
 
     def make_one(self) -> None:
         choose = self.dice.choice
@@ -473,9 +474,13 @@ class Changes:
                 self._delete("additions", self.doomed_lines)
 
     def _delete(self, kind: str, doomed: list[int]) -> None:
-        if doomed:
-            self.deleted += 1
-            self._do("delete", kind, doomed.pop(self.dice.randrange(len(doomed))))
+        if not doomed:
+            return
+        id_ = doomed.pop(self.dice.randrange(len(doomed)))
+        self.deleted["lines" if kind == "additions" else kind] += 1
+        if kind == "agreements":  # its lines go with it
+            self.deleted["lines"] += len(self.data.additions[id_])
+        self._do("delete", kind, id_)
 
     def _do(self, do: str, kind: str, id_: int, **values: Any) -> None:
         self.psa.change({"do": do, "kind": kind, "id": id_, "values": values})
