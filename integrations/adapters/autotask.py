@@ -363,6 +363,7 @@ class AutotaskAdapter:
         self._picklists: dict[str, dict[str, dict[str, str]]] = {}
         self._catalogues: dict[str, dict[int, str]] = {}
         self._currencies: dict[int, str] | None = None
+        self._hidden: dict[str, bool] = {}
 
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
@@ -592,7 +593,8 @@ class AutotaskAdapter:
                 records.append(self._contract(raw, currency_of, renews.get(raw.id, ""), found))
             except RecordUnusableError as error:
                 rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
-        return PsaPage(tuple(records), tuple(rejected))
+        refused = next((part.refused for part in found.values() if part.refused), None)
+        return PsaPage(tuple(records), tuple(rejected), refused=refused)
 
     def _read_family(
         self,
@@ -614,11 +616,21 @@ class AutotaskAdapter:
                 rejected += answer.rejected
                 incomplete = set(map(int, ids)) if answer.is_part else answer.incomplete
                 found.incomplete |= incomplete
+                found.refused = found.refused or answer.refused
                 for row in answer.rows:
                     if row.contract_id is not None:
                         kept = found.units if isinstance(row, WireUnits) else found.lines
                         kept[row.contract_id].append(row)
+        if found.lines and not found.units and not found.refused and self._hides(family.units):
+            found.refused = permission_denied("read_agreements")
+            found.incomplete |= found.lines.keys()
         return found
+
+    def _hides(self, entity: str) -> bool:
+        """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
+        if entity not in self._hidden:
+            self._hidden[entity] = not self._one_row(entity, "read_agreements")
+        return self._hidden[entity]
 
     def _read_all(self, question: Question) -> Rows:
         """Read every row of a query; a refusal, or a row that names no contract, makes it a part.
@@ -639,7 +651,7 @@ class AutotaskAdapter:
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
-            found.is_part = True
+            found.is_part, found.refused = True, error
         return found
 
     def _contract(
@@ -976,6 +988,7 @@ class Rows:
     rejected: list[RejectedRecord] = field(default_factory=list)
     incomplete: set[int] = field(default_factory=set)
     is_part: bool = False
+    refused: PsaRefused | None = None
 
 
 @dataclass(slots=True)
@@ -985,6 +998,7 @@ class FoundLines:
     lines: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     units: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     incomplete: set[int] = field(default_factory=set)
+    refused: PsaRefused | None = None
 
 
 # Filters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final, TypeVar
@@ -237,6 +237,16 @@ class ErrorBody(Wire):
     code: str | None = None
     error: str | None = None
     message: str | None = None
+
+
+@dataclass(slots=True)
+class Additions:
+    """The lines of one agreement, what was set aside, and whether (and why) some are missing."""
+
+    lines: list[PsaAgreementLine] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+    incomplete: bool = False
+    refused: PsaRefused | None = None
 
 
 class ConnectWiseAdapter:
@@ -476,12 +486,14 @@ class ConnectWiseAdapter:
         wanted = [agreement for agreement in built if can_have_lines(agreement)]
         answers = ordered_map(self._additions, wanted, workers=self._http.parallel)
         records = {agreement.external_id: agreement for agreement in built}
-        for agreement, (lines, bad, incomplete) in zip(wanted, answers, strict=True):
-            rejected += bad
+        refused: PsaRefused | None = None
+        for agreement, found in zip(wanted, answers, strict=True):
+            rejected += found.rejected
+            refused = refused or found.refused
             records[agreement.external_id] = replace(
-                agreement, lines=tuple(lines), incomplete=incomplete
+                agreement, lines=tuple(found.lines), incomplete=found.incomplete
             )
-        return PsaPage(tuple(records.values()), tuple(rejected), page.cursor, page.total)
+        return PsaPage(tuple(records.values()), tuple(rejected), page.cursor, page.total, refused)
 
     def _parent_cycles(self, agreements: Sequence[WireAgreement]) -> dict[int, Ref | None]:
         """Billing cycles of the parents that these agreements inherit from, theirs or another's."""
@@ -557,12 +569,8 @@ class ConnectWiseAdapter:
                 self._cycles = {row.id: row for row in cycles}
         return self._cycles
 
-    def _additions(
-        self, agreement: PsaAgreement
-    ) -> tuple[list[PsaAgreementLine], list[RejectedRecord], bool]:
-        """The lines of one agreement, what was set aside, and whether some could not be read."""
-        lines: list[PsaAgreementLine] = []
-        rejected: list[RejectedRecord] = []
+    def _additions(self, agreement: PsaAgreement) -> Additions:
+        found = Additions()
         path = f"/finance/agreements/{agreement.external_id}/additions"
         page = 1
 
@@ -577,14 +585,16 @@ class ConnectWiseAdapter:
             except PsaRefused as error:
                 if error.code != "permission_denied":
                     raise
-                rows = None
+                rows, found.refused = None, error
             if rows is None:
-                return lines, rejected, True
+                found.incomplete = True
+                return found
             good, bad = read_records(rows, WireAddition, line)
-            lines += good
-            rejected += of_lines(bad)
+            found.lines += good
+            found.rejected += of_lines(bad)
             if len(rows) < PAGE_SIZE:
-                return lines, rejected, bool(rejected)
+                found.incomplete = bool(found.rejected)
+                return found
             page += 1
 
     # Paging

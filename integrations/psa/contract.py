@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from integrations.psa.errors import PsaRefused
     from integrations.psa.http import PsaHttp
 
 FieldType = Literal["text", "url", "secret"]
@@ -212,12 +213,14 @@ class PsaPage(Generic[RecordT]):
 
     `cursor` is an opaque text with which the same listing goes on behind this page, also in another
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
+    `refused`: the refusal that made some of the records `incomplete`.
     """
 
     records: tuple[RecordT, ...]
     rejected: tuple[RejectedRecord, ...] = ()
     cursor: str | None = None
     total: int | None = None
+    refused: PsaRefused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
@@ -20,6 +20,7 @@ from audit_site.rows import AnyOf
 from companies.models import Company, Contact
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
+from integrations.psa.errors import PsaRefused
 from integrations.services.import_list import Checked
 from integrations.services.import_rules import explain
 from integrations.services.issues import Trouble
@@ -36,6 +37,7 @@ class AgreementBatch:
     began: datetime
     agreements: dict[str, PsaAgreement] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
+    refused: PsaRefused | None = None
 
     @property
     def rejected_agreements(self) -> list[RejectedRecord]:
@@ -179,16 +181,18 @@ def store_agreements(
         _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
     ]
     _keep_renewals(values, existing, batch)
+    kept = _keep_whole(values, existing.filter(integration=integration), batch)
+    with_lines = [record for record in incoming if record.external_id not in kept]
     lines = {
         record.external_id: [_line_values(line, at) for at, line in enumerate(record.lines)]
-        for record in incoming
+        for record in with_lines
     }
     unsure = bool(batch.rejected_lines)  # one that was set aside may be of any of them
     marks = {
         record.external_id: ""
         if unsure or record.incomplete
         else lines_fingerprint(lines[record.external_id])
-        for record in incoming
+        for record in with_lines
     }
     agreements = store(
         Agreement,
@@ -210,7 +214,7 @@ def store_agreements(
         for change in agreements.written
         if change.before and "company_id" in change.before
     }
-    touched |= _store_lines(writer, incoming, lines, marks, agreements, batch, now)
+    touched |= _store_lines(writer, with_lines, lines, marks, agreements, batch, now)
     touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
     CompanyLink.objects.filter(
         AnyOf("id", [link.pk for link in links]), tenant=integration.tenant_id
@@ -234,6 +238,28 @@ def _keep_renewals(
             old in batch.rejected_ids or not batch.proves_absence
         ):
             value["renews_external_id"] = old
+
+
+def _keep_whole(
+    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
+) -> set[str]:
+    """Keep the lines that were read before the PSA refused them; ids of the agreements that do.
+
+    Of an agreement that has changed since, lines must have been read: else there may be some now.
+    """
+    if batch.refused is None:
+        return set()
+    parts = {value["external_id"]: value for value in values if value["incomplete"]}
+    rows = known.filter(AnyOf("external_id", parts), incomplete=False, gone_at=None)
+    has_lines = Exists(AgreementLine.objects.filter(agreement=OuterRef("pk"), gone_at=None))
+    kept = set()
+    for id_, mark, lines in rows.annotate(has_lines=has_lines).values_list(
+        "external_id", "fingerprint", "has_lines"
+    ):
+        if lines or mark == fingerprint({**parts[id_], "incomplete": False}):
+            parts[id_]["incomplete"] = False
+            kept.add(id_)
+    return kept
 
 
 def lines_fingerprint(lines: Sequence[dict[str, Any]]) -> str:

@@ -95,10 +95,12 @@ class SyncPass:
     def _lose_right(self, phase: str, error: PsaRefused) -> None:
         """One kind of data is refused: say which right is missing, and go on with the rest."""
         with self.writer.page(phase, is_last=True):
-            self.writer.note_trouble(error)
-            self.writer.raise_trouble(
-                Trouble(WHOLE, error.code, error.message, error.fix, error.right or f"read_{phase}")
-            )
+            self._tell_right(error, phase)
+
+    def _tell_right(self, error: PsaRefused, kind: str) -> None:
+        right = error.right or f"read_{kind}"
+        self.writer.note_trouble(error)
+        self.writer.raise_trouble(Trouble(WHOLE, error.code, error.message, error.fix, right))
 
     def _keep_right(self, kind: str) -> None:
         right = f"read_{kind}"
@@ -378,7 +380,8 @@ class SyncPass:
         with self.writer.page("agreements", is_last=True):
             stored.refresh_stale(self.integration.tenant)
             if not is_part:
-                self._keep_right("agreements")
+                if not self.writer.checkpoint.get("lines_refused"):
+                    self._keep_right("agreements")
                 self.writer.close_unseen("agreements")
                 self.writer.close_unseen("lines")
 
@@ -397,10 +400,18 @@ class SyncPass:
                 current = links.filter(AnyOf("external_id", batch.external_ids))
                 found: list[Any] = list(current.annotate(has_book=has_book))
                 touched = linked_records.store_agreements(self.writer, found, batch)
+                if batch.refused:
+                    self._lose_lines(batch.refused)
                 self._work_out(touched, has_new=not all(link.has_book for link in found))
                 self.writer.checkpoint |= {
                     "passed": passed, "after_link": batch.last_link, "parks": 0,
                 }  # fmt: skip
+
+    def _lose_lines(self, error: PsaRefused) -> None:
+        """Inside a page: lines are refused; say which right is missing, once a run."""
+        if not self.writer.checkpoint.get("lines_refused"):
+            self.writer.checkpoint["lines_refused"] = True
+            self._tell_right(error, "agreements")
 
     def _work_out(self, companies: set[UUID], *, has_new: bool) -> None:
         """Work out their MRR: at once where many have come together, or one has none yet; else they
@@ -420,4 +431,5 @@ class SyncPass:
         for page in self.adapter.agreements(company_ids=external_ids):
             batch.agreements |= {record.external_id: record for record in page.records}
             batch.rejected += page.rejected
+            batch.refused = batch.refused or page.refused
         return batch

@@ -45,15 +45,15 @@ PSAS = sorted(sandbox_psas())
 PATHS = {
     "connectwise": {
         "companies": "/company/companies", "contacts": "/company/contacts",
-        "agreements": "/finance/agreements",
+        "agreements": "/finance/agreements", "lines": "/additions",
     },
     "autotask": {
         "companies": "/Companies/query", "contacts": "/Contacts/query",
-        "agreements": "/Contracts/query",
+        "agreements": "/Contracts/query", "lines": "Units/query",
     },
     "kaseya_bms": {
         "companies": "/crm/accounts/summary", "contacts": "/crm/contacts/summary",
-        "agreements": "/finance/contracts",
+        "agreements": "/finance/contracts", "lines": "/finance/contracts",  # a contract is its line
     },
 }  # fmt: skip
 KINDS = {
@@ -488,7 +488,7 @@ def test_a_merged_company_is_told_apart_from_a_deleted_one(
     told("flagged `merged`, into which one; agreements follow")
 
 
-@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("kind", [*LISTS, "lines"])
 def test_a_lost_right_ends_partial_names_the_right_and_loses_nothing(
     day: Day, told: Told, kind: str
 ) -> None:
@@ -522,6 +522,22 @@ def test_a_psa_that_answers_none_wipes_nothing_and_asks_a_person(
     day.sandbox.faults.clear()
     assert day.sync().state == "succeeded"
     assert day.issues() == []
+    told(f"{said(run)}, nothing lost")
+
+
+def test_lines_that_are_hidden_silently_cost_no_money(day: Day, told: Told) -> None:
+    before = stored()
+    day.fault("empty_answer", "lines")
+
+    run = day.sync()
+
+    code = "permission_denied" if day.psa == "autotask" else "too_many_gone"
+    assert (run.state, run.error_code) == ("partial", code)
+    assert stored() == before
+    assert day.issues() == [("integration", code)]
+    day.sandbox.faults.clear()
+    assert day.sync().state == "succeeded"
+    assert (day.issues(), stored()) == ([], before)
     told(f"{said(run)}, nothing lost")
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine
 from companies.models import Company
 from integrations.apps import give_back
-from integrations.models import Integration, SyncEvent, SyncRun
+from integrations.models import Integration, Issue, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
 from integrations.services import ending, leases, runs
 from integrations.services.connection import disconnect_integration
@@ -23,18 +23,50 @@ from tests.integrations.test_sync import import_all, sync
 from tests.worker import work_off
 
 
-def test_refused_lines_leave_the_agreement_out_and_keep_the_lines(
+def test_refused_lines_leave_out_what_was_never_read_whole(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.switch_on("refused_right", path="/additions")
+
+    import_all(connected)
+
+    run = SyncRun.objects.get(trigger="import")
+    assert (run.state, run.error_code) == ("partial", "permission_denied")
+    assert not AgreementLine.objects.exists()
+    incomplete = Agreement.objects.filter(incomplete=True).count()
+    assert incomplete > 20
+    assert sync(connected).state == "partial"
+    assert Agreement.objects.filter(incomplete=True).count() == incomplete
+    sandbox.faults.clear()
+    assert sync(connected).state == "succeeded"
+    assert not Agreement.objects.filter(incomplete=True).exists()
+    assert not Issue.objects.filter(closed_at=None).exists()
+
+
+def test_an_agreement_that_changed_counts_with_its_lines_as_last_read(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    lines = AgreementLine.objects.filter(gone_at=None).count()
+    psa = sandbox.psas["connectwise"]
+    sold, bare = Agreement.objects.exclude(lines=None).order_by("external_id").distinct()[:2]
+    for line in bare.lines.all():
+        psa.change({"do": "delete", "kind": "additions", "id": line.external_id})
+    sync(connected)
+    for agreement in (sold, bare):
+        values = {"name": "Renamed"}
+        psa.change(
+            {"do": "change", "kind": "agreements", "id": agreement.external_id, "values": values}
+        )
     sandbox.faults.switch_on("refused_right", path="/additions")
 
     run = sync(connected)
 
-    assert run.state == "succeeded"
-    assert AgreementLine.objects.filter(gone_at=None).count() == lines
-    assert Agreement.objects.filter(incomplete=True).exists()
+    assert (run.state, run.counts["agreements"]["updated"]) == ("partial", 2)
+    renamed = Agreement.objects.filter(name="Renamed")
+    assert dict(renamed.values_list("pk", "incomplete")) == {
+        sold.pk: False, bare.pk: True
+    }  # fmt: skip
+    assert run.counts["lines"]["updated"] == run.counts["lines"]["gone"] == 0
 
 
 def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxServer) -> None:
