@@ -169,6 +169,10 @@ class Absences:
 
     def settle_agreements(self, companies: Collection[str] | None) -> None:
         """After the agreements of these PSA companies (None = of all linked ones) were read."""
+        links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
+        if companies is not None:
+            links = links.filter(external_id__in=companies)
+        self._leave_behind(links)
         agreements = Agreement.objects.filter(**self.scope, gone_at=None)
         lines = AgreementLine.objects.filter(
             tenant=self.run.tenant_id,
@@ -177,11 +181,8 @@ class Absences:
             gone_at=None,
         )
         if companies is not None:
-            links = CompanyLink.objects.filter(
-                **self.scope, unlinked_at=None, external_id__in=companies
-            ).values("company")
-            agreements = agreements.filter(company__in=links)
-            lines = lines.filter(agreement__company__in=links)
+            agreements = agreements.filter(company__in=links.values("company"))
+            lines = lines.filter(agreement__company__in=links.values("company"))
         for kind, rows, company in (
             ("agreements", agreements, "company"),
             ("lines", lines, "agreement__company"),
@@ -193,13 +194,24 @@ class Absences:
                 continue
             if not self._is_believable(kind, len(missing), rows.count(), few=companies is not None):
                 continue
-            for pks in chunks(missing, CHUNK):
-                with self.writer.page("absences"):
-                    gone = rows.filter(pk__in=pks)
-                    self.writer.add_gone(kind, gone)
-                    touched = set(gone.values_list(company, flat=True))
-                    gone.update(gone_at=timezone.now())
-                    stored.refresh(self.run.tenant, touched)
+            self._mark_gone(kind, rows, missing, company)
+
+    def _leave_behind(self, links: QuerySet[CompanyLink]) -> None:
+        """A company counts with what its PSA of now shows: that of a former one ends here."""
+        read = links.filter(read_at__isnull=False).values("company")
+        rows = Agreement.objects.filter(
+            tenant=self.run.tenant_id, gone_at=None, company__in=read
+        ).exclude(integration=self.integration)
+        self._mark_gone("agreements", rows, list(rows.values_list("pk", flat=True)), "company")
+
+    def _mark_gone(self, kind: str, rows: Any, pks: Sequence[UUID], company: str) -> None:
+        for some in chunks(pks, CHUNK):
+            with self.writer.page("absences"):
+                gone = rows.filter(pk__in=some)
+                self.writer.add_gone(kind, gone)
+                touched = set(gone.values_list(company, flat=True))
+                gone.update(gone_at=timezone.now())
+                stored.refresh(self.run.tenant, touched)
 
     def _still_absent(self, kind: str, rows: Any, company: str) -> Iterator[UUID]:
         """Rows that a reading did not show, and that no newer reading has shown since."""

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreements.models import Agreement
+from agreements.models import Agreement, CompanyMrr
 from companies.models import Company, Contact
 from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
@@ -32,8 +32,9 @@ from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
 from integrations.services import ending, issues, leases, passes, runs, schedule, sync
 from integrations.services.budget import Budget
+from integrations.services.importing import import_companies
 from integrations.services.issues import WHOLE, Trouble, raise_issues
-from integrations.services.linking import unlink_company
+from integrations.services.linking import link_company, unlink_company
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import (
     cancel_sync_run,
@@ -619,6 +620,43 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
     assert sent == [str(dead.pk)]
     runs.sweep()
     assert sent == [str(dead.pk), str(slow.pk)]
+
+
+def test_an_auditee_that_changes_its_psa_counts_with_the_new_one(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    tenant = connected.tenant
+    link = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("external_id")[0]
+    autotask = connect(tenant, sandbox, "autotask")
+    ids = PsaCompanyRecord.objects.filter(integration=autotask, importable=True)
+    import_companies(
+        integration=autotask,
+        external_ids=list(ids.values_list("external_id", flat=True)),
+        actor=None,
+    )
+    work_off()
+    other = CompanyLink.objects.filter(integration=autotask, company__stored_mrr__minor__gt=0)[0]
+    wanted = mrr_of(other.company)
+    unlink_company(company=other.company, actor=None)
+    unlink_company(company=link.company, actor=None)
+    assert mrr_of(link.company) != wanted, "what was read stays until the new PSA was read"
+
+    link_company(
+        company=link.company, integration=autotask, external_id=other.external_id, actor=None
+    )
+    work_off()
+
+    assert mrr_of(link.company) == wanted != []
+    left = Agreement.objects.filter(company=link.company, integration=connected)
+    assert {row.gone_at is not None for row in left} == {True}
+    run = SyncRun.objects.order_by("-queued_at")[0]
+    assert run.counts["agreements"]["gone"] == left.count()
+    assert (run.state, synced(autotask).counts["agreements"]["gone"]) == ("succeeded", 0)
+
+
+def mrr_of(company: Company) -> list[tuple[str, str]]:
+    return sorted(CompanyMrr.objects.filter(company=company).values_list("currency", "exact"))
 
 
 def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
