@@ -220,6 +220,8 @@ class SyncRun(LeasedWork):
     checkpoint = models.JSONField(default=dict)
     waiting_for = models.CharField(max_length=255, blank=True)
     cancel_requested = models.BooleanField(default=False)
+    #: Trigger of the run that begins when this one ends: it was asked for what it can't do.
+    then = models.CharField(max_length=10, choices=Trigger, blank=True, default="", db_default="")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_fix = models.TextField(blank=True)

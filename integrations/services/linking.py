@@ -9,11 +9,15 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company
-from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun
 from integrations.services.import_rules import REASONS, explain
 from integrations.services.issues import close_issues
 from integrations.services.psa_access import info_of
-from integrations.services.runs import refuse_disconnected, start_company_sync
+from integrations.services.runs import (
+    cancel_sync_run,
+    refuse_disconnected,
+    start_company_sync,
+)
 
 
 def link_company(
@@ -76,6 +80,10 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
     link = links.select_related("integration").first()
     if link is None or not links.filter(pk=link.pk).update(unlinked_at=timezone.now()):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
+    for run in SyncRun.objects.filter(
+        tenant=company.tenant_id, company=company, state__in=SyncRun.ACTIVE_STATES
+    ):
+        cancel_sync_run(run=run, actor=actor)
     close_issues(
         link.integration, kind="company", codes=REASONS.keys(), external_ids={link.external_id}
     )

@@ -25,6 +25,7 @@ from integrations.psa.errors import PsaError
 from integrations.services import ending, leases
 from integrations.services.issues import Trouble, close_issues, open_issues, raise_issues
 from integrations.services.records import Changes
+from integrations.services.runs import start_follower
 
 SINGULAR = {
     "companies": "company",
@@ -359,4 +360,6 @@ class RunWriter:
         )
         if ended and "noted" in self.checkpoint:
             SyncRunPage.objects.filter(tenant=self.run.tenant_id, run=self.run).delete()
+        if ended:
+            start_follower(self.run)
         return bool(ended)

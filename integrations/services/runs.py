@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -80,7 +81,8 @@ def start_sync_run(
 
     A scheduled one reads only what changed, as long as everything was read a while ago; whoever
     presses Sync Now gets everything, for some changes move no stamp in the PSA, and wakes a run
-    that waits for a PSA that was down. `accept_gone`: of these kinds so many are really gone; a run
+    that waits for a PSA that was down. A run that reads less than is asked for, or was told to
+    stop, is followed by another one. `accept_gone`: of these kinds so many are really gone; a run
     that began without this can't take it on, so one under way is a DomainError.
     """
     refuse_disconnected(integration)
@@ -100,10 +102,37 @@ def start_sync_run(
             f"A sync of {integration.name} is under way, and it began before you said so.",
             "Wait until it has ended, or cancel it, then say it again.",
         )
-    if not is_new and trigger == SyncRun.Trigger.MANUAL:
+    if is_new:
+        return run, True
+    falls_short = reading == SyncRun.Reading.FULL and run.reading != reading
+    if (falls_short or run.cancel_requested) and not _has_follower(run, trigger):
+        return start_sync_run(integration=integration, actor=actor, trigger=trigger)
+    if trigger == SyncRun.Trigger.MANUAL:
         _wake(SyncRun.objects.filter(tenant=run.tenant_id, pk=run.pk), trigger=trigger)
-        run.refresh_from_db()
-    return run, is_new
+    run.refresh_from_db()
+    return run, False
+
+
+def _has_follower(run: SyncRun, trigger: str) -> bool:
+    """Have a run read everything, or be followed by one that does; False when it has ended."""
+    rows = SyncRun.objects.filter(tenant=run.tenant_id, pk=run.pk, state__in=SyncRun.ACTIVE_STATES)
+    unbegun = rows.filter(attempts=0, cancel_requested=False, company=None)
+    if unbegun.update(reading=SyncRun.Reading.FULL):
+        return True
+    return bool(rows.update(then=trigger))
+
+
+def start_follower(ended: SyncRun) -> None:
+    """Start what was asked of a run while it could not do it. Call it behind the run's end."""
+    rows = SyncRun.objects.filter(tenant=ended.tenant_id, pk=ended.pk).exclude(then="")
+    run = rows.select_related("integration__tenant", "company__tenant").first()
+    if run is None:
+        return
+    with suppress(DomainError):  # disconnected or unlinked meanwhile: then nobody wants it
+        if run.company is not None:
+            start_company_sync(company=run.company, actor=None)
+        elif run.scope == SyncRun.Scope.ALL:
+            start_sync_run(integration=run.integration, trigger=run.then)
 
 
 #: What a run says that waits for a PSA that was found down, behind the PSA's name.
@@ -152,14 +181,19 @@ def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun
     active = SyncRun.objects.filter(
         tenant=company.tenant_id, company=company, state__in=SyncRun.ACTIVE_STATES
     )
-    return _start_once(
+    wanted = [link.external_id]
+    run, is_new = _start_once(
         active,
         link.integration,
         actor,
         scope=SyncRun.Scope.COMPANIES,
         company=company,
-        companies=[link.external_id],
+        companies=wanted,
     )
+    reads_it = run.integration_id == link.integration_id and run.companies == wanted
+    if is_new or (reads_it and not run.cancel_requested) or _has_follower(run, run.trigger):
+        return run, is_new
+    return start_company_sync(company=company, actor=actor)
 
 
 def _start_once(
@@ -238,6 +272,7 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     stopped = rows.filter(unheld).update(
         state=SyncRun.State.CANCELLED,
         cancel_requested=True,
+        then="",
         finished_at=now,
         resume_at=None,
         waiting_for="",
@@ -245,7 +280,7 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     )
     if stopped:
         SyncRunPage.objects.filter(tenant=run.tenant_id, run=run).delete()
-    if stopped or rows.update(cancel_requested=True):
+    if stopped or rows.update(cancel_requested=True, then=""):
         record_audit(tenant=run.tenant, actor=actor, action="sync.cancelled", subject=run)
     run.refresh_from_db()
     return run

@@ -65,8 +65,8 @@ def open_causes() -> list[tuple[str, str, str]]:
     return sorted(rows.values_list("kind", "code", "external_id"))
 
 
-def claimed(integration: Integration) -> SyncRun:
-    run, _ = start_sync_run(integration=integration)
+def claimed(integration: Integration, trigger: str = "manual") -> SyncRun:
+    run, _ = start_sync_run(integration=integration, trigger=trigger)
     found = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     assert found is not None
     return found
@@ -657,6 +657,116 @@ def test_an_auditee_that_changes_its_psa_counts_with_the_new_one(
 
 def mrr_of(company: Company) -> list[tuple[str, str]]:
     return sorted(CompanyMrr.objects.filter(company=company).values_list("currency", "exact"))
+
+
+def test_sync_now_makes_a_small_reading_that_nobody_has_begun_a_full_one(
+    connected: Integration,
+) -> None:
+    small, _ = start_sync_run(integration=connected, trigger="schedule")
+    assert small.reading == "changes"
+
+    run, is_new = start_sync_run(integration=connected)
+
+    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "full", "")
+
+
+def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    small = claimed(connected, "schedule")
+    person = PsaContactRecord.objects.order_by("external_id")[0]
+    change(sandbox, "contacts", person.external_id, values={"firstName": "Ada"}, touch=False)
+
+    run, is_new = start_sync_run(integration=connected)
+
+    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "changes", "manual")
+    assert RunWriter(small).end("succeeded")
+    work_off()
+    person.refresh_from_db()
+    assert person.first_name == "Ada"
+    runs = SyncRun.objects.exclude(trigger="connect").order_by("queued_at")
+    assert list(runs.values_list("reading", "state", "then")) == [
+        ("changes", "succeeded", "manual"), ("full", "succeeded", ""),
+    ]  # fmt: skip
+
+
+def test_sync_now_behind_a_cancel_is_carried_out(connected: Integration) -> None:
+    dying = claimed(connected)
+    cancel_sync_run(run=dying, actor=None)
+
+    run, is_new = start_sync_run(integration=connected)
+
+    assert (run.pk, is_new, run.then) == (dying.pk, False, "manual")
+    assert RunWriter(dying).end("cancelled")
+    work_off()
+    runs = SyncRun.objects.filter(trigger="manual").order_by("queued_at")
+    assert list(runs.values_list("state", flat=True)) == ["cancelled", "succeeded"]
+
+
+def test_who_cancels_takes_back_what_should_have_followed(connected: Integration) -> None:
+    small = claimed(connected, "schedule")
+    start_sync_run(integration=connected)
+
+    cancel_sync_run(run=small, actor=None)
+
+    assert RunWriter(small).end("cancelled")
+    assert not SyncRun.objects.filter(state__in=SyncRun.ACTIVE_STATES).exists()
+
+
+def test_connected_anew_while_the_run_before_ends_the_list_is_read(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    Integration.objects.update(companies_read_at=None)  # it was the first run
+    dying = claimed(connected)
+    connecting.disconnect_integration(integration=connected, actor=None)
+    connecting.create_integration(
+        tenant=connected.tenant,
+        actor=None,
+        psa="connectwise",
+        credentials=sandbox.credentials("connectwise"),
+    )
+    work_off()
+    dying.refresh_from_db()
+    assert (dying.state, dying.then) == ("running", "connect")
+
+    assert RunWriter(dying).end("cancelled")
+    work_off()
+
+    run = SyncRun.objects.order_by("-queued_at")[0]
+    assert (run.trigger, run.state) == ("connect", "succeeded")
+
+
+def test_whoever_is_linked_anew_is_read_although_the_run_before_has_not_ended(
+    connected: Integration,
+) -> None:
+    import_all(connected)
+    wrong, right = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
+    run, _ = start_company_sync(company=wrong.company, actor=None)
+    dying = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
+    assert dying is not None
+    unlink_company(company=right.company, actor=None)
+    unlink_company(company=wrong.company, actor=None)
+    link_company(
+        company=wrong.company, integration=connected, external_id=right.external_id, actor=None
+    )
+    work_off()
+
+    assert RunWriter(dying).end("cancelled")
+    work_off()
+
+    link = CompanyLink.objects.get(company=wrong.company, unlinked_at=None)
+    assert (link.external_id, link.read_at is not None) == (right.external_id, True)
+
+
+def test_unlinking_ends_a_resync_that_waits(connected: Integration) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
+    run, _ = start_company_sync(company=link.company, actor=None)
+
+    unlink_company(company=link.company, actor=None)
+
+    run.refresh_from_db()
+    assert run.state == "cancelled"
 
 
 def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
