@@ -594,7 +594,8 @@ class AutotaskAdapter:
             except RecordUnusableError as error:
                 rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
         refused = next((part.refused for part in found.values() if part.refused), None)
-        return PsaPage(tuple(records), tuple(rejected), refused=refused)
+        unsure = frozenset[str]() if self._currency_codes() else frozenset({"currency"})
+        return PsaPage(tuple(records), tuple(rejected), refused=refused, unsure=unsure)
 
     def _read_family(
         self,

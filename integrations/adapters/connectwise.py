@@ -493,7 +493,11 @@ class ConnectWiseAdapter:
             records[agreement.external_id] = replace(
                 agreement, lines=tuple(found.lines), incomplete=found.incomplete
             )
-        return PsaPage(tuple(records.values()), tuple(rejected), page.cursor, page.total, refused)
+        is_blind = self._cycles_asked and not self._cycles
+        unsure = frozenset({"cycle"} if is_blind else ())
+        return PsaPage(
+            tuple(records.values()), tuple(rejected), page.cursor, page.total, refused, unsure
+        )
 
     def _parent_cycles(self, agreements: Sequence[WireAgreement]) -> dict[int, Ref | None]:
         """Billing cycles of the parents that these agreements inherit from, theirs or another's."""

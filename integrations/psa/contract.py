@@ -213,7 +213,8 @@ class PsaPage(Generic[RecordT]):
 
     `cursor` is an opaque text with which the same listing goes on behind this page, also in another
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
-    `refused`: the refusal that made some of the records `incomplete`.
+    `refused`: the refusal that made some of the records `incomplete`. `unsure`: fields of
+    agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
     """
 
     records: tuple[RecordT, ...]
@@ -221,6 +222,7 @@ class PsaPage(Generic[RecordT]):
     cursor: str | None = None
     total: int | None = None
     refused: PsaRefused | None = None
+    unsure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class AgreementBatch:
     agreements: dict[str, PsaAgreement] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
     refused: PsaRefused | None = None
+    unsure: frozenset[str] = frozenset()
 
     @property
     def rejected_agreements(self) -> list[RejectedRecord]:
@@ -181,6 +182,7 @@ def store_agreements(
         _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
     ]
     _keep_renewals(values, existing, batch)
+    _keep_sure(values, existing.filter(integration=integration), batch)
     kept = _keep_whole(values, existing.filter(integration=integration), batch)
     with_lines = [record for record in incoming if record.external_id not in kept]
     lines = {
@@ -238,6 +240,23 @@ def _keep_renewals(
             old in batch.rejected_ids or not batch.proves_absence
         ):
             value["renews_external_id"] = old
+
+
+def _keep_sure(
+    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
+) -> None:
+    """Keep currencies and cycles that were told by a table which can't be read now."""
+    if not batch.unsure:
+        return
+    rows = {row.external_id: row for row in known}
+    for value in values:
+        row = rows.get(value["external_id"])
+        if row is None:
+            continue
+        if "currency" in batch.unsure and not value["currency"]:
+            value["currency"] = row.currency
+        if "cycle" in batch.unsure and row.cycle and row.cycle_label == value["cycle_label"]:
+            value["cycle"] = row.cycle
 
 
 def _keep_whole(

@@ -432,4 +432,5 @@ class SyncPass:
             batch.agreements |= {record.external_id: record for record in page.records}
             batch.rejected += page.rejected
             batch.refused = batch.refused or page.refused
+            batch.unsure |= page.unsure
         return batch

@@ -46,14 +46,16 @@ PATHS = {
     "connectwise": {
         "companies": "/company/companies", "contacts": "/company/contacts",
         "agreements": "/finance/agreements", "lines": "/additions",
+        "tables": "/finance/billingCycles",
     },
     "autotask": {
         "companies": "/Companies/query", "contacts": "/Contacts/query",
-        "agreements": "/Contracts/query", "lines": "Units/query",
+        "agreements": "/Contracts/query", "lines": "Units/query", "tables": "/Currencies/query",
     },
     "kaseya_bms": {
         "companies": "/crm/accounts/summary", "contacts": "/crm/contacts/summary",
         "agreements": "/finance/contracts", "lines": "/finance/contracts",  # a contract is its line
+        "tables": "/no/tables",
     },
 }  # fmt: skip
 KINDS = {
@@ -539,6 +541,18 @@ def test_lines_that_are_hidden_silently_cost_no_money(day: Day, told: Told) -> N
     assert day.sync().state == "succeeded"
     assert (day.issues(), stored()) == ([], before)
     told(f"{said(run)}, nothing lost")
+
+
+@pytest.mark.parametrize("name", ["refused_right", "empty_answer"])
+def test_a_table_that_can_not_be_read_changes_no_money(day: Day, told: Told, name: str) -> None:
+    before = stored()
+    day.fault(name, "tables")
+
+    run = day.sync()
+
+    assert run.state == "succeeded"
+    assert stored() == before
+    told("currencies and cycles stay as they were told before")
 
 
 def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, told: Told) -> None:
