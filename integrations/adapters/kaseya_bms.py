@@ -622,7 +622,9 @@ class KaseyaBmsAdapter:
                     RejectedRecord("", "invalid_record", "The list changed while it was read.")
                 )
             cursor_after = following.text() if following else None
-            yield PsaPage(tuple(records), tuple(rejected), cursor_after, total)
+            yield PsaPage(
+                tuple(records), tuple(rejected), cursor_after, total, again=place.round > 1
+            )
             if following is None:
                 return
             if following.round > place.round:

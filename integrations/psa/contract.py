@@ -215,6 +215,7 @@ class PsaPage(Generic[RecordT]):
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
     `refused`: the refusal that made some of the records `incomplete`. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
+    `again`: the list moved while it was read, and is read from its beginning once more.
     """
 
     records: tuple[RecordT, ...]
@@ -223,6 +224,7 @@ class PsaPage(Generic[RecordT]):
     total: int | None = None
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,11 +169,17 @@ class SyncPass:
         passed: int = writer.checkpoint.get("passed", 0)
         # a list that goes on in its middle does not tell its length again
         known = self.run_row.progress_total if self.run_row.phase == kind else None
+        before: set[str] = set()  # what was counted when the list was read the first time
         for page in prefetch(pages):
-            passed += len(page.records) + len(page.rejected)
+            before = before or (writer.seen(kind) if page.again else before)
+            rejected = [record for record in page.rejected if record.external_id not in before]
+            passed += len(rejected)
+            passed += sum(record.external_id not in before for record in page.records)
             is_last = page.cursor is None and (passed > 0 or self._since(kind) is None)
             with writer.page(kind, done=passed, total=page.total or known, is_last=is_last):
-                writer.add(kind, write(page.records, timezone.now()), page.rejected)
+                changes = write(page.records, timezone.now())
+                changes.forget_unchanged(before)
+                writer.add(kind, changes, rejected)
                 named = [record.external_id for record in page.records]
                 named += [record.external_id for record in page.rejected if record.external_id]
                 unnamed = any(not record.external_id for record in page.rejected)

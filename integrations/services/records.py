@@ -6,7 +6,7 @@ new rows, changed rows, gone rows; unchanged ones are left alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,13 @@ class Changes(Generic[RowT]):
 
     def count(self, *kinds: str) -> int:
         return sum(change.kind in kinds for change in self.written)
+
+    def forget_unchanged(self, external_ids: Set[str]) -> None:
+        """Don't count those that were counted before and came once more as they were."""
+        if external_ids:
+            written = {change.row.external_id for change in self.written}  # type: ignore[attr-defined]
+            came = {row.external_id for row in self.rows.values()}  # type: ignore[attr-defined]
+            self.unchanged -= len((came - written) & external_ids)
 
 
 def fingerprint(values: Values) -> str:
