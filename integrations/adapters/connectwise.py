@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -33,14 +33,16 @@ from integrations.psa.contract import (
     Right,
 )
 from integrations.psa.decoding import (
-    RecordUnusableError,
+    UNUSABLE,
     calendar_date,
     clean,
+    day_before,
     decode,
     instant,
     name_of,
     of_lines,
     read_records,
+    set_aside,
 )
 from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
@@ -471,8 +473,8 @@ class ConnectWiseAdapter:
         for raw in page.records:
             try:
                 built.append(self._agreement(raw, parents))
-            except RecordUnusableError as error:
-                rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
+            except UNUSABLE as error:
+                rejected.append(set_aside(str(raw.id), error))
         wanted = [agreement for agreement in built if can_have_lines(agreement)]
         answers = ordered_map(self._additions, wanted, workers=self._http.parallel)
         records = {agreement.external_id: agreement for agreement in built}
@@ -515,7 +517,7 @@ class ConnectWiseAdapter:
             end_date=calendar_date(raw.end_date, "endDate"),
             no_end=raw.no_ending_date_flag is True,
             cancelled=raw.cancelled_flag is True or status.casefold() == "cancelled",
-            cancelled_date=first_day_out - timedelta(days=1) if first_day_out else None,
+            cancelled_date=day_before(first_day_out) if first_day_out else None,
             recurring=None if has_id(reference) else False,
             cycle=self._cycle(raw, reference),
             cycle_label=clean(reference.name) if reference else "",

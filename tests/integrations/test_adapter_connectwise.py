@@ -368,6 +368,19 @@ def test_an_agreement_is_mapped_as_the_definition_of_mrr_wants_it(
     assert (second.quantity, second.less_included, second.bill) == (2, None, "no_charge")
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_year_one_is_no_day_of_cancelling(wire: responses.RequestsMock, cancelled: bool) -> None:
+    row = {"id": 1, "dateCancelled": "0001-01-01T00:00:00Z", "cancelledFlag": cancelled}
+
+    page = agreements(wire, row, {"id": 2})
+
+    assert page.rejected == ()
+    assert [(one.cancelled, one.cancelled_date) for one in page.records] == [
+        (cancelled, None),
+        (False, None),
+    ]
+
+
 def test_money_is_exact_to_the_last_digit(wire: responses.RequestsMock) -> None:
     body = '[{"id": 1, "company": {"id": 7}, "billAmount": 12345678901.123456789}]'
     wire.get(f"{BASE}/finance/agreements", body=body)
