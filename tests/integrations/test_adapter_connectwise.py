@@ -487,8 +487,49 @@ def test_an_id_that_is_no_number_never_reaches_a_condition(wire: responses.Reque
 
 def test_one_company_that_is_not_there_is_none(wire: responses.RequestsMock) -> None:
     wire.get(f"{BASE}/company/companies/5", json={"code": "NotFound", "message": "x"}, status=404)
+    wire.get(f"{BASE}/company/companies", json=[])
 
     assert adapter().company("5") is None
+
+
+def test_a_404_is_believed_only_while_the_keys_work(wire: responses.RequestsMock) -> None:
+    """The cloud may answer refused keys so."""
+    for path in ("/company/companies", "/company/companies/5", "/finance/agreements/1/additions"):
+        wire.get(f"{BASE}{path}", body="", status=404)
+
+    with pytest.raises(PsaRefused) as caught:
+        adapter().company("5")
+    assert caught.value.code == "invalid_credentials"
+
+    with pytest.raises(PsaRefused) as caught:
+        agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+    assert caught.value.code == "invalid_credentials"
+
+
+def test_additions_of_an_agreement_that_is_just_deleted_are_unknown(
+    wire: responses.RequestsMock,
+) -> None:
+    wire.get(f"{BASE}/finance/agreements/1/additions", body="", status=404)
+    wire.get(f"{BASE}/company/companies", json=[{"id": 7}])
+
+    (found,) = agreements(wire, {"id": 1, "billingCycle": MONTHLY}).records
+
+    assert (found.incomplete, found.lines) == (True, ())
+
+
+def test_a_404_under_the_path_of_an_old_release_is_asked_again(
+    wire: responses.RequestsMock,
+) -> None:
+    old = BASE.replace("v2025_1", "v2024_9")
+    for path in ("/company/companies", "/company/companies/5"):
+        wire.get(f"{old}{path}", body="", status=404)
+    wire.get(f"{BASE}/company/companies", json=[])
+    wire.get(f"{BASE}/company/companies/5", json={"id": 5, "name": "A"})
+
+    found = adapter({"base": old}).company("5")
+
+    assert found is not None
+    assert found.external_id == "5"
 
 
 @pytest.mark.parametrize("error", [PsaBadResponse, PsaUnavailable])

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreements.models import Agreement
+from agreements.models import Agreement, CompanyMrr
 from companies.models import Company, Contact
 from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
@@ -372,6 +372,37 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     connected.refresh_from_db()
     run.refresh_from_db()
     assert (connected.status, run.state, open_causes()) == ("connected", "running", [])
+
+
+def test_keys_that_end_behind_the_list_of_agreements_cost_no_mrr(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    """The cloud may answer refused keys with 404, as what is not there."""
+    import_all(connected)
+    before = sorted(CompanyMrr.objects.values_list("company_id", "exact"))
+    sandbox.faults.switch_on("bad_keys", form="404", path="/additions")
+    sandbox.faults.switch_on("bad_keys", form="404", path="/company/companies", after=3)
+
+    run = synced(connected)
+
+    assert (run.state, run.error_code) == ("failed", "invalid_credentials")
+    assert not Agreement.objects.filter(incomplete=True).exists()
+    assert sorted(CompanyMrr.objects.values_list("company_id", "exact")) == before
+
+
+def test_keys_refused_with_404_make_no_company_gone(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
+    sandbox.faults.switch_on("bad_keys", form="404")
+
+    run, _ = start_company_sync(company=link.company, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "invalid_credentials")
+    assert PsaCompanyRecord.objects.get(external_id=link.external_id).gone_at is None
 
 
 def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
