@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreements.models import Agreement, CompanyMrr
+from audit_site.tenants.models import Tenant
 from companies.models import Company, Contact
 from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
@@ -32,6 +33,7 @@ from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
 from integrations.services import ending, issues, leases, passes, runs, schedule, sync
 from integrations.services.budget import Budget
+from integrations.services.connection import update_integration
 from integrations.services.issues import WHOLE, Trouble, raise_issues
 from integrations.services.linking import unlink_company
 from integrations.services.run_writer import RunWriter
@@ -280,6 +282,8 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     assert synced(connected, trigger).state == "failed"
     assert open_causes() == [("integration", "invalid_credentials", "")]
     sandbox.faults.clear()
+    connecting.start_connection_test(integration=connected, actor=None)
+    work_off()
 
     assert synced(connected, trigger).state == "succeeded"
 
@@ -372,6 +376,63 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     connected.refresh_from_db()
     run.refresh_from_db()
     assert (connected.status, run.state, open_causes()) == ("connected", "running", [])
+
+
+def resync_all(limit: int = 6) -> list[tuple[str, str]]:
+    """Re-sync some companies one after the other; state and code of their runs."""
+    SyncRun.objects.exclude(company=None).delete()
+    for link in CompanyLink.objects.select_related("company").order_by("external_id")[:limit]:
+        start_company_sync(company=link.company, actor=None)
+    work_off()
+    return list(SyncRun.objects.exclude(company=None).values_list("state", "error_code"))
+
+
+def signed_in(sandbox: SandboxServer) -> int:
+    """How often somebody tried to sign in to BMS since the last time."""
+    count = sum(request["path"].endswith("/authenticate") for request in sandbox.requests())
+    sandbox.forget_requests()
+    return count
+
+
+def test_refused_keys_are_tried_again_by_a_person_alone(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    """BMS locks a user at the fifth refusal."""
+    bms = connect(tenant, sandbox, "kaseya_bms")
+    import_all(bms)
+    sandbox.faults.switch_on("bad_keys")
+    sandbox.forget_requests()
+
+    assert resync_all() == [("failed", "invalid_credentials")] * 6
+    assert signed_in(sandbox) == 1
+    assert synced(bms).error_code == "invalid_credentials"
+    connecting.start_connection_test(integration=bms, actor=None)
+    work_off()
+    assert signed_in(sandbox) == 2
+    assert resync_all() == [("failed", "invalid_credentials")] * 6
+    assert signed_in(sandbox) == 0
+    sandbox.faults.clear()
+    assert synced(bms).state == "succeeded"
+    assert resync_all(1) == [("succeeded", "")]
+
+
+def test_other_keys_are_not_taken_for_the_refused_ones(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    bms = connect(tenant, sandbox, "kaseya_bms")
+    import_all(bms)
+    sandbox.faults.switch_on("bad_keys")
+    assert resync_all(1) == [("failed", "invalid_credentials")]
+    sandbox.faults.clear()
+    sandbox.faults.switch_on("server_error", path="/userinfo")
+
+    update_integration(integration=bms, actor=None, credentials={"password": "demo-password"})
+    work_off()
+
+    bms.refresh_from_db()
+    assert bms.status == "failing"
+    sandbox.faults.clear()
+    assert resync_all(1) == [("succeeded", "")]
 
 
 def test_keys_that_end_behind_the_list_of_agreements_cost_no_mrr(
