@@ -289,6 +289,8 @@ class ConnectWiseAdapter:
             self._headers["clientId"] = self._client_id
         self._http = http
         self._memory = memory
+        if not memory.get("base", "").startswith(f"{self._server}/"):
+            memory.pop("base", None)  # of another server: it must not get these keys
         self._cycles: dict[int, BillingCycle] | None = None
         self._cycles_asked = False
         self._status_names: dict[int, str] | None = None

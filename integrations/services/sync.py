@@ -23,6 +23,7 @@ from integrations.services import ending, leases, notices
 from integrations.services.issues import WHOLE, Trouble, close_issues, open_issues, raise_issues
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
+from integrations.services.records import fingerprint
 from integrations.services.run_writer import RunCancelled, RunWriter
 from integrations.services.runs import NOT_AVAILABLE, lift_pause
 
@@ -43,6 +44,7 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
     if run is None:
         return
     writer = RunWriter(run)
+    writer.checkpoint.setdefault("keys", fingerprint(run.integration.credentials))
     if not _may_begin(writer):
         return
     try:
@@ -166,7 +168,9 @@ def _succeed(writer: RunWriter) -> None:
     is_same = integration.credentials == run.integration.credentials
     if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
         values["status"] = Integration.Status.CONNECTED
-    if run.scope == SyncRun.Scope.ALL and is_same:
+    # new keys may see other records: what was read in part with the old ones is read again
+    began_with_them = writer.checkpoint.get("keys") == fingerprint(integration.credentials)
+    if run.scope == SyncRun.Scope.ALL and is_same and began_with_them:
         values |= _marks(writer)
     Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
     if integration.paused_until is not None:

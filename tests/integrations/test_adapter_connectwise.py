@@ -186,6 +186,19 @@ def companies(wire: responses.RequestsMock, *rows: Any, **headers: str) -> Any:
     return page
 
 
+def test_keys_never_go_to_the_server_of_an_older_address(wire: responses.RequestsMock) -> None:
+    memory = {"base": "https://api-na.myconnectwise.net.example/v2025_1/apis/3.0"}
+    wire.get(f"{BASE}/company/companies", json=[])
+
+    adapter(memory).authenticate()
+
+    assert memory == {"base": BASE}
+    assert [call.request.url.partition("?")[0] for call in wire.calls] == [
+        INFO,
+        f"{BASE}/company/companies",
+    ]
+
+
 def test_missing_null_and_empty_are_alike(wire: responses.RequestsMock) -> None:
     page = companies(
         wire,
