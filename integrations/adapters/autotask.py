@@ -19,7 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar, Final, TypeVar
@@ -46,15 +46,18 @@ from integrations.psa.contract import (
     Right,
 )
 from integrations.psa.decoding import (
+    UNUSABLE,
     RecordUnusableError,
     calendar_date,
     clean,
+    day_after,
     decode,
     instant,
     name_of,
     of_lines,
     raw_id,
     read_records,
+    set_aside,
 )
 from integrations.psa.errors import (
     PsaBadResponse,
@@ -500,7 +503,7 @@ class AutotaskAdapter:
             f"?Code=OpenAccount&AccountID={raw.id}"
             if web
             else "",
-            changed_at=instant(raw.last_tracked_modified_date_time or raw.create_date),
+            changed_at=instant(raw.last_tracked_modified_date_time) or instant(raw.create_date),
         )
 
     def _label(self, entity: str, field_name: str, value: Pick) -> str:
@@ -591,8 +594,8 @@ class AutotaskAdapter:
         for raw in contracts:
             try:
                 records.append(self._contract(raw, currency_of, renews.get(raw.id, ""), found))
-            except RecordUnusableError as error:
-                rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
+            except UNUSABLE as error:
+                rejected.append(set_aside(str(raw.id), error))
         refused = next((part.refused for part in found.values() if part.refused), None)
         unsure = frozenset[str]() if self._currency_codes() else frozenset({"currency"})
         return PsaPage(tuple(records), tuple(rejected), refused=refused, unsure=unsure)
@@ -1063,7 +1066,7 @@ def contact(raw: WireContact) -> PsaContact:
         phone=next(filter(None, phones), "")[:100],
         is_active=is_on(raw.is_active, default=True),
         is_default=is_on(raw.primary_contact),
-        changed_at=instant(raw.last_modified_date or raw.create_date),
+        changed_at=instant(raw.last_modified_date) or instant(raw.create_date),
     )
 
 
@@ -1181,7 +1184,7 @@ def full_months(row: UnitRow, months: int | None, contract_start: date | None) -
     The last day may be written as the day before the next period or as its first day. Periods step
     from the contract's start, so that one begun on a 31st may run from 28 February to 30 March.
     """
-    nexts = {row.end, row.end + timedelta(days=1)}
+    nexts = {row.end, day_after(row.end)}
     for length in (months,) if months else sorted(CYCLES):
         if contract_start:
             begin, following = period_around(row.start, length, contract_start)
@@ -1265,7 +1268,7 @@ def merged(rows: Sequence[UnitRow], amounts: Sequence[Decimal | None]) -> tuple[
             and last.end_date is not None
             and last.amount == amount
             and last.units == row.units
-            and row.start <= last.end_date + timedelta(days=1)
+            and row.start <= day_after(last.end_date)
         ):
             joined[-1] = replace(last, end_date=row.end)
         else:

@@ -40,12 +40,14 @@ from integrations.psa.contract import (
     Right,
 )
 from integrations.psa.decoding import (
+    UNUSABLE,
     RecordUnusableError,
     clean,
     decode_lowered,
     instant,
     name_of,
     read_lowered,
+    set_aside,
 )
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
@@ -369,8 +371,8 @@ class KaseyaBmsAdapter:
             return account
         try:
             return self._company(account)
-        except RecordUnusableError as error:
-            return RejectedRecord(external_id, error.code, str(error))
+        except UNUSABLE as error:
+            return set_aside(external_id, error)
 
     def _account(self, external_id: str) -> WireAccount | RejectedRecord | None:
         """By id, an account comes bare by the document, and may come in an envelope all the same.
@@ -448,8 +450,8 @@ class KaseyaBmsAdapter:
                     continue
                 try:
                     records.append(self._contract(raw, account_id))
-                except RecordUnusableError as error:
-                    rejected.append(RejectedRecord(str(raw.id), error.code, str(error)))
+                except UNUSABLE as error:
+                    rejected.append(set_aside(str(raw.id), error))
             yield PsaPage(tuple(records), tuple(rejected))
         if nameless:  # it may be anybody's: nobody's absence is proved
             yield PsaPage((), nameless)
@@ -465,7 +467,7 @@ class KaseyaBmsAdapter:
             status="Active" if active else "Inactive",
             type=clean(raw.account_type),
             is_active=active,
-            changed_at=instant(raw.modified_on or raw.created_on),
+            changed_at=instant(raw.modified_on) or instant(raw.created_on),
         )
 
     def _learn_currencies(self, account_ids: Sequence[str]) -> None:
@@ -811,7 +813,7 @@ def contact(raw: WireContact) -> PsaContact:
         phone=first_of(raw.phones, lambda item: item.phone)[:100],
         is_active=raw.is_active is not False,
         is_default=raw.is_poc is True,
-        changed_at=instant(raw.modified_on or raw.created_on),
+        changed_at=instant(raw.modified_on) or instant(raw.created_on),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,10 @@ class RecordUnusableError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+#: What makes one record unusable, and none of the others.
+UNUSABLE: Final = (RecordUnusableError, ValueError, ArithmeticError)
 
 
 def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
@@ -73,7 +77,7 @@ def _decoded(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT
             may_pass=True,
         )
     try:
-        return parse(response.content)
+        return _parsed(response.content, parse)
     except msgspec.ValidationError as error:
         raise PsaBadResponse(
             f"{psa_name} sent an answer of an unexpected shape: {error}.", "Report it to us."
@@ -84,6 +88,25 @@ def _decoded(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT
             "Try again; if it happens again, report it to us.",
             may_pass=True,
         ) from None
+
+
+#: `\ud83d` without its other half: what a PSA leaves of an emoji that it cuts in two.
+_HALF_A_CHARACTER: Final = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def _parsed(content: bytes, parse: Callable[[bytes], RawT]) -> RawT:
+    """Parse an answer; one half of a character in it makes nothing else of it unreadable."""
+    try:
+        return parse(content)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return parse(
+            _HALF_A_CHARACTER.sub(lambda at: rb"\ufffd" if at["half"] else at.group(), content)
+        )
 
 
 def read_records(
@@ -114,17 +137,29 @@ def _read(
     rejected: list[RejectedRecord] = []
     for row in rows:
         try:
-            records.append(build(decode_row(row)))
-        except RecordUnusableError as error:
-            rejected.append(RejectedRecord(id_of(row), error.code, str(error)))
-        except (msgspec.ValidationError, ValueError) as error:
-            external_id = id_of(row)
-            code = "invalid_record" if external_id else "missing_id"
-            message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
-            rejected.append(
-                RejectedRecord(external_id, code, f"The record is set aside: {message}")
-            )
+            records.append(build(_with_finite_numbers(decode_row(row))))
+        except UNUSABLE as error:
+            rejected.append(set_aside(id_of(row), error))
     return records, rejected
+
+
+def _with_finite_numbers(raw: RawT) -> RawT:
+    """The record as it came, unless a number of it is none: "NaN" and "Infinity" decode too."""
+    if isinstance(raw, msgspec.Struct):
+        for at, value in enumerate(msgspec.structs.astuple(raw)):
+            if isinstance(value, Decimal) and not value.is_finite():
+                name = raw.__struct_encode_fields__[at]
+                raise RecordUnusableError("invalid_record", f"`{name}` is not a number.")
+    return raw
+
+
+def set_aside(external_id: str, error: Exception) -> RejectedRecord:
+    """Say of a record ("" = it has no id) why it can't be used."""
+    if isinstance(error, RecordUnusableError):
+        return RejectedRecord(external_id, error.code, str(error))
+    code = "invalid_record" if external_id else "missing_id"
+    message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
+    return RejectedRecord(external_id, code, f"The record is set aside: {message}")
 
 
 def _lowered_id(row: Any) -> str:
@@ -161,24 +196,41 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def calendar_date(text: str | None, field: str) -> date | None:
-    """The calendar date as the PSA wrote it, never moved through a time zone."""
+    """The calendar date as the PSA wrote it, never moved through a time zone.
+
+    Year 1 is how .NET writes "none".
+    """
     written = clean(text)
     if not written:
         return None
     match = _DATE.match(written)
     try:
-        return date.fromisoformat(match.group() if match else written)
+        day = date.fromisoformat(match.group() if match else written)
     except ValueError:
         raise RecordUnusableError("invalid_record", f"`{field}` is not a date.") from None
+    return None if day.year == MINYEAR else day
+
+
+def day_before(day: date) -> date:
+    """The day before, on a calendar that has a first day."""
+    return date.fromordinal(max(day.toordinal() - 1, date.min.toordinal()))
+
+
+def day_after(day: date) -> date:
+    """The day after, on a calendar that has a last day."""
+    return date.fromordinal(min(day.toordinal() + 1, date.max.toordinal()))
 
 
 def instant(text: str | None) -> datetime | None:
-    """A true moment in UTC; None when it is missing or unreadable (only used as a hint)."""
+    """A true moment in UTC; None when it is missing or unreadable (only used as a hint).
+
+    The years 1 and 9999 are how .NET writes "none" and "for ever".
+    """
     try:
         moment = datetime.fromisoformat(clean(text)) if text else None
     except ValueError:
         return None
-    if moment is None:
+    if moment is None or moment.year in {MINYEAR, MAXYEAR}:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 

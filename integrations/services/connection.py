@@ -185,7 +185,7 @@ def _save_credentials(
     )
     if integration.status != Integration.Status.CONNECTED:
         integration.credentials, integration.account_key = sealed, account_key
-        integration.memory = {}
+        integration.candidate, integration.memory = None, {}
         _begin_anew(integration)
         integration.save()
         return start_connection_test(integration=integration, actor=None, anew=True)
@@ -398,7 +398,9 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         return
     if test.is_candidate:
         _conclude_candidate(test, integration, passed=not failed)
-    elif test.pk == _newest_test_id(integration):
+    elif integration.credentials == test.integration.credentials and (
+        test.pk == _newest_test_id(integration)
+    ):
         _follow(integration, first)
 
 

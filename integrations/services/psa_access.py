@@ -73,7 +73,8 @@ def open_adapter(
 ) -> Iterator[PsaAdapter]:
     """Give an adapter for the integration's credentials (or for `sealed`, a candidate's).
 
-    What the adapter wants to remember is stored when the work is done, also when it failed.
+    What the adapter wants to remember is stored when the work is done, also when it failed; unless
+    other credentials were saved meanwhile.
     """
     adapter_class = registry.get_adapter(integration.psa)
     info = adapter_class.info
@@ -97,4 +98,5 @@ def open_adapter(
         if sealed is None and memory != integration.memory:
             integration.memory = memory
             rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
-            rows.update(memory=memory)
+            # what it remembers of one address is nothing for the next
+            rows.filter(credentials=integration.credentials).update(memory=memory)

@@ -12,11 +12,18 @@ from django.db.models.functions import Least
 from django.utils import timezone
 
 from integrations.models import Integration, SyncRun
-from integrations.psa.errors import PsaBadResponse, PsaError, PsaRateLimited, PsaUnavailable
+from integrations.psa.errors import (
+    PsaBadResponse,
+    PsaError,
+    PsaRateLimited,
+    PsaRefused,
+    PsaUnavailable,
+)
 from integrations.services import ending, leases, notices
-from integrations.services.issues import WHOLE, Trouble, close_issues, raise_issues
+from integrations.services.issues import WHOLE, Trouble, close_issues, open_issues, raise_issues
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
+from integrations.services.records import fingerprint
 from integrations.services.run_writer import RunCancelled, RunWriter
 from integrations.services.runs import NOT_AVAILABLE, lift_pause
 
@@ -37,6 +44,7 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
     if run is None:
         return
     writer = RunWriter(run)
+    writer.checkpoint.setdefault("keys", fingerprint(run.integration.credentials))
     if not _may_begin(writer):
         return
     try:
@@ -82,9 +90,40 @@ def _may_begin(writer: RunWriter) -> bool:
         _fail(writer, _internal_error())
     elif _leaves_alone(run):
         _park_until_tried_again(writer)
+    elif refused := _refused_keys(run):
+        _fail(writer, refused)
     else:
         return True
     return False
+
+
+def _is_sync_now(run: SyncRun) -> bool:
+    """Whether a person has asked for everything, who may know more than we do."""
+    return run.trigger == SyncRun.Trigger.MANUAL and run.scope == SyncRun.Scope.ALL
+
+
+# Keys that the PSA refuses
+
+
+def _refused_keys(run: SyncRun) -> PsaRefused | None:
+    """What the PSA has said of the keys in use, if it refused them: some PSAs lock a user who tries
+    again and again, so only Sync Now and a test do. A change of keys begins with a test.
+    """
+    integration = run.integration
+    if integration.status != Integration.Status.FAILING or _is_sync_now(run):
+        return None
+    issue = (
+        open_issues(integration)
+        .filter(kind=WHOLE, external_id="", code__in=notices.KEYS)
+        .order_by("-last_seen_at")
+        .first()
+    )
+    test = integration.latest_test
+    if issue is None:
+        return None
+    if test and issue.last_seen_at < test.queued_at and test.code not in notices.KEYS:
+        return None
+    return PsaRefused(issue.code, issue.message, issue.fix)
 
 
 # A PSA that is down
@@ -93,8 +132,8 @@ def _may_begin(writer: RunWriter) -> bool:
 def _leaves_alone(run: SyncRun) -> bool:
     """Whether the PSA was found down a while ago: only who presses Sync Now asks it before time."""
     paused_until = run.integration.paused_until
-    is_asked_for = run.trigger == SyncRun.Trigger.MANUAL and run.scope == SyncRun.Scope.ALL
-    return not is_asked_for and paused_until is not None and paused_until > timezone.now()
+    is_paused = paused_until is not None and paused_until > timezone.now()
+    return is_paused and not _is_sync_now(run)
 
 
 def _park_until_tried_again(writer: RunWriter) -> None:
@@ -129,7 +168,9 @@ def _succeed(writer: RunWriter) -> None:
     is_same = integration.credentials == run.integration.credentials
     if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
         values["status"] = Integration.Status.CONNECTED
-    if run.scope == SyncRun.Scope.ALL and is_same:
+    # new keys may see other records: what was read in part with the old ones is read again
+    began_with_them = writer.checkpoint.get("keys") == fingerprint(integration.credentials)
+    if run.scope == SyncRun.Scope.ALL and is_same and began_with_them:
         values |= _marks(writer)
     Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
     if integration.paused_until is not None:

@@ -562,6 +562,27 @@ def test_nothing_costs_nothing_and_a_missing_price_is_not_nothing() -> None:
     assert [row.amount for row in found] == [0, None]
 
 
+@pytest.mark.parametrize("months", [1, None])
+def test_a_row_for_ever_is_no_full_one(months: int | None) -> None:
+    rows = units(
+        ("2026-01-01", "2026-01-31", 2, "50.00"),
+        ("2026-02-01", "2026-02-28", 2, "50.00"),
+        ("2026-03-01", "9999-12-31", 2, "99.00"),
+    )
+
+    found, _ = history(rows, months, START)
+
+    assert amounts(found) == [("2026-01-01", "9999-12-31", "50.00")]
+
+
+def test_a_date_behind_the_calendar_sets_its_contract_aside(wire: Any) -> None:
+    late = unit_row(21, "9999-12-01", "9999-12-31", 1, 9, contractID=2)
+
+    found = read(wire, contract(), contract(id=2), ContractServiceUnits=[late])
+
+    assert [record.external_id for record in found] == ["100"]
+
+
 def test_no_rows_are_an_empty_history() -> None:
     assert history([], 1, START) == ((), None)
     assert history([], None, None) == ((), "monthly")

@@ -186,6 +186,19 @@ def companies(wire: responses.RequestsMock, *rows: Any, **headers: str) -> Any:
     return page
 
 
+def test_keys_never_go_to_the_server_of_an_older_address(wire: responses.RequestsMock) -> None:
+    memory = {"base": "https://api-na.myconnectwise.net.example/v2025_1/apis/3.0"}
+    wire.get(f"{BASE}/company/companies", json=[])
+
+    adapter(memory).authenticate()
+
+    assert memory == {"base": BASE}
+    assert [call.request.url.partition("?")[0] for call in wire.calls] == [
+        INFO,
+        f"{BASE}/company/companies",
+    ]
+
+
 def test_missing_null_and_empty_are_alike(wire: responses.RequestsMock) -> None:
     page = companies(
         wire,
@@ -368,6 +381,19 @@ def test_an_agreement_is_mapped_as_the_definition_of_mrr_wants_it(
     assert (second.quantity, second.less_included, second.bill) == (2, None, "no_charge")
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_year_one_is_no_day_of_cancelling(wire: responses.RequestsMock, cancelled: bool) -> None:
+    row = {"id": 1, "dateCancelled": "0001-01-01T00:00:00Z", "cancelledFlag": cancelled}
+
+    page = agreements(wire, row, {"id": 2})
+
+    assert page.rejected == ()
+    assert [(one.cancelled, one.cancelled_date) for one in page.records] == [
+        (cancelled, None),
+        (False, None),
+    ]
+
+
 def test_money_is_exact_to_the_last_digit(wire: responses.RequestsMock) -> None:
     body = '[{"id": 1, "company": {"id": 7}, "billAmount": 12345678901.123456789}]'
     wire.get(f"{BASE}/finance/agreements", body=body)
@@ -474,8 +500,49 @@ def test_an_id_that_is_no_number_never_reaches_a_condition(wire: responses.Reque
 
 def test_one_company_that_is_not_there_is_none(wire: responses.RequestsMock) -> None:
     wire.get(f"{BASE}/company/companies/5", json={"code": "NotFound", "message": "x"}, status=404)
+    wire.get(f"{BASE}/company/companies", json=[])
 
     assert adapter().company("5") is None
+
+
+def test_a_404_is_believed_only_while_the_keys_work(wire: responses.RequestsMock) -> None:
+    """The cloud may answer refused keys so."""
+    for path in ("/company/companies", "/company/companies/5", "/finance/agreements/1/additions"):
+        wire.get(f"{BASE}{path}", body="", status=404)
+
+    with pytest.raises(PsaRefused) as caught:
+        adapter().company("5")
+    assert caught.value.code == "invalid_credentials"
+
+    with pytest.raises(PsaRefused) as caught:
+        agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+    assert caught.value.code == "invalid_credentials"
+
+
+def test_additions_of_an_agreement_that_is_just_deleted_are_unknown(
+    wire: responses.RequestsMock,
+) -> None:
+    wire.get(f"{BASE}/finance/agreements/1/additions", body="", status=404)
+    wire.get(f"{BASE}/company/companies", json=[{"id": 7}])
+
+    (found,) = agreements(wire, {"id": 1, "billingCycle": MONTHLY}).records
+
+    assert (found.incomplete, found.lines) == (True, ())
+
+
+def test_a_404_under_the_path_of_an_old_release_is_asked_again(
+    wire: responses.RequestsMock,
+) -> None:
+    old = BASE.replace("v2025_1", "v2024_9")
+    for path in ("/company/companies", "/company/companies/5"):
+        wire.get(f"{old}{path}", body="", status=404)
+    wire.get(f"{BASE}/company/companies", json=[])
+    wire.get(f"{BASE}/company/companies/5", json={"id": 5, "name": "A"})
+
+    found = adapter({"base": old}).company("5")
+
+    assert found is not None
+    assert found.external_id == "5"
 
 
 @pytest.mark.parametrize("error", [PsaBadResponse, PsaUnavailable])

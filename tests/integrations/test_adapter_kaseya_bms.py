@@ -289,6 +289,19 @@ def test_addresses_take_the_default_that_is_not_blank_else_the_lowest_id(wire: A
     assert [person.is_default for person in page.records] == [n == 2 for n in range(1, 7)]
 
 
+def test_what_was_never_modified_has_the_stamp_of_its_creation(wire: Any) -> None:
+    """Year 1 is how .NET writes "never"."""
+    stamps = {"modifiedOn": "0001-01-01T00:00:00", "createdOn": "2021-03-02T15:20:11"}
+    wire.get(ACCOUNTS, json=good([{"id": 7, "accountName": "A", **stamps}], totalRecords=1))
+    wire.get(CONTACTS, json=good([{"id": 70, "accountId": 7, **stamps}], totalRecords=1))
+
+    (accounts,) = adapter().companies()
+    (people,) = adapter().contacts()
+
+    created = datetime(2021, 3, 2, 15, 20, 11, tzinfo=UTC)
+    assert [record.changed_at for record in (*accounts.records, *people.records)] == [created] * 2
+
+
 def test_a_filter_that_the_server_ignores_is_applied_again(wire: Any) -> None:
     rows = [{"id": 1, "accountId": 7}, {"id": 2, "accountId": 8}]
     wire.get(CONTACTS, json=good(rows, totalRecords=2))

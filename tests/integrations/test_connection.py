@@ -7,8 +7,10 @@ import pytest
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant
-from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.models import ConnectionTest, Integration, Issue, SyncRun
 from integrations.sandbox.server import SandboxServer
+from integrations.services import connection as connecting
+from integrations.services import leases
 from integrations.services.connection import (
     create_integration,
     disconnect_integration,
@@ -217,6 +219,43 @@ def test_only_the_newest_of_two_candidates_takes_over(
     assert first.code == "superseded"
     assert connected.credentials["public_key"] == "demo"
     assert connected.candidate is None
+
+
+def test_newer_keys_are_not_replaced_by_an_older_candidate(connected: Integration) -> None:
+    candidate = update_integration(
+        integration=connected, actor=None, credentials={"public_key": "no-tables"}
+    )
+    Integration.objects.update(status="failing")  # a run has found the old keys refused
+
+    update_integration(integration=connected, actor=None, credentials={"public_key": "demo"})
+    work_off()
+
+    connected.refresh_from_db()
+    candidate.refresh_from_db()
+    assert (connected.status, connected.candidate) == ("connected", None)
+    assert connected.credentials["public_key"] == "demo"
+    assert candidate.code == "superseded"
+
+
+def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    candidate = update_integration(
+        integration=connected, actor=None, credentials={"public_key": "no-tables"}
+    )
+    test = start_connection_test(integration=connected, actor=None)
+    old = leases.claim(ConnectionTest, tenant_id=str(test.tenant_id), work_id=str(test.pk))
+    run_connection_test(tenant_id=str(candidate.tenant_id), test_id=str(candidate.pk))
+
+    connecting._conclude(
+        old, [connecting._check("authenticate", ok=False, code="invalid_credentials")]
+    )
+
+    connected.refresh_from_db()
+    test.refresh_from_db()
+    assert (connected.status, connected.credentials["public_key"]) == ("connected", "no-tables")
+    assert (test.state, test.code) == ("done", "invalid_credentials")
+    assert not Issue.objects.exists()
 
 
 def test_a_connected_account_does_not_become_another_one(connected: Integration) -> None:

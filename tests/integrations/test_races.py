@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreements.models import Agreement, CompanyMrr
+from audit_site.tenants.models import Tenant
 from companies.models import Company, Contact
 from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
@@ -32,9 +33,11 @@ from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
 from integrations.services import ending, issues, leases, passes, runs, schedule, sync
 from integrations.services.budget import Budget
+from integrations.services.connection import update_integration
 from integrations.services.importing import import_companies
 from integrations.services.issues import WHOLE, Trouble, raise_issues
 from integrations.services.linking import link_company, unlink_company
+from integrations.services.psa_access import budget_of
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import (
     cancel_sync_run,
@@ -281,6 +284,8 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     assert synced(connected, trigger).state == "failed"
     assert open_causes() == [("integration", "invalid_credentials", "")]
     sandbox.faults.clear()
+    connecting.start_connection_test(integration=connected, actor=None)
+    work_off()
 
     assert synced(connected, trigger).state == "succeeded"
 
@@ -373,6 +378,138 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     connected.refresh_from_db()
     run.refresh_from_db()
     assert (connected.status, run.state, open_causes()) == ("connected", "running", [])
+
+
+def test_memory_of_an_old_address_does_not_outlive_it(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Integration.objects.update(memory={})
+    old = sandbox.credentials("connectwise")["server_url"]
+    new = old.replace("127.0.0.1", "localhost")
+    check_rules = passes.SyncPass.check_rules
+
+    def move_meanwhile(reading: passes.SyncPass) -> None:
+        update_integration(integration=connected, actor=None, credentials={"server_url": new})
+        work_off()  # the test of the new address; the run under way is held
+        Integration.objects.update(memory={})
+        check_rules(reading)
+
+    monkeypatch.setattr(passes.SyncPass, "check_rules", move_meanwhile)
+
+    assert synced(connected).state == "succeeded"
+
+    connected.refresh_from_db()
+    assert (connected.credentials["server_url"], connected.memory) == (new, {})
+
+
+def test_a_run_that_began_with_other_keys_is_no_full_reading(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    """New keys may see other records."""
+    sandbox.faults.switch_on("rate_limited", path="/company/contacts", retry_after=300)
+    run = synced(connected)
+    assert run.state == "running"
+    sandbox.faults.clear()
+    update_integration(integration=connected, actor=None, credentials={"public_key": "no-tables"})
+    work_off()
+    budget_of(connected).forget()
+    SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now())
+
+    work_off()
+
+    run.refresh_from_db()
+    connected.refresh_from_db()
+    assert (run.state, connected.credentials["public_key"]) == ("succeeded", "no-tables")
+    assert (connected.full_pass_at, connected.marks) == (None, {})
+    assert start_sync_run(integration=connected, trigger="schedule")[0].reading == "full"
+
+
+def resync_all(limit: int = 6) -> list[tuple[str, str]]:
+    """Re-sync some companies one after the other; state and code of their runs."""
+    SyncRun.objects.exclude(company=None).delete()
+    for link in CompanyLink.objects.select_related("company").order_by("external_id")[:limit]:
+        start_company_sync(company=link.company, actor=None)
+    work_off()
+    return list(SyncRun.objects.exclude(company=None).values_list("state", "error_code"))
+
+
+def signed_in(sandbox: SandboxServer) -> int:
+    """How often somebody tried to sign in to BMS since the last time."""
+    count = sum(request["path"].endswith("/authenticate") for request in sandbox.requests())
+    sandbox.forget_requests()
+    return count
+
+
+def test_refused_keys_are_tried_again_by_a_person_alone(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    """BMS locks a user at the fifth refusal."""
+    bms = connect(tenant, sandbox, "kaseya_bms")
+    import_all(bms)
+    sandbox.faults.switch_on("bad_keys")
+    sandbox.forget_requests()
+
+    assert resync_all() == [("failed", "invalid_credentials")] * 6
+    assert signed_in(sandbox) == 1
+    assert synced(bms).error_code == "invalid_credentials"
+    connecting.start_connection_test(integration=bms, actor=None)
+    work_off()
+    assert signed_in(sandbox) == 2
+    assert resync_all() == [("failed", "invalid_credentials")] * 6
+    assert signed_in(sandbox) == 0
+    sandbox.faults.clear()
+    assert synced(bms).state == "succeeded"
+    assert resync_all(1) == [("succeeded", "")]
+
+
+def test_other_keys_are_not_taken_for_the_refused_ones(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    bms = connect(tenant, sandbox, "kaseya_bms")
+    import_all(bms)
+    sandbox.faults.switch_on("bad_keys")
+    assert resync_all(1) == [("failed", "invalid_credentials")]
+    sandbox.faults.clear()
+    sandbox.faults.switch_on("server_error", path="/userinfo")
+
+    update_integration(integration=bms, actor=None, credentials={"password": "demo-password"})
+    work_off()
+
+    bms.refresh_from_db()
+    assert bms.status == "failing"
+    sandbox.faults.clear()
+    assert resync_all(1) == [("succeeded", "")]
+
+
+def test_keys_that_end_behind_the_list_of_agreements_cost_no_mrr(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    """The cloud may answer refused keys with 404, as what is not there."""
+    import_all(connected)
+    before = sorted(CompanyMrr.objects.values_list("company_id", "exact"))
+    sandbox.faults.switch_on("bad_keys", form="404", path="/additions")
+    sandbox.faults.switch_on("bad_keys", form="404", path="/company/companies", after=3)
+
+    run = synced(connected)
+
+    assert (run.state, run.error_code) == ("failed", "invalid_credentials")
+    assert not Agreement.objects.filter(incomplete=True).exists()
+    assert sorted(CompanyMrr.objects.values_list("company_id", "exact")) == before
+
+
+def test_keys_refused_with_404_make_no_company_gone(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
+    sandbox.faults.switch_on("bad_keys", form="404")
+
+    run, _ = start_company_sync(company=link.company, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "invalid_credentials")
+    assert PsaCompanyRecord.objects.get(external_id=link.external_id).gone_at is None
 
 
 def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
