@@ -247,6 +247,10 @@ class WireCurrencyOf(Wire):
     currency_id: int | None = None
 
 
+class WireOwnerOf(Wire):
+    company_id: int | None = None
+
+
 class PageDetails(msgspec.Struct, rename="camel"):
     request_count: int | None = None
     next_page_url: str | None = None
@@ -485,6 +489,15 @@ class AutotaskAdapter:
                 yield self._with_lines(contracts, rejected, self._currency_of(ids))
             else:
                 yield PsaPage((), tuple(rejected))
+
+    def agreement_owner(self, external_id: str) -> str | None:
+        this = {"op": "eq", "field": "id", "value": int(external_id)}
+        pages = self._pages(
+            "Contracts", "read_agreements", WireOwnerOf, lambda raw: raw,
+            conditions=[this, recurring()], fields=("id", "companyID"),
+        )  # fmt: skip
+        owners = [raw.company_id for page in pages for raw in page.records]
+        return next((str(owner) for owner in owners if owner is not None), None)
 
     # Companies and contacts
 

@@ -188,6 +188,10 @@ class Currency(Wire):
     currency_code: str | None = None
 
 
+class OwnerOf(Wire):
+    company: Ref | None = None
+
+
 class WireAgreement(Wire):
     id: int
     name: str | None = None
@@ -576,6 +580,16 @@ class ConnectWiseAdapter:
                 cycles, _ = read_records(rows, BillingCycle, lambda row: row)
                 self._cycles = {row.id: row for row in cycles}
         return self._cycles
+
+    def agreement_owner(self, external_id: str) -> str | None:
+        def read(response: PsaResponse) -> Ref | None:
+            if response.status == 404:
+                return None
+            self._refuse(response, "read_agreements")
+            return decode(response, OwnerOf, NAME).company
+
+        company = self._ask_by_id(f"/finance/agreements/{external_id}", {}, read)
+        return str(company.id) if company and company.id is not None else None
 
     def _additions(self, agreement: PsaAgreement) -> Additions:
         found = Additions()

@@ -456,6 +456,9 @@ class KaseyaBmsAdapter:
         if nameless:  # it may be anybody's: nobody's absence is proved
             yield PsaPage((), nameless)
 
+    def agreement_owner(self, external_id: str) -> str | None:
+        return None
+
     # Accounts and contacts
 
     def _company(self, raw: WireAccount) -> PsaCompany:

@@ -298,3 +298,9 @@ class PsaAdapter(Protocol):
     def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
         """The agreements of some companies (at most `info.company_batch`), lines included."""
         ...
+
+    def agreement_owner(self, external_id: str) -> str | None:
+        """Id of the company that one agreement hangs on right now; None when it is not there (any
+        more), or when the PSA names no company at an agreement.
+        """
+        ...

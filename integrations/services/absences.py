@@ -7,7 +7,7 @@ looks like lost rights: nothing is touched, and a person is asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -167,8 +167,13 @@ class Absences:
 
     # Agreements and lines of what was read
 
-    def settle_agreements(self, companies: Collection[str] | None) -> None:
-        """After the agreements of these PSA companies (None = of all linked ones) were read."""
+    def settle_agreements(
+        self, companies: Collection[str] | None, read: Callable[[Collection[str]], None]
+    ) -> None:
+        """After the agreements of these PSA companies (None = of all linked ones) were read.
+
+        `read` reads those of some more: where agreements have gone that did not come.
+        """
         links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
         if companies is not None:
             links = links.filter(external_id__in=companies)
@@ -183,6 +188,8 @@ class Absences:
         if companies is not None:
             agreements = agreements.filter(company__in=links.values("company"))
             lines = lines.filter(agreement__company__in=links.values("company"))
+        if owners := self._owners(agreements):
+            read(owners)
         for kind, rows, company in (
             ("agreements", agreements, "company"),
             ("lines", lines, "agreement__company"),
@@ -195,6 +202,26 @@ class Absences:
             if not self._is_believable(kind, len(missing), rows.count(), few=companies is not None):
                 continue
             self._mark_gone(kind, rows, missing, company)
+
+    def _owners(self, agreements: QuerySet[Agreement]) -> set[str]:
+        """PSA companies that agreements hang on which did not come: they may have moved meanwhile.
+
+        Of very many nobody is asked: that is no move.
+        """
+        missing = list(self._still_absent("agreements", agreements, "company"))
+        if len(missing) > MOST_QUESTIONS:
+            return set()
+        rows = agreements.filter(pk__in=missing).order_by("external_id")
+        found = map(self._owner, rows.values_list("external_id", flat=True) if missing else ())
+        return {owner for owner in found if owner is not None}
+
+    def _owner(self, external_id: str) -> str | None:
+        try:
+            return self.adapter.agreement_owner(external_id)
+        except PsaRefused as error:
+            if error.code != "permission_denied":
+                raise
+            return None
 
     def _leave_behind(self, links: QuerySet[CompanyLink]) -> None:
         """A company counts with what its PSA of now shows: that of a former one ends here."""

@@ -6,7 +6,7 @@ is marked gone but at the end of a pass that was read completely (`absences`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -382,7 +382,9 @@ class SyncPass:
         if is_part:
             links = links.filter(external_id__in=self.run_row.companies)
         self._read_batches(links)
-        self.absences.settle_agreements(self.run_row.companies if is_part else None)
+        self.absences.settle_agreements(
+            self.run_row.companies if is_part else None, self._read_more
+        )
         with self.writer.page("agreements", is_last=True):
             stored.refresh_stale(self.integration.tenant)
             if not is_part:
@@ -398,20 +400,32 @@ class SyncPass:
             (links.filter(id__gt=after) if after else links).values_list("id", "external_id")
         )
         total = passed + len(rest)
-        has_book = Exists(CompanyBook.objects.filter(company=OuterRef("company")))
         batches = chunks(rest, self.info.company_batch)
         for batch in prefetch(map(self._read_batch, batches)):
             passed += len(batch.external_ids)
             with self.writer.page("agreements", done=passed, total=total):
-                current = links.filter(AnyOf("external_id", batch.external_ids))
-                found: list[Any] = list(current.annotate(has_book=has_book))
-                touched = linked_records.store_agreements(self.writer, found, batch)
-                if batch.refused:
-                    self._lose_lines(batch.refused)
-                self._work_out(touched, has_new=not all(link.has_book for link in found))
+                self._store_batch(batch)
                 self.writer.checkpoint |= {
                     "passed": passed, "after_link": batch.last_link, "parks": 0,
                 }  # fmt: skip
+
+    def _read_more(self, external_ids: Collection[str]) -> None:
+        """Read the agreements of companies to which some have moved."""
+        links = self._links().filter(AnyOf("external_id", external_ids))
+        for some in chunks(links.values_list("id", "external_id"), self.info.company_batch):
+            batch = self._read_batch(some)
+            with self.writer.page("agreements"):
+                self._store_batch(batch)
+
+    def _store_batch(self, batch: linked_records.AgreementBatch) -> None:
+        """Inside a page: store what was read, for those of its companies that are still linked."""
+        has_book = Exists(CompanyBook.objects.filter(company=OuterRef("company")))
+        links = self._links().filter(AnyOf("external_id", batch.external_ids))
+        found: list[Any] = list(links.annotate(has_book=has_book))
+        touched = linked_records.store_agreements(self.writer, found, batch)
+        if batch.refused:
+            self._lose_lines(batch.refused)
+        self._work_out(touched, has_new=not all(link.has_book for link in found))
 
     def _lose_lines(self, error: PsaRefused) -> None:
         """Inside a page: lines are refused; say which right is missing, once a run."""

@@ -120,6 +120,10 @@ class TidewaterAdapter:
             )
         )  # fmt: skip
 
+    def agreement_owner(self, external_id: str) -> str | None:
+        rows = self._ask("deals", list[Deal])
+        return next((str(row.client) for row in rows if str(row.id) == external_id), None)
+
     def _ask(self, what: str, kind: type[KindT]) -> KindT:
         def read(response: PsaResponse) -> KindT:
             if response.status == 401:

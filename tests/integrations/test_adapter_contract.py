@@ -165,6 +165,15 @@ def test_agreements_are_those_of_the_companies_asked_for(make: Adapters) -> None
     assert sum(map(len, expected.values())) > 20
 
 
+def test_an_agreement_tells_whose_it_is(make: Adapters) -> None:
+    (agreement, *_) = all_of(make().agreements(company_ids=list(truth(make))[2:40]))
+
+    owner = make().agreement_owner(agreement.external_id)
+
+    assert owner == (None if make.psa == "kaseya_bms" else agreement.company_id)
+    assert make().agreement_owner("999999999") is None
+
+
 def test_money_is_exact_and_dates_are_days(make: Adapters) -> None:
     agreements: list[PsaAgreement] = all_of(make().agreements(company_ids=list(truth(make))[:50]))
     amounts: list[Any] = [agreement.amount for agreement in agreements]

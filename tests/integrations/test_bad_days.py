@@ -33,7 +33,7 @@ from integrations.services.importing import import_companies
 from integrations.services.linking import unlink_company
 from integrations.services.psa_access import budget_of
 from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_reread, start_sync_run
+from integrations.services.runs import start_company_sync, start_reread, start_sync_run
 from integrations.services.sync import run_sync
 from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
@@ -489,6 +489,34 @@ def test_a_merged_company_is_told_apart_from_a_deleted_one(
     owners = Agreement.objects.filter(external_id__in=moved, gone_at=None)
     assert set(owners.values_list("company_id", flat=True)) == {into.company_id}
     told("flagged `merged`, into which one; agreements follow")
+
+
+def test_a_resync_follows_an_agreement_that_has_moved_to_another_company(
+    day: Day, told: Told
+) -> None:
+    link = day.linked()
+    into = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")[2]
+    moved = link.company.agreements.order_by("external_id")[0]
+    owner: dict[str, Any] = {"company": {"id": int(into.external_id)}}
+    if day.psa in OWNERS:
+        owner = {OWNERS[day.psa]: int(into.external_id)}
+    day.change("agreements", moved.external_id, values=owner)
+
+    run, _ = start_company_sync(company=link.company, actor=None)
+    work_off()
+
+    moved.refresh_from_db()
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+    if day.psa == "kaseya_bms":  # no contract there names its account
+        assert moved.gone_at is not None
+        assert day.sync().state == "succeeded"
+        moved.refresh_from_db()
+    else:
+        assert run.counts["agreements"]["gone"] == 0
+    assert (moved.company_id, moved.gone_at) == (into.company_id, None)
+    bms = "gone until all is read" if day.psa == "kaseya_bms" else "read with its new company"
+    told(bms)
 
 
 @pytest.mark.parametrize("kind", [*LISTS, "lines"])

@@ -796,6 +796,33 @@ def mrr_of(company: Company) -> list[tuple[str, str]]:
     return sorted(CompanyMrr.objects.filter(company=company).values_list("currency", "exact"))
 
 
+def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
+    early, late = links.select_related("company")[:2]
+    moved = late.company.agreements.order_by("external_id")[0]
+    monkeypatch.setattr(passes, "chunks", lambda items, size: ([item] for item in items))
+    whole = connectwise.ConnectWiseAdapter.agreements
+    owner = {"company": {"id": int(early.external_id)}}
+
+    def agreements(self: Any, *, company_ids: Any) -> Any:
+        pages = list(whole(self, company_ids=company_ids))
+        if list(company_ids) == [early.external_id] and owner:
+            change(sandbox, "agreements", moved.external_id, values=dict(owner))
+            owner.clear()
+        return iter(pages)
+
+    monkeypatch.setattr(connectwise.ConnectWiseAdapter, "agreements", agreements)
+
+    run = synced(connected)
+
+    moved.refresh_from_db()
+    assert (run.state, run.counts["agreements"]["gone"]) == ("succeeded", 0)
+    assert (moved.company_id, moved.gone_at) == (early.company_id, None)
+
+
 def test_sync_now_makes_a_small_reading_that_nobody_has_begun_a_full_one(
     connected: Integration,
 ) -> None:
