@@ -137,17 +137,28 @@ def _read(
     rejected: list[RejectedRecord] = []
     for row in rows:
         try:
-            records.append(build(_with_finite_numbers(decode_row(row))))
+            records.append(build(_with_numbers(decode_row(row))))
         except UNUSABLE as error:
             rejected.append(set_aside(id_of(row), error))
     return records, rejected
 
 
-def _with_finite_numbers(raw: RawT) -> RawT:
-    """The record as it came, unless a number of it is none: "NaN" and "Infinity" decode too."""
+#: No price has more digits, and none is larger or smaller than ten to this.
+MOST_DIGITS, MOST_MAGNITUDE = 60, 30
+
+
+def _is_a_number(value: Decimal) -> bool:
+    """Whether it can be counted with: "NaN", "Infinity" and 1e5000 decode too."""
+    if not value.is_finite():
+        return False
+    return abs(value.adjusted()) <= MOST_MAGNITUDE and len(value.as_tuple().digits) <= MOST_DIGITS
+
+
+def _with_numbers(raw: RawT) -> RawT:
+    """The record as it came, unless a number of it is none."""
     if isinstance(raw, msgspec.Struct):
         for at, value in enumerate(msgspec.structs.astuple(raw)):
-            if isinstance(value, Decimal) and not value.is_finite():
+            if isinstance(value, Decimal) and not _is_a_number(value):
                 name = raw.__struct_encode_fields__[at]
                 raise RecordUnusableError("invalid_record", f"`{name}` is not a number.")
     return raw

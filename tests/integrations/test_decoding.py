@@ -56,7 +56,9 @@ def test_days_end_where_the_calendar_does() -> None:
     assert calendar_date("9999-12-31T00:00:00Z", "endDate") == date.max
 
 
-@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    "number", ["NaN", "sNaN", "Infinity", "-Infinity", "1e5000", "1e-5000", "1" * 61]
+)
 def test_what_is_no_number_sets_its_record_aside(number: str) -> None:
     content = f'[{{"id": 1, "unitPrice": "1.10"}}, {{"id": 2, "unitPrice": "{number}"}}]'
     rows = msgspec.json.decode(content, type=list[msgspec.Raw])
