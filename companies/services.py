@@ -38,9 +38,10 @@ def lock_licence(tenant: Tenant) -> Licence:
     """Count under the tenant's lock, so that of many at once none slips over the limit.
 
     Call it inside the transaction that then creates the companies. PostgreSQL locks the tenant's
-    row; on SQLite the transaction itself (IMMEDIATE) is the lock.
+    row, against its like and not against who inserts rows that refer to it; on SQLite the
+    transaction itself (IMMEDIATE) is the lock.
     """
-    return licence(Tenant.objects.select_for_update().get(pk=tenant.pk))
+    return licence(Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk))
 
 
 def licence_exceeded(limit: int) -> DomainError:

@@ -111,7 +111,7 @@ def _create(
     name: str,
 ) -> tuple[Integration, ConnectionTest]:
     ours = Integration.objects.for_tenant(tenant).filter(psa=info.key)
-    integration = ours.select_for_update().filter(account_key=account_key).first()
+    integration = ours.select_for_update(no_key=True).filter(account_key=account_key).first()
     if integration is None:
         integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
         integration.name = name or _default_name(info, values, ours.exists())
@@ -141,6 +141,16 @@ def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> st
     return f"{info.name} ({texts[0]})"[:255] if another and texts else info.name
 
 
+def _lock(integration: Integration) -> Integration:
+    """The integration as it is now, first of all locks.
+
+    Whoever inserts rows that refer to it passes.
+    """
+    return Integration.objects.select_for_update(no_key=True).get(
+        tenant=integration.tenant_id, pk=integration.pk
+    )
+
+
 @transaction.atomic
 def update_integration(
     *,
@@ -154,9 +164,7 @@ def update_integration(
     On a connected integration new credentials are a candidate: the old ones go on working until the
     new ones have passed. Otherwise they replace what was there.
     """
-    locked = Integration.objects.select_for_update().get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
+    locked = _lock(integration)
     if locked.status == Integration.Status.DISCONNECTED:
         runs.refuse_disconnected(locked)
     if name is not None and name.strip():
@@ -234,9 +242,7 @@ def disconnect_integration(*, integration: Integration, actor: User | None) -> N
 
     Companies, agreements and MRR stay as they are.
     """
-    locked = Integration.objects.select_for_update().get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
+    locked = _lock(integration)
     if locked.status == Integration.Status.DISCONNECTED:
         return
     locked.status = Integration.Status.DISCONNECTED
@@ -258,6 +264,7 @@ def start_connection_test(
     *, integration: Integration, actor: User | None, anew: bool = False
 ) -> ConnectionTest:
     """Test the stored credentials: the test under way (unless `anew`), or a new one."""
+    integration.status = _lock(integration).status
     runs.refuse_disconnected(integration)
     under_way = integration.tests.filter(is_candidate=False).exclude(
         state=ConnectionTest.State.DONE
@@ -378,9 +385,7 @@ def _end_superseded(test: ConnectionTest) -> None:
 @transaction.atomic
 def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
     """End the test and let the integration follow from it."""
-    integration = Integration.objects.select_for_update().get(
-        tenant=test.tenant_id, pk=test.integration_id
-    )
+    integration = _lock(test.integration)
     failed = [check for check in checks if check["ok"] is False]
     notes = [check["message"] for check in checks if check["ok"] and check["message"]]
     first = failed[0] if failed else _check("", code="ok", message=_all_well(integration, notes))

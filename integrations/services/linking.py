@@ -75,9 +75,16 @@ def _already_linked() -> DomainError:
 
 @transaction.atomic
 def unlink_company(*, company: Company, actor: User | None) -> None:
-    """Undo the link. Contacts and agreements stay as they were last seen, and become editable."""
+    """Undo the link. Contacts and agreements stay as they were last seen, and become editable.
+
+    Takes the integration's lock first: a page of a run that is being written ends before.
+    """
     links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company, unlinked_at=None)
     link = links.select_related("integration").first()
+    if link is not None:
+        Integration.objects.select_for_update(no_key=True).get(
+            tenant=company.tenant_id, pk=link.integration_id
+        )
     if link is None or not links.filter(pk=link.pk).update(unlinked_at=timezone.now()):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
     for run in SyncRun.objects.filter(

@@ -89,7 +89,7 @@ def set_schedule(
     kept while another rhythm is chosen.
     """
     locked = (
-        Integration.objects.select_for_update(of=("self",))
+        Integration.objects.select_for_update(no_key=True, of=("self",))
         .select_related("tenant")
         .get(tenant=integration.tenant_id, pk=integration.pk)
     )

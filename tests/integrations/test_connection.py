@@ -307,6 +307,21 @@ def test_a_second_test_while_one_is_under_way_is_that_one(connected: Integration
     assert start_connection_test(integration=connected, actor=None).pk == first.pk
 
 
+def test_a_page_that_was_open_while_somebody_disconnected_tests_nothing(
+    connected: Integration,
+) -> None:
+    Integration.objects.update(status="failing")
+    seen = Integration.objects.get()
+    disconnect_integration(integration=connected, actor=None)
+    tests = ConnectionTest.objects.count()
+
+    with pytest.raises(DomainError, match="is disconnected"):
+        start_connection_test(integration=seen, actor=None)
+
+    assert Integration.objects.get().status == "disconnected"
+    assert ConnectionTest.objects.count() == tests
+
+
 def test_a_missing_encryption_key_is_explained_and_nothing_breaks(
     connected: Integration, settings: Any
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -31,7 +32,17 @@ from integrations.psa.errors import PsaRateLimited, PsaRefused
 from integrations.psa.http import retry_after
 from integrations.sandbox.server import SandboxServer
 from integrations.services import connection as connecting
-from integrations.services import ending, issues, leases, passes, runs, schedule, sync
+from integrations.services import (
+    ending,
+    importing,
+    issues,
+    leases,
+    linked_records,
+    passes,
+    runs,
+    schedule,
+    sync,
+)
 from integrations.services.budget import Budget
 from integrations.services.connection import update_integration
 from integrations.services.importing import import_companies
@@ -46,7 +57,7 @@ from integrations.services.runs import (
 )
 from integrations.services.sync import run_sync
 from tests.conftest import connect
-from tests.factories import make_integration, make_tenant
+from tests.factories import make_company, make_integration, make_psa_company, make_tenant
 from tests.integrations.test_sync import import_all
 from tests.worker import work_off
 
@@ -669,6 +680,77 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     assert troubles == []
     integration.refresh_from_db()
     assert integration.status == "disconnected"
+
+
+def in_a_thread(work: Callable[[], Any]) -> Callable[[], None]:
+    """Work for a thread of its own, which leaves no connection behind."""
+
+    def do() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    return do
+
+
+@pytest.mark.django_db(transaction=True)
+def test_disconnecting_while_somebody_imports_locks_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    integration = make_integration(make_tenant(company_limit=9))
+    record = make_psa_company(integration)
+    create_companies, begun = importing._create_companies, threading.Event()
+
+    def slow(*args: Any) -> None:
+        begun.set()
+        time.sleep(0.5)
+        create_companies(*args)
+
+    def imports() -> None:
+        importing.import_companies(
+            integration=integration, external_ids=[record.external_id], actor=None
+        )
+
+    monkeypatch.setattr(importing, "_create_companies", slow)
+    with ThreadPoolExecutor(1) as pool:
+        importer = pool.submit(in_a_thread(imports))
+        begun.wait()
+        connecting.disconnect_integration(integration=Integration.objects.get(), actor=None)
+        importer.result()
+
+    assert Integration.objects.get().status == "disconnected"
+    assert Company.objects.get().name == record.name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_name_that_a_person_gives_behind_an_unlinking_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    integration = make_integration(make_tenant())
+    record, company = make_psa_company(integration), make_company(integration.tenant)
+    link_company(
+        company=company, integration=integration, external_id=record.external_id, actor=None
+    )
+    adapter: Any = None
+    run = claimed(integration)
+    reading = passes.SyncPass(run, RunWriter(run), adapter)
+    apply_names, begun = linked_records._apply_names, threading.Event()
+
+    def slow(*args: Any) -> None:
+        begun.set()
+        time.sleep(0.5)
+        apply_names(*args)
+
+    monkeypatch.setattr(linked_records, "_apply_names", slow)
+    with ThreadPoolExecutor(1) as pool:
+        page = pool.submit(in_a_thread(reading.check_rules))
+        begun.wait()
+        unlink_company(company=company, actor=None)
+        Company.objects.update(name="A person's")
+        page.result()
+
+    assert Company.objects.get().name == "A person's"
 
 
 @pytest.mark.django_db(transaction=True)
