@@ -21,7 +21,7 @@ from audit_site.tenants.models import Tenant
 from companies.models import Company
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
-EDITION = 1
+EDITION = 2
 MOST_MONTHS = 120
 #: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
 EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)

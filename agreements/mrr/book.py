@@ -54,6 +54,7 @@ class Agreement(Struct, array_like=True, eq=False):
     """An agreement.
 
     `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
+    `account` tells apart two accounts of one PSA, which may give one id twice.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
@@ -77,6 +78,7 @@ class Agreement(Struct, array_like=True, eq=False):
     exclude: bool = False
     force_include: bool = False
     assume_renewal: bool = False
+    account: str = ""
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False

@@ -36,6 +36,8 @@ NOTHING = Decimal(0)
 EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 
 Stretch = tuple[int, int, Fraction]
+#: The first agreement of each PSA, account and id.
+ById = dict[tuple[str, str, str], Agreement]
 
 
 class Row(Struct, eq=False):
@@ -187,9 +189,9 @@ class Prepared(Struct, eq=False):
 
 def prepare(book: Book) -> list[Prepared]:
     """Settle a whole book. Order in, order out; context agreements come along without rows."""
-    by_id: dict[tuple[str, str], Agreement] = {}
+    by_id: ById = {}
     for agreement in book.agreements:
-        by_id.setdefault((agreement.source, agreement.id), agreement)
+        by_id.setdefault((agreement.source, agreement.account, agreement.id), agreement)
     settled = [_settled(a, by_id) for a in book.agreements]
     renewals = _renewals(book.agreements, settled, by_id)
     prepared = [
@@ -198,7 +200,7 @@ def prepare(book: Book) -> list[Prepared]:
     ]
     of_agreement = {id(item.agreement): item for item in prepared}
     for item in prepared:
-        parent = _parent(item.agreement, by_id)
+        parent = _named(item.agreement, item.agreement.parent_id, by_id)
         item.parent = of_agreement[id(parent)] if parent else None
         item.cycle = _effective_cycle(item.agreement, by_id)
     return prepared
@@ -207,25 +209,26 @@ def prepare(book: Book) -> list[Prepared]:
 # Agreements
 
 
-def _parent(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> Agreement | None:
-    parent = by_id.get((agreement.source, agreement.parent_id)) if agreement.parent_id else None
-    return None if parent is agreement else parent
+def _named(agreement: Agreement, id_: str, by_id: ById) -> Agreement | None:
+    """The other agreement that one names, as its parent or as what it replaces."""
+    other = by_id.get((agreement.source, agreement.account, id_)) if id_ else None
+    return None if other is agreement else other
 
 
-def _effective_cycle(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> object:
+def _effective_cycle(agreement: Agreement, by_id: ById) -> object:
     """The agreement's own cycle, or else its parent's own (one level)."""
     if not is_blank(agreement.cycle):
         return agreement.cycle
-    parent = _parent(agreement, by_id)
+    parent = _named(agreement, agreement.parent_id, by_id)
     return parent.cycle if parent else None
 
 
-def _settled(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> str | None:
+def _settled(agreement: Agreement, by_id: ById) -> str | None:
     """The first of the reasons that no day changes."""
     cycle = read_cycle(_effective_cycle(agreement, by_id))
     name = cycle.name if cycle else ""
     start, end = agreement.start_date, agreement.end_date
-    if by_id[agreement.source, agreement.id] is not agreement:
+    if by_id[agreement.source, agreement.account, agreement.id] is not agreement:
         return "duplicate_id"
     if agreement.exclude:
         return "excluded_by_user"
@@ -253,15 +256,13 @@ def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
 
 
 def _renewals(
-    agreements: list[Agreement],
-    settled: list[str | None],
-    by_id: dict[tuple[str, str], Agreement],
+    agreements: list[Agreement], settled: list[str | None], by_id: ById
 ) -> dict[int, list[int]]:
     """For each replaced agreement (by identity), the first days of what replaces it."""
     replaced: dict[int, list[int]] = defaultdict(list)
     for newer, reason in zip(agreements, settled, strict=True):
-        older = by_id.get((newer.source, newer.renews_id)) if newer.renews_id else None
-        if older is None or older is newer or older.company_id != newer.company_id:
+        older = _named(newer, newer.renews_id, by_id)
+        if older is None or older.company_id != newer.company_id:
             continue
         if reason or newer.start_date is None:
             continue

@@ -106,8 +106,9 @@ def _refuse_what_does_not_fit(
         return
     if older.pk == agreement.pk:
         raise _invalid("renews", "An agreement can't replace itself.")
-    if (older.company_id, older.source) != (agreement.company_id, agreement.source):
-        raise _invalid("renews", "Both agreements must be of the same company and the same PSA.")
+    ours = (agreement.company_id, agreement.integration_id)
+    if (older.company_id, older.integration_id) != ours:
+        raise _invalid("renews", "Both agreements must be of the same company and PSA account.")
     seen, step = {agreement.pk}, older
     while step is not None:
         if step.pk in seen:
