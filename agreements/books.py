@@ -144,20 +144,25 @@ def add_lines(kept: Iterable[Kept], lines: QuerySet[AgreementLine]) -> None:
 
 def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agreement:
     agreement = AGREEMENTS.decode(json)
-    if gone_at is not None:  # out of MRR from the day on which it was found gone
-        last_day = tenant.today(gone_at) - ONE_DAY
-        if agreement.cancelled is not False and agreement.cancelled_date is not None:
-            last_day = min(last_day, agreement.cancelled_date)
-        agreement.cancelled, agreement.cancelled_date = True, last_day
+    if gone_at is not None:
+        _end(agreement, tenant.today(gone_at) - ONE_DAY)
     return agreement
+
+
+def _end(agreement: mrr.Agreement, last_day: date) -> None:
+    """Out of MRR behind this day, if it was in: a cancellation without a date never was."""
+    if agreement.cancelled is not False:
+        if agreement.cancelled_date is not None:
+            last_day = min(last_day, agreement.cancelled_date)
+        elif agreement.cancelled:
+            return
+    agreement.cancelled, agreement.cancelled_date = True, last_day
 
 
 def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tenant) -> mrr.Line:
     line = LINES.decode(json)
     if gone_at is not None:
-        last_day = tenant.today(gone_at) - ONE_DAY
-        line.end_date = min(line.end_date, last_day) if line.end_date else last_day
-        line.one_time = bool(line.one_time)
+        line.gone_from = tenant.today(gone_at)
     if forced:
         line.one_time = False
     return line

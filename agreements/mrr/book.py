@@ -30,7 +30,9 @@ class Units(Struct):
 class Line(Struct, array_like=True, eq=False):
     """A priced row.
 
-    `end_date` is its last day in force. `ref` is the caller's own and goes through.
+    `end_date` is its last day in force. `gone_from` is the day from which on the PSA has it no
+    more; what its own dates say of the days before stays. `ref` is the caller's own and goes
+    through.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Line(Struct, array_like=True, eq=False):
     exclude: bool = False
     units: list[Units] | None = None
     has_unreadable_date: bool = False
+    gone_from: date | None = None
     ref: Any = None
 
 

@@ -197,7 +197,7 @@ def _sentence(row: Row, reason: str, on: date) -> str:
     of_line = reason.startswith("line_")
     start = line.start_date if of_line and line else agreement.start_date
     if of_line:
-        last = line.end_date if line else None
+        last = _day(row.until - 1)
     elif reason == "cancelled" and item.settled:
         last = None
     else:

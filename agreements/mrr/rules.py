@@ -340,7 +340,16 @@ def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction 
     until = NEVER if end is None else end.toordinal() + 1
     row = Row(item, line, cycle, factor, first, until)
     row.settled = _settled_line(row, line, own)
+    if line.gone_from is not None:
+        _cut(row, line.gone_from.toordinal())
     return row
+
+
+def _cut(row: Row, gone_from: int) -> None:
+    """End a row behind which the PSA has its line no more: its past stays what it was."""
+    row.until = min(row.until, gone_from)
+    if row.until <= row.first and row.settled is None:
+        row.settled = "line_ended"
 
 
 def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
