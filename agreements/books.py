@@ -57,6 +57,7 @@ AGREEMENT = _json_of(
     exclude=Coalesce("choices__exclude", False),
     force_include=Coalesce("choices__force_include", False),
     assume_renewal=Coalesce("choices__assume_renewal", False),
+    account=IdText("integration_id"),
 )
 LINE = _json_of(
     mrr.Line,
@@ -78,20 +79,19 @@ AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 
 
 class Kept(NamedTuple):
-    """An agreement as it is kept: the engine's, whose it is, and from which integration."""
+    """An agreement as it is kept: the engine's, and whose it is."""
 
     id: str
-    integration: str
     tenant: Tenant
     agreement: mrr.Agreement
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.integration, self.agreement.id
+        return self.agreement.account, self.agreement.id
 
     @property
     def parent_key(self) -> tuple[str, str]:
-        return self.integration, self.agreement.parent_id
+        return self.agreement.account, self.agreement.parent_id
 
 
 def agreements_of(*tenants: Tenant) -> QuerySet[Agreement]:
@@ -101,7 +101,6 @@ def agreements_of(*tenants: Tenant) -> QuerySet[Agreement]:
         .annotate(
             json=AGREEMENT,
             id_text=IdText("id"),
-            integration_text=IdText("integration_id"),
             tenant_text=IdText("tenant_id"),
         )
         .order_by("id")
@@ -124,13 +123,13 @@ def lines_of(tenants: Iterable[Tenant]) -> QuerySet[AgreementLine]:
 def read(chosen: QuerySet[Agreement], tenants: Iterable[Tenant]) -> list[Kept]:
     """These agreements, without their lines; `ref` is the id. No instance is made of any row."""
     by_id = {str(tenant.pk): tenant for tenant in tenants}
-    columns = ("json", "id_text", "integration_text", "tenant_text", "gone_at")
+    columns = ("json", "id_text", "tenant_text", "gone_at")
     found = []
-    for json, id_, integration, tenant_id, gone_at in chosen.values_list(*columns):
+    for json, id_, tenant_id, gone_at in chosen.values_list(*columns):
         tenant = by_id[tenant_id]
         agreement = _agreement(json, gone_at, tenant)
         agreement.ref = id_
-        found.append(Kept(id_, integration, tenant, agreement))
+        found.append(Kept(id_, tenant, agreement))
     return found
 
 
@@ -145,20 +144,25 @@ def add_lines(kept: Iterable[Kept], lines: QuerySet[AgreementLine]) -> None:
 
 def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agreement:
     agreement = AGREEMENTS.decode(json)
-    if gone_at is not None:  # out of MRR from the day on which it was found gone
-        last_day = tenant.today(gone_at) - ONE_DAY
-        if agreement.cancelled is not False and agreement.cancelled_date is not None:
-            last_day = min(last_day, agreement.cancelled_date)
-        agreement.cancelled, agreement.cancelled_date = True, last_day
+    if gone_at is not None:
+        _end(agreement, tenant.today(gone_at) - ONE_DAY)
     return agreement
+
+
+def _end(agreement: mrr.Agreement, last_day: date) -> None:
+    """Out of MRR behind this day, if it was in: a cancellation without a date never was."""
+    if agreement.cancelled is not False:
+        if agreement.cancelled_date is not None:
+            last_day = min(last_day, agreement.cancelled_date)
+        elif agreement.cancelled:
+            return
+    agreement.cancelled, agreement.cancelled_date = True, last_day
 
 
 def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tenant) -> mrr.Line:
     line = LINES.decode(json)
     if gone_at is not None:
-        last_day = tenant.today(gone_at) - ONE_DAY
-        line.end_date = min(line.end_date, last_day) if line.end_date else last_day
-        line.one_time = bool(line.one_time)
+        line.gone_from = tenant.today(gone_at)
     if forced:
         line.one_time = False
     return line
@@ -174,7 +178,7 @@ def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
     for row in rows:
         agreement = _agreement(row.json, row.gone_at, tenant)
         agreement.ref = row
-        kept[row.id_text] = Kept(row.id_text, row.integration_text, tenant, agreement)
+        kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))
     for row in lines:
         line = _line(row.json, row.gone_at, row.chosen_force_include, tenant)

@@ -17,11 +17,12 @@ from django.db.models.functions import Coalesce
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
+from agreements.mrr.dates import read_date
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
-EDITION = 1
+EDITION = 2
 MOST_MONTHS = 120
 #: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
 EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
@@ -30,10 +31,10 @@ EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 def day_of(text: str) -> date | None:
     """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
     try:
-        day = date.fromisoformat(text)
+        day = read_date(text)
     except ValueError:
         return None
-    return day if len(text) == 10 and EARLIEST <= day <= LATEST else None
+    return day if EARLIEST <= day <= LATEST else None
 
 
 class Money(TypedDict):
@@ -328,8 +329,9 @@ def company_etag(company: Company, *parts: object) -> str:
     """A text that changes whenever a company's figures do; one query, nothing computed."""
     book = CompanyBook.objects.for_tenant(company.tenant).filter(company=company).first()
     link = company.current_link
-    synced = link.last_synced_at if link else None
-    return _etag(company.tenant, book.version if book else 0, company.updated_at, synced, *parts)
+    source = (link.pk, link.integration_id, link.last_synced_at) if link else ()
+    version = book.version if book else 0
+    return _etag(company.tenant, version, company.updated_at, *source, *parts)
 
 
 def tenant_etag(tenant: Tenant, *parts: object) -> str:

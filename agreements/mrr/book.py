@@ -30,7 +30,9 @@ class Units(Struct):
 class Line(Struct, array_like=True, eq=False):
     """A priced row.
 
-    `end_date` is its last day in force. `ref` is the caller's own and goes through.
+    `end_date` is its last day in force. `gone_from` is the day from which on the PSA has it no
+    more; what its own dates say of the days before stays. `ref` is the caller's own and goes
+    through.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Line(Struct, array_like=True, eq=False):
     exclude: bool = False
     units: list[Units] | None = None
     has_unreadable_date: bool = False
+    gone_from: date | None = None
     ref: Any = None
 
 
@@ -54,6 +57,7 @@ class Agreement(Struct, array_like=True, eq=False):
     """An agreement.
 
     `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
+    `account` tells apart two accounts of one PSA, which may give one id twice.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
@@ -77,6 +81,7 @@ class Agreement(Struct, array_like=True, eq=False):
     exclude: bool = False
     force_include: bool = False
     assume_renewal: bool = False
+    account: str = ""
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from fractions import Fraction
 
 from msgspec import Struct
@@ -25,17 +25,22 @@ from agreements.mrr.cycles import (
     months_between,
     read_cycle,
 )
+from agreements.mrr.money import EXACTLY
 
 ONE_DAY = timedelta(days=1)
 #: Days before and behind every calendar; a stretch is [from, until) in ordinals.
 EVER, NEVER = 0, date.max.toordinal() + 1
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
 
-NOTHING = Decimal(0)
-#: Decimals are exact as long as no digit is dropped: one that would be is an error.
-EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
+NOTHING, ONE = Decimal(0), Decimal(1)
+#: What an amount may be. Beyond it, a number is a slip, and exact sums with it would take for ever.
+WITHIN_REASON = Context(
+    prec=120, Emax=120, Emin=-120, traps=[Inexact, InvalidOperation, Overflow, Subnormal]
+)
 
 Stretch = tuple[int, int, Fraction]
+#: The first agreement of each PSA, account and id.
+ById = dict[tuple[str, str, str], Agreement]
 
 
 class Row(Struct, eq=False):
@@ -187,9 +192,9 @@ class Prepared(Struct, eq=False):
 
 def prepare(book: Book) -> list[Prepared]:
     """Settle a whole book. Order in, order out; context agreements come along without rows."""
-    by_id: dict[tuple[str, str], Agreement] = {}
+    by_id: ById = {}
     for agreement in book.agreements:
-        by_id.setdefault((agreement.source, agreement.id), agreement)
+        by_id.setdefault((agreement.source, agreement.account, agreement.id), agreement)
     settled = [_settled(a, by_id) for a in book.agreements]
     renewals = _renewals(book.agreements, settled, by_id)
     prepared = [
@@ -198,7 +203,7 @@ def prepare(book: Book) -> list[Prepared]:
     ]
     of_agreement = {id(item.agreement): item for item in prepared}
     for item in prepared:
-        parent = _parent(item.agreement, by_id)
+        parent = _named(item.agreement, item.agreement.parent_id, by_id)
         item.parent = of_agreement[id(parent)] if parent else None
         item.cycle = _effective_cycle(item.agreement, by_id)
     return prepared
@@ -207,25 +212,26 @@ def prepare(book: Book) -> list[Prepared]:
 # Agreements
 
 
-def _parent(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> Agreement | None:
-    parent = by_id.get((agreement.source, agreement.parent_id)) if agreement.parent_id else None
-    return None if parent is agreement else parent
+def _named(agreement: Agreement, id_: str, by_id: ById) -> Agreement | None:
+    """The other agreement that one names, as its parent or as what it replaces."""
+    other = by_id.get((agreement.source, agreement.account, id_)) if id_ else None
+    return None if other is agreement else other
 
 
-def _effective_cycle(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> object:
+def _effective_cycle(agreement: Agreement, by_id: ById) -> object:
     """The agreement's own cycle, or else its parent's own (one level)."""
     if not is_blank(agreement.cycle):
         return agreement.cycle
-    parent = _parent(agreement, by_id)
+    parent = _named(agreement, agreement.parent_id, by_id)
     return parent.cycle if parent else None
 
 
-def _settled(agreement: Agreement, by_id: dict[tuple[str, str], Agreement]) -> str | None:
+def _settled(agreement: Agreement, by_id: ById) -> str | None:
     """The first of the reasons that no day changes."""
     cycle = read_cycle(_effective_cycle(agreement, by_id))
     name = cycle.name if cycle else ""
     start, end = agreement.start_date, agreement.end_date
-    if by_id[agreement.source, agreement.id] is not agreement:
+    if by_id[agreement.source, agreement.account, agreement.id] is not agreement:
         return "duplicate_id"
     if agreement.exclude:
         return "excluded_by_user"
@@ -253,15 +259,13 @@ def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
 
 
 def _renewals(
-    agreements: list[Agreement],
-    settled: list[str | None],
-    by_id: dict[tuple[str, str], Agreement],
+    agreements: list[Agreement], settled: list[str | None], by_id: ById
 ) -> dict[int, list[int]]:
     """For each replaced agreement (by identity), the first days of what replaces it."""
     replaced: dict[int, list[int]] = defaultdict(list)
     for newer, reason in zip(agreements, settled, strict=True):
-        older = by_id.get((newer.source, newer.renews_id)) if newer.renews_id else None
-        if older is None or older is newer or older.company_id != newer.company_id:
+        older = _named(newer, newer.renews_id, by_id)
+        if older is None or older.company_id != newer.company_id:
             continue
         if reason or newer.start_date is None:
             continue
@@ -339,7 +343,16 @@ def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction 
     until = NEVER if end is None else end.toordinal() + 1
     row = Row(item, line, cycle, factor, first, until)
     row.settled = _settled_line(row, line, own)
+    if line.gone_from is not None:
+        _cut(row, line.gone_from.toordinal())
     return row
+
+
+def _cut(row: Row, gone_from: int) -> None:
+    """End a row behind which the PSA has its line no more: its past stays what it was."""
+    row.until = min(row.until, gone_from)
+    if row.until <= row.first and row.settled is None:
+        row.settled = "line_ended"
 
 
 def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
@@ -374,8 +387,8 @@ def _settle_amount(row: Row, line: Line) -> bool:
             row.warnings.append("negative_less_included")
         else:
             quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
-    row.amount = EXACTLY.multiply(quantity, price)
-    return True
+    row.amount = _product(quantity, price)
+    return row.amount is not None
 
 
 def _settle_history(row: Row, line: Line) -> bool:
@@ -408,7 +421,15 @@ def _unit_amount(unit: Units, line: Line) -> Decimal | None:
         return _exact(unit.amount)
     count = _exact(unit.units)
     price = _exact(line.unit_price if unit.unit_price is None else unit.unit_price)
-    return None if count is None or price is None else EXACTLY.multiply(count, price)
+    return None if count is None or price is None else _product(count, price)
+
+
+def _product(count: Decimal, price: Decimal) -> Decimal | None:
+    """Both multiplied, exactly; None if that is beyond reason."""
+    try:
+        return WITHIN_REASON.multiply(count, price)
+    except ArithmeticError:
+        return None
 
 
 def _is_single_cycle(row: Row, line: Line) -> bool:
@@ -437,7 +458,8 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
 
 
 def _exact(number: Number) -> Decimal | None:
-    return None if number is None or not number.is_finite() else number
+    """The number as it is; None if there is none, or it is beyond reason."""
+    return None if number is None or not number.is_finite() else _product(number, ONE)
 
 
 def _stretches(row: Row) -> Iterable[Stretch]:

@@ -19,9 +19,17 @@ from agreements.mrr.questions import read_book
 from agreements.services import stored
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from integrations.models import Integration
+from integrations.models import CompanyLink, Integration
 from tests.agreements.test_mrr_examples import EXAMPLES
-from tests.factories import make_agreement, make_api, make_company, make_integration, make_line
+from tests.factories import (
+    make_agreement,
+    make_api,
+    make_company,
+    make_integration,
+    make_line,
+    make_link,
+    make_psa_company,
+)
 
 V1 = "/api/v1"
 ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
@@ -192,6 +200,8 @@ def company(tenant: Tenant) -> Company:
         ("series", {"from": "2026-01"}, "to"),
         ("series", {"from": "2026-13", "to": "2026-12"}, "from"),
         ("series", {"from": "2026-1", "to": "2026-12"}, "from"),
+        ("series", {"from": "٢٠٢٦-01", "to": "2026-12"}, "from"),
+        ("series", {"from": "2026-01", "to": "2026-W1"}, "to"),
         ("series", {"from": "2026-05", "to": "2026-04"}, "to"),
         ("series", {"from": "2016-01", "to": "2026-01"}, "to"),
         ("series", {"from": "1800-01", "to": "1800-02"}, "from"),
@@ -199,13 +209,18 @@ def company(tenant: Tenant) -> Company:
         ("movement", {"from": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-01-01", "to": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-02-30", "to": "2026-03-01"}, "from"),
+        ("movement", {"from": "2026-W24-1", "to": "2026-07-01"}, "from"),
+        ("movement", {"from": "2026-01-01", "to": "20260701"}, "to"),
+        ("movement", {"from": "2026-01-01", "to": "2026-07-0٢"}, "to"),
+        ("", {"as_of": "2026-W24-1"}, "as_of"),
+        ("", {"as_of": "2026-06-15T00:00:00Z"}, "as_of"),
         ("movement", {"from": "2026-01-01", "to": "9999-12-31"}, "to"),
     ],
 )
 def test_dates_that_can_not_be_are_a_400_at_their_field(
     api: APIClient, path: str, query: dict[str, str], field: str
 ) -> None:
-    answer = api.get(f"{V1}/mrr/{path}/", query)
+    answer = api.get(f"{V1}/mrr/{path}/" if path else f"{V1}/mrr/", query)
 
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
@@ -272,6 +287,38 @@ def test_what_changes_a_figure_changes_its_etag(
     assert again["ETag"] != etag
 
 
+@pytest.mark.parametrize("what", ["link", "unlink", "relink"])
+def test_another_source_of_a_figure_changes_its_etag(
+    api: APIClient, company: Company, what: str
+) -> None:
+    path = f"{V1}/companies/{company.pk}/mrr/"
+    one, two = make_integration(company.tenant), make_integration(company.tenant)
+    link = None if what == "link" else make_link(company, one)
+    first = api.get(path)
+
+    match what:
+        case "link":
+            target = {"integration": str(two.pk), "external_id": make_psa_company(two).external_id}
+            assert api.post(f"{V1}/companies/{company.pk}/link/", target).status_code == 200
+        case "unlink":
+            assert api.post(f"{V1}/companies/{company.pk}/unlink/").status_code == 200
+        case "relink":
+            CompanyLink.objects.filter(pk=link.pk).update(unlinked_at=timezone.now())
+            make_link(company, two)
+
+    again = api.get(path, headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 200
+    sources = [answer.json()["source"]["integration"] for answer in (first, again)]
+    assert (
+        sources
+        == {
+            "link": [None, str(two.pk)],
+            "unlink": [str(one.pk), None],
+            "relink": [str(one.pk), str(two.pk)],
+        }[what]
+    )
+
+
 def test_one_companys_mrr_with_ledger_takes_three_queries(
     tenant: Tenant, django_assert_max_num_queries: Any
 ) -> None:
@@ -288,6 +335,31 @@ def test_one_companys_mrr_with_ledger_takes_three_queries(
 
     assert len(figure.agreements) == 50
     assert len(figure.ledger) == 100
+
+
+def test_a_credit_whose_included_units_are_no_number_is_shown(
+    api: APIClient, company: Company
+) -> None:
+    make_line(company.agreements.get(), quantity="-2", unit_price="10", less_included="NaN")
+    stored.refresh(company.tenant, [company.pk])
+
+    body = api.get(f"{V1}/companies/{company.pk}/mrr/").json()
+
+    assert body["totals"][0]["amount"] == "80.00"
+    assert body["ledger"][1]["formula"] == "-2 x 10 = -20 monthly = -20.00 a month"
+    assert body["ledger"][1]["warnings"] == ["less_included_ignored"]
+
+
+def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
+    long = "12345678901234567890123456789012345.67"
+    company.agreements.update(amount=long, cycle="quarterly")
+    stored.refresh(company.tenant, [company.pk])
+
+    (row,) = api.get(f"{V1}/companies/{company.pk}/mrr/").json()["ledger"]
+
+    third = "4115226300411522630041152263004115.22"
+    assert row["mrr"] == third
+    assert row["formula"] == f"{long} quarterly x 1/3 = {third} a month"
 
 
 def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant) -> None:
