@@ -68,6 +68,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "figure": figure,
         "warnings": WARNINGS,
         "decisions": choice_history(company.tenant, agreements),
+        "as_of": figure.as_of,
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": charts.waterfall(mrr.movement(figure.book, start, end)),
         "start": start,
@@ -206,9 +207,10 @@ def book_charts(request: PageRequest) -> HttpResponse:
     """The book's charts, loaded after the page: they take the whole book."""
     tenant = tenant_of(request)
     start, end = _span(request, tenant)
-    prepared = tenant_book(tenant)
+    prepared, today = tenant_book(tenant), tenant.today()
     context = {
-        "months": charts.by_month(prepared, tenant.today()),
+        "as_of": today,
+        "months": charts.by_month(prepared, today),
         "movements": charts.waterfall(mrr.movement(prepared, start, end)),
         "start": start,
         "end": end,

@@ -87,6 +87,24 @@ def test_the_charts_have_their_table_and_csv(tenant: Tenant, company: Company) -
     assert client.get("/mrr/series.csv?company=nobody").status_code == 404
 
 
+def test_the_csv_of_the_months_is_of_the_chart_that_it_stands_on(
+    tenant: Tenant, company: Company
+) -> None:
+    client, today = browser(tenant), tenant.today()
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/?as_of=2025-06-15&to=2026-10-31"))
+    book = text(client.get("/mrr/charts/?from=2026-01-31&to=2026-03-31"))
+    link = f"/mrr/series.csv?as_of=2025-06-15&company={company.pk}"
+    _, first, *_, last = rows_of(client.get(link))
+
+    assert link.replace("&", "&amp;") in page
+    assert f'href="/mrr/series.csv?as_of={today}"' in book
+    assert "<td>Jun 2024</td>" in page
+    assert "<td>May 2026</td>" in page
+    assert first[0] == "2025-01"  # it begins then
+    assert last[0] == "2026-05"
+
+
 def test_the_report_holds_everything_behind_a_figure(tenant: Tenant, company: Company) -> None:
     agreement = company.agreements.get()
     choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="They said so")
