@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from agreements import charts, exports, mrr
+from agreements import charts, exports, movers, mrr
 from agreements.days import Days
 from agreements.forms import AgreementChoicesForm, LineChoicesForm
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
@@ -55,7 +55,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "warnings": WARNINGS,
         "decisions": choice_history(company.tenant, agreements),
         "months": charts.by_month(figure.book, figure.as_of),
-        "movements": charts.waterfall(mrr.movement(figure.book, days.start, days.end)),
+        "movements": movers.by_row(mrr.movement(figure.book, days.start, days.end), figure.ledger),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
@@ -194,9 +194,10 @@ def book_charts(request: PageRequest) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     prepared = tenant_book(tenant)
+    bridges = mrr.movement(prepared, days.start, days.end)
     context = {
         "months": charts.by_month(prepared, days.as_of),
-        "movements": charts.waterfall(mrr.movement(prepared, days.start, days.end)),
+        "movements": movers.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
@@ -237,6 +238,10 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
     bridges = mrr.movement(prepared, days.start, days.end)
     ids = {moved.company_id for bridge in bridges for moved in bridge.companies}
-    rows = Company.objects.for_tenant(tenant).filter(pk__in=ids).values_list("pk", "name")
-    names = {str(pk): name for pk, name in rows}
+    names = _names_of(tenant, ids)
     return exports.movement_csv(f"movement-{days.start}-{days.end}", bridges, names)
+
+
+def _names_of(tenant: Tenant, company_ids: set[str]) -> dict[str, str]:
+    rows = Company.objects.for_tenant(tenant).filter(pk__in=company_ids)
+    return {str(pk): name for pk, name in rows.values_list("pk", "name")}
