@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
+from django.utils.dateformat import format as date_text
 
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
@@ -355,3 +356,47 @@ def choice_history(
     for record in rows.order_by("-at", "-id"):
         found[record.line_id or record.agreement_id].append(record)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Somebody decided that one agreement replaces another: `record` says who, when and why."""
+
+    newer: Agreement
+    older: Agreement
+    record: ChoiceRecord
+
+    @property
+    def newer_label(self) -> str:
+        return label_of(self.newer)
+
+    @property
+    def older_label(self) -> str:
+        return label_of(self.older)
+
+
+def replacements(
+    agreements: Sequence[Agreement], history: Mapping[UUID, Sequence[ChoiceRecord]]
+) -> list[Replacement]:
+    """Which of these agreements replace which, as decided by people; no query.
+
+    `history` is that of `choice_history`.
+    """
+    by_id = {str(row.pk): row for row in agreements}
+    found = []
+    for newer in agreements:
+        records = history.get(newer.pk, ())
+        chosen = records[0].after.get("renews") if records else None
+        older = by_id.get(chosen or "")
+        if older is not None:
+            deciding = (row for row in records if row.before.get("renews") != chosen)
+            found.append(Replacement(newer, older, next(deciding, records[-1])))
+    return found
+
+
+def label_of(agreement: Agreement) -> str:
+    """An agreement among others of its name: `Gold (id 4100, 1 Jan 2026 to no end)`."""
+    start, end = agreement.start_date, None if agreement.no_end else agreement.end_date
+    begins = date_text(start, "j M Y") if start else "no start"
+    ends = date_text(end, "j M Y") if end else "no end"
+    return f"{agreement} (id {agreement.external_id}, {begins} to {ends})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +21,14 @@ from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
 from agreements.mrr.ledger import WARNINGS
 from agreements.selectors import (
+    Replacement,
     choice_history,
     company_figure,
     currency_books,
     ending_soon,
+    label_of,
     recognized_by_month,
+    replacements,
     tenant_book,
 )
 from agreements.services.choices import choose, undo
@@ -48,12 +53,14 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     days.tell(request)
     figure = company_figure(company, days.as_of)
     agreements = [row.agreement for row in figure.agreements]
+    decisions = choice_history(company.tenant, agreements)
     context = {
         "company": company,
         "link": company.current_link,
         "figure": figure,
         "warnings": WARNINGS,
-        "decisions": choice_history(company.tenant, agreements),
+        "decisions": decisions,
+        **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": movers.by_row(mrr.movement(figure.book, days.start, days.end), figure.ledger),
         "days": days,
@@ -61,6 +68,19 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "movement_address": reverse("agreements:movement-csv"),
     }
     return render(request, "agreements/mrr.html", context)
+
+
+def _replaced(agreements: Sequence[Agreement], decisions: Any) -> dict[str, Any]:
+    """Which agreement is said to replace which, from either side, and what they are called."""
+    replaced_by: dict[UUID, list[Replacement]] = defaultdict(list)
+    found = replacements(agreements, decisions)
+    for replacement in found:
+        replaced_by[replacement.older.pk].append(replacement)
+    return {
+        "replaced_by": replaced_by,
+        "replaces": {replacement.newer.pk: replacement for replacement in found},
+        "titles": {str(agreement.pk): label_of(agreement) for agreement in agreements},
+    }
 
 
 @page("GET")
@@ -134,8 +154,16 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
 def _decide(
     request: PageRequest, agreement: Agreement, line: AgreementLine | None, form: Any
 ) -> HttpResponse:
-    records = choice_history(agreement.tenant, [agreement])[line.pk if line else agreement.pk]
-    context = {"agreement": agreement, "line": line, "form": form, "records": records}
+    rows = Agreement.objects.for_tenant(agreement.tenant)
+    agreements = list(rows.filter(company=agreement.company_id).order_by("id"))
+    decisions = choice_history(agreement.tenant, agreements)
+    context = {
+        "agreement": agreement,
+        "line": line,
+        "form": form,
+        "records": decisions[line.pk if line else agreement.pk],
+        **_replaced(agreements, decisions),
+    }
     status = 422 if form.is_bound else 200
     return render(request, "agreements/decide.html", context, status=status)
 
