@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -231,12 +231,16 @@ def recognized_by_month(book: list[mrr.Prepared], first: date, months: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A company, integration or so with its MRR and its part of the whole, in percent."""
+    """A company, integration or so with its MRR and its part of the whole, in percent.
+
+    `is_disconnected`: an integration that no sync reads any more.
+    """
 
     id: str
     name: str
     money: Money
     percent: float
+    is_disconnected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +261,7 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
     sums: dict[str, list[Fraction]] = defaultdict(list)
     for currency, exact in active.values_list("currency", "exact"):
         sums[currency].append(Fraction(exact))
-    sources: dict[str, dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-    counted = AgreementMrr.objects.for_tenant(tenant).filter(
-        included=True, company__status=Company.Status.ACTIVE
-    )
-    for currency, exact, name in counted.values_list(
-        "currency", "exact", "agreement__integration__name"
-    ):
-        sources[currency][name] += Fraction(exact)
+    sources = _by_source(tenant)
     found = []
     for currency in sorted(sums):
         total = sum(sums[currency], Fraction(0))
@@ -282,11 +279,29 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
                 top,
                 _percent(sum((Fraction(row.exact) for row in rows), Fraction(0)), total),
                 [
-                    _share("", name, currency, amount, total)
-                    for name, amount in sorted(sources[currency].items(), key=lambda i: -i[1])
+                    replace(
+                        _share("", name, currency, amount, total),
+                        is_disconnected=is_disconnected,
+                    )
+                    for (name, is_disconnected), amount in sorted(
+                        sources[currency].items(), key=lambda source: -source[1]
+                    )
                 ],
             )
         )
+    return found
+
+
+def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
+    """By currency: what the agreements of each integration come to, and is it disconnected."""
+    counted = AgreementMrr.objects.for_tenant(tenant).filter(
+        included=True, company__status=Company.Status.ACTIVE
+    )
+    integration = "agreement__integration"
+    columns = ("currency", "exact", f"{integration}__name", f"{integration}__disconnected_at")
+    found: dict[str, dict[tuple[str, bool], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
+    for currency, exact, name, disconnected_at in counted.values_list(*columns):
+        found[currency][name, disconnected_at is not None] += Fraction(exact)
     return found
 
 

@@ -32,6 +32,7 @@ from agreements.selectors import (
     tenant_book,
 )
 from agreements.services.choices import choose, undo
+from agreements.sources import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
@@ -57,6 +58,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     context = {
         "company": company,
         "link": company.current_link,
+        "remarks": remarks_on_source(company),
         "figure": figure,
         "warnings": WARNINGS,
         "decisions": decisions,

@@ -117,7 +117,7 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     row = page.locator("tbody tr", has_text="USD").first
     figure = row.locator("td").last.inner_text().split("\n")[-1]
     row.locator("td").last.get_by_role("link").click()
-    expect(page.get_by_role("heading", name="Monthly recurring revenue")).to_be_visible()
+    expect(page.get_by_role("heading", name="MRR of ")).to_be_visible()
     expect(page.locator("tfoot")).to_contain_text(figure)
     expect(page.locator(".ledger").first).to_contain_text("a month")
     assert troubles == []

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,9 @@ from agreements.services import stored
 from agreements.services.choices import choose
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from companies.services import archive_company
+from integrations.services.connection import disconnect_integration
+from integrations.services.linking import unlink_company
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 from tests.pages.test_pages import browser, text
 
@@ -250,6 +253,63 @@ def test_the_book_shows_sums_concentration_sources_and_ends(
     assert "What ends within 30 days" in page
     assert page.index("Ends soon") > 0
     assert 'hx-get="/mrr/charts/' in page
+
+
+def test_a_figure_says_that_its_source_is_lost(tenant: Tenant, company: Company) -> None:
+    link, client = company.links.get(), browser(tenant)
+    name, one = link.integration.name, f"/companies/{company.pk}/mrr/"
+    sentences = {
+        "deleted": (
+            f"{name} no longer has this company: an agreement that is gone as well counts through "
+            "the day before it was found gone."
+        ),
+        "merged": (
+            f"{name} has merged this company into another one: what moved there no longer counts "
+            "here."
+        ),
+        "disconnected": f"{name} is disconnected: this stays as it was last read on 3 Nov 2026.",
+        "unlinked": (
+            f"It is no longer linked to {name}: agreements stay as they were last read on "
+            "3 Nov 2026."
+        ),
+        "archived": (
+            "It is archived: it does not count in the sum of all audITees, and no sync reads its "
+            "agreements."
+        ),
+    }
+
+    def told() -> list[str]:
+        page = text(client.get(one))
+        return [state for state, sentence in sentences.items() if sentence in page]
+
+    assert "<h1>MRR of =HYPERLINK(evil)</h1>" in text(client.get(one))
+    assert told() == []
+    read = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    company.links.update(problem_codes=["deleted", "no_contact"], last_synced_at=read)
+    assert told() == ["deleted"]
+    company.links.update(problem_codes=["merged"])
+    assert told() == ["merged"]
+    company.links.update(problem_codes=[])
+    disconnect_integration(integration=link.integration, actor=None)
+    assert told() == ["disconnected"]
+    assert f'{name} <span class="mark warn">Disconnected</span>' in text(client.get("/mrr/"))
+    unlink_company(company=company, actor=None)
+    assert told() == ["unlinked"]
+    archive_company(company=company, actor=None)
+    assert told() == ["unlinked", "archived"]
+
+
+def test_one_that_was_never_linked_or_read_says_nothing_wrong(tenant: Tenant) -> None:
+    by_hand = make_company(tenant)
+    link = make_link(make_company(tenant), make_integration(tenant))
+    disconnect_integration(integration=link.integration, actor=None)
+    client = browser(tenant)
+
+    assert "no longer linked" not in text(client.get(f"/companies/{by_hand.pk}/mrr/"))
+    assert (
+        f"{link.integration.name} is disconnected: this stays as it was before any sync."
+        in text(client.get(f"/companies/{link.company_id}/mrr/"))
+    )
 
 
 def test_an_empty_book_says_what_to_do(tenant: Tenant) -> None:
