@@ -312,6 +312,56 @@ def test_one_that_was_never_linked_or_read_says_nothing_wrong(tenant: Tenant) ->
     )
 
 
+def named(page: str, pattern: str) -> list[str]:
+    """The texts or names of what matches, without tags, in order."""
+    found = re.findall(pattern, page, flags=re.DOTALL)
+    return [" ".join(re.sub(r"<.*?>", " ", text).split()) for text in found]
+
+
+def test_each_link_and_table_has_a_name_of_its_own(tenant: Tenant, company: Company) -> None:
+    agreement, client = company.agreements.get(), browser(tenant)
+    period = "from=2025-01-01&to=2026-01-01"
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/?{period}"))
+    book = text(client.get("/mrr/")) + text(client.get(f"/mrr/charts/?{period}"))
+    decide = text(client.get(f"/agreements/{agreement.pk}/decide/"))
+
+    downloads = [name for name in named(page, r"<a [^>]*>(.*?)</a>") if name.startswith("CSV")]
+    assert named(page, r"<a [^>]*/decide/[^>]*>(.*?)</a>") == [
+        "Decide about Seats of Gold &amp; Co",
+        "Decide about Gift of Gold &amp; Co",
+        "Decide about Gold &amp; Co",
+    ]
+    assert downloads == [
+        "CSV of the sum line by line",
+        "CSV of recognized by month, USD",
+        "CSV of the movement, USD",
+    ]
+    groups = r'tabindex="0" role="group" aria-label="(.*?)"'
+    assert named(page, groups) == [
+        "The sum line by line",
+        "Lines that were left out",
+        "Agreements and what was decided about them",
+        "Recognized by month in USD, drawn",
+        "Recognized by month, USD",
+        "Movement in USD, drawn",
+        "Movement, USD",
+    ]
+    assert named(book, groups)[:3] == [
+        "Largest audITees, USD", "Sources, USD", "Agreements that end soon",
+    ]  # fmt: skip
+    assert named(decide, groups) == ["Decisions"]
+
+
+def test_the_averages_differ_in_the_chart_and_its_legend(tenant: Tenant, company: Company) -> None:
+    page = text(browser(tenant).get(f"/companies/{company.pk}/mrr/"))
+
+    drawn, _, legend = page.partition('<ul class="legend">')
+    for part in (drawn, legend):
+        assert part.index('class="level past"') < part.index('class="level ahead"')
+        assert part.count('class="level') == 2
+
+
 def test_an_empty_book_says_what_to_do(tenant: Tenant) -> None:
     client = browser(tenant)
 
