@@ -53,8 +53,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A horizontal line across some bars: an average."""
+    """A horizontal line across some bars: an average. `kind` is its CSS class."""
 
+    kind: str
     label: str
     amount: str
     x1: int
@@ -119,15 +120,16 @@ def by_month(book: list[mrr.Prepared], on: date) -> list[Chart]:
             )
         levels = [
             Level(
+                kind,
                 label,
                 mrr.money_text(currency, mean := sum(part, Fraction(0)) / 12),
                 start * step,
                 (start + 12) * step,
                 scale.y(mean),
             )
-            for label, start, part in (
-                ("Trailing average", 0, amounts[:12]),
-                ("Forward average", 12, amounts[12:]),
+            for kind, label, start, part in (
+                ("past", "Trailing average", 0, amounts[:12]),
+                ("ahead", "Forward average", 12, amounts[12:]),
             )
         ]
         charts.append(Chart(currency, "Recognized by month", bars, levels, scale.y(Fraction(0))))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
+from django.utils.dateformat import format as date_text
 
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
@@ -231,12 +232,16 @@ def recognized_by_month(book: list[mrr.Prepared], first: date, months: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A company, integration or so with its MRR and its part of the whole, in percent."""
+    """A company, integration or so with its MRR and its part of the whole, in percent.
+
+    `is_disconnected`: an integration that no sync reads any more.
+    """
 
     id: str
     name: str
     money: Money
     percent: float
+    is_disconnected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +262,7 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
     sums: dict[str, list[Fraction]] = defaultdict(list)
     for currency, exact in active.values_list("currency", "exact"):
         sums[currency].append(Fraction(exact))
-    sources: dict[str, dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-    counted = AgreementMrr.objects.for_tenant(tenant).filter(
-        included=True, company__status=Company.Status.ACTIVE
-    )
-    for currency, exact, name in counted.values_list(
-        "currency", "exact", "agreement__integration__name"
-    ):
-        sources[currency][name] += Fraction(exact)
+    sources = _by_source(tenant)
     found = []
     for currency in sorted(sums):
         total = sum(sums[currency], Fraction(0))
@@ -282,11 +280,29 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
                 top,
                 _percent(sum((Fraction(row.exact) for row in rows), Fraction(0)), total),
                 [
-                    _share("", name, currency, amount, total)
-                    for name, amount in sorted(sources[currency].items(), key=lambda i: -i[1])
+                    replace(
+                        _share("", name, currency, amount, total),
+                        is_disconnected=is_disconnected,
+                    )
+                    for (name, is_disconnected), amount in sorted(
+                        sources[currency].items(), key=lambda source: -source[1]
+                    )
                 ],
             )
         )
+    return found
+
+
+def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
+    """By currency: what the agreements of each integration come to, and is it disconnected."""
+    counted = AgreementMrr.objects.for_tenant(tenant).filter(
+        included=True, company__status=Company.Status.ACTIVE
+    )
+    integration = "agreement__integration"
+    columns = ("currency", "exact", f"{integration}__name", f"{integration}__disconnected_at")
+    found: dict[str, dict[tuple[str, bool], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
+    for currency, exact, name, disconnected_at in counted.values_list(*columns):
+        found[currency][name, disconnected_at is not None] += Fraction(exact)
     return found
 
 
@@ -357,3 +373,47 @@ def choice_history(
     for record in rows.order_by("-at", "-id"):
         found[record.line_id or record.agreement_id].append(record)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Somebody decided that one agreement replaces another: `record` says who, when and why."""
+
+    newer: Agreement
+    older: Agreement
+    record: ChoiceRecord
+
+    @property
+    def newer_label(self) -> str:
+        return label_of(self.newer)
+
+    @property
+    def older_label(self) -> str:
+        return label_of(self.older)
+
+
+def replacements(
+    agreements: Sequence[Agreement], history: Mapping[UUID, Sequence[ChoiceRecord]]
+) -> list[Replacement]:
+    """Which of these agreements replace which, as decided by people; no query.
+
+    `history` is that of `choice_history`.
+    """
+    by_id = {str(row.pk): row for row in agreements}
+    found = []
+    for newer in agreements:
+        records = history.get(newer.pk, ())
+        chosen = records[0].after.get("renews") if records else None
+        older = by_id.get(chosen or "")
+        if older is not None:
+            deciding = (row for row in records if row.before.get("renews") != chosen)
+            found.append(Replacement(newer, older, next(deciding, records[-1])))
+    return found
+
+
+def label_of(agreement: Agreement) -> str:
+    """An agreement among others of its name: `Gold (id 4100, 1 Jan 2026 to no end)`."""
+    start, end = agreement.start_date, None if agreement.no_end else agreement.end_date
+    begins = date_text(start, "j M Y") if start else "no start"
+    ends = date_text(end, "j M Y") if end else "no end"
+    return f"{agreement} (id {agreement.external_id}, {begins} to {ends})"

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.serializers.json import DjangoJSONEncoder
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from agreements import charts, exports, mrr
+from agreements import charts, exports, movers, mrr
+from agreements.days import Days
 from agreements.forms import AgreementChoicesForm, LineChoicesForm
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
 from agreements.mrr.ledger import WARNINGS
 from agreements.selectors import (
-    EARLIEST,
-    LATEST,
+    Replacement,
     choice_history,
     company_figure,
     currency_books,
-    day_of,
     ending_soon,
+    label_of,
     recognized_by_month,
+    replacements,
     tenant_book,
 )
 from agreements.services.choices import choose, undo
+from agreements.sources import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
@@ -37,18 +40,6 @@ from integrations.selectors import companies_with_links, list_sync_runs
 
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
-
-
-def read_day(request: HttpRequest, name: str, default: date) -> date:
-    """A day of the address; what is no day is said and the default taken."""
-    text = request.GET.get(name)
-    if not text:
-        return default
-    day = day_of(text)
-    if day is not None:
-        return day
-    messages.error(request, f"This is not a date from {EARLIEST.year} to {LATEST.year}.")
-    return default
 
 
 def _company(request: PageRequest, pk: UUID) -> Company:
@@ -59,42 +50,49 @@ def _company(request: PageRequest, pk: UUID) -> Company:
 def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     """A company's MRR as of a day: what counted, what was left out, and why."""
     company = _company(request, pk)
-    figure = company_figure(company, read_day(request, "as_of", company.tenant.today()))
+    days = Days.of(request.GET, company.tenant.today())
+    days.tell(request)
+    figure = company_figure(company, days.as_of)
     agreements = [row.agreement for row in figure.agreements]
-    start, end = _span(request, company.tenant)
+    decisions = choice_history(company.tenant, agreements)
     context = {
         "company": company,
         "link": company.current_link,
+        "remarks": remarks_on_source(company),
         "figure": figure,
         "warnings": WARNINGS,
-        "decisions": choice_history(company.tenant, agreements),
+        "decisions": decisions,
+        **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),
-        "movements": charts.waterfall(mrr.movement(figure.book, start, end)),
-        "start": start,
-        "end": end,
+        "movements": movers.by_row(mrr.movement(figure.book, days.start, days.end), figure.ledger),
+        "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
     }
     return render(request, "agreements/mrr.html", context)
 
 
-def _span(request: HttpRequest, tenant: Tenant) -> tuple[date, date]:
-    """The two days of a movement: by default from the end of last month to today."""
-    today = tenant.today()
-    end = read_day(request, "to", today)
-    last_month = date.fromordinal(end.replace(day=1).toordinal() - 1)
-    start = read_day(request, "from", last_month)
-    if start < end:
-        return start, end
-    messages.error(request, "The first day must come before the last one.")
-    return last_month, end
+def _replaced(agreements: Sequence[Agreement], decisions: Any) -> dict[str, Any]:
+    """Which agreement is said to replace which, from either side, and what they are called."""
+    replaced_by: dict[UUID, list[Replacement]] = defaultdict(list)
+    found = replacements(agreements, decisions)
+    for replacement in found:
+        replaced_by[replacement.older.pk].append(replacement)
+    return {
+        "replaced_by": replaced_by,
+        "replaces": {replacement.newer.pk: replacement for replacement in found},
+        "titles": {str(agreement.pk): label_of(agreement) for agreement in agreements},
+    }
 
 
 @page("GET")
 def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     """The ledger as CSV."""
     company = _company(request, pk)
-    figure = company_figure(company, read_day(request, "as_of", company.tenant.today()))
+    days = Days.of(request.GET, company.tenant.today())
+    if refusal := days.refusal():
+        return refusal
+    figure = company_figure(company, days.as_of)
     return exports.ledger_csv(company, figure)
 
 
@@ -102,7 +100,10 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
 def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
     """Everything behind a figure in one file, for whoever has to find out what is wrong."""
     company = _company(request, pk)
-    figure = company_figure(company, read_day(request, "as_of", company.tenant.today()))
+    days = Days.of(request.GET, company.tenant.today())
+    if refusal := days.refusal():
+        return refusal
+    figure = company_figure(company, days.as_of)
     run = list_sync_runs(company.tenant, company=company.pk).first()
     content = exports.report(company, figure, run)
     response = HttpResponse(
@@ -155,8 +156,16 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
 def _decide(
     request: PageRequest, agreement: Agreement, line: AgreementLine | None, form: Any
 ) -> HttpResponse:
-    records = choice_history(agreement.tenant, [agreement])[line.pk if line else agreement.pk]
-    context = {"agreement": agreement, "line": line, "form": form, "records": records}
+    rows = Agreement.objects.for_tenant(agreement.tenant)
+    agreements = list(rows.filter(company=agreement.company_id).order_by("id"))
+    decisions = choice_history(agreement.tenant, agreements)
+    context = {
+        "agreement": agreement,
+        "line": line,
+        "form": form,
+        "records": decisions[line.pk if line else agreement.pk],
+        **_replaced(agreements, decisions),
+    }
     status = 422 if form.is_bound else 200
     return render(request, "agreements/decide.html", context, status=status)
 
@@ -182,21 +191,27 @@ def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
 # The tenant's book
 
 
+def _days_of_the_book(request: PageRequest) -> Days:
+    """The days of a movement; the book itself is always that of today."""
+    query = request.GET.copy()
+    query.pop("as_of", None)
+    return Days.of(query, tenant_of(request).today())
+
+
 @page("GET")
 def book(request: PageRequest) -> HttpResponse:
     """All companies together, from what is stored: sums, concentration, and what ends soon."""
     tenant = tenant_of(request)
     within = request.GET.get("within", "")
-    days = int(within) if within.isdecimal() and int(within) in HORIZONS else HORIZONS[-1]
-    start, end = _span(request, tenant)
+    horizon = int(within) if within.isdecimal() and int(within) in HORIZONS else HORIZONS[-1]
+    days = _days_of_the_book(request)
+    days.tell(request)
     context = {
         "books": currency_books(tenant),
-        "ending": paged(request, ending_soon(tenant, days), size=25),
-        "within": days,
+        "ending": paged(request, ending_soon(tenant, horizon), size=25),
+        "within": horizon,
         "horizons": HORIZONS,
-        "as_of": tenant.today(),
-        "start": start,
-        "end": end,
+        "days": days,
     }
     return render(request, "agreements/book.html", context)
 
@@ -205,13 +220,15 @@ def book(request: PageRequest) -> HttpResponse:
 def book_charts(request: PageRequest) -> HttpResponse:
     """The book's charts, loaded after the page: they take the whole book."""
     tenant = tenant_of(request)
-    start, end = _span(request, tenant)
+    days = _days_of_the_book(request)
+    if refusal := days.refusal():
+        return refusal
     prepared = tenant_book(tenant)
+    bridges = mrr.movement(prepared, days.start, days.end)
     context = {
-        "months": charts.by_month(prepared, tenant.today()),
-        "movements": charts.waterfall(mrr.movement(prepared, start, end)),
-        "start": start,
-        "end": end,
+        "months": charts.by_month(prepared, days.as_of),
+        "movements": movers.by_company(bridges, lambda ids: _names_of(tenant, ids)),
+        "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
     }
@@ -232,20 +249,29 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
 def series_csv(request: PageRequest) -> HttpResponse:
     """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
     tenant, company = _narrowed(request)
+    days = Days.of(request.GET, tenant.today())
+    if refusal := days.refusal():
+        return refusal
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
-    on = read_day(request, "as_of", tenant.today())
-    months = recognized_by_month(prepared, add_months(on.replace(day=1), -12), 24)
-    return exports.series_csv(f"recognized-{on:%Y-%m}", months)
+    first = add_months(days.as_of.replace(day=1), -12)
+    months = recognized_by_month(prepared, first, 24)
+    return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
 
 
 @page("GET")
 def movement_csv(request: PageRequest) -> HttpResponse:
     """The movement between two days as CSV, company by company."""
     tenant, company = _narrowed(request)
-    start, end = _span(request, tenant)
+    days = Days.of(request.GET, tenant.today())
+    if refusal := days.refusal():
+        return refusal
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
-    bridges = mrr.movement(prepared, start, end)
+    bridges = mrr.movement(prepared, days.start, days.end)
     ids = {moved.company_id for bridge in bridges for moved in bridge.companies}
-    rows = Company.objects.for_tenant(tenant).filter(pk__in=ids).values_list("pk", "name")
-    names = {str(pk): name for pk, name in rows}
-    return exports.movement_csv(f"movement-{start}-{end}", bridges, names)
+    names = _names_of(tenant, ids)
+    return exports.movement_csv(f"movement-{days.start}-{days.end}", bridges, names)
+
+
+def _names_of(tenant: Tenant, company_ids: set[str]) -> dict[str, str]:
+    rows = Company.objects.for_tenant(tenant).filter(pk__in=company_ids)
+    return {str(pk): name for pk, name in rows.values_list("pk", "name")}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, ChoiceRecord
@@ -260,3 +262,98 @@ def test_undoing_a_replacement_brings_the_earlier_one_back(
     browser(tenant, "member", email="mia@example.com").post(f"/decisions/{newest.pk}/undo/")
 
     assert api.get(path).json()["renews"] == str(others[0].pk)
+
+
+@pytest.mark.parametrize(
+    ("ticked", "others"),
+    [
+        (("force_include",), "“Count it in spite of its type or status”"),
+        (("assume_renewal",), "“Assume that it renews”"),
+        (
+            ("force_include", "assume_renewal"),
+            "“Count it in spite of its type or status” and “Assume that it renews”",
+        ),
+    ],
+)
+def test_the_page_refuses_to_leave_out_and_count_at_once(
+    tenant: Tenant, agreement: Agreement, ticked: tuple[str, ...], others: str
+) -> None:
+    page = browser(tenant, "member", email="mia@example.com").post(
+        f"/agreements/{agreement.pk}/decide/", {"exclude": "on", **dict.fromkeys(ticked, "on")}
+    )
+
+    assert page.status_code == 422
+    assert (
+        "It can&#x27;t be left out and counted at once: untick “Leave this agreement out”, "
+        f"or else {others}."
+    ) in text(page)
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_leaving_out_wins_where_a_program_says_both_and_the_page_says_so(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    said = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "force_include": True}
+    )
+
+    page = text(browser(tenant).get(f"/companies/{agreement.company_id}/mrr/"))
+    assert said.status_code == 200
+    assert mrr_of(api, agreement)["ledger"][0]["reason"] == "excluded_by_user"
+    assert "Left out, counted in spite of the PSA: leaving it out wins" in page
+
+
+def test_what_begins_earlier_replaces_nothing_on_the_page(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(name="Block 2025", start_date="2025-08-31")
+    later = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           name="Block 2026", start_date="2026-05-22")  # fmt: skip
+    undated = make_agreement(agreement.company, agreement.integration, name="Block",
+                             start_date=None)  # fmt: skip
+    client = browser(tenant, "member", email="mia@example.com")
+
+    earlier = client.post(f"/agreements/{agreement.pk}/decide/", {"renews": str(later.pk)})
+    never = client.post(f"/agreements/{undated.pk}/decide/", {"renews": str(later.pk)})
+    well = client.post(f"/agreements/{later.pk}/decide/", {"renews": str(agreement.pk)})
+
+    assert (earlier.status_code, never.status_code, well.status_code) == (422, 422, 302)
+    assert (
+        "Block 2025 begins on 31 Aug 2025, before Block 2026 (22 May 2026): nothing of that one "
+        "would ever count. Choose one that begins earlier, or decide at Block 2026 that it "
+        "replaces Block 2025."
+    ) in text(earlier)
+    assert "Block has no start date, so nothing says from when it replaces" in text(never)
+    assert ChoiceRecord.objects.count() == 1
+
+
+def test_both_sides_of_a_replacement_say_so(tenant: Tenant, agreement: Agreement) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(end_date="2026-12-31")
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           name="Gold", start_date="2026-01-01")  # fmt: skip
+    client = browser(tenant, "member", email="mia@example.com", name="Mia")
+    choosing = text(client.get(f"/agreements/{newer.pk}/decide/"))
+
+    client.post(f"/agreements/{newer.pk}/decide/", {"renews": str(agreement.pk), "note": "Yes"})
+    client.post(
+        f"/agreements/{newer.pk}/decide/",
+        {"renews": str(agreement.pk), "assume_renewal": "on", "note": "Also"},
+    )
+
+    page = text(client.get(f"/companies/{agreement.company_id}/mrr/"))
+    today = date_text(tenant.today(), "j M Y")
+    by_whom = f"by Mia on {today}: Yes</div>"
+    older, it = (
+        "Managed Services (id A1, 1 Jan 2025 to 31 Dec 2026)",
+        "Gold (id A2, 1 Jan 2026 to no end)",
+    )
+    assert f">{older}</option>" in choosing
+    assert (
+        len(re.findall(r"<text [^>]*>[A-Z][a-z]{2} 20[0-9]{2}</text>", page)) == 8
+    )  # of 24 months
+    assert page.count(f'Replaced by {it}<div class="sub">decided {by_whom}') == 2  # row, decision
+    assert f'<div>Replaces {older}<div class="sub">{by_whom}' in page
+    assert f"Replaced by {it}" in text(client.get(f"/agreements/{agreement.pk}/decide/"))
+    assert f"<td>Replaces {older}</td><td>Yes</td>" in text(
+        client.get(f"/agreements/{newer.pk}/decide/")
+    )

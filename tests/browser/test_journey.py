@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 from agreements.services import stored
 from integrations.sandbox.server import SandboxServer
@@ -117,7 +117,7 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     row = page.locator("tbody tr", has_text="USD").first
     figure = row.locator("td").last.inner_text().split("\n")[-1]
     row.locator("td").last.get_by_role("link").click()
-    expect(page.get_by_role("heading", name="Monthly recurring revenue")).to_be_visible()
+    expect(page.get_by_role("heading", name="MRR of ")).to_be_visible()
     expect(page.locator("tfoot")).to_contain_text(figure)
     expect(page.locator(".ledger").first).to_contain_text("a month")
     assert troubles == []
@@ -163,6 +163,37 @@ def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
     decided.get_by_role("link", name="Decide").click()
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".figure")).to_have_text("USD 1,460.00")
+
+
+def box_of(what: Locator) -> FloatRect:
+    """Where it is on the page."""
+    box = what.bounding_box()
+    assert box is not None
+    return box
+
+
+def test_on_a_phone_all_money_is_in_sight(chromium: Browser, live_server: object) -> None:
+    tenant = make_tenant(company_limit=30)
+    make_member(tenant, email="sales@example.com", role="member")
+    company, integration = make_company(tenant, name="Brightwater Dental"), make_integration(tenant)
+    today = tenant.today()
+    agreement = make_agreement(company, integration, amount="1250", name="Gold", end_date=today)
+    make_line(agreement, description="Workstations", quantity="28", less_included="30")
+    stored.verify([tenant.pk], mend=True)
+    page = chromium.new_context(viewport={"width": 390, "height": 844}).new_page()
+    sign_in(page, live_server.url, "sales@example.com")
+
+    for path, cells in (("/mrr/", 3), (f"/companies/{company.pk}/mrr/", 3)):
+        page.goto(live_server.url + path)
+        expect(page.locator("svg.chart").first).to_be_visible(timeout=10000)
+        boxes = [box_of(cell) for cell in page.locator(".money").all()]
+        assert len(boxes) == cells
+        assert all(box["x"] > 0 and box["x"] + box["width"] <= 390 for box in boxes)
+        assert {box_of(chart)["width"] for chart in page.locator("svg.chart").all()} == {800}
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+    formula = box_of(page.locator("tr.left-out td").last)
+    assert formula["x"] + formula["width"] <= 390
 
 
 #: A phone by day and a desk by night.

@@ -169,7 +169,7 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(tenant: Tenant) ->
     assert "help@auditforit.com" in page
     assert "USD 1,300.00" in detail
     assert "Re-sync" not in detail  # a viewer only reads
-    assert "This is not a date" in text(
+    assert "As of: 2026-02-31 does not exist" in text(
         client.get(f"/companies/{company.pk}/mrr/?as_of=2026-02-31")
     )
 

@@ -156,15 +156,25 @@ DECISIONS = {
 
 
 @register.filter
-def decision(record: Any) -> str:
-    """What a decision changed, in a few words."""
+def decision(record: Any, labels: dict[str, str] | None = None) -> str:
+    """What a decision changed, in a few words; `labels` are what agreements are called, by id."""
     told = [
         words[0 if record.after.get(name) else 1]
         for name, words in DECISIONS.items()
         if record.before.get(name) != record.after.get(name)
     ]
     text = ", ".join(told)
+    if older := (labels or {}).get(record.after.get("renews") or ""):
+        text = text.replace("another agreement", older)
+    if is_contradictory(record.after):
+        text += ": leaving it out wins"
     return text[:1].upper() + text[1:]
+
+
+def is_contradictory(choices: dict[str, Any]) -> bool:
+    """Left out, and counted for some reason as well: another program may decide so."""
+    counted = choices.get("force_include") or choices.get("assume_renewal")
+    return bool(choices.get("exclude") and counted)
 
 
 @register.filter
