@@ -26,6 +26,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Concat, Lower
 
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
@@ -155,6 +156,38 @@ def list_psa_companies(
         came = Q(pk__in=[]) if since is None else Q(first_seen_at__gt=since, gone_at=None)
         rows = rows.filter(came) if new else rows.exclude(came)
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Which company of a PSA a person means by what they typed.
+
+    `external_id` is the one to ask for ("" = that can't be told), `choices` are those that it may
+    be, `has_more` when there are more than these.
+    """
+
+    external_id: str
+    choices: list[PsaCompanyRecord]
+    has_more: bool = False
+
+
+def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant:
+    """Find it by its id, else by its whole name, else by a part of either.
+
+    A number that stands for no company of the list is still asked for as an id.
+    """
+    typed = _storable(typed).strip()
+    rows = list_psa_companies(integration)
+    if not typed or rows.filter(external_id=typed).exists():
+        return Meant(typed, [])
+    whole = Concat(Value(f"{searchable(typed)} "), Lower("external_id"))
+    found = list(rows.filter(search_text=whole)[: most + 1])
+    is_id = not found and typed.isdecimal()
+    if not found:
+        found = list(list_psa_companies(integration, search=typed)[: most + 1])
+    if len(found) == 1 and not is_id:
+        return Meant(found[0].external_id, [])
+    return Meant(typed if is_id or not found else "", found[:most], len(found) > most)
 
 
 def _storable(text: str) -> str:

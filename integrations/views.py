@@ -23,12 +23,15 @@ from integrations.forms import CredentialForm, ScheduleForm
 from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
+from integrations.psa.errors import PsaError
 from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
 from integrations.visits import new_since
 
 #: The status at which htmx stops asking.
 STOP_ASKING = 286
+#: Longer is no id and no name.
+MOST_TYPED = 255
 
 
 def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
@@ -312,19 +315,22 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
 def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     """Walk the checks for a company that is missing, asking the PSA right now."""
     integration = _integration(request, pk)
-    wanted = request.GET.get("external_id", "").strip()
+    typed = request.GET.get("external_id", "").strip()[:MOST_TYPED]
+    meant = selectors.company_meant(integration, typed)
     found = None
-    if wanted:
-        known = selectors.list_psa_companies(integration, search=wanted).first()
-        if known is not None and known.external_id != wanted:
-            wanted = known.external_id
-        found = importing.diagnose(integration=integration, external_id=wanted)
+    if meant.external_id:
+        try:
+            found = importing.diagnose(integration=integration, external_id=meant.external_id)
+        except PsaError as error:
+            messages.error(request, f"{error.message} {error.fix}")
+    rows = selectors.list_psa_companies(integration)
     context = {
         "integration": integration,
         "info": info_of(integration),
-        "external_id": wanted,
+        "typed": typed,
+        "meant": meant,
         "diagnosis": found,
-        "record": selectors.list_psa_companies(integration).filter(external_id=wanted).first(),
+        "record": rows.filter(external_id=meant.external_id).first(),
     }
     return render(request, "integrations/diagnosis.html", context)
 
