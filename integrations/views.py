@@ -464,7 +464,16 @@ def _run_context(sync_run: SyncRun) -> dict[str, Any]:
         "table": progress.count_table(sync_run),
         "reads": read,
         "since": since,
+        "open_issues": _open_issues_of(sync_run),
     }
+
+
+def _open_issues_of(sync_run: SyncRun) -> int:
+    """How many issues of its integration wait for a person, once the run has ended."""
+    integration = sync_run.integration
+    if sync_run.is_active or integration.status == Integration.Status.DISCONNECTED:
+        return 0
+    return selectors.count_issues(integration)["open"]
 
 
 def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:

@@ -14,7 +14,14 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
-from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, SyncRun
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    Issue,
+    PsaCompanyRecord,
+    PsaContactRecord,
+    SyncRun,
+)
 from integrations.services.import_list import searchable
 from integrations.services.issues import Trouble, open_issues, raise_issues
 
@@ -90,6 +97,19 @@ def make_psa_company(integration: Integration, **over: Any) -> PsaCompanyRecord:
     values.setdefault("search_text", searchable(f"{values['name']} {values['external_id']}"))
     return PsaCompanyRecord.objects.create(
         tenant=integration.tenant, integration=integration, **values
+    )
+
+
+def make_psa_contact(
+    integration: Integration, external_id: str, company_id: str, **over: Any
+) -> PsaContactRecord:
+    values = {"first_name": "Ada", "email": "ada@example.com", "fingerprint": "", **over}
+    return PsaContactRecord.objects.create(
+        tenant=integration.tenant,
+        integration=integration,
+        external_id=external_id,
+        company_external_id=company_id,
+        **values,
     )
 
 
