@@ -20,6 +20,7 @@ from companies.services import licence
 from integrations import changes, pace, progress, selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
+from integrations.known import Known, known_records
 from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
@@ -351,10 +352,27 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
         "info": info_of(integration),
         "page": shown,
         "groups": issue_groups(shown.object_list),
+        "told": _told_of(integration, shown.object_list),
         "state": state,
         "counts": selectors.count_issues(integration),
     }
     return render(request, "integrations/issues.html", context)
+
+
+def _told_of(integration: Integration, rows: Iterable[Issue]) -> dict[UUID, dict[str, Any]]:
+    """By the issue's id: what it is about, in words, and what is stored of that record."""
+    of_records = [row for row in rows if row.is_of_record and row.kind != "company"]
+    known = known_records(integration, [(row.kind, row.external_id) for row in of_records])
+    told = {}
+    for row in rows:
+        record = known.get((row.kind, row.external_id), Known())
+        its_own = row.psa_company_name if row.kind == "company" else ""  # type: ignore[attr-defined]
+        name = row.name or record.name or its_own or ""
+        title, label = name or row.kind.capitalize(), name or row.external_id
+        if not row.is_of_record:
+            title = label = integration.name
+        told[row.pk] = {"title": title, "label": label, "record": record}
+    return told
 
 
 def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:

@@ -29,11 +29,15 @@ INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\
 
 
 class RecordUnusableError(Exception):
-    """A record that decodes but can't be used; the message names the field."""
+    """A record that decodes but can't be used; the message names the field.
 
-    def __init__(self, code: str, message: str) -> None:
+    `can_mend`: a person can put it right in the PSA.
+    """
+
+    def __init__(self, code: str, message: str, *, can_mend: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.can_mend = can_mend
 
 
 def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
@@ -116,15 +120,37 @@ def _read(
         try:
             records.append(build(decode_row(row)))
         except RecordUnusableError as error:
-            rejected.append(RejectedRecord(id_of(row), error.code, str(error)))
+            message = set_aside(str(error))
+            rejected.append(
+                RejectedRecord(id_of(row), error.code, message, can_mend=error.can_mend)
+            )
         except (msgspec.ValidationError, ValueError) as error:
             external_id = id_of(row)
             code = "invalid_record" if external_id else "missing_id"
-            message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
-            rejected.append(
-                RejectedRecord(external_id, code, f"The record is set aside: {message}")
-            )
+            technical = str(error) if isinstance(error, msgspec.ValidationError) else ""
+            message = set_aside(_unreadable(technical), technical)
+            rejected.append(RejectedRecord(external_id, code, message))
     return records, rejected
+
+
+def set_aside(sentence: str, detail: str = "") -> str:
+    """What to say about a record that can't be used; a technical detail is its second line."""
+    told = f"{sentence} The record was set aside; what was stored before was kept."
+    return f"{told}\n{detail}" if detail else told
+
+
+_PLACE = re.compile(r" - at `\$\.?(?P<field>[^`]*)`$")
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
+
+
+def _unreadable(technical: str) -> str:
+    """Say for people what msgspec says for programmers."""
+    place, missing = _PLACE.search(technical), _MISSING.search(technical)
+    if missing:
+        return f"Your PSA sent a record without `{missing['field']}`."
+    if place and place["field"]:
+        return f"Your PSA sent `{place['field']}` in a form that we can't read."
+    return "Your PSA sent a record in a form that we can't read."
 
 
 def _lowered_id(row: Any) -> str:
@@ -152,7 +178,7 @@ def name_of(text: str | None, field: str) -> str:
     name = clean(text)
     if len(name) > MOST_NAME_LENGTH:
         raise RecordUnusableError(
-            "too_long", f"`{field}` is longer than {MOST_NAME_LENGTH} characters."
+            "too_long", f"`{field}` is longer than {MOST_NAME_LENGTH} characters.", can_mend=True
         )
     return name
 

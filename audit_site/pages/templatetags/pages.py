@@ -126,6 +126,18 @@ def grouped(number: int) -> str:
 
 
 @register.filter
+def said(message: str) -> str:
+    """A message without its technical detail, which is its second line."""
+    return message.partition("\n")[0]
+
+
+@register.filter
+def detail(message: str) -> str:
+    """The technical detail of a message; "" = it has none."""
+    return message.partition("\n")[2]
+
+
+@register.filter
 def money(amount: str) -> str:
     """An amount with its thousands apart: 1,460.00."""
     whole, point, cents = amount.partition(".")
