@@ -205,6 +205,14 @@ def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect("integrations:settings", pk)
 
 
+@page("POST", role=Role.ADMIN)
+def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Drop new keys that were refused; the keys in use stay as they are."""
+    if connection.forget_refused(integration=_integration(request, pk), actor=request.user):
+        messages.success(request, "The refused keys are forgotten. The keys in use go on working.")
+    return redirect("integrations:settings", pk)
+
+
 @page("GET", "POST", role=Role.ADMIN)
 def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then destroy the credentials."""
