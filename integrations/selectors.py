@@ -5,7 +5,7 @@ All begin with the tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -268,6 +268,39 @@ def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyR
     """The last rows in their order, and whether there are any before them."""
     found = list(rows.reverse()[: size + 1])[::-1]
     return found[-size:], len(found) > size
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Companies that a person chose to import, in the order of the list.
+
+    `fit` into the licence, `wait` for room in it; `others` (ids) need none: they are linked, can't
+    be imported, or are not there.
+    """
+
+    fit: list[PsaCompanyRecord]
+    wait: list[PsaCompanyRecord]
+    others: list[str]
+
+    @property
+    def needing(self) -> int:
+        """How many places they need."""
+        return len(self.fit) + len(self.wait)
+
+    @property
+    def ids(self) -> list[str]:
+        """Those to import now, with what is said about the others."""
+        return [*(row.external_id for row in self.fit), *self.others]
+
+
+def chosen_companies(integration: Integration, external_ids: Sequence[str], free: int) -> Chosen:
+    """Which of the chosen ones fit into a licence with so many free places. One statement."""
+    wanted = [_storable(external_id) for external_id in external_ids]
+    rows = list_psa_companies(integration, importable=True)
+    needing = list(rows.filter(external_id__in=wanted))
+    ids = {row.external_id for row in needing}
+    others = [external_id for external_id in wanted if external_id not in ids]
+    return Chosen(needing[:free], needing[free:], others)
 
 
 def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dict[UUID, Tally]:

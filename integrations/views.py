@@ -298,26 +298,52 @@ def _primaries(integration: Integration, rows: Any) -> dict[str, PsaContactRecor
 
 @page("POST", role=Role.MEMBER)
 def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Import what was ticked; what does not fit or breaks a rule is said, one by one."""
+    """Import what was ticked, asking first when the licence has not room for all of it.
+
+    What breaks a rule is said with its name.
+    """
     integration = _integration(request, pk)
-    chosen = request.POST.getlist("external_ids")
-    if not chosen:
+    ticked = request.POST.getlist("external_ids")
+    if not ticked:
         messages.info(request, "Tick the companies that you want to import first.")
         return redirect("integrations:import-list", pk)
+    allowance = licence(tenant_of(request))
+    chosen = selectors.chosen_companies(integration, ticked, allowance.free)
+    if chosen.fit and chosen.wait:
+        context = {"integration": integration, "chosen": chosen, "licence": allowance}
+        return render(request, "integrations/confirm_import.html", context)
+    wanted = [*chosen.ids, *(row.external_id for row in chosen.wait)]
     result = importing.import_companies(
-        integration=integration, external_ids=chosen, actor=request.user
+        integration=integration, external_ids=wanted, actor=request.user
     )
     if result.imported:
         count = len(result.imported)
         noun = "audITee is" if count == 1 else "audITees are"
         messages.success(request, f"{count} {noun} here now; the agreements are being read.")
-    for rejected in result.rejected[:10]:
-        messages.error(request, f"{rejected.external_id}: {rejected.message}")
-    if len(result.rejected) > 10:
-        messages.error(request, f"And {len(result.rejected) - 10} more could not be imported.")
+    for sentence in _rejections(integration, result):
+        messages.error(request, sentence)
     if result.sync_run:
         return redirect("integrations:run", result.sync_run.pk)
     return redirect("integrations:import-list", pk)
+
+
+def _rejections(integration: Integration, result: importing.ImportResult) -> list[str]:
+    """Who could not be imported, a sentence for each reason."""
+    ids = [rejected.external_id for rejected in result.rejected]
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id, external_id__in=ids)
+    names = dict(rows.values_list("external_id", "name"))
+    by_reason: dict[str, list[str]] = {}
+    for rejected in result.rejected:
+        name = names.get(rejected.external_id, rejected.external_id)
+        by_reason.setdefault(rejected.message, []).append(name)
+    return [f"Not imported: {some_of(who)}. {reason}" for reason, who in by_reason.items()]
+
+
+def some_of(names: list[str], most: int = 5) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - most
+    told = ", ".join(names[:most])
+    return f"{told} and {more} more" if more > 0 else told
 
 
 @page("GET")
