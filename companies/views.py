@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.selectors import company_figure, company_totals, with_mrr
+from agreements.selectors import Money, company_figure, company_totals, with_mrr
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
@@ -112,11 +112,22 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/form.html", context, status=status)
 
 
-@page("POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER)
 def archive(request: PageRequest, pk: UUID) -> HttpResponse:
-    services.archive_company(company=_company(request, pk), actor=request.user)
-    messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
-    return redirect("companies:detail", pk)
+    """Ask once more, saying what leaves the MRR, then archive."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        services.archive_company(company=found, actor=request.user)
+        messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
+        return redirect("companies:detail", pk)
+    if found.status == Company.Status.ARCHIVED:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "link": found.current_link}
+    return render(request, "companies/archive.html", context)
+
+
+def _totals_of(company: Company) -> list[Money]:
+    return company_totals(company.tenant, [company.pk])[company.pk]
 
 
 @page("POST", role=Role.MEMBER)
@@ -175,10 +186,20 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/link.html", context)
 
 
-@page("POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER)
 def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
-    linking.unlink_company(company=_company(request, pk), actor=request.user)
-    messages.success(
-        request, "Unlinked. Contacts and agreements stay as they were last seen, yours to edit."
-    )
-    return redirect("companies:detail", pk)
+    """Ask once more, saying what changes, then unlink."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        linking.unlink_company(company=found, actor=request.user)
+        messages.success(
+            request,
+            "Unlinked. Everything stays as it was last seen. Name and primary contact are yours to "
+            "edit now; its agreements are read no more.",
+        )
+        return redirect("companies:detail", pk)
+    link = found.current_link
+    if link is None:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "psa": info_of(link.integration)}
+    return render(request, "companies/unlink.html", context)

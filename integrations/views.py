@@ -16,6 +16,7 @@ from django.urls import reverse
 from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
+from companies.models import Company
 from companies.services import licence
 from integrations import changes, pace, progress, selectors
 from integrations.api.serializers import filled_in
@@ -281,6 +282,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
         "new_ids": {row.pk for row in shown.rows if selectors.is_new(row, since)},
         "reasons": {row.pk: selectors.reasons_of(row) for row in shown.rows},
         "primaries": _primaries(integration, shown.rows),
+        "archived_ids": _archived(integration, shown.rows),
         "letters": ascii_lowercase,
         "licence": licence(tenant_of(request)),
     }
@@ -294,6 +296,13 @@ def _primaries(integration: Integration, rows: Any) -> dict[str, PsaContactRecor
         external_id__in=[row.primary_contact_id for row in rows if row.primary_contact_id],
     )
     return {person.external_id: person for person in people}
+
+
+def _archived(integration: Integration, rows: Any) -> set[UUID]:
+    """Which of the audITees that the rows are linked to are archived."""
+    linked = [row.linked_company_id for row in rows if row.linked_company_id]
+    found = Company.objects.for_tenant(integration.tenant).filter(pk__in=linked)
+    return set(found.filter(status=Company.Status.ARCHIVED).values_list("pk", flat=True))
 
 
 @page("POST", role=Role.MEMBER)

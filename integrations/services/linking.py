@@ -71,7 +71,7 @@ def _already_linked() -> DomainError:
 
 @transaction.atomic
 def unlink_company(*, company: Company, actor: User | None) -> None:
-    """Undo the link. Contacts and agreements stay as they were last seen, and become editable."""
+    """Undo the link. All stays as it was last seen; name and primary contact become editable."""
     links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company, unlinked_at=None)
     link = links.select_related("integration").first()
     if link is None or not links.filter(pk=link.pk).update(unlinked_at=timezone.now()):
