@@ -159,9 +159,9 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     found = _company(request, pk)
     integrations = list(selectors.list_integrations(found.tenant))
     chosen = request.GET.get("integration") or request.POST.get("integration", "")
-    integration = next((i for i in integrations if str(i.pk) == chosen), None) or next(
-        iter(integrations), None
-    )
+    integration = next((i for i in integrations if str(i.pk) == chosen), None)
+    if integration is None:
+        integration = selectors.integration_with(found.name, integrations)
     if request.method == "POST" and integration is not None:
         linking.link_company(
             company=found,

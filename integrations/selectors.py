@@ -158,6 +158,20 @@ def list_psa_companies(
     return rows
 
 
+def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
+    """The first with a company of this name that is not linked; the first of all if none has it."""
+    for integration in integrations:
+        rows = list_psa_companies(integration, linked=False)
+        if rows.filter(search_text=_whole_name(name)).exists():
+            return integration
+    return next(iter(integrations), None)
+
+
+def _whole_name(name: str) -> Any:
+    """What `search_text` is for a company of this name."""
+    return Concat(Value(f"{searchable(_storable(name).strip())} "), Lower("external_id"))
+
+
 @dataclass(frozen=True, slots=True)
 class Meant:
     """Which company of a PSA a person means by what they typed.
@@ -180,8 +194,7 @@ def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant
     rows = list_psa_companies(integration)
     if not typed or rows.filter(external_id=typed).exists():
         return Meant(typed, [])
-    whole = Concat(Value(f"{searchable(typed)} "), Lower("external_id"))
-    found = list(rows.filter(search_text=whole)[: most + 1])
+    found = list(rows.filter(search_text=_whole_name(typed))[: most + 1])
     is_id = not found and typed.isdecimal()
     if not found:
         found = list(list_psa_companies(integration, search=typed)[: most + 1])

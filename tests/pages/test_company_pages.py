@@ -115,3 +115,24 @@ def test_an_archived_one_offers_no_resync_and_is_told_in_the_import_list(
                       text(client.get(listed)))  # fmt: skip
     assert found is not None
     assert found[1] == address
+
+
+# Link…
+
+
+def begins_with(tenant: Tenant, company: Company, query: str = "") -> list[str]:
+    page = text(browser(tenant).get(f"/companies/{company.pk}/link/{query}"))
+    return re.findall(r'<option value="[^"]*" selected>([^<]*)</option>', page)
+
+
+def test_linking_begins_where_a_company_of_the_same_name_waits(tenant: Tenant) -> None:
+    one, two, three = (make_integration(tenant, name=name) for name in ("One", "Two", "Three"))
+    company = make_company(tenant, name="Gärtner Realty")
+    make_psa_company(one, name="Gärtner Realty & Sons")
+    taken = make_psa_company(two, name="Gärtner Realty")
+    make_link(make_company(tenant), two, external_id=taken.external_id)
+    make_psa_company(three, name="GARTNER realty")
+
+    assert begins_with(tenant, company) == ["Three"]
+    assert begins_with(tenant, company, f"?integration={two.pk}") == ["Two"]
+    assert begins_with(tenant, make_company(tenant, name="Nobody")) == ["One"]
