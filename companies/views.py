@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements.selectors import Money, company_figure, company_totals, with_mrr
+from audit_site.folding import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
@@ -21,7 +22,10 @@ from integrations.services.import_rules import explain
 from integrations.services.psa_access import info_of
 
 #: `?order=` → the order of the list; by MRR in the tenant's own currency
-MRR_ORDERS = {"-mrr": ("-mrr_minor", "name", "id"), "mrr": ("mrr_minor", "name", "id")}
+MRR_ORDERS = {
+    "-mrr": ("-mrr_minor", Folded("name"), "id"),
+    "mrr": ("mrr_minor", Folded("name"), "id"),
+}
 
 
 @page("GET")
@@ -36,6 +40,8 @@ def companies(request: PageRequest) -> HttpResponse:
     order = request.GET.get("order", "")
     if order in MRR_ORDERS:
         rows = with_mrr(rows, tenant).order_by(*MRR_ORDERS[order])
+    else:
+        rows = rows.order_by(Folded("name"), "name", "id")
     shown = paged(request, rows)
     context = {
         "page": shown,

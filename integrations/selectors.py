@@ -27,7 +27,9 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Concat, Lower
+from django.db.models.lookups import Contains
 
+from audit_site.folding import Folded, folded
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
 from integrations.models import (
@@ -40,7 +42,6 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.services.import_list import searchable
 from integrations.services.import_rules import Reason, explain
 from integrations.services.issues import WHOLE, by_state
 from integrations.services.psa_access import info_of
@@ -142,7 +143,7 @@ def list_psa_companies(
         )
         .order_by("search_text", "external_id")
     )
-    if wanted := searchable(_storable(search).strip()):
+    if wanted := folded(_storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
     if linked is not None:
         rows = rows.filter(Exists(links)) if linked else rows.exclude(Exists(links))
@@ -161,15 +162,16 @@ def list_psa_companies(
 def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
     """The first with a company of this name that is not linked; the first of all if none has it."""
     for integration in integrations:
-        rows = list_psa_companies(integration, linked=False)
-        if rows.filter(search_text=_whole_name(name)).exists():
+        if _of_name(list_psa_companies(integration, linked=False), name).exists():
             return integration
     return next(iter(integrations), None)
 
 
-def _whole_name(name: str) -> Any:
-    """What `search_text` is for a company of this name."""
-    return Concat(Value(f"{searchable(_storable(name).strip())} "), Lower("external_id"))
+def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompanyRecord]:
+    """Those that are called exactly this, without regard to case and accents."""
+    begin = f"{folded(_storable(name).strip())} "
+    whole = Concat(Value(begin), Lower("external_id"))
+    return rows.filter(search_text__startswith=begin, search_text=whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant
     rows = list_psa_companies(integration)
     if not typed or rows.filter(external_id=typed).exists():
         return Meant(typed, [])
-    found = list(rows.filter(search_text=_whole_name(typed))[: most + 1])
+    found = list(_of_name(rows, typed)[: most + 1])
     is_id = not found and typed.isdecimal()
     if not found:
         found = list(list_psa_companies(integration, search=typed)[: most + 1])
@@ -248,7 +250,7 @@ def import_list_page(
     elif text is not None:
         behind, ahead = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
         return _onward(rows, rows.filter(ahead | behind, search_text__gte=text), size)
-    elif start := searchable(_storable(start).strip()):
+    elif start := folded(_storable(start).strip()):
         return _onward(rows, rows.filter(search_text__gte=start), size)
     found = list(rows[: size + 1])
     shown = found[:size]
@@ -479,10 +481,13 @@ def admins_of(tenant: Tenant) -> list[User]:
 def companies_with_links(
     tenant: Tenant, *, search: str = "", status: str | None = None
 ) -> QuerySet[Company]:
-    """Companies with their link and contacts (`current_link`, `primary`, `people`), by name."""
+    """Companies with their link and contacts (`current_link`, `primary`, `people`), by name.
+
+    Search finds a part of the name, without regard to case and accents.
+    """
     rows = Company.objects.for_tenant(tenant)
-    if search.strip():
-        rows = rows.filter(name__icontains=search.strip())
+    if wanted := folded(_storable(search).strip()):
+        rows = rows.filter(Contains(Folded("name"), wanted))
     if status:
         rows = rows.filter(status=status)
     links = CompanyLink.objects.for_tenant(tenant).filter(unlinked_at=None)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, AgreementLine
+from audit_site.folding import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
@@ -22,7 +23,6 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
-from integrations.services.import_list import searchable
 from integrations.services.issues import Trouble, open_issues, raise_issues
 
 PASSWORD = "correct-horse-battery"
@@ -94,7 +94,7 @@ def make_psa_company(integration: Integration, **over: Any) -> PsaCompanyRecord:
         "seen_at": timezone.now(),
         **over,
     }
-    values.setdefault("search_text", searchable(f"{values['name']} {values['external_id']}"))
+    values.setdefault("search_text", folded(f"{values['name']} {values['external_id']}"))
     return PsaCompanyRecord.objects.create(
         tenant=integration.tenant, integration=integration, **values
     )

@@ -136,3 +136,49 @@ def test_linking_begins_where_a_company_of_the_same_name_waits(tenant: Tenant) -
     assert begins_with(tenant, company) == ["Three"]
     assert begins_with(tenant, company, f"?integration={two.pk}") == ["Two"]
     assert begins_with(tenant, make_company(tenant, name="Nobody")) == ["One"]
+
+
+# The list
+
+
+NAMES = ("Gärtner Realty", "Greenfield", "garden & sons", "Élan", "Zoë", "Straße", "eagle", "Čapek")
+
+
+def listed(tenant: Tenant, query: str = "") -> list[str]:
+    page = text(browser(tenant).get(f"/companies/{query}"))
+    return re.findall(r"<strong>([^<]*)</strong></a>", page)
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("gartner", ["Gärtner Realty"]),
+        ("G%C3%84RTNER", ["Gärtner Realty"]),
+        ("strasse", ["Straße"]),
+        ("STRA%C3%9FE", ["Straße"]),
+        ("capek", ["Čapek"]),
+        ("EL", ["Élan", "Greenfield"]),
+        ("%25", []),
+        ("_", []),
+        ("%00", ["Only one"]),
+    ],
+)
+def test_a_search_minds_no_case_and_no_accents(
+    tenant: Tenant, search: str, found: list[str]
+) -> None:
+    for name in NAMES if found != ["Only one"] else found:
+        make_company(tenant, name=name)
+
+    assert listed(tenant, f"?search={search}") == found
+
+
+def test_the_list_is_in_the_order_of_a_dictionary(tenant: Tenant) -> None:
+    for name in NAMES:
+        make_company(tenant, name=name)
+
+    in_order = [
+        "Čapek", "eagle", "Élan", "garden &amp; sons", "Gärtner Realty", "Greenfield", "Straße",
+        "Zoë",
+    ]  # fmt: skip
+    assert listed(tenant) == in_order
+    assert listed(tenant, "?order=mrr") == in_order
