@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,6 +14,10 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
 
+#: What to do when the licence has no room.
+MAKE_ROOM = (
+    f"Archive an audITee that you no longer need, or ask us for more: {settings.HELP_EMAIL}."
+)
 CONTACT_FIELDS = ("first_name", "last_name", "email", "phone")
 
 
@@ -48,7 +53,7 @@ def licence_exceeded(limit: int) -> DomainError:
     return DomainError(
         "licence_exceeded",
         f"Your licence covers {limit} audITees, and all of them are in use.",
-        "Archive an audITee that you no longer need, or ask us for more.",
+        MAKE_ROOM,
     )
 
 

@@ -8,7 +8,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.selectors import company_figure, company_totals, with_mrr
+from agreements.selectors import Money, company_figure, company_totals, with_mrr
+from audit_site.folding import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
@@ -21,7 +22,10 @@ from integrations.services.import_rules import explain
 from integrations.services.psa_access import info_of
 
 #: `?order=` → the order of the list; by MRR in the tenant's own currency
-MRR_ORDERS = {"-mrr": ("-mrr_minor", "name", "id"), "mrr": ("mrr_minor", "name", "id")}
+MRR_ORDERS = {
+    "-mrr": ("-mrr_minor", Folded("name"), "id"),
+    "mrr": ("mrr_minor", Folded("name"), "id"),
+}
 
 
 @page("GET")
@@ -36,6 +40,8 @@ def companies(request: PageRequest) -> HttpResponse:
     order = request.GET.get("order", "")
     if order in MRR_ORDERS:
         rows = with_mrr(rows, tenant).order_by(*MRR_ORDERS[order])
+    else:
+        rows = rows.order_by(Folded("name"), "name", "id")
     shown = paged(request, rows)
     context = {
         "page": shown,
@@ -112,11 +118,22 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/form.html", context, status=status)
 
 
-@page("POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER)
 def archive(request: PageRequest, pk: UUID) -> HttpResponse:
-    services.archive_company(company=_company(request, pk), actor=request.user)
-    messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
-    return redirect("companies:detail", pk)
+    """Ask once more, saying what leaves the MRR, then archive."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        services.archive_company(company=found, actor=request.user)
+        messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
+        return redirect("companies:detail", pk)
+    if found.status == Company.Status.ARCHIVED:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "link": found.current_link}
+    return render(request, "companies/archive.html", context)
+
+
+def _totals_of(company: Company) -> list[Money]:
+    return company_totals(company.tenant, [company.pk])[company.pk]
 
 
 @page("POST", role=Role.MEMBER)
@@ -148,9 +165,9 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     found = _company(request, pk)
     integrations = list(selectors.list_integrations(found.tenant))
     chosen = request.GET.get("integration") or request.POST.get("integration", "")
-    integration = next((i for i in integrations if str(i.pk) == chosen), None) or next(
-        iter(integrations), None
-    )
+    integration = next((i for i in integrations if str(i.pk) == chosen), None)
+    if integration is None:
+        integration = selectors.integration_with(found.name, integrations)
     if request.method == "POST" and integration is not None:
         linking.link_company(
             company=found,
@@ -175,10 +192,20 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/link.html", context)
 
 
-@page("POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER)
 def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
-    linking.unlink_company(company=_company(request, pk), actor=request.user)
-    messages.success(
-        request, "Unlinked. Contacts and agreements stay as they were last seen, yours to edit."
-    )
-    return redirect("companies:detail", pk)
+    """Ask once more, saying what changes, then unlink."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        linking.unlink_company(company=found, actor=request.user)
+        messages.success(
+            request,
+            "Unlinked. Everything stays as it was last seen. Name and primary contact are yours to "
+            "edit now; its agreements are read no more.",
+        )
+        return redirect("companies:detail", pk)
+    link = found.current_link
+    if link is None:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "psa": info_of(link.integration)}
+    return render(request, "companies/unlink.html", context)

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from companies.models import Company
+from integrations.known import Key, Known, known_records
 from integrations.models import PsaCompanyRecord, SyncEvent, SyncRun
 
 #: Names of ours that say nothing to a person.
@@ -54,20 +55,33 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event with its values in words."""
+    """An event with its values in words, what its record is called, and whose it is."""
 
     event: SyncEvent
     lines: list[Line]
+    name: str
+    known: Known
 
 
 def tell(run: SyncRun, events: Iterable[SyncEvent]) -> list[Told]:
     """The events of one page, each with the values that differ (all values of a new record).
 
-    Two statements at the most, for the names of companies.
+    Six statements at the most: for the names of companies, and for each kind of records.
     """
     shown = list(events)
-    names = _names(run, shown)
-    return [Told(event, _lines(event, names)) for event in shown]
+    names, known = _names(run, shown), _known(run, shown)
+    return [_told(event, names, known) for event in shown]
+
+
+def _known(run: SyncRun, events: list[SyncEvent]) -> dict[Key, Known]:
+    """A company that came with its name is nobody's but its own."""
+    asked = [event for event in events if event.kind != "company" or not event.name]
+    return known_records(run.integration, [(event.kind, event.external_id) for event in asked])
+
+
+def _told(event: SyncEvent, names: dict[tuple[str, str], str], known: dict[Key, Known]) -> Told:
+    record = known.get((event.kind, event.external_id), Known())
+    return Told(event, _lines(event, names), event.name or record.name, record)
 
 
 def _names(run: SyncRun, events: list[SyncEvent]) -> dict[tuple[str, str], str]:

@@ -5,7 +5,7 @@ All begin with the tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,10 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Concat, Lower
+from django.db.models.lookups import Contains
 
+from audit_site.folding import Folded, folded
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
 from integrations.models import (
@@ -39,7 +42,6 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.services.import_list import searchable
 from integrations.services.import_rules import Reason, explain
 from integrations.services.issues import WHOLE, by_state
 from integrations.services.psa_access import info_of
@@ -141,7 +143,7 @@ def list_psa_companies(
         )
         .order_by("search_text", "external_id")
     )
-    if wanted := searchable(_storable(search).strip()):
+    if wanted := folded(_storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
     if linked is not None:
         rows = rows.filter(Exists(links)) if linked else rows.exclude(Exists(links))
@@ -155,6 +157,52 @@ def list_psa_companies(
         came = Q(pk__in=[]) if since is None else Q(first_seen_at__gt=since, gone_at=None)
         rows = rows.filter(came) if new else rows.exclude(came)
     return rows
+
+
+def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
+    """The first with a company of this name that is not linked; the first of all if none has it."""
+    for integration in integrations:
+        if _of_name(list_psa_companies(integration, linked=False), name).exists():
+            return integration
+    return next(iter(integrations), None)
+
+
+def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompanyRecord]:
+    """Those that are called exactly this, without regard to case and accents."""
+    begin = f"{folded(_storable(name).strip())} "
+    whole = Concat(Value(begin), Lower("external_id"))
+    return rows.filter(search_text__startswith=begin, search_text=whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Which company of a PSA a person means by what they typed.
+
+    `external_id` is the one to ask for ("" = that can't be told), `choices` are those that it may
+    be, `has_more` when there are more than these.
+    """
+
+    external_id: str
+    choices: list[PsaCompanyRecord]
+    has_more: bool = False
+
+
+def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant:
+    """Find it by its id, else by its whole name, else by a part of either.
+
+    A number that stands for no company of the list is still asked for as an id.
+    """
+    typed = _storable(typed).strip()
+    rows = list_psa_companies(integration)
+    if not typed or rows.filter(external_id=typed).exists():
+        return Meant(typed, [])
+    found = list(_of_name(rows, typed)[: most + 1])
+    is_id = not found and typed.isdecimal()
+    if not found:
+        found = list(list_psa_companies(integration, search=typed)[: most + 1])
+    if len(found) == 1 and not is_id:
+        return Meant(found[0].external_id, [])
+    return Meant(typed if is_id or not found else "", found[:most], len(found) > most)
 
 
 def _storable(text: str) -> str:
@@ -202,7 +250,7 @@ def import_list_page(
     elif text is not None:
         behind, ahead = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
         return _onward(rows, rows.filter(ahead | behind, search_text__gte=text), size)
-    elif start := searchable(_storable(start).strip()):
+    elif start := folded(_storable(start).strip()):
         return _onward(rows, rows.filter(search_text__gte=start), size)
     found = list(rows[: size + 1])
     shown = found[:size]
@@ -235,6 +283,39 @@ def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyR
     """The last rows in their order, and whether there are any before them."""
     found = list(rows.reverse()[: size + 1])[::-1]
     return found[-size:], len(found) > size
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Companies that a person chose to import, in the order of the list.
+
+    `fit` into the licence, `wait` for room in it; `others` (ids) need none: they are linked, can't
+    be imported, or are not there.
+    """
+
+    fit: list[PsaCompanyRecord]
+    wait: list[PsaCompanyRecord]
+    others: list[str]
+
+    @property
+    def needing(self) -> int:
+        """How many places they need."""
+        return len(self.fit) + len(self.wait)
+
+    @property
+    def ids(self) -> list[str]:
+        """Those to import now, with what is said about the others."""
+        return [*(row.external_id for row in self.fit), *self.others]
+
+
+def chosen_companies(integration: Integration, external_ids: Sequence[str], free: int) -> Chosen:
+    """Which of the chosen ones fit into a licence with so many free places. One statement."""
+    wanted = [_storable(external_id) for external_id in external_ids]
+    rows = list_psa_companies(integration, importable=True)
+    needing = list(rows.filter(external_id__in=wanted))
+    ids = {row.external_id for row in needing}
+    others = [external_id for external_id in wanted if external_id not in ids]
+    return Chosen(needing[:free], needing[free:], others)
 
 
 def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dict[UUID, Tally]:
@@ -400,10 +481,13 @@ def admins_of(tenant: Tenant) -> list[User]:
 def companies_with_links(
     tenant: Tenant, *, search: str = "", status: str | None = None
 ) -> QuerySet[Company]:
-    """Companies with their link and contacts (`current_link`, `primary`, `people`), by name."""
+    """Companies with their link and contacts (`current_link`, `primary`, `people`), by name.
+
+    Search finds a part of the name, without regard to case and accents.
+    """
     rows = Company.objects.for_tenant(tenant)
-    if search.strip():
-        rows = rows.filter(name__icontains=search.strip())
+    if wanted := folded(_storable(search).strip()):
+        rows = rows.filter(Contains(Folded("name"), wanted))
     if status:
         rows = rows.filter(status=status)
     links = CompanyLink.objects.for_tenant(tenant).filter(unlinked_at=None)

@@ -12,6 +12,7 @@ urlpatterns = [
     path("integrations/<uuid:pk>/status/", views.status_fragment, name="status"),
     path("integrations/<uuid:pk>/schedule/", views.save_schedule, name="schedule"),
     path("integrations/<uuid:pk>/test/", views.test_now, name="test"),
+    path("integrations/<uuid:pk>/candidate/forget/", views.forget_keys, name="forget-candidate"),
     path("integrations/<uuid:pk>/sync/", views.sync_now, name="sync"),
     path("integrations/<uuid:pk>/disconnect/", views.disconnect, name="disconnect"),
     path("integrations/<uuid:pk>/companies/", views.import_list, name="import-list"),

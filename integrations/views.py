@@ -16,19 +16,24 @@ from django.urls import reverse
 from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
+from companies.models import Company
 from companies.services import licence
 from integrations import changes, pace, progress, selectors
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
+from integrations.known import Known, known_records
 from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
+from integrations.psa.errors import PsaError
 from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
 from integrations.visits import new_since
 
 #: The status at which htmx stops asking.
 STOP_ASKING = 286
+#: Longer is no id and no name.
+MOST_TYPED = 255
 
 
 def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
@@ -201,6 +206,14 @@ def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect("integrations:settings", pk)
 
 
+@page("POST", role=Role.ADMIN)
+def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Drop new keys that were refused; the keys in use stay as they are."""
+    if connection.forget_refused(integration=_integration(request, pk), actor=request.user):
+        messages.success(request, "The refused keys are forgotten. The keys in use go on working.")
+    return redirect("integrations:settings", pk)
+
+
 @page("GET", "POST", role=Role.ADMIN)
 def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then destroy the credentials."""
@@ -269,6 +282,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
         "new_ids": {row.pk for row in shown.rows if selectors.is_new(row, since)},
         "reasons": {row.pk: selectors.reasons_of(row) for row in shown.rows},
         "primaries": _primaries(integration, shown.rows),
+        "archived_ids": _archived(integration, shown.rows),
         "letters": ascii_lowercase,
         "licence": licence(tenant_of(request)),
     }
@@ -284,47 +298,83 @@ def _primaries(integration: Integration, rows: Any) -> dict[str, PsaContactRecor
     return {person.external_id: person for person in people}
 
 
+def _archived(integration: Integration, rows: Any) -> set[UUID]:
+    """Which of the audITees that the rows are linked to are archived."""
+    linked = [row.linked_company_id for row in rows if row.linked_company_id]
+    found = Company.objects.for_tenant(integration.tenant).filter(pk__in=linked)
+    return set(found.filter(status=Company.Status.ARCHIVED).values_list("pk", flat=True))
+
+
 @page("POST", role=Role.MEMBER)
 def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Import what was ticked; what does not fit or breaks a rule is said, one by one."""
+    """Import what was ticked, asking first when the licence has not room for all of it.
+
+    What breaks a rule is said with its name.
+    """
     integration = _integration(request, pk)
-    chosen = request.POST.getlist("external_ids")
-    if not chosen:
+    ticked = request.POST.getlist("external_ids")
+    if not ticked:
         messages.info(request, "Tick the companies that you want to import first.")
         return redirect("integrations:import-list", pk)
+    allowance = licence(tenant_of(request))
+    chosen = selectors.chosen_companies(integration, ticked, allowance.free)
+    if chosen.fit and chosen.wait:
+        context = {"integration": integration, "chosen": chosen, "licence": allowance}
+        return render(request, "integrations/confirm_import.html", context)
+    wanted = [*chosen.ids, *(row.external_id for row in chosen.wait)]
     result = importing.import_companies(
-        integration=integration, external_ids=chosen, actor=request.user
+        integration=integration, external_ids=wanted, actor=request.user
     )
     if result.imported:
         count = len(result.imported)
         noun = "audITee is" if count == 1 else "audITees are"
         messages.success(request, f"{count} {noun} here now; the agreements are being read.")
-    for rejected in result.rejected[:10]:
-        messages.error(request, f"{rejected.external_id}: {rejected.message}")
-    if len(result.rejected) > 10:
-        messages.error(request, f"And {len(result.rejected) - 10} more could not be imported.")
+    for sentence in _rejections(integration, result):
+        messages.error(request, sentence)
     if result.sync_run:
         return redirect("integrations:run", result.sync_run.pk)
     return redirect("integrations:import-list", pk)
+
+
+def _rejections(integration: Integration, result: importing.ImportResult) -> list[str]:
+    """Who could not be imported, a sentence for each reason."""
+    ids = [rejected.external_id for rejected in result.rejected]
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id, external_id__in=ids)
+    names = dict(rows.values_list("external_id", "name"))
+    by_reason: dict[str, list[str]] = {}
+    for rejected in result.rejected:
+        name = names.get(rejected.external_id, rejected.external_id)
+        by_reason.setdefault(rejected.message, []).append(name)
+    return [f"Not imported: {some_of(who)}. {reason}" for reason, who in by_reason.items()]
+
+
+def some_of(names: list[str], most: int = 5) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - most
+    told = ", ".join(names[:most])
+    return f"{told} and {more} more" if more > 0 else told
 
 
 @page("GET")
 def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     """Walk the checks for a company that is missing, asking the PSA right now."""
     integration = _integration(request, pk)
-    wanted = request.GET.get("external_id", "").strip()
+    typed = request.GET.get("external_id", "").strip()[:MOST_TYPED]
+    meant = selectors.company_meant(integration, typed)
     found = None
-    if wanted:
-        known = selectors.list_psa_companies(integration, search=wanted).first()
-        if known is not None and known.external_id != wanted:
-            wanted = known.external_id
-        found = importing.diagnose(integration=integration, external_id=wanted)
+    if meant.external_id:
+        try:
+            found = importing.diagnose(integration=integration, external_id=meant.external_id)
+        except PsaError as error:
+            messages.error(request, f"{error.message} {error.fix}")
+    rows = selectors.list_psa_companies(integration)
     context = {
         "integration": integration,
         "info": info_of(integration),
-        "external_id": wanted,
+        "typed": typed,
+        "meant": meant,
         "diagnosis": found,
-        "record": selectors.list_psa_companies(integration).filter(external_id=wanted).first(),
+        "record": rows.filter(external_id=meant.external_id).first(),
     }
     return render(request, "integrations/diagnosis.html", context)
 
@@ -345,10 +395,27 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
         "info": info_of(integration),
         "page": shown,
         "groups": issue_groups(shown.object_list),
+        "told": _told_of(integration, shown.object_list),
         "state": state,
         "counts": selectors.count_issues(integration),
     }
     return render(request, "integrations/issues.html", context)
+
+
+def _told_of(integration: Integration, rows: Iterable[Issue]) -> dict[UUID, dict[str, Any]]:
+    """By the issue's id: what it is about, in words, and what is stored of that record."""
+    of_records = [row for row in rows if row.is_of_record and row.kind != "company"]
+    known = known_records(integration, [(row.kind, row.external_id) for row in of_records])
+    told = {}
+    for row in rows:
+        record = known.get((row.kind, row.external_id), Known())
+        its_own = row.psa_company_name if row.kind == "company" else ""  # type: ignore[attr-defined]
+        name = row.name or record.name or its_own or ""
+        title, label = name or row.kind.capitalize(), name or row.external_id
+        if not row.is_of_record:
+            title = label = integration.name
+        told[row.pk] = {"title": title, "label": label, "record": record}
+    return told
 
 
 def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
@@ -458,7 +525,16 @@ def _run_context(sync_run: SyncRun) -> dict[str, Any]:
         "table": progress.count_table(sync_run),
         "reads": read,
         "since": since,
+        "open_issues": _open_issues_of(sync_run),
     }
+
+
+def _open_issues_of(sync_run: SyncRun) -> int:
+    """How many issues of its integration wait for a person, once the run has ended."""
+    integration = sync_run.integration
+    if sync_run.is_active or integration.status == Integration.Status.DISCONNECTED:
+        return 0
+    return selectors.count_issues(integration)["open"]
 
 
 def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:

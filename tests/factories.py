@@ -11,11 +11,18 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, AgreementLine
+from audit_site.folding import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
-from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, SyncRun
-from integrations.services.import_list import searchable
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    Issue,
+    PsaCompanyRecord,
+    PsaContactRecord,
+    SyncRun,
+)
 from integrations.services.issues import Trouble, open_issues, raise_issues
 
 PASSWORD = "correct-horse-battery"
@@ -87,9 +94,22 @@ def make_psa_company(integration: Integration, **over: Any) -> PsaCompanyRecord:
         "seen_at": timezone.now(),
         **over,
     }
-    values.setdefault("search_text", searchable(f"{values['name']} {values['external_id']}"))
+    values.setdefault("search_text", folded(f"{values['name']} {values['external_id']}"))
     return PsaCompanyRecord.objects.create(
         tenant=integration.tenant, integration=integration, **values
+    )
+
+
+def make_psa_contact(
+    integration: Integration, external_id: str, company_id: str, **over: Any
+) -> PsaContactRecord:
+    values = {"first_name": "Ada", "email": "ada@example.com", "fingerprint": "", **over}
+    return PsaContactRecord.objects.create(
+        tenant=integration.tenant,
+        integration=integration,
+        external_id=external_id,
+        company_external_id=company_id,
+        **values,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,10 +13,10 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods
 
 from audit_site.errors import DomainError
 from audit_site.tenants.middleware import SESSION_KEY
@@ -25,6 +26,9 @@ from integrations.selectors import admins_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
+
+#: Where people sign in, whatever they are asked for there.
+SIGN_IN = "/accounts/"
 
 
 class PageRequest(HttpRequest):
@@ -42,9 +46,10 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
     """
 
     def decorate(view: View) -> View:
-        @require_http_methods([*methods])
         @wraps(view)
         def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method not in methods:
+                return not_this_way(request, methods)
             membership = request.membership
             if membership is None or not membership.has_role(role):
                 return refused(request, role)
@@ -60,9 +65,36 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
             patch_vary_headers(response, ["HX-Request"])
             return response
 
+        wrapper.methods = methods  # type: ignore[attr-defined]
         return wrapper
 
     return decorate
+
+
+def not_this_way(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    """Answer a request that a page doesn't take: show the way to the page it belongs to.
+
+    Who pressed a button and had to sign in first comes back with a GET, and lands on that page.
+    """
+    belongs_to = page_above(request.path)
+    if request.method == "GET" and urlsplit(came_from(request)).path.startswith(SIGN_IN):
+        messages.warning(request, "You had been signed out. Press it again.")
+        return redirect(belongs_to)
+    answer = render(request, "405.html", {"belongs_to": belongs_to}, status=405)
+    answer["Allow"] = ", ".join(methods)
+    return answer
+
+
+def page_above(path: str) -> str:
+    """The nearest address above this one that can be looked at; the start when there is none."""
+    while path := path.rstrip("/").rpartition("/")[0]:
+        try:
+            view = resolve(f"{path}/").func
+        except Resolver404:
+            continue
+        if "GET" in getattr(view, "methods", ()):
+            return f"{path}/"
+    return "/"
 
 
 def refused(request: HttpRequest, role: str) -> HttpResponse:

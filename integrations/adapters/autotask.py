@@ -1180,7 +1180,7 @@ def with_dates(raw: WireUnits) -> WireUnits:
     """A unit row as it came, if its dates can be read."""
     for text, name in ((raw.start_date, "startDate"), (raw.end_date, "endDate")):
         if calendar_date(text, name) is None:
-            raise RecordUnusableError("invalid_record", f"`{name}` is missing.")
+            raise RecordUnusableError("invalid_record", f"`{name}` is missing.", can_mend=True)
     return raw
 
 

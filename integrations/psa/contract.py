@@ -195,13 +195,15 @@ class RejectedRecord:
     """A record that can't be used: its id ("" when it has none), a code and a sentence, no values.
 
     Codes: `invalid_record` (wrong type, or a required member is missing), `missing_id`, `too_long`.
-    `is_line`: among agreements, it was one of their lines.
+    A second line of the message is a technical detail. `is_line`: among agreements, it was one of
+    their lines. `can_mend`: a person can put it right in the PSA.
     """
 
     external_id: str
     code: str
     message: str
     is_line: bool = False
+    can_mend: bool = False
 
 
 RecordT = TypeVar("RecordT")

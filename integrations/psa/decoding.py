@@ -29,11 +29,15 @@ INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\
 
 
 class RecordUnusableError(Exception):
-    """A record that decodes but can't be used; the message names the field."""
+    """A record that decodes but can't be used; the message names the field.
 
-    def __init__(self, code: str, message: str) -> None:
+    `can_mend`: a person can put it right in the PSA.
+    """
+
+    def __init__(self, code: str, message: str, *, can_mend: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.can_mend = can_mend
 
 
 #: What makes one record unusable, and none of the others.
@@ -167,10 +171,30 @@ def _with_numbers(raw: RawT) -> RawT:
 def set_aside(external_id: str, error: Exception) -> RejectedRecord:
     """Say of a record ("" = it has no id) why it can't be used."""
     if isinstance(error, RecordUnusableError):
-        return RejectedRecord(external_id, error.code, str(error))
+        return RejectedRecord(external_id, error.code, told(str(error)), can_mend=error.can_mend)
     code = "invalid_record" if external_id else "missing_id"
-    message = str(error) if isinstance(error, msgspec.ValidationError) else "Unreadable."
-    return RejectedRecord(external_id, code, f"The record is set aside: {message}")
+    technical = str(error) if isinstance(error, msgspec.ValidationError) else ""
+    return RejectedRecord(external_id, code, told(_unreadable(technical), technical))
+
+
+def told(sentence: str, detail: str = "") -> str:
+    """What to say about a record that can't be used; a technical detail is its second line."""
+    whole = f"{sentence} The record was set aside; what was stored before was kept."
+    return f"{whole}\n{detail}" if detail else whole
+
+
+_PLACE = re.compile(r" - at `\$\.?(?P<field>[^`]*)`$")
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
+
+
+def _unreadable(technical: str) -> str:
+    """Say for people what msgspec says for programmers."""
+    place, missing = _PLACE.search(technical), _MISSING.search(technical)
+    if missing:
+        return f"Your PSA sent a record without `{missing['field']}`."
+    if place and place["field"]:
+        return f"Your PSA sent `{place['field']}` in a form that we can't read."
+    return "Your PSA sent a record in a form that we can't read."
 
 
 def _lowered_id(row: Any) -> str:
@@ -198,7 +222,7 @@ def name_of(text: str | None, field: str) -> str:
     name = clean(text)
     if len(name) > MOST_NAME_LENGTH:
         raise RecordUnusableError(
-            "too_long", f"`{field}` is longer than {MOST_NAME_LENGTH} characters."
+            "too_long", f"`{field}` is longer than {MOST_NAME_LENGTH} characters.", can_mend=True
         )
     return name
 

@@ -293,5 +293,6 @@ class Absences:
             f"{name} no longer shows {missing} of {known} {kind}. They were kept as they were, for "
             "this looks like lost rights rather than deletions.",
             f"Check that the API user may see all {kind} in {name}, then press Sync Now. If they "
-            "are really gone, say so under Issues.",
+            "are really gone, an administrator answers “Yes, they are gone…” to the issue about "
+            "them.",
         )

@@ -237,6 +237,22 @@ def _refuse_other_account(
 
 
 @transaction.atomic
+def forget_refused(*, integration: Integration, actor: User | None) -> bool:
+    """Drop new keys that were refused; False when there are none."""
+    locked = Integration.objects.select_for_update().get(
+        tenant=integration.tenant_id, pk=integration.pk
+    )
+    if (locked.candidate or {}).get("state") != "refused":
+        return False
+    locked.candidate = None
+    locked.save(update_fields=["candidate", "updated_at"])
+    record_audit(
+        tenant=locked.tenant, actor=actor, action="integration.keys_forgotten", subject=locked
+    )
+    return True
+
+
+@transaction.atomic
 def disconnect_integration(*, integration: Integration, actor: User | None) -> None:
     """Destroy the credentials and stop what runs.
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from audit_site.folding import folded
 from audit_site.rows import AnyOf, write
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact
 from integrations.services.import_rules import CompanyFacts, broken_rules
 from integrations.services.psa_access import info_of
 from integrations.services.records import Changes, store
-
-
-def searchable(text: str) -> str:
-    """Fold case and accents, so that `muller` finds Müller."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def store_companies(
@@ -45,7 +39,7 @@ def _company_values(company: PsaCompany) -> dict[str, Any]:
     return {
         "external_id": company.external_id,
         "name": company.name,
-        "search_text": searchable(f"{company.name} {company.external_id}")[:400],
+        "search_text": folded(f"{company.name} {company.external_id}")[:400],
         "status": company.status[:100],
         "type": company.type[:255],
         "is_active": company.is_active,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
+from companies.services import MAKE_ROOM
 from integrations.psa.contract import PsaInfo
 
 
@@ -72,7 +73,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     ),
     "licence_exceeded": (
         "Your licence has no free audITee left.",
-        "Archive an audITee that you no longer need, or ask us for more.",
+        MAKE_ROOM,
     ),
 }
 

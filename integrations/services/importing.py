@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from audit_site.errors import DomainError
@@ -210,7 +211,8 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
         for check in checks[1:4]:
             check |= {"ok": False, "code": "unknown_company", "message": "", "fix": ""}
     if isinstance(found, RejectedRecord):
-        fix = f"Correct it in {info.name}, then look again."
+        send = f"Look again later. If it stays, send this to us: {settings.HELP_EMAIL}."
+        fix = f"Correct it in {info.name}, then look again." if found.can_mend else send
         checks[0] |= {"code": found.code, "message": found.message, "fix": fix}
     return Diagnosis(importable=all(check["ok"] for check in checks), checks=checks)
 

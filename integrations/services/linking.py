@@ -75,7 +75,7 @@ def _already_linked() -> DomainError:
 
 @transaction.atomic
 def unlink_company(*, company: Company, actor: User | None) -> None:
-    """Undo the link. Contacts and agreements stay as they were last seen, and become editable.
+    """Undo the link. All stays as it was last seen; name and primary contact become editable.
 
     Takes the integration's lock first: a page of a run that is being written ends before.
     """

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
@@ -34,10 +35,9 @@ SINGULAR = {
     "lines": "line",
 }
 
-CORRECT = (
-    "Correct it in the PSA, then press Sync Now; each night reads it again too. What was stored of "
-    "it before was kept."
-)
+#: What to do about a record that was set aside: where a person can mend it, and where only we can.
+CORRECT = "Correct it in the PSA, then press Sync Now; each night reads it again too."
+SEND = f"Press Sync Now. If it stays, send this to us: {settings.HELP_EMAIL}."
 
 
 class RunCancelled(Exception):
@@ -172,7 +172,7 @@ class RunWriter:
                 SINGULAR[kind],
                 record.code,
                 record.message,
-                CORRECT,
+                CORRECT if record.can_mend else SEND,
                 record.external_id[:100],
                 company_external_id=record.external_id[:100] if kind == "companies" else "",
             )

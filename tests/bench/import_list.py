@@ -135,11 +135,11 @@ def fill(companies: int) -> dict[str, Any]:
     """Put the data in by COPY; the first tenant's integration, its admin and where its middle is."""
     from django.db import connection  # noqa: PLC0415
 
+    from audit_site.folding import folded  # noqa: PLC0415
     from audit_site.ids import new_id  # noqa: PLC0415
     from audit_site.tenants.models import Membership, Tenant, User  # noqa: PLC0415
     from integrations.models import ImportListVisit, Integration  # noqa: PLC0415
     from integrations.sandbox.names import firm_name  # noqa: PLC0415
-    from integrations.services.import_list import searchable  # noqa: PLC0415
 
     rng = random.Random(1)  # noqa: S311
     now = datetime.now(UTC)
@@ -189,7 +189,7 @@ def fill(companies: int) -> dict[str, Any]:
             is_new = position % max(1, companies // 12) == 5
             put(
                 "integrations_psacompanyrecord", new_id(), tenant.pk, psa.pk, key, name,
-                searchable(f"{name} {key}"), status, "Customer", "t", "f", "f", "", "f", f"C{key}", "",
+                folded(f"{name} {key}"), status, "Customer", "t", "f", "f", "", "f", f"C{key}", "",
                 1, 1, 1, f"C{key}", "t" if ready else "f", "[]" if ready else '["inactive"]', "f" * 32,
                 now - timedelta(minutes=5 if is_new else 10_000 + position), now,
             )  # fmt: skip

@@ -22,7 +22,8 @@ from integrations.psa.decoding import (
 )
 from integrations.psa.http import PsaResponse
 
-NO_NUMBER = RejectedRecord("2", "invalid_record", "`unitPrice` is not a number.")
+KEPT = "The record was set aside; what was stored before was kept."
+NO_NUMBER = RejectedRecord("2", "invalid_record", f"`unitPrice` is not a number. {KEPT}")
 
 
 class Row(msgspec.Struct, rename="camel"):
@@ -76,7 +77,7 @@ def test_a_sum_that_can_not_be_done_sets_its_record_aside() -> None:
     found, rejected = read_records(rows, Row, lambda row: 2 // row.id)
 
     assert found == [1]
-    message = "The record is set aside: Unreadable."
+    message = f"Your PSA sent a record in a form that we can't read. {KEPT}"
     assert rejected == [RejectedRecord("0", "invalid_record", message)]
 
 

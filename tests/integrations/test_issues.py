@@ -191,6 +191,11 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
         if row.asks_if_gone
     }
     assert "companies" in questions
+    assert questions["companies"].fix == (
+        "Check that the API user may see all companies in ConnectWise Manage, then press Sync Now. "
+        "If they are really gone, an administrator answers “Yes, they are gone…” to the issue about "
+        "them."
+    )
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 40
 
     run = issues.confirm_gone(questions["companies"], actor=None)

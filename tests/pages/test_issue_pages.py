@@ -11,12 +11,14 @@ from audit_site.tenants.models import AuditEvent, Tenant
 from integrations.models import Integration, Issue, SyncRun
 from integrations.services import issues
 from tests.factories import (
+    make_agreement,
     make_company,
     make_integration,
     make_issue,
     make_link,
     make_member,
     make_psa_company,
+    make_psa_contact,
     make_tenant,
 )
 from tests.pages.test_pages import browser, text
@@ -64,6 +66,73 @@ def test_what_is_not_linked_leads_to_the_import_list(tenant: Tenant) -> None:
     assert f'href="/integrations/{integration.pk}/companies/?search=a%267"' in page
     assert "Only there in ConnectWise Manage" in page
     assert page.count("?search=") == 1
+
+
+def test_it_says_whose_it_is_and_each_name_once(tenant: Tenant) -> None:
+    integration, acme = make_integration(tenant), make_company(tenant, name="Acme & Sons")
+    make_link(acme, integration, external_id="7")
+    make_psa_company(integration, external_id="7", name="Acme & Sons")
+    make_psa_company(integration, external_id="8", name="Only there")
+    make_psa_contact(integration, "71", "7", last_name="Lovelace")
+    make_psa_contact(integration, "81", "8", last_name="Hopper")
+    make_agreement(acme, integration, external_id="31", name="Gold")
+    for kind, external_id in (("contact", "71"), ("contact", "81"), ("agreement", "31")):
+        make_issue(integration, kind=kind, external_id=external_id)
+    for external_id in ("7", "8"):
+        make_issue(integration, kind="company", external_id=external_id)
+
+    page = browser(tenant, "viewer").get(inbox(integration))
+
+    titles = re.findall(r"<strong>(\w.*?)</strong>(.*?)</div>", text(page), re.DOTALL)
+    told = [" ".join(re.sub(r"<[^>]+>", " ", "".join(found)).split()) for found in titles]
+    assert [row for row in told if "What to do" not in row] == [
+        "Only there 8 In ConnectWise Manage",
+        "Acme &amp; Sons 7 audITee",
+        "Ada Hopper 81 Only there in ConnectWise Manage",
+        "Ada Lovelace 71 Acme &amp; Sons",
+        "Gold 31 Acme &amp; Sons",
+    ]
+    assert text(page).count(f'href="/companies/{acme.pk}/"') == 3
+
+
+def test_whose_they_are_costs_the_same_however_many(tenant: Tenant) -> None:
+    integration, client = make_integration(tenant), browser(tenant)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get(inbox(integration))
+        return len(captured)
+
+    def add() -> None:
+        agreement = make_agreement(make_company(tenant), integration)
+        make_psa_contact(integration, agreement.external_id, "1")
+        for kind in ("contact", "agreement"):
+            make_issue(integration, kind=kind, external_id=agreement.external_id)
+
+    add()
+    few = queries()
+    for _ in range(10):
+        add()
+
+    assert queries() == few
+
+
+def test_a_technical_detail_waits_behind_details(tenant: Tenant) -> None:
+    integration = make_integration(tenant)
+    make_issue(
+        integration,
+        message="Your PSA sent `x` in a form that we can't read.\nExpected `int`",
+        fix="Send this to us: help@auditforit.com.",
+    )
+
+    page = browser(tenant).get(inbox(integration))
+
+    assert (
+        "Your PSA sent `x` in a form that we can&#x27;t read. invalid_record Details Expected "
+        "`int` What to do: Send this to us: help@auditforit.com ."
+    ) in words(page)
+    assert 'href="mailto:help@auditforit.com">help@auditforit.com</a>.' in text(page)
+    assert "<details>" in text(page)
 
 
 def test_what_is_about_the_whole_integration_carries_its_name(tenant: Tenant) -> None:

@@ -14,9 +14,20 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
+from integrations.services.issues import close_issues, dismiss
 from integrations.services.psa_access import budget_of
 from tests.conftest import connect
-from tests.factories import make_company, make_integration, make_member, make_psa_company
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_issue,
+    make_line,
+    make_link,
+    make_member,
+    make_psa_company,
+    make_psa_contact,
+)
 from tests.pages.test_pages import browser, text
 from tests.worker import work_off
 
@@ -227,6 +238,114 @@ def test_events_show_before_and_after_side_by_side(tenant: Tenant, other_tenant:
     assert "It was kept, and marked as gone." in row_of(page, "Gone one")
     assert "As it was before." in row_of(page, "Back one")
     assert "Rejected Too long. too_long" in row_of(page, "Bad one")
+
+
+def test_events_say_whose_record_it_is(tenant: Tenant, other_tenant: Tenant) -> None:
+    integration, acme = make_integration(tenant), make_company(tenant, name="Acme")
+    make_link(acme, integration, external_id="7")
+    make_psa_company(integration, external_id="7", name="Acme Inc. there")
+    make_psa_company(integration, external_id="8", name="Rosewood Clinic Co.")
+    make_psa_contact(integration, "71", "7", last_name="Lovelace")
+    make_psa_contact(integration, "81", "8", last_name="Hopper")
+    make_psa_contact(make_integration(other_tenant), "91", "8", last_name="Foreign")
+    gold = make_agreement(acme, integration, external_id="31", name="Gold")
+    make_line(gold, external_id="311", description="Seats")
+    make_line(gold, external_id="312", description="Shared")
+    other = make_agreement(make_company(tenant, name="Other"), integration, name="Silver")
+    make_line(other, external_id="312", description="Shared")
+    run = make_run(integration, state="partial", phase="")
+    why = {"reason_code": "invalid_record", "reason_message": "Unreadable."}
+    for kind, external_id in (
+        ("company", "8"), ("contact", "71"), ("contact", "81"), ("contact", "91"),
+        ("agreement", "31"), ("line", "311"), ("line", "312"),
+    ):  # fmt: skip
+        make_event(run, "rejected", kind=kind, external_id=external_id, **why)
+    make_event(run, "updated", kind="line", external_id="311", name="Seats as told", after={})
+
+    page = text(browser(tenant, "viewer").get(f"/sync-runs/{run.pk}/"))
+
+    told = [
+        " ".join(re.sub(r"<[^>]*>", " ", cell).split())
+        for cell in re.findall(r"<tr>\s*<td>(.*?)</td>", page, re.DOTALL)
+    ]
+    assert told == [
+        "Rosewood Clinic Co. Company 8",
+        "Ada Lovelace Contact 71 of Acme",
+        "Ada Hopper Contact 81 of Rosewood Clinic Co.",
+        "without a name Contact 91",
+        "Gold Agreement 31 of Acme",
+        "Seats Line 311 of Acme",
+        "without a name Line 312",
+        "Seats as told Line 311 of Acme",
+    ]
+    assert page.count(f'of <a href="/companies/{acme.pk}/">Acme</a>') == 4
+
+
+def test_whose_records_they_are_costs_the_same_however_many(tenant: Tenant) -> None:
+    integration, client = make_integration(tenant), browser(tenant)
+    run = make_run(integration, state="partial", phase="")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get(f"/sync-runs/{run.pk}/")
+        return len(captured)
+
+    def add() -> None:
+        link = make_link(make_company(tenant), integration)
+        number = link.external_id
+        make_psa_company(integration, external_id=number)
+        make_psa_contact(integration, number, number)
+        line = make_line(make_agreement(link.company, integration, external_id=number))
+        for kind in ("company", "contact", "agreement"):
+            make_event(run, "rejected", kind=kind, external_id=number)
+        make_event(run, "rejected", kind="line", external_id=line.external_id)
+
+    add()
+    few = queries()
+    for _ in range(10):
+        add()
+
+    assert queries() == few
+
+
+# Where one goes from there
+
+
+def test_what_waits_for_a_person_is_a_click_away_once_it_has_ended(tenant: Tenant) -> None:
+    integration = make_integration(tenant)
+    run = make_run(integration)
+    issues = [make_issue(integration, run) for _ in range(3)]
+    dismiss(issues[0], actor=None)
+    make_issue(make_integration(tenant))
+    client = browser(tenant, "viewer")
+
+    going = text(client.get(f"/sync-runs/{run.pk}/"))
+    SyncRun.objects.update(state="partial", finished_at=timezone.now(), phase="")
+    ended = text(client.get(f"/sync-runs/{run.pk}/", **HTMX))
+    close_issues(integration, kind="companies")
+    calm = text(client.get(f"/sync-runs/{run.pk}/"))
+
+    link = f'href="/integrations/{integration.pk}/issues/"'
+    assert link not in going
+    assert f'{link}><span class="mark warn">2</span> open issues</a>' in ended
+    assert link not in calm
+
+
+def test_a_failed_run_offers_sync_now_to_whoever_may(tenant: Tenant) -> None:
+    integration = make_integration(tenant)
+    run = make_run(integration, state="failed", phase="")
+    address = f'action="/integrations/{integration.pk}/sync/"'
+
+    def shown(role: str) -> str:
+        return text(browser(tenant, role).get(f"/sync-runs/{run.pk}/"))
+
+    assert address in shown("member")
+    assert address not in shown("viewer")
+    SyncRun.objects.update(state="succeeded")
+    assert address not in shown("member")
+    SyncRun.objects.update(state="failed")
+    Integration.objects.update(status="disconnected")
+    assert address not in shown("member")
 
 
 def test_events_are_filtered_and_paged(tenant: Tenant) -> None:

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from integrations.models import SyncRun
@@ -123,6 +124,28 @@ def stretch_address(
 def grouped(number: int) -> str:
     """A count with its thousands apart: 12,400."""
     return f"{number:,}"
+
+
+@register.filter
+def said(message: str) -> str:
+    """A message without its technical detail, which is its second line."""
+    return message.partition("\n")[0]
+
+
+@register.filter
+def detail(message: str) -> str:
+    """The technical detail of a message; "" = it has none."""
+    return message.partition("\n")[2]
+
+
+@register.filter
+def reachable(text: str) -> str:
+    """A text in which our own address, and nothing else, is a link."""
+    parts = text.split(settings.HELP_EMAIL)
+    if len(parts) == 1:
+        return text
+    link = format_html('<a class="alert-link" href="mailto:{0}">{0}</a>', settings.HELP_EMAIL)
+    return format_html_join(link, "{}", ((part,) for part in parts))
 
 
 @register.filter
