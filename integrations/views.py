@@ -240,7 +240,8 @@ def sync_now(request: PageRequest, pk: UUID) -> HttpResponse:
 def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
     """Go to a run that was asked for, saying so when it was under way before."""
     if not is_new:
-        messages.info(request, "A sync is under way already; this is it.")
+        follows = " Another one follows it." if run.then else ""
+        messages.info(request, f"A sync is under way already; this is it.{follows}")
     return redirect("integrations:run", run.pk)
 
 

@@ -452,6 +452,18 @@ def test_the_list_is_filtered_by_integration_and_state(
     assert '<option value="failed" selected>Failed</option>' in page
 
 
+def test_sync_now_during_a_small_reading_says_that_another_follows(tenant: Tenant) -> None:
+    integration = make_integration(tenant, full_pass_at=timezone.now())
+    small = make_run(integration, trigger="schedule", reading="changes", attempts=1)
+
+    page = browser(tenant, "member").post(f"/integrations/{integration.pk}/sync/", follow=True)
+
+    assert page.redirect_chain[-1][0] == f"/sync-runs/{small.pk}/"
+    shown = text(page)
+    assert "A sync is under way already; this is it. Another one follows it." in shown
+    assert "<dt>Followed by</dt><dd>Sync Now, asked for meanwhile</dd>" in shown
+
+
 def test_a_viewer_sees_no_cancel(tenant: Tenant) -> None:
     run = make_run(make_integration(tenant))
 
