@@ -353,6 +353,15 @@ def test_each_link_and_table_has_a_name_of_its_own(tenant: Tenant, company: Comp
     assert named(decide, groups) == ["Decisions"]
 
 
+def test_of_three_months_the_first_is_labelled(tenant: Tenant, company: Company) -> None:
+    page = text(browser(tenant).get(f"/companies/{company.pk}/mrr/?as_of=2026-06-15"))
+
+    assert named(page, r"<text [^>]*>([A-Z][a-z]{2} 20[0-9]{2})</text>") == [
+        "Jun 2025", "Sep 2025", "Dec 2025", "Mar 2026",
+        "Jun 2026", "Sep 2026", "Dec 2026", "Mar 2027",
+    ]  # fmt: skip
+
+
 def test_the_averages_differ_in_the_chart_and_its_legend(tenant: Tenant, company: Company) -> None:
     page = text(browser(tenant).get(f"/companies/{company.pk}/mrr/"))
 
