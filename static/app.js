@@ -12,28 +12,93 @@ function copyText(button) {
   });
 }
 
+// What is ticked in an import list, on all of its pages, as long as this tab is open.
+const MOST_IDS = 500;
+
+function chosenKey(list) {
+  return "chosen:" + list;
+}
+
+function chosenIn(list) {
+  return new Set(JSON.parse(sessionStorage.getItem(chosenKey(list)) || "[]"));
+}
+
+function keepChosen(list, ids) {
+  if (ids.size) sessionStorage.setItem(chosenKey(list), JSON.stringify(Array.from(ids)));
+  else sessionStorage.removeItem(chosenKey(list));
+}
+
+function boxesOf(form, which) {
+  return Array.from(form.querySelectorAll("input[type=checkbox][name=external_ids]" + which));
+}
+
+function tickChosen(form) {
+  const ids = chosenIn(form.dataset.importForm);
+  boxesOf(form, ":disabled").forEach((box) => ids.delete(box.value));
+  keepChosen(form.dataset.importForm, ids);
+  boxesOf(form, ":not(:disabled)").forEach((box) => (box.checked = ids.has(box.value)));
+  countChosen(form);
+}
+
+function noteChosen(form) {
+  const ids = chosenIn(form.dataset.importForm);
+  boxesOf(form, ":not(:disabled)").forEach((box) =>
+    box.checked ? ids.add(box.value) : ids.delete(box.value),
+  );
+  keepChosen(form.dataset.importForm, ids);
+  countChosen(form);
+}
+
 function countChosen(form) {
-  const boxes = Array.from(form.querySelectorAll("input[name=external_ids]:not(:disabled)"));
-  const chosen = boxes.filter((box) => box.checked).length;
+  const boxes = boxesOf(form, ":not(:disabled)");
+  const here = boxes.filter((box) => box.checked).length;
+  const chosen = chosenIn(form.dataset.importForm).size;
   const free = Number(form.dataset.free);
   const all = form.querySelector("[data-choose-all]");
   const note = form.querySelector("[data-chosen]");
+  const clear = form.querySelector("[data-clear-chosen]");
   if (all) {
-    all.checked = boxes.length > 0 && chosen === boxes.length;
-    all.indeterminate = chosen > 0 && chosen < boxes.length;
+    all.checked = boxes.length > 0 && here === boxes.length;
+    all.indeterminate = here > 0 && here < boxes.length;
   }
   if (note) {
+    const elsewhere = chosen > here ? ", " + (chosen - here) + " on other pages" : "";
     note.textContent =
       chosen > free
-        ? chosen + " chosen, but your licence has room for " + free + "."
-        : chosen + " chosen, room for " + free + ".";
-    note.classList.toggle("text-danger", chosen > free);
+        ? chosen + " chosen" + elsewhere + ", but your licence has room for " + free + "."
+        : chosen + " chosen" + elsewhere + ", room for " + free + ".";
+    note.classList.toggle("bad-ink", chosen > free);
+  }
+  if (clear) clear.hidden = chosen === 0;
+}
+
+function sendChosen(form) {
+  const ids = chosenIn(form.dataset.importForm);
+  const here = new Set(boxesOf(form, "").map((box) => box.value));
+  form.querySelectorAll("[data-elsewhere]").forEach((input) => input.remove());
+  ids.forEach(function (id) {
+    if (here.has(id)) return;
+    const input = document.createElement("input");
+    input.type = "hidden";
+    input.name = "external_ids";
+    input.value = id;
+    input.dataset.elsewhere = "";
+    form.append(input);
+  });
+  // where there is no room for all, the next page asks first
+  if (ids.size <= Math.min(Number(form.dataset.free), MOST_IDS)) {
+    keepChosen(form.dataset.importForm, new Set());
   }
 }
 
 document.addEventListener("click", function (event) {
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);
+  const clear = event.target.closest("[data-clear-chosen]");
+  if (clear) {
+    keepChosen(clear.form.dataset.importForm, new Set());
+    tickChosen(clear.form);
+  }
   const theme = event.target.closest("[data-theme-choice]");
   if (theme) {
     const choice = theme.dataset.themeChoice;
@@ -44,19 +109,33 @@ document.addEventListener("click", function (event) {
   }
 });
 
+// Who moves through a filter with the arrow keys has not chosen yet: the button beside it sends.
+let inKeys = null;
+document.addEventListener("keydown", function (event) {
+  inKeys = event.target.closest("[data-submit-on-change]");
+});
+document.addEventListener("pointerdown", function () {
+  inKeys = null;
+});
+
 document.addEventListener("change", function (event) {
   const form = event.target.closest("[data-import-form]");
   if (form) {
     if (event.target.matches("[data-choose-all]")) {
-      form
-        .querySelectorAll("input[name=external_ids]:not(:disabled)")
-        .forEach((box) => (box.checked = event.target.checked));
+      boxesOf(form, ":not(:disabled)").forEach((box) => (box.checked = event.target.checked));
     }
-    countChosen(form);
+    noteChosen(form);
   }
-  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+  const isFilter = event.target.matches("[data-submit-on-change]");
+  if (isFilter && event.target !== inKeys) event.target.form.requestSubmit();
 });
 
-document.addEventListener("DOMContentLoaded", function () {
-  document.querySelectorAll("[data-import-form]").forEach(countChosen);
+document.addEventListener("submit", function (event) {
+  if (event.target.matches("[data-import-form]")) sendChosen(event.target);
+  if (event.target.matches("[data-imports]")) keepChosen(event.target.dataset.imports, new Set());
+});
+
+// Also when the page comes back from the browser's own memory.
+window.addEventListener("pageshow", function () {
+  document.querySelectorAll("[data-import-form]").forEach(tickChosen);
 });
