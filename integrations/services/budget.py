@@ -17,7 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from django.conf import settings
@@ -60,6 +60,7 @@ class Budget:
         self._key = f"budget:{account}"
         self._places = places
         self._endpoint_places = endpoint_places
+        self._own = threading.local()  # when the request of this thread was sent
         shared = settings.CACHES["default"]["BACKEND"].endswith("RedisCache")
         self._store: Store = _REDIS if shared else _MEMORY
 
@@ -69,7 +70,17 @@ class Budget:
 
         Raises PsaRateLimited when that moment is too far away to wait for it here.
         """
-        self._wait_for_the_gate()
+        while True:
+            self._wait_for_the_gate()
+            with self._take_places(endpoint):
+                if self._seconds_shut() > 0:
+                    continue  # the PSA named a moment while we waited: nobody waits inside
+                self._own.sent_at = time.time()
+                yield
+                return
+
+    @contextmanager
+    def _take_places(self, endpoint: str) -> Iterator[None]:
         with self._store.place(self._key, self.places):
             if endpoint and self._endpoint_places:
                 with self._store.place(f"{self._key}:{endpoint}", lambda: self._endpoint_places):
@@ -83,19 +94,28 @@ class Budget:
         return refusal.places_now(self._places, time.time()) if refusal else self._places
 
     def slow_down(self, seconds: float | None) -> None:
-        """The PSA said "too many requests": ask half as much at once, and not before `seconds`."""
-        now = time.time()
-        known = self._store.refusal(self._key)
-        until = max(now + (seconds or 0), known.until if known else 0)
-        self._store.refuse(self._key, Refusal(max(self.places() // 2, 1), now, until))
+        """The PSA said "too many requests": ask half as much at once, and not before `seconds`.
+
+        Of requests that were under way together, only the first one refused halves it. One at a
+        time notes this.
+        """
+        sent_at = getattr(self._own, "sent_at", time.time())
+        with (
+            suppress(PsaRateLimited),  # Redis is away: nobody can note it
+            self._store.place(f"{self._key}:note", lambda: 1),
+        ):
+            now = time.time()
+            until, known = now + (seconds or 0), self._store.refusal(self._key)
+            if known is None or known.at <= sent_at:
+                known = Refusal(max(self.places() // 2, 1), now, known.until if known else 0)
+            self._store.refuse(self._key, replace(known, until=max(until, known.until)))
 
     def forget(self) -> None:
         """Other keys, another quota: begin anew."""
         self._store.refuse(self._key, None)
 
     def _wait_for_the_gate(self) -> None:
-        refusal = self._store.refusal(self._key)
-        seconds = refusal.until - time.time() if refusal else 0
+        seconds = self._seconds_shut()
         if seconds > LONGEST_WAIT_SECONDS:
             raise PsaRateLimited(
                 "The PSA has asked us to wait.",
@@ -104,6 +124,10 @@ class Budget:
             )
         if seconds > 0:
             ending.sleep(seconds)
+
+    def _seconds_shut(self) -> float:
+        refusal = self._store.refusal(self._key)
+        return refusal.until - time.time() if refusal else 0
 
 
 class Store(Protocol):

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -243,6 +243,65 @@ def test_nobody_asks_before_the_moment_that_the_psa_named(shared: str) -> None:
 
     mine.slow_down(300)
     with pytest.raises(PsaRateLimited) as caught, theirs.turn():
+        raise AssertionError("it is nobody's turn")
+    assert 290 < caught.value.retry_after <= 300
+
+
+def test_of_a_burst_of_refusals_the_first_one_halves(shared: str) -> None:
+    mine, theirs = Budget(shared, places=8), Budget(shared, places=8)
+
+    with ExitStack() as under_way:
+        for budget in (mine, theirs) * 2:
+            under_way.enter_context(budget.turn())
+        for budget in (mine, theirs) * 2:
+            budget.slow_down(0)
+    assert mine.places() == 4
+
+    with theirs.turn():
+        theirs.slow_down(0)
+    assert mine.places() == 2
+
+
+def test_who_waited_for_a_place_keeps_to_the_moment_that_the_psa_named(shared: str) -> None:
+    budget, waiting = Budget(shared, places=1), threading.Event()
+
+    def ask() -> float:
+        waiting.set()
+        with budget.turn():
+            return time.monotonic()
+
+    with ThreadPoolExecutor(1) as pool:
+        with budget.turn():
+            second = pool.submit(ask)
+            waiting.wait()
+            time.sleep(0.2)  # it has passed the gate, and waits for our place
+            named = time.monotonic() + 0.6
+            budget.slow_down(0.6)
+        assert second.result() >= named - 0.05
+
+    with budget.turn():
+        budget.slow_down(300)
+    with pytest.raises(PsaRateLimited), budget.turn():
+        raise AssertionError("it is nobody's turn")
+
+
+def test_of_refusals_at_the_same_moment_the_longest_wait_counts(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = Budget(shared, places=8)
+    store: Any = type(budget._store)
+    refusal = store.refusal
+
+    def slow(self: Any, key: str) -> Any:
+        found = refusal(self, key)
+        time.sleep(0.05)  # what was read is old by now
+        return found
+
+    monkeypatch.setattr(store, "refusal", slow)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(budget.slow_down, [300, *[50] * 7]))
+
+    with pytest.raises(PsaRateLimited) as caught, budget.turn():
         raise AssertionError("it is nobody's turn")
     assert 290 < caught.value.retry_after <= 300
 
