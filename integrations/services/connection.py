@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from audit_site.errors import DomainError, FieldErrors
@@ -341,6 +341,8 @@ def run_connection_test(*, tenant_id: str, test_id: str) -> None:
             return
         except PsaError as error:  # the stored keys can't be opened
             checks = _note(test, _checks_refused(error))
+        except (OperationalError, InterfaceError):
+            raise  # the lease runs out, and another worker begins anew
         except Exception:
             _conclude(test, _note(test, _checks_refused(_internal_error())))
             raise

@@ -20,7 +20,7 @@ from integrations.psa.errors import (
     PsaUnavailable,
 )
 from integrations.services import ending, leases, notices
-from integrations.services.issues import WHOLE, Trouble, close_issues, open_issues, raise_issues
+from integrations.services.issues import WHOLE, Trouble, open_issues, raise_issues
 from integrations.services.passes import SyncPass
 from integrations.services.psa_access import info_of, open_adapter
 from integrations.services.records import fingerprint
@@ -36,6 +36,8 @@ SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 SPREAD_SECONDS: Final = 20
+#: What may be wrong with a list alone.
+IN_LISTS: Final = frozenset({"bad_response", "internal_error"})
 
 
 def run_sync(*, tenant_id: str, run_id: str) -> None:
@@ -164,7 +166,8 @@ def _succeed(writer: RunWriter) -> None:
     if not writer.end(SyncRun.State.PARTIAL if troubled else SyncRun.State.SUCCEEDED):
         return
     run = writer.run
-    values: dict[str, Any] = {"failures": 0, "paused_until": None}
+    lasting = _lasting(run)
+    values: dict[str, Any] = {} if lasting else {"failures": 0, "paused_until": None}
     is_same = integration.credentials == run.integration.credentials
     if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
         values["status"] = Integration.Status.CONNECTED
@@ -173,11 +176,29 @@ def _succeed(writer: RunWriter) -> None:
     if run.scope == SyncRun.Scope.ALL and is_same and began_with_them:
         values |= _marks(writer)
     Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
-    if integration.paused_until is not None:
+    if integration.paused_until is not None and not lasting:
         lift_pause(integration)
-    # the PSA works with our keys: whatever was said of the whole integration is over
-    close_issues(integration, kind=WHOLE, external_ids={""})
+    # the PSA works with our keys: what was said of the whole integration is over
+    over = open_issues(integration).filter(kind=WHOLE, external_id="").exclude(code__in=lasting)
+    over.update(closed_at=timezone.now())
     notices.tell_ended(integration)
+
+
+def _lasting(run: SyncRun) -> set[str]:
+    """What ended runs over everything since the last good one, and may do so again: it can lie in
+    lists, of which a run over some companies sees nothing.
+    """
+    if run.scope == SyncRun.Scope.ALL:
+        return set()
+    whole = SyncRun.objects.filter(
+        tenant=run.tenant_id, integration=run.integration_id, scope=SyncRun.Scope.ALL
+    )
+    good = whole.filter(state__in=(SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL))
+    since = good.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    bad = whole.filter(state=SyncRun.State.FAILED, error_code__in=IN_LISTS)
+    return set(
+        (bad.filter(finished_at__gt=since) if since else bad).values_list("error_code", flat=True)
+    )
 
 
 def _lock(run: SyncRun) -> Integration:

@@ -298,8 +298,8 @@ def test_of_refusals_at_the_same_moment_the_longest_wait_counts(
         return found
 
     monkeypatch.setattr(store, "refusal", slow)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(budget.slow_down, (200, 300, 100, 50)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(budget.slow_down, [300, *[50] * 7]))
 
     with pytest.raises(PsaRateLimited) as caught, budget.turn():
         raise AssertionError("it is nobody's turn")

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant
@@ -256,6 +257,34 @@ def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
     assert (connected.status, connected.credentials["public_key"]) == ("connected", "no-tables")
     assert (test.state, test.code) == ("done", "invalid_credentials")
     assert not Issue.objects.exists()
+
+
+def test_a_connection_to_the_database_that_is_cut_refuses_no_keys(
+    connected: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = update_integration(
+        integration=connected, actor=None, credentials={"public_key": "no-tables"}
+    )
+    cut = [OperationalError("cut"), InterfaceError("cut")]
+    note = connecting._note
+
+    def note_if_connected(*args: Any) -> Any:
+        if cut:
+            raise cut.pop()
+        return note(*args)
+
+    monkeypatch.setattr(connecting, "_note", note_if_connected)
+
+    for error in (InterfaceError, OperationalError):
+        with pytest.raises(error):
+            work_off()
+        ConnectionTest.objects.filter(pk=candidate.pk).update(lease_until=None)
+    work_off()
+
+    connected.refresh_from_db()
+    candidate.refresh_from_db()
+    assert (candidate.ok, connected.candidate) == (True, None)
+    assert connected.credentials["public_key"] == "no-tables"
 
 
 def test_a_connected_account_does_not_become_another_one(connected: Integration) -> None:

@@ -353,6 +353,27 @@ def test_an_outage_that_another_run_told_of_ends_with_the_next_good_one(
     assert open_causes() == []
 
 
+def test_a_resync_ends_no_outage_that_lies_in_a_list(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    sandbox.faults.switch_on("html_200", path="/company/companies$")
+    assert synced(connected).error_code == "bad_response"
+    raise_issues(connected, [Trouble(WHOLE, "psa_unavailable", "down")])
+    Integration.objects.update(paused_until=timezone.now())
+
+    assert resync_all(1) == [("succeeded", "")]
+    connected.refresh_from_db()
+    assert (open_causes(), connected.failures) == ([("integration", "bad_response", "")], 1)
+
+    sandbox.faults.clear()
+    assert synced(connected).state == "succeeded"
+    raise_issues(connected, [Trouble(WHOLE, "bad_response", "of a run over one company")])
+    assert resync_all(1) == [("succeeded", "")]
+    connected.refresh_from_db()
+    assert (open_causes(), connected.failures) == ([], 0)
+
+
 def test_what_a_resync_saw_again_is_not_taken_for_cured(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
