@@ -147,6 +147,13 @@ class Prepared(Struct, eq=False):
         return not self.settled and day < self.until and self.first < self.until
 
     @property
+    def is_recurring(self) -> bool:
+        """Whether it recurs by its type and cycle, whatever a person decided about it."""
+        cycle = read_cycle(self.cycle)
+        billed_once = cycle is not None and cycle.name in {ONE_TIME, NOT_RECURRING}
+        return self.agreement.recurring is not False and not billed_once
+
+    @property
     def is_never_in_force(self) -> bool:
         return self.until <= self.first
 
@@ -454,7 +461,7 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
         return False
     begins = other.start_date.toordinal() if other.start_date else owner.first
     ends = other.end_date.toordinal() if other.end_date else NEVER
-    return begins <= end + 1 and ends >= start - 1
+    return begins <= ends and begins <= end + 1 and ends >= start - 1
 
 
 def _exact(number: Number) -> Decimal | None:

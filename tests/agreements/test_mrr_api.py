@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -32,6 +32,7 @@ from tests.factories import (
 )
 
 V1 = "/api/v1"
+NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
 
 
@@ -319,6 +320,33 @@ def test_another_source_of_a_figure_changes_its_etag(
     )
 
 
+def test_what_is_archived_changes_the_etag_whatever_the_clocks_say(
+    api: APIClient, company: Company, time_machine: Any
+) -> None:
+    """Two web servers need not agree on the time."""
+    time_machine.move_to(NOON, tick=False)
+    other = make_company(company.tenant)
+    make_agreement(other, make_integration(company.tenant), amount="7")
+    stored.refresh(company.tenant, [company.pk, other.pk])
+    answers: list[Any] = []
+
+    def look(of: Company, status: str, seconds: int) -> None:
+        time_machine.move_to(NOON + timedelta(seconds=seconds), tick=False)
+        api.patch(f"{V1}/companies/{of.pk}/", {"status": status})
+        etag = answers[-1]["ETag"] if answers else ""
+        answers.append(api.get(f"{V1}/mrr/", headers={"If-None-Match": etag}))
+
+    look(company, "archived", 2)
+    look(other, "archived", 1)
+    look(company, "active", 0)
+    look(other, "active", 0)
+    look(other, "active", 0)
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 304]
+    totals = [[total["amount"] for total in a.json()["totals"]] for a in answers[:4]]
+    assert totals == [["7.00"], [], ["100.00"], ["107.00"]]
+
+
 def test_one_companys_mrr_with_ledger_takes_three_queries(
     tenant: Tenant, django_assert_max_num_queries: Any
 ) -> None:
@@ -348,6 +376,50 @@ def test_a_credit_whose_included_units_are_no_number_is_shown(
     assert body["totals"][0]["amount"] == "80.00"
     assert body["ledger"][1]["formula"] == "-2 x 10 = -20 monthly = -20.00 a month"
     assert body["ledger"][1]["warnings"] == ["less_included_ignored"]
+
+
+def test_each_agreement_has_the_sentence_of_its_own_rows(api: APIClient, tenant: Tenant) -> None:
+    company = make_company(tenant)
+    autotask = make_integration(tenant, psa="autotask")
+    make_agreement(company, make_integration(tenant), external_id="1", cycle="Custom A")
+    make_agreement(company, autotask, external_id="1", end_date="2026-01-31")
+
+    found = api.get(f"{V1}/companies/{company.pk}/mrr/", {"as_of": "2026-06-15"}).json()
+
+    assert [row["reason"] for row in found["agreements"]] == [
+        {"code": "unknown_cycle", "message": "Left out: its billing cycle is not one we know."},
+        {"code": "expired", "message": "Left out: it ended; its last day was 2026-01-31."},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("over", "line", "recurring"),
+    [
+        ({}, {}, True),
+        ({"amount": "0"}, {"one_time": True}, True),
+        ({"end_date": "2025-12-31"}, {}, True),
+        ({"cycle": None}, {}, True),
+        ({"recurring": False}, {}, False),
+        ({"cycle": "one_time"}, {}, False),
+        ({"cycle": "Non-Recurring", "recurring": True}, {}, False),
+        ({"cycle": None, "parent_external_id": "P"}, {}, False),
+        ({"cycle": "monthly", "parent_external_id": "P"}, {}, True),
+    ],
+)
+@pytest.mark.parametrize("choice", ["", "exclude", "force_include"])
+def test_what_recurs_does_not_depend_on_what_counts(
+    api: APIClient, tenant: Tenant, over: Any, line: Any, recurring: bool, choice: str
+) -> None:
+    company, integration = make_company(tenant), make_integration(tenant)
+    make_agreement(make_company(tenant), integration, external_id="P", cycle="One-Off")
+    agreement = make_agreement(company, integration, **over)
+    make_line(agreement, **line)
+    if choice:
+        AgreementChoices.objects.create(tenant=tenant, agreement=agreement, **{choice: True})
+
+    (row,) = api.get(f"{V1}/companies/{company.pk}/agreements/").json()["results"]
+
+    assert row["recurring"] is recurring
 
 
 def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
