@@ -6,6 +6,9 @@ from django import forms
 
 from companies.models import Company
 
+#: With fewer nobody can be reached.
+FEWEST_DIGITS = 5
+
 
 class CompanyForm(forms.Form):
     """An audITee with its primary contact."""
@@ -25,6 +28,14 @@ class CompanyForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["class"] = "form-control"
+
+    def clean_phone(self) -> str:
+        phone: str = self.cleaned_data["phone"]
+        if phone and sum(char.isdigit() for char in phone) < FEWEST_DIGITS:
+            raise forms.ValidationError(
+                f"A phone number has at least {FEWEST_DIGITS} digits, such as +1 555 0100."
+            )
+        return phone
 
     @property
     def contact(self) -> dict[str, str]:

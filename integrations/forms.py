@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.html import format_html
 
 from audit_site.errors import FieldErrors
 from integrations.models import Integration
 from integrations.psa.contract import CredentialField, PsaInfo
+from integrations.psa.decoding import clean
 
 PREFIX = "credentials."
+#: A host's name or number, and a port behind it.
+HOST = re.compile(r"(?=.*\w)(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?", re.IGNORECASE)
 
 
 class CredentialForm(forms.Form):
@@ -52,6 +59,20 @@ class CredentialForm(forms.Form):
             name = entry["field"].removeprefix(PREFIX)
             self.add_error(name if name in self.fields else None, entry["message"])
 
+    def add_existing(self, integration: Integration, message: str) -> None:
+        """Say that the account is connected already, with the way to its settings."""
+        address = reverse("integrations:settings", args=[integration.pk])
+        link = '{} <a class="alert-link" href="{}">Open the settings of {}</a>'
+        self.add_error(None, format_html(link, message, address, integration.name))
+
+
+def names_a_host(typed: str) -> None:
+    """Refuse what can't be the address of a server, however it is pasted."""
+    rest = clean(typed).rpartition("://")[2]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if not HOST.fullmatch(host):
+        raise ValidationError("This is no address of a server. Paste it as your browser shows it.")
+
 
 def _input(field: CredentialField, stored: Mapping[str, str]) -> forms.Field:
     if field.type == "secret":
@@ -71,6 +92,7 @@ def _input(field: CredentialField, stored: Mapping[str, str]) -> forms.Field:
         required=False,
         help_text=field.help,
         initial=stored.get(field.name, field.default),
+        validators=[names_a_host] if field.type == "url" else [],
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 

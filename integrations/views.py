@@ -117,6 +117,10 @@ def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpR
             )
         except FieldErrors as error:
             form.add_field_errors(error)
+        except connection.IntegrationExistsError as error:
+            if error.integration is None:
+                raise
+            form.add_existing(error.integration, error.message)
         else:
             return redirect("integrations:settings", integration.pk)
     return settings_page(request, info, form, None, status=422)

@@ -71,12 +71,16 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
         ) from None
 
 
-def _integration_exists(name: str) -> DomainError:
-    return DomainError(
-        "integration_exists",
-        f"This {name} account is connected already.",
-        "Open its settings to change the keys; another account has its own address and id.",
-    )
+class IntegrationExistsError(DomainError):
+    """An account can be connected once; `integration` is that connection, where it can be told."""
+
+    def __init__(self, name: str, integration: Integration | None = None) -> None:
+        super().__init__(
+            "integration_exists",
+            f"This {name} account is connected already.",
+            "Open its settings to change the keys; another account has its own address and id.",
+        )
+        self.integration = integration
 
 
 def create_integration(
@@ -99,7 +103,7 @@ def create_integration(
         with transaction.atomic():
             return _create(tenant, actor, info, values, account_key, name.strip())
     except IntegrityError:
-        raise _integration_exists(info.name) from None
+        raise IntegrationExistsError(info.name) from None
 
 
 def _create(
@@ -117,7 +121,7 @@ def _create(
         integration.name = name or _default_name(info, values, ours.exists())
         action = "integration.connected"
     elif integration.status != Integration.Status.DISCONNECTED:
-        raise _integration_exists(info.name)
+        raise IntegrationExistsError(info.name, integration)
     else:
         integration.name = name or integration.name
         action = "integration.reconnected"
@@ -232,7 +236,7 @@ def _refuse_other_account(
         tenant=integration.tenant_id, psa=info.key, account_key=account_key
     )
     if twins.exclude(pk=integration.pk).exists():
-        raise _integration_exists(info.name)
+        raise IntegrationExistsError(info.name)
     return account_key
 
 

@@ -1,0 +1,118 @@
+"""Names without a blank, as long as they can be, and narrow screens: nothing is out of sight."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from agreements.services.choices import choose
+from integrations.services.issues import Trouble, raise_issues
+from tests.browser.test_journey import (
+    chromium,  # noqa: F401
+    pytestmark,  # noqa: F401
+    sign_in,
+)
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_link,
+    make_member,
+    make_psa_company,
+    make_tenant,
+)
+
+LONG = "W" * 250
+
+
+def overflowing(page: Page) -> list[str]:
+    """What reaches out of the window to the right, without a scroll bar of its own."""
+    wide: list[str] = page.evaluate(
+        """() => Array.from(document.querySelectorAll("main *"))
+          .filter((e) => !e.closest(".table-scroll, .visually-hidden"))
+          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+          .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    return wide
+
+
+def is_within(page: Page, selector: str) -> bool:
+    box = page.locator(selector).first.bounding_box()
+    width = page.evaluate("innerWidth")
+    return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def open_pages(chromium: Browser, base: str, width: int) -> Page:  # noqa: F811
+    page = chromium.new_context(viewport={"width": width, "height": 900}).new_page()
+    sign_in(page, base, "admin@example.com")
+    page.wait_for_url("**/integrations/")
+    return page
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_names_without_a_blank_widen_no_page(
+    chromium: Browser,  # noqa: F811
+    live_server: object,
+    width: int,
+) -> None:
+    tenant = make_tenant(company_limit=30)
+    make_member(tenant, email="admin@example.com")
+    integration = make_integration(tenant, name=LONG)
+    company = make_company(tenant, name=LONG)
+    make_link(company, integration, external_id="7")
+    make_psa_company(integration, external_id="7", name=LONG)
+    make_psa_company(integration, external_id="8", name=LONG)
+    raise_issues(integration, [Trouble("company", "inactive", LONG, LONG, "7", LONG, "7")])
+    agreement = make_agreement(company, integration)
+    choose(agreement=agreement, actor=None, changes={"exclude": True}, note="x" * 900)
+    base = live_server.url
+    page = open_pages(chromium, base, width)
+
+    for path in (
+        "/integrations/",
+        f"/integrations/{integration.pk}/",
+        f"/integrations/{integration.pk}/companies/",
+        f"/integrations/{integration.pk}/companies/missing/?external_id=WWW",
+        f"/integrations/{integration.pk}/issues/",
+        f"/integrations/{integration.pk}/disconnect/",
+        "/sync-runs/",
+        "/companies/",
+        f"/companies/{company.pk}/",
+        f"/companies/{company.pk}/archive/",
+        f"/companies/{company.pk}/edit/",
+        f"/agreements/{agreement.pk}/decide/",
+    ):
+        page.goto(base + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert overflowing(page) == [], path
+    page.goto(f"{base}/companies/")
+    named = page.locator("td:has(> a > strong)").first.bounding_box()
+    assert named is not None
+    assert named["width"] >= 160  # a word is not cut as long as it is no longer than usual
+    page.goto(f"{base}/agreements/{agreement.pk}/decide/")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    if width > 1000:
+        assert is_within(page, "button:text('Undo')")
+
+
+def test_a_phone_shows_whether_a_company_can_be_imported(
+    chromium: Browser,  # noqa: F811
+    live_server: object,
+) -> None:
+    tenant = make_tenant(company_limit=30)
+    make_member(tenant, email="admin@example.com")
+    integration = make_integration(tenant)
+    make_psa_company(integration, name="Ready")
+    make_psa_company(integration, name="Zero", importable=False, rule_codes=["no_contact"])
+    page = open_pages(chromium, live_server.url, 390)
+
+    page.goto(f"{live_server.url}/integrations/{integration.pk}/companies/")
+
+    assert is_within(page, "td .mark:text('Importable')")
+    assert is_within(page, "td strong:text('It has no contact')")
+    assert is_within(page, "[data-choose-all]")
+    page.emulate_media(color_scheme="dark")
+    styles = page.locator("[name=external_ids]").evaluate_all(
+        "boxes => boxes.map((box) => getComputedStyle(box).borderTopStyle)"
+    )
+    assert styles == ["solid", "dashed"]
