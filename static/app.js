@@ -139,3 +139,9 @@ document.addEventListener("submit", function (event) {
 window.addEventListener("pageshow", function () {
   document.querySelectorAll("[data-import-form]").forEach(tickChosen);
 });
+
+// After a form was refused, one goes on at what has to be mended.
+document.addEventListener("DOMContentLoaded", function () {
+  const wrong = document.querySelector("main :is(input, select, textarea)[aria-invalid=true]");
+  if (wrong) wrong.focus();
+});

@@ -116,3 +116,20 @@ def test_a_phone_shows_whether_a_company_can_be_imported(
         "boxes => boxes.map((box) => getComputedStyle(box).borderTopStyle)"
     )
     assert styles == ["solid", "dashed"]
+
+
+def test_who_is_refused_goes_on_at_the_first_field_to_mend(
+    chromium: Browser,  # noqa: F811
+    live_server: object,
+) -> None:
+    make_member(make_tenant(), email="admin@example.com")
+    page = open_pages(chromium, live_server.url, 1280)
+
+    page.goto(f"{live_server.url}/integrations/connect/connectwise/")
+    page.get_by_label("Server").fill("psa.example")
+    page.get_by_label("Public key").fill("a")
+    page.get_by_role("button", name="Save and test").click()
+
+    expect(page.get_by_text("Private key is needed.")).to_be_visible()
+    expect(page.get_by_label("Company ID")).to_be_focused()
+    expect(page.get_by_label("Public key")).to_have_value("a")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services.issues import close_issues, dismiss
+from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from integrations.services.psa_access import budget_of
 from tests.conftest import connect
 from tests.factories import (
@@ -126,6 +126,28 @@ def test_the_page_asks_again_and_is_heard_only_at_milestones(tenant: Tenant) -> 
     assert (ended.status_code, ended["HX-Trigger"]) == (286, "run-ended")
     assert heard(text(ended)) == "The sync has ended: succeeded."
     assert asks_again(text(ended)) == ("", "")
+
+
+def test_an_outage_that_is_over_leaves_the_open_page(tenant: Tenant) -> None:
+    integration = make_integration(tenant)
+    run = make_run(integration)
+    raise_issues(integration, [Trouble(WHOLE, "psa_unavailable", "It is down.")], run)
+    client = browser(tenant)
+
+    def banners(fragment: str) -> str | None:
+        found = re.search('<div id="banners" hx-swap-oob="innerHTML">(.*?)</div>\n', fragment, re.S)
+        return found[1].strip() if found else None
+
+    page = text(client.get(f"/sync-runs/{run.pk}/"))
+    address, _ = asks_again(page)
+    close_issues(integration, kind=WHOLE)
+    SyncRun.objects.update(phase="agreements")
+    gone_on = text(client.get(address, **HTMX))
+    address, _ = asks_again(gone_on)
+
+    assert "has not been reachable since" in page
+    assert banners(gone_on) == ""
+    assert banners(text(client.get(address, **HTMX))) is None
 
 
 def test_what_is_asked_for_again_reads_no_events(tenant: Tenant) -> None:
