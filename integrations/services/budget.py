@@ -99,7 +99,7 @@ class Budget:
         Of requests that were under way together, only the first one refused halves it. One at a
         time notes this.
         """
-        sent_at = getattr(self._own, "sent_at", time.time())
+        sent_at = getattr(self._own, "sent_at", 0.0)
         with (
             suppress(PsaRateLimited),  # Redis is away: nobody can note it
             self._store.place(f"{self._key}:note", lambda: 1),

@@ -217,10 +217,12 @@ def test_a_refusal_halves_what_is_asked_at_once_and_it_grows_back(
     mine, theirs = Budget(shared, places=8), Budget(shared, places=8)
     assert theirs.places() == 8
 
-    mine.slow_down(None)
+    with mine.turn():
+        mine.slow_down(None)
     assert theirs.places() == 4
-    mine.slow_down(None)
-    assert theirs.places() == 2
+    with theirs.turn():
+        theirs.slow_down(None)
+    assert mine.places() == 2
 
     seen = []
     for seconds in (9, 10, 25, 59, 60, 600):
