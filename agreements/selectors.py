@@ -328,8 +328,9 @@ def company_etag(company: Company, *parts: object) -> str:
     """A text that changes whenever a company's figures do; one query, nothing computed."""
     book = CompanyBook.objects.for_tenant(company.tenant).filter(company=company).first()
     link = company.current_link
-    synced = link.last_synced_at if link else None
-    return _etag(company.tenant, book.version if book else 0, company.updated_at, synced, *parts)
+    source = (link.pk, link.integration_id, link.last_synced_at) if link else ()
+    version = book.version if book else 0
+    return _etag(company.tenant, version, company.updated_at, *source, *parts)
 
 
 def tenant_etag(tenant: Tenant, *parts: object) -> str:

@@ -19,9 +19,17 @@ from agreements.mrr.questions import read_book
 from agreements.services import stored
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from integrations.models import Integration
+from integrations.models import CompanyLink, Integration
 from tests.agreements.test_mrr_examples import EXAMPLES
-from tests.factories import make_agreement, make_api, make_company, make_integration, make_line
+from tests.factories import (
+    make_agreement,
+    make_api,
+    make_company,
+    make_integration,
+    make_line,
+    make_link,
+    make_psa_company,
+)
 
 V1 = "/api/v1"
 ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
@@ -272,6 +280,38 @@ def test_what_changes_a_figure_changes_its_etag(
     assert again["ETag"] != etag
 
 
+@pytest.mark.parametrize("what", ["link", "unlink", "relink"])
+def test_another_source_of_a_figure_changes_its_etag(
+    api: APIClient, company: Company, what: str
+) -> None:
+    path = f"{V1}/companies/{company.pk}/mrr/"
+    one, two = make_integration(company.tenant), make_integration(company.tenant)
+    link = None if what == "link" else make_link(company, one)
+    first = api.get(path)
+
+    match what:
+        case "link":
+            target = {"integration": str(two.pk), "external_id": make_psa_company(two).external_id}
+            assert api.post(f"{V1}/companies/{company.pk}/link/", target).status_code == 200
+        case "unlink":
+            assert api.post(f"{V1}/companies/{company.pk}/unlink/").status_code == 200
+        case "relink":
+            CompanyLink.objects.filter(pk=link.pk).update(unlinked_at=timezone.now())
+            make_link(company, two)
+
+    again = api.get(path, headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 200
+    sources = [answer.json()["source"]["integration"] for answer in (first, again)]
+    assert (
+        sources
+        == {
+            "link": [None, str(two.pk)],
+            "unlink": [str(one.pk), None],
+            "relink": [str(one.pk), str(two.pk)],
+        }[what]
+    )
+
+
 def test_one_companys_mrr_with_ledger_takes_three_queries(
     tenant: Tenant, django_assert_max_num_queries: Any
 ) -> None:
@@ -288,6 +328,19 @@ def test_one_companys_mrr_with_ledger_takes_three_queries(
 
     assert len(figure.agreements) == 50
     assert len(figure.ledger) == 100
+
+
+def test_a_credit_whose_included_units_are_no_number_is_shown(
+    api: APIClient, company: Company
+) -> None:
+    make_line(company.agreements.get(), quantity="-2", unit_price="10", less_included="NaN")
+    stored.refresh(company.tenant, [company.pk])
+
+    body = api.get(f"{V1}/companies/{company.pk}/mrr/").json()
+
+    assert body["totals"][0]["amount"] == "80.00"
+    assert body["ledger"][1]["formula"] == "-2 x 10 = -20 monthly = -20.00 a month"
+    assert body["ledger"][1]["warnings"] == ["less_included_ignored"]
 
 
 def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant) -> None:
