@@ -225,7 +225,7 @@ def _formula(row: Row, day: int) -> str:
     if line is not None and row.history is None and line.quantity is not None:
         quantity = plain_text(Fraction(line.quantity))
         included = line.less_included
-        if included and included > 0 and line.quantity >= 0:
+        if included and line.quantity >= 0 and included > 0:  # beside a credit it may be anything
             quantity = f"({quantity} - {plain_text(Fraction(included))} included, at least 0)"
         price = plain_text(Fraction(line.unit_price or 0))
         parts.insert(0, f"{quantity} x {price}")

@@ -75,6 +75,29 @@ def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: s
 
 
 @pytest.mark.parametrize(
+    ("quantity", "totals", "reason", "warnings"),
+    [
+        ("-2", {"USD": "-20.00"}, None, ["less_included_ignored"]),
+        ("2", {}, "invalid_amount", []),
+        ("many", {}, "invalid_amount", []),
+    ],
+)
+def test_included_units_that_are_no_number_matter_where_they_are_needed(
+    quantity: str, totals: dict[str, str], reason: str | None, warnings: list[str]
+) -> None:
+    line = {"id": "1", "quantity": quantity, "unit_price": "10", "less_included": "many"}
+    agreement = {"source": "s", "id": "1", "currency": "USD", "start_date": "2025-01-01",
+                 "cycle": "monthly", "lines": [line]}  # fmt: skip
+    ask = {"what": "mrr", "as_of": "2026-06-15"}
+
+    answered = answer({"ask": ask, "book": {"agreements": [agreement]}})
+
+    assert {c: total["amount"] for c, total in answered["totals"].items()} == totals
+    assert answered["reasons"] == {"s:1:line:1": reason}
+    assert answered["warnings"].get("s:1:line:1", []) == warnings
+
+
+@pytest.mark.parametrize(
     "question",
     [
         {"ask": {"what": "mrr"}, "book": {}},
