@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
 from typing import Final
 
@@ -30,6 +30,9 @@ _DIGITS: Final = {
     ),
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
+
+#: Decimals are exact as long as no digit is dropped: one that would be is an error.
+EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 
 
 def minor_digits(currency: str) -> int:
@@ -62,11 +65,17 @@ def exact_text(amount: Fraction) -> str:
 
 def plain_text(amount: Fraction) -> str:
     """A number for a formula: as a decimal where it ends, else to ten places."""
-    rest = amount.denominator
+    places = _places(amount.denominator)
+    shown = Decimal(round(amount * 10**places)).scaleb(-places, EXACTLY)
+    return f"{shown.normalize(EXACTLY):f}" if shown else "0"
+
+
+def _places(denominator: int) -> int:
+    """Behind how many decimal places a fraction ends; ten for one that never does."""
+    rest, powers = denominator, []
     for prime in (2, 5):
+        power = 0
         while rest % prime == 0:
-            rest //= prime
-    if rest != 1:
-        return f"{Decimal(amount.numerator) / Decimal(amount.denominator):.10f}".rstrip("0")
-    value = Decimal(amount.numerator) / Decimal(amount.denominator)
-    return f"{value.normalize():f}"
+            rest, power = rest // prime, power + 1
+        powers.append(power)
+    return max(powers) if rest == 1 else 10

@@ -21,6 +21,8 @@ from agreements.mrr.money import exact_text
 from agreements.mrr.rules import Prepared, prepare
 
 Json = Any
+MOST_NOUGHTS: Final = 30
+MOST_DIGITS: Final = 60
 
 
 class QuestionError(ValueError):
@@ -238,7 +240,14 @@ def number(value: Json) -> Number:
         read = Decimal(value)
     except InvalidOperation:
         return UNREADABLE
-    return read if read.is_finite() else UNREADABLE
+    return read if _is_within_reason(read) else UNREADABLE
+
+
+def _is_within_reason(number: Decimal) -> bool:
+    """No price or quantity has more digits or noughts: exact arithmetic would take for ever."""
+    if not number.is_finite() or abs(number.adjusted()) > MOST_NOUGHTS:
+        return False
+    return len(number.as_tuple().digits) <= MOST_DIGITS
 
 
 class _Dates:

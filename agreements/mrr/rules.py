@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from fractions import Fraction
 
 from msgspec import Struct
@@ -25,15 +25,18 @@ from agreements.mrr.cycles import (
     months_between,
     read_cycle,
 )
+from agreements.mrr.money import EXACTLY
 
 ONE_DAY = timedelta(days=1)
 #: Days before and behind every calendar; a stretch is [from, until) in ordinals.
 EVER, NEVER = 0, date.max.toordinal() + 1
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
 
-NOTHING = Decimal(0)
-#: Decimals are exact as long as no digit is dropped: one that would be is an error.
-EXACTLY = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
+NOTHING, ONE = Decimal(0), Decimal(1)
+#: What an amount may be. Beyond it, a number is a slip, and exact sums with it would take for ever.
+WITHIN_REASON = Context(
+    prec=120, Emax=120, Emin=-120, traps=[Inexact, InvalidOperation, Overflow, Subnormal]
+)
 
 Stretch = tuple[int, int, Fraction]
 #: The first agreement of each PSA, account and id.
@@ -384,8 +387,8 @@ def _settle_amount(row: Row, line: Line) -> bool:
             row.warnings.append("negative_less_included")
         else:
             quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
-    row.amount = EXACTLY.multiply(quantity, price)
-    return True
+    row.amount = _product(quantity, price)
+    return row.amount is not None
 
 
 def _settle_history(row: Row, line: Line) -> bool:
@@ -418,7 +421,15 @@ def _unit_amount(unit: Units, line: Line) -> Decimal | None:
         return _exact(unit.amount)
     count = _exact(unit.units)
     price = _exact(line.unit_price if unit.unit_price is None else unit.unit_price)
-    return None if count is None or price is None else EXACTLY.multiply(count, price)
+    return None if count is None or price is None else _product(count, price)
+
+
+def _product(count: Decimal, price: Decimal) -> Decimal | None:
+    """Both multiplied, exactly; None if that is beyond reason."""
+    try:
+        return WITHIN_REASON.multiply(count, price)
+    except ArithmeticError:
+        return None
 
 
 def _is_single_cycle(row: Row, line: Line) -> bool:
@@ -447,7 +458,8 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
 
 
 def _exact(number: Number) -> Decimal | None:
-    return None if number is None or not number.is_finite() else number
+    """The number as it is; None if there is none, or it is beyond reason."""
+    return None if number is None or not number.is_finite() else _product(number, ONE)
 
 
 def _stretches(row: Row) -> Iterable[Stretch]:

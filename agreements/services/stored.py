@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -376,9 +376,22 @@ def pass_days() -> int:
         )
         due += rows.values_list("tenant_id", "company_id")
     due.sort()
-    for chunk in chunks(due, CHUNK):
-        _refresh_again(chunk, Found(Differences), Occasion.DAY)
-    return len(due) + _refresh_all_stale()
+    return sum(_pass_days_of(chunk) for chunk in chunks(due, CHUNK)) + _refresh_all_stale()
+
+
+def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
+    """All together, or else each on its own: one that can't be worked out holds no other up."""
+    try:
+        _refresh_again(companies, Found(Differences), Occasion.DAY)
+    except (InterfaceError, OperationalError):
+        raise  # the database's own trouble, and no company's: the next pass will do
+    except Exception:
+        if len(companies) > 1:
+            log.warning("A day passes company by company", exc_info=True)
+            return sum(_pass_days_of([company]) for company in companies)
+        log.exception("MRR of company %s could not be worked out", companies[0][1])
+        return 0
+    return len(companies)
 
 
 def _refresh_all_stale() -> int:

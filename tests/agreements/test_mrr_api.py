@@ -343,6 +343,18 @@ def test_a_credit_whose_included_units_are_no_number_is_shown(
     assert body["ledger"][1]["warnings"] == ["less_included_ignored"]
 
 
+def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
+    long = "12345678901234567890123456789012345.67"
+    company.agreements.update(amount=long, cycle="quarterly")
+    stored.refresh(company.tenant, [company.pk])
+
+    (row,) = api.get(f"{V1}/companies/{company.pk}/mrr/").json()["ledger"]
+
+    third = "4115226300411522630041152263004115.22"
+    assert row["mrr"] == third
+    assert row["formula"] == f"{long} quarterly x 1/3 = {third} a month"
+
+
 def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     for name, amount, currency in (

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from agreements import mrr
 from agreements.mrr import Agreement, Book, Line
-from agreements.mrr.money import round_money
+from agreements.mrr.money import plain_text, round_money
 
 ON = date(2026, 6, 15)
 amounts = st.decimals(min_value=-5000, max_value=50000, places=2)
@@ -195,3 +195,11 @@ def test_rounding_is_half_away_from_zero(numerator: int, denominator: int) -> No
     assert round_money("USD", Fraction(1, 200)) == Decimal("0.01")
     assert round_money("USD", Fraction(-1, 200)) == Decimal("-0.01")
     assert str(round_money("USD", Fraction(-1, 1000))) == "0.00"
+
+
+@given(st.integers(-(10**40), 10**40), st.integers(0, 40))
+def test_a_number_that_ends_is_shown_with_all_its_digits(digits: int, places: int) -> None:
+    number = Fraction(digits, 10**places)
+
+    assert Fraction(plain_text(number)) == number
+    assert "E" not in plain_text(number)

@@ -202,6 +202,67 @@ def test_a_day_passes_for_many_tenants_at_once(time_machine: Any, db: None) -> N
         assert all_equal(tenant)
 
 
+def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
+    time_machine: Any, caplog: pytest.LogCaptureFixture, db: None
+) -> None:
+    time_machine.move_to(NOON, tick=False)
+    tenants = [make_tenant() for _ in range(3)]
+    for tenant in tenants:
+        company = make_company(tenant, name="Ends")
+        integration = make_integration(tenant)
+        make_agreement(company, integration, end_date=date(2026, 6, 15))
+        make_line(
+            make_agreement(company, integration, amount="7", start_date=date(2026, 6, 16)),
+            quantity="1", unit_price="5",
+        )  # fmt: skip
+        stored.verify([tenant.pk], mend=True)
+    bad = tenants[1]
+    AgreementLine.objects.for_tenant(bad).update(units="no list")  # behind everyone's back
+
+    time_machine.move_to(NOON + timedelta(days=1), tick=False)
+    passed = stored.pass_days()
+
+    assert passed == 2
+    assert [shown(tenant) for tenant in tenants] == [
+        {"Ends": ["12/1 USD"]}, {"Ends": ["100/1 USD"]}, {"Ends": ["12/1 USD"]},
+    ]  # fmt: skip
+    left = Company.objects.for_tenant(bad).get()
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [f"MRR of company {left.pk} could not be worked out"]
+    AgreementLine.objects.for_tenant(bad).update(units=None)
+    assert stored.pass_days() == 1
+    assert shown(bad) == {"Ends": ["12/1 USD"]}
+    assert all(all_equal(tenant) for tenant in tenants)
+
+
+@pytest.mark.parametrize(
+    ("over", "line"),
+    [
+        ({"amount": "1e5000"}, {}),
+        ({"amount": "1e-5000"}, {}),
+        ({"amount": "9" * 130}, {}),
+        ({"amount": "0"}, {"quantity": "1e5000"}),
+        ({"amount": "0"}, {"quantity": "1e70", "unit_price": "1e70"}),
+        ({"amount": "0"}, {"quantity": None, "units": [{"units": "1e5000", "unit_price": "1"}]}),
+        ({"amount": "0"}, {"quantity": None, "units": [{"amount": "1e5000"}]}),
+    ],
+)
+def test_a_number_beyond_reason_is_no_amount(
+    tenant: Tenant, integration: Integration, over: Any, line: Any
+) -> None:
+    company = make_company(tenant, name="Absurd")
+    agreement = make_agreement(company, integration, **over)
+    if line:
+        make_line(agreement, **line)
+    stored.refresh(tenant, [company.pk])
+
+    (entry,) = company_figure(company).ledger
+
+    assert (entry.reason, entry.mrr) == ("invalid_amount", "0.00")
+    assert shown(tenant) == {}
+    assert all_equal(tenant)
+
+
 def test_a_list_never_shows_yesterdays_figure(
     tenant: Tenant, integration: Integration, time_machine: Any
 ) -> None:
