@@ -101,25 +101,58 @@ def _refuse_what_does_not_fit(
     for name in changes:
         if name not in allowed:
             raise _invalid(name, f"A line has no {name}; decide that about its agreement.")
-    older: Agreement | None = changes.get("renews")
-    if older is None:
+    if "renews" not in changes:
         return
+    older: Agreement | None = changes["renews"]
+    if older is not None:
+        _refuse_what_it_can_not_replace(agreement, older)
+    if older == _chosen(agreement):
+        return
+    if _leads_back(agreement, older or _replaced_by_the_psa(agreement)):
+        raise DomainError(
+            "renewal_circle",
+            "The other agreement replaces this one already.",
+            "Undo that decision first; what the PSA says itself is changed there.",
+        )
+
+
+def _refuse_what_it_can_not_replace(agreement: Agreement, older: Agreement) -> None:
     if older.pk == agreement.pk:
         raise _invalid("renews", "An agreement can't replace itself.")
     ours = (agreement.company_id, agreement.integration_id)
     if (older.company_id, older.integration_id) != ours:
         raise _invalid("renews", "Both agreements must be of the same company and PSA account.")
-    seen, step = {agreement.pk}, older
-    while step is not None:
-        if step.pk in seen:
-            raise DomainError(
-                "renewal_circle",
-                "The other agreement replaces this one already.",
-                "Undo that decision first.",
-            )
-        seen.add(step.pk)
-        chosen = AgreementChoices.objects.filter(tenant=step.tenant_id, agreement=step).first()
-        step = chosen.renews if chosen and chosen.renews else None  # type: ignore[assignment]
+
+
+def _leads_back(agreement: Agreement, older: Agreement | None) -> bool:
+    """Whether what is replaced, and what that replaces in its turn, ends in a circle."""
+    seen = {agreement.pk}
+    while older is not None and older.pk not in seen:
+        seen.add(older.pk)
+        older = _replaced(older)
+    return older is not None and older.pk == agreement.pk
+
+
+def _replaced(agreement: Agreement) -> Agreement | None:
+    """What an agreement replaces: somebody's choice, or else what the PSA says."""
+    return _chosen(agreement) or _replaced_by_the_psa(agreement)
+
+
+def _chosen(agreement: Agreement) -> Agreement | None:
+    choices = AgreementChoices.objects.filter(tenant=agreement.tenant_id, agreement=agreement)
+    row = choices.select_related("renews").first()
+    return row.renews if row else None
+
+
+def _replaced_by_the_psa(agreement: Agreement) -> Agreement | None:
+    if agreement.renews_external_id in {"", agreement.external_id}:
+        return None
+    return Agreement.objects.filter(
+        tenant=agreement.tenant_id,
+        company=agreement.company_id,
+        integration=agreement.integration_id,
+        external_id=agreement.renews_external_id,
+    ).first()
 
 
 def _locked(agreement: Agreement, line: AgreementLine | None) -> AgreementChoices | LineChoices:

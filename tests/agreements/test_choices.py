@@ -202,6 +202,49 @@ def test_decisions_survive_every_sync_and_can_be_undone(connected: Integration) 
     assert after.count("left out") == before.count("left out")
 
 
+def test_no_decision_closes_a_circle_with_what_the_psa_says(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           amount="70", start_date="2026-01-01",
+                           renews_external_id="A1")  # fmt: skip
+    last = make_agreement(agreement.company, agreement.integration, external_id="A3",
+                          amount="5", start_date="2026-02-01")  # fmt: skip
+
+    def renew(one: Agreement, other: Agreement | None) -> tuple[int, Any]:
+        body = {"renews": str(other.pk) if other else None}
+        answer = api.patch(f"{V1}/agreements/{one.pk}/choices/", body, format="json")
+        return answer.status_code, answer.json().get("code")
+
+    assert renew(agreement, newer) == (409, "renewal_circle")
+    assert ChoiceRecord.objects.count() == 0
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "75.00"
+    assert renew(last, newer) == (200, None)
+    assert renew(agreement, last) == (409, "renewal_circle")
+    assert renew(newer, last) == (409, "renewal_circle")
+    assert renew(last, None) == (200, None)
+    assert renew(newer, last) == (200, None)
+    assert renew(agreement, newer) == (200, None)
+    assert renew(newer, None) == (409, "renewal_circle")
+    assert renew(agreement, None) == (200, None)
+    assert renew(newer, None) == (200, None)
+
+
+@pytest.mark.parametrize("circle", ["A1", "A2"])
+def test_a_circle_of_the_psas_own_keeps_nobody_from_deciding(
+    api: APIClient, tenant: Tenant, agreement: Agreement, circle: str
+) -> None:
+    make_agreement(agreement.company, agreement.integration, external_id="A2", amount="70",
+                   start_date="2026-01-01", renews_external_id="A1")  # fmt: skip
+    Agreement.objects.filter(pk=agreement.pk).update(renews_external_id=circle)
+
+    answer = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "renews": None}, format="json"
+    )
+
+    assert answer.status_code == 200
+
+
 def test_undoing_a_replacement_brings_the_earlier_one_back(
     tenant: Tenant, agreement: Agreement, api: APIClient
 ) -> None:
