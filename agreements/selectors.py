@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, ChoiceRecord, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
+from agreements.mrr.dates import read_date
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -30,10 +31,10 @@ EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 def day_of(text: str) -> date | None:
     """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
     try:
-        day = date.fromisoformat(text)
+        day = read_date(text)
     except ValueError:
         return None
-    return day if len(text) == 10 and EARLIEST <= day <= LATEST else None
+    return day if EARLIEST <= day <= LATEST else None
 
 
 class Money(TypedDict):

@@ -73,7 +73,7 @@ def read_as_of(request: Request) -> date | None:
 
 def read_month(request: Request, name: str) -> date:
     text = request.query_params.get(name, "")
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
         raise invalid(name, "Write a month as 2026-06.", "invalid" if text else "required")
     month = date.fromisoformat(f"{text}-01")
     if not EARLIEST <= month <= LATEST:

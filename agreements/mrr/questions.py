@@ -16,6 +16,7 @@ import msgspec
 
 from agreements.mrr import figures
 from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Units
+from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
 from agreements.mrr.money import exact_text
 from agreements.mrr.rules import Prepared, prepare
@@ -262,7 +263,7 @@ class _Dates:
         if value in (None, ""):
             return None
         try:
-            return date.fromisoformat(str(value)[:10])
+            return read_calendar_date(str(value))
         except ValueError:
             self.unreadable = True
             return None
@@ -286,14 +287,14 @@ def _flag(raw: Mapping[str, Json], key: str) -> bool | None:
 
 def _day(ask: Mapping[str, Json], key: str) -> date:
     try:
-        return date.fromisoformat(str(ask.get(key)))
+        return read_date(str(ask.get(key)))
     except ValueError:
         raise QuestionError(f"`{key}` is a date such as 2026-06-15.") from None
 
 
 def _month(text: str) -> date:
     try:
-        return date.fromisoformat(f"{text}-01")
+        return read_month(text)
     except ValueError:
         raise QuestionError("A month is written as 2026-06.") from None
 

@@ -200,6 +200,8 @@ def company(tenant: Tenant) -> Company:
         ("series", {"from": "2026-01"}, "to"),
         ("series", {"from": "2026-13", "to": "2026-12"}, "from"),
         ("series", {"from": "2026-1", "to": "2026-12"}, "from"),
+        ("series", {"from": "٢٠٢٦-01", "to": "2026-12"}, "from"),
+        ("series", {"from": "2026-01", "to": "2026-W1"}, "to"),
         ("series", {"from": "2026-05", "to": "2026-04"}, "to"),
         ("series", {"from": "2016-01", "to": "2026-01"}, "to"),
         ("series", {"from": "1800-01", "to": "1800-02"}, "from"),
@@ -207,13 +209,18 @@ def company(tenant: Tenant) -> Company:
         ("movement", {"from": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-01-01", "to": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-02-30", "to": "2026-03-01"}, "from"),
+        ("movement", {"from": "2026-W24-1", "to": "2026-07-01"}, "from"),
+        ("movement", {"from": "2026-01-01", "to": "20260701"}, "to"),
+        ("movement", {"from": "2026-01-01", "to": "2026-07-0٢"}, "to"),
+        ("", {"as_of": "2026-W24-1"}, "as_of"),
+        ("", {"as_of": "2026-06-15T00:00:00Z"}, "as_of"),
         ("movement", {"from": "2026-01-01", "to": "9999-12-31"}, "to"),
     ],
 )
 def test_dates_that_can_not_be_are_a_400_at_their_field(
     api: APIClient, path: str, query: dict[str, str], field: str
 ) -> None:
-    answer = api.get(f"{V1}/mrr/{path}/", query)
+    answer = api.get(f"{V1}/mrr/{path}/" if path else f"{V1}/mrr/", query)
 
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]

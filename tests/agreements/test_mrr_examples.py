@@ -55,6 +55,11 @@ def test_a_json_number_means_its_decimal_text() -> None:
         ({"start_date": "2026-02-30"}, "invalid_dates"),
         ({"end_date": "yesterday"}, "invalid_dates"),
         ({"end_date": "2024-12-31"}, "invalid_dates"),
+        ({"start_date": "2025-W01-1"}, "invalid_dates"),
+        ({"start_date": "20250101"}, "invalid_dates"),
+        ({"start_date": 20250101}, "invalid_dates"),
+        ({"start_date": "٢٠٢٥-01-01"}, "invalid_dates"),
+        ({"start_date": "2025-01-01 or so"}, "invalid_dates"),
         ({"cycle": "every now and then"}, "unknown_cycle"),
         ({"cycle": {"every": 0, "unit": "month"}}, "unknown_cycle"),
         ({"cycle": {"every": 2, "unit": "moon"}}, "unknown_cycle"),
@@ -78,6 +83,29 @@ def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: s
 
     assert answered["reasons"] == {"s:1:flat": reason}
     assert answered["totals"] == {}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-06-16",
+        "2026-06-16T00:00:00Z",
+        "2026-06-16T23:59:59.999-08:00",
+        "2026-06-16 00:00:00",
+        "2026-06-16T00:00:00.0000000",
+    ],
+)
+def test_a_date_is_the_calendar_date_as_it_is_written(written: str) -> None:
+    agreement = {"source": "s", "id": "1", "cycle": "monthly", "amount": "10",
+                 "start_date": written}  # fmt: skip
+    book = {"agreements": [agreement]}
+
+    found = [
+        answer({"ask": {"what": "mrr", "as_of": day}, "book": book})["reasons"]["s:1:flat"]
+        for day in ("2026-06-15", "2026-06-16")
+    ]
+
+    assert found == ["not_started", None]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +140,9 @@ def test_included_units_that_are_no_number_matter_where_they_are_needed(
         {"ask": {"what": "mrr", "as_of": "2026-06-15"}, "book": {"agreements": [{"id": 1}]}},
         {"ask": {"what": "movement", "from": "2026-02-01", "to": "2026-01-01"}, "book": {}},
         {"ask": {"what": "recognized", "months": "June"}, "book": {}},
+        {"ask": {"what": "recognized", "months": ["2026-W1"]}, "book": {}},
+        {"ask": {"what": "mrr", "as_of": "2026-W24-1"}, "book": {}},
+        {"ask": {"what": "mrr", "as_of": "20260615"}, "book": {}},
         "what?",
     ],
 )

@@ -1,0 +1,29 @@
+"""Dates as text: 2026-06-15 and nothing else that Python takes for one."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Final
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")
+
+
+def read_date(text: str) -> date:
+    """Read YYYY-MM-DD; a `ValueError` for anything else."""
+    if not _DATE.fullmatch(text):
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
+def read_calendar_date(text: str) -> date:
+    """Read a date as a PSA wrote it, which may have a time of day behind it."""
+    if text[10:] and not _TIME.fullmatch(text[10:]):
+        raise ValueError(text)
+    return read_date(text[:10])
+
+
+def read_month(text: str) -> date:
+    """Read YYYY-MM: its first day; a `ValueError` for anything else."""
+    return read_date(f"{text}-01")
