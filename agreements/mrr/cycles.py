@@ -8,7 +8,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, date
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final
@@ -16,6 +16,10 @@ from typing import Any, Final
 CONTRACT_LENGTH: Final = "contract_length"
 ONE_TIME: Final = "one_time"
 NOT_RECURRING: Final = "not_recurring"
+#: Of more days or years than this nobody has written a contract.
+MOST_EVERY: Final = 10**9
+#: After so many the calendar repeats itself.
+DAYS_OF_400_YEARS: Final = 146_097
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def _read_name(text: str) -> Cycle | None:
 
 
 def _read_structure(every: Any, unit: Any) -> Cycle | None:
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+    if isinstance(every, bool) or not isinstance(every, int) or not 1 <= every <= MOST_EVERY:
         return None
     if not isinstance(unit, str) or unit not in _UNITS:
         return None
@@ -112,11 +116,19 @@ def months_between(first: date, day_after: date) -> Fraction:
 
     whole ones counted from `first`, and the days of the part one behind them.
     """
+    until = day_after.toordinal()
     whole = (day_after.year - first.year) * 12 + day_after.month - first.month
-    while add_months(first, whole) > day_after:
+    while months_on(first, whole) > until:
         whole -= 1
-    begun, next_month = add_months(first, whole), add_months(first, whole + 1)
-    return whole + Fraction((day_after - begun).days, (next_month - begun).days)
+    begun, next_month = months_on(first, whole), months_on(first, whole + 1)
+    return whole + Fraction(until - begun, next_month - begun)
+
+
+def months_on(first: date, months: int) -> int:
+    """The ordinal of the day that `add_months` finds, also behind the last year of a `date`."""
+    if (first.year * 12 + first.month - 1 + months) // 12 <= MAXYEAR:
+        return add_months(first, months).toordinal()
+    return add_months(first, months - 400 * 12).toordinal() + DAYS_OF_400_YEARS
 
 
 def add_months(first: date, months: int) -> date:

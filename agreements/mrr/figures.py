@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from agreements.mrr.cycles import add_months
+from agreements.mrr.cycles import add_months, months_on
 from agreements.mrr.money import money_text
 from agreements.mrr.rules import Prepared
 
@@ -72,7 +72,7 @@ class _Months:
     def __init__(self, first: date, months: int) -> None:
         self._first = first.year * 12 + first.month - 1
         start = first.replace(day=1)
-        self._edges = [add_months(start, offset).toordinal() for offset in range(months + 1)]
+        self._edges = [months_on(start, offset) for offset in range(months + 1)]
 
     def held(self, begins: int, until: int) -> tuple[int, Share, int, Share] | None:
         """The first and last month that a stretch meets, each with its share held; None = none."""

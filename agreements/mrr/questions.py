@@ -7,7 +7,7 @@ left out with its reason, as the definition says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,23 +34,38 @@ def answer_all(text: bytes) -> list[dict[str, Json]]:
     """Answer a JSON array of questions, each on its own. Numbers mean their decimal text."""
     try:
         raw = msgspec.json.decode(text, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise QuestionError(f"This is not a JSON array of questions: {error}.") from None
     return [_answer_raw(question, position) for position, question in enumerate(raw)]
 
 
 def _answer_raw(raw: msgspec.Raw, position: int) -> dict[str, Json]:
-    question = decimal_json(raw)
-    name = question.get("id", position) if isinstance(question, dict) else position
+    name: Json = position
     try:
+        question = _decoded(raw)
+        name = question.get("id", position) if isinstance(question, dict) else position
         return {"id": name, "answer": answer(question)}
     except QuestionError as error:
         return {"id": name, "error": {"code": "invalid_question", "message": str(error)}}
 
 
+def _decoded(raw: msgspec.Raw) -> Json:
+    try:
+        return decimal_json(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise QuestionError(f"This can't be read: {error}.") from None
+
+
 def decimal_json(raw: bytes | msgspec.Raw) -> Json:
     """Decode JSON with every fraction as the decimal it is written as."""
-    return msgspec.json.Decoder(float_hook=Decimal).decode(raw)
+    return msgspec.json.Decoder(float_hook=_decimal).decode(raw)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # more noughts than a decimal can count
+        return UNREADABLE
 
 
 def answer(question: Json) -> Json:
@@ -59,7 +74,7 @@ def answer(question: Json) -> Json:
     what = ask.get("what")
     if what == "today":
         return _today(ask)
-    if what not in _ANSWERS:
+    if not isinstance(what, str) or what not in _ANSWERS:
         known = ", ".join([*_ANSWERS, "today"])
         raise QuestionError(f"`what` is one of {known}.")
     book = prepare(read_book(question.get("book")))
@@ -93,7 +108,10 @@ def _recognized(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
 
 
 def _averages(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
-    windows = figures.averages(book, _day(ask, "as_of"))
+    on = _day(ask, "as_of")
+    if not MINYEAR < on.year < MAXYEAR:
+        raise QuestionError("`as_of` has twelve months of the calendar on either side.")
+    windows = figures.averages(book, on)
     return {name: _by_currency(found) for name, found in windows.items()}
 
 
@@ -126,10 +144,12 @@ def _has(bridge: figures.Movement, kind: str) -> bool:
 def _today(ask: Mapping[str, Json]) -> Json:
     try:
         moment = datetime.fromisoformat(str(ask.get("now_utc")))
-        zone = ZoneInfo(str(ask.get("zone")))
-    except (ValueError, ZoneInfoNotFoundError, OSError):
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        local = moment.astimezone(ZoneInfo(str(ask.get("zone"))))
+    except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError):
         raise QuestionError("`now_utc` is an instant and `zone` an IANA time zone.") from None
-    return {"as_of": moment.astimezone(zone).date().isoformat()}
+    return {"as_of": local.date().isoformat()}
 
 
 _ANSWERS: Final[dict[str, Callable[[list[Prepared], Mapping[str, Json]], Json]]] = {
@@ -199,6 +219,8 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
 def _line(raw: Mapping[str, Json]) -> Line:
     dates = _Dates(raw)
     units = raw.get("units")
+    if not isinstance(units, list | None):
+        raise QuestionError("`units` is a list.")
     return Line(
         id=_text(raw, "id"),
         kind=_text(raw, "kind") or "addition",

@@ -2,16 +2,28 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from agreements.mrr.money import exact_text
 from agreements.mrr.questions import answer, answer_all, decimal_json
 
 FILE = Path(__file__).parent / "data" / "mrr_examples.json"
 EXAMPLES = decimal_json(FILE.read_bytes())
+ASK = {"what": "mrr", "as_of": "2026-06-15"}
+AGREEMENT = {
+    "source": "s",
+    "id": "1",
+    "currency": "USD",
+    "start_date": "2025-01-01",
+    "cycle": "monthly",
+    "amount": "10",
+}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["id"])
@@ -63,23 +75,13 @@ def test_a_json_number_means_its_decimal_text() -> None:
         ({"cycle": "every now and then"}, "unknown_cycle"),
         ({"cycle": {"every": 0, "unit": "month"}}, "unknown_cycle"),
         ({"cycle": {"every": 2, "unit": "moon"}}, "unknown_cycle"),
+        ({"cycle": {"every": 10**12, "unit": "day"}}, "unknown_cycle"),
         ({"cycle": None}, "unknown_cycle"),
         ({"currency": "dollars"}, "invalid_amount"),
     ],
 )
 def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: str) -> None:
-    agreement = {
-        "source": "s",
-        "id": "1",
-        "currency": "USD",
-        "start_date": "2025-01-01",
-        "cycle": "monthly",
-        "amount": "10",
-        **over,
-    }
-    ask = {"what": "mrr", "as_of": "2026-06-15"}
-
-    answered = answer({"ask": ask, "book": {"agreements": [agreement]}})
+    answered = answer({"ask": ASK, "book": {"agreements": [{**AGREEMENT, **over}]}})
 
     assert answered["reasons"] == {"s:1:flat": reason}
     assert answered["totals"] == {}
@@ -96,9 +98,7 @@ def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: s
     ],
 )
 def test_a_date_is_the_calendar_date_as_it_is_written(written: str) -> None:
-    agreement = {"source": "s", "id": "1", "cycle": "monthly", "amount": "10",
-                 "start_date": written}  # fmt: skip
-    book = {"agreements": [agreement]}
+    book = {"agreements": [{**AGREEMENT, "start_date": written}]}
 
     found = [
         answer({"ask": {"what": "mrr", "as_of": day}, "book": book})["reasons"]["s:1:flat"]
@@ -120,11 +120,9 @@ def test_included_units_that_are_no_number_matter_where_they_are_needed(
     quantity: str, totals: dict[str, str], reason: str | None, warnings: list[str]
 ) -> None:
     line = {"id": "1", "quantity": quantity, "unit_price": "10", "less_included": "many"}
-    agreement = {"source": "s", "id": "1", "currency": "USD", "start_date": "2025-01-01",
-                 "cycle": "monthly", "lines": [line]}  # fmt: skip
-    ask = {"what": "mrr", "as_of": "2026-06-15"}
+    agreement = {**AGREEMENT, "amount": None, "lines": [line]}
 
-    answered = answer({"ask": ask, "book": {"agreements": [agreement]}})
+    answered = answer({"ask": ASK, "book": {"agreements": [agreement]}})
 
     assert {c: total["amount"] for c, total in answered["totals"].items()} == totals
     assert answered["reasons"] == {"s:1:line:1": reason}
@@ -143,6 +141,15 @@ def test_included_units_that_are_no_number_matter_where_they_are_needed(
         {"ask": {"what": "recognized", "months": ["2026-W1"]}, "book": {}},
         {"ask": {"what": "mrr", "as_of": "2026-W24-1"}, "book": {}},
         {"ask": {"what": "mrr", "as_of": "20260615"}, "book": {}},
+        {"ask": {"what": ["mrr"]}, "book": {}},
+        {"ask": {"what": "averages", "as_of": "0001-06-15"}, "book": {}},
+        {"ask": {"what": "averages", "as_of": "9999-06-15"}, "book": {}},
+        {"ask": {"what": "today", "now_utc": "9999-12-31T23:59:59Z", "zone": "Asia/Tokyo"}},
+        {"ask": ASK, "book": {"agreements": [{**AGREEMENT, "lines": [{"id": "1", "units": 5}]}]}},
+        {
+            "ask": ASK,
+            "book": {"agreements": [{**AGREEMENT, "lines": [{"id": "1", "units": True}]}]},
+        },
         "what?",
     ],
 )
@@ -155,11 +162,67 @@ def test_a_question_that_is_none_gets_an_error_and_the_others_their_answer(quest
     assert good_answer == {"id": "good", "answer": {"reasons": {}, "totals": {}, "warnings": {}}}
 
 
+def test_a_question_that_can_not_be_read_gets_an_error_of_its_own() -> None:
+    bad = json.dumps({"ask": ASK, "book": {"agreements": [AGREEMENT]}})
+    bad = bad.replace('"amount": "10"', f'"amount": 1{"0" * 6000}')
+
+    bad_answer, good_answer = answer_all(f'[{bad}, {{"id": 1, "ask": {{}}}}]'.encode())
+
+    assert (bad_answer["id"], bad_answer["error"]["code"]) == (0, "invalid_question")
+    assert bad_answer["error"]["message"].startswith("This can't be read: ")
+    assert good_answer["id"] == 1
+
+
+def test_a_number_with_more_noughts_than_can_be_counted_is_no_amount() -> None:
+    raw = json.dumps([{"ask": ASK, "book": {"agreements": [AGREEMENT]}}])
+
+    (answered,) = answer_all(raw.replace('"10"', f"1e{'9' * 20}").encode())
+
+    assert answered["answer"]["reasons"] == {"s:1:flat": "invalid_amount"}
+
+
+def test_the_last_month_of_the_calendar_is_a_month() -> None:
+    ask = {"what": "recognized", "months": ["0001-01", "9999-12"]}
+
+    answered = answer({"ask": ask, "book": {"agreements": [AGREEMENT]}})
+
+    assert answered == {"0001-01": {}, "9999-12": {"USD": {"amount": "10.00", "exact": "10/1"}}}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "months"),
+    [
+        ("2025-01-01", "9999-12-30", Fraction(7975 * 12 * 31 - 1, 31)),
+        ("9999-11-10", "9999-12-30", Fraction(1) + Fraction(21, 31)),
+        ("2025-01-31", "9999-12-30", Fraction(7974 * 12 + 11)),
+    ],
+)
+def test_a_term_may_last_to_the_end_of_the_calendar(start: str, end: str, months: Fraction) -> None:
+    term = {**AGREEMENT, "cycle": "contract length", "start_date": start, "end_date": end}
+
+    answered = answer({"ask": {**ASK, "as_of": "9999-11-30"}, "book": {"agreements": [term]}})
+
+    assert answered["totals"]["USD"]["exact"] == exact_text(10 / months)
+
+
+def test_a_moment_without_a_zone_is_one_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    ask = {"what": "today", "now_utc": "2026-07-01T10:00:00", "zone": "America/Los_Angeles"}
+
+    answered = answer({"ask": ask})
+    monkeypatch.undo()
+    time.tzset()
+
+    assert answered == {"as_of": "2026-07-01"}
+
+
 def test_what_is_no_json_is_said_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "book.txt"
-    file.write_text("not json")
 
-    with pytest.raises(CommandError, match="not a JSON array of questions"):
-        call_command("compute_mrr", str(file))
+    for text in ("not json", "[" * 100_000 + "]" * 100_000):
+        file.write_text(text)
+        with pytest.raises(CommandError, match="not a JSON array of questions"):
+            call_command("compute_mrr", str(file))
     with pytest.raises(CommandError, match="can't be read"):
         call_command("compute_mrr", str(tmp_path / "missing.json"))
