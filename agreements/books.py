@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 from msgspec.structs import replace
@@ -185,21 +185,21 @@ def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
         line.ref = row
         kept[row.agreement_text].agreement.lines.append(line)
     found = list(kept.values())
-    return _prepared(found, _parents_elsewhere(found), tenant)
+    return _prepared(found, _context(found), tenant)
 
 
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
     kept = read(chosen, [tenant])
     add_lines(kept, lines_of([tenant]).filter(agreement__in=chosen.order_by().values("pk")))
-    return _prepared(kept, _parents_elsewhere(kept), tenant)
+    return _prepared(kept, _context(kept), tenant)
 
 
 def prepare_by_company(
     owners: Mapping[str, Tenant], days: Mapping[UUID, date], known: Collection[str] = ()
 ) -> dict[str, list[mrr.Prepared]]:
-    """Settle each company's book on its own: agreements of one never touch another's, but for the
-    cycle that a child inherits from its parent.
+    """Settle each company's book on its own: what agreements of one come to never depends on
+    another's, but for the cycle that a child inherits from its parent.
 
     `owners`: the companies and whose they are. `days`: by tenant, the day from which on the figures
     matter. Agreements of which nothing can count from then on come without their lines, and so do
@@ -229,9 +229,9 @@ def prepare_by_company(
 
 
 def _prepared(kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant) -> list[mrr.Prepared]:
-    """Settle a book; `context` are parents that have no rows in it, and stand at its end."""
+    """Settle a book; those of `context` have no rows in it, and stand at its end."""
     book = [item.agreement for item in kept]
-    book += [replace(parent.agreement, is_context=True) for parent in context]
+    book += [replace(other.agreement, is_context=True) for other in context]
     return mrr.prepare(mrr.Book(book, tenant.currency))
 
 
@@ -243,6 +243,31 @@ def _foreign(
         item.parent_key: parents.get(item.parent_key) for item in kept if item.agreement.parent_id
     }
     return [p for p in found.values() if p and p.agreement.company_id != company_id]
+
+
+def _context(kept: Sequence[Kept]) -> list[Kept]:
+    """Parents that were not read yet, and what replaces them: whether they are in force is told."""
+    parents = _parents_elsewhere(kept)
+    return [*parents, *_renewals_of(parents, known=[*kept, *parents])] if parents else []
+
+
+def _renewals_of(parents: Sequence[Kept], known: Iterable[Kept]) -> list[Kept]:
+    """Agreements that replace these, by somebody's choice or else as the PSA says."""
+    tenants = {parent.tenant.pk: parent.tenant for parent in parents}.values()
+    chosen = Q(choices__renews__in=[parent.id for parent in parents])
+    by_the_psa = Q(
+        choices__renews=None,
+        integration__in={parent.agreement.account for parent in parents},
+        renews_external_id__in={parent.agreement.id for parent in parents},
+    )
+    keys = {parent.key for parent in parents}
+    read_already = {item.key for item in known}
+    return [
+        item
+        for item in read(agreements_of(*tenants).filter(chosen | by_the_psa), tenants)
+        if (item.agreement.account, item.agreement.renews_id) in keys
+        and item.key not in read_already
+    ]
 
 
 def _parents_elsewhere(kept: Sequence[Kept]) -> list[Kept]:

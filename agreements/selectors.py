@@ -93,7 +93,7 @@ class CompanyFigure:
 
 
 def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure:
-    """Compute one company's MRR with its ledger; three queries whatever the number of lines."""
+    """Compute one company's MRR with its ledger; as many queries whatever the number of lines."""
     on = as_of or company.tenant.today()
     prepared = books.prepare_company(company.tenant, company.pk)
     entries = mrr.ledger(prepared, on)
