@@ -454,7 +454,7 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
         return False
     begins = other.start_date.toordinal() if other.start_date else owner.first
     ends = other.end_date.toordinal() if other.end_date else NEVER
-    return begins <= end + 1 and ends >= start - 1
+    return begins <= ends and begins <= end + 1 and ends >= start - 1
 
 
 def _exact(number: Number) -> Decimal | None:

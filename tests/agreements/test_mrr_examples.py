@@ -87,6 +87,20 @@ def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: s
     assert answered["totals"] == {}
 
 
+@pytest.mark.parametrize(("begin", "end"), [("2026-06-20", "2026-06-10"), (None, "2026-06-10")])
+def test_a_line_that_ends_before_it_starts_is_nobodys_neighbour(
+    begin: str | None, end: str
+) -> None:
+    fee = {"id": "1", "quantity": "1", "unit_price": "900", "product": "p",
+           "start_date": "2026-06-01", "end_date": "2026-06-30"}  # fmt: skip
+    other = {**fee, "id": "2", "start_date": begin, "end_date": end}
+    book = {"agreements": [{**AGREEMENT, "start_date": "2026-06-15", "lines": [fee, other]}]}
+
+    answered = answer({"ask": ASK, "book": book})
+
+    assert answered["reasons"]["s:1:line:1"] == "single_cycle"
+
+
 @pytest.mark.parametrize(
     "written",
     [
