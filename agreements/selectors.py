@@ -63,6 +63,7 @@ class AgreementRow:
     agreement: Agreement
     summary: AgreementSummary
     sentence: str
+    is_recurring: bool
 
     @property
     def money(self) -> Money:
@@ -98,22 +99,21 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
     prepared = books.prepare_company(company.tenant, company.pk)
     entries = mrr.ledger(prepared, on)
     sentences = {
-        entry.agreement_id: entry.sentence for entry in reversed(entries) if not entry.included
+        entry.agreement_ref.pk: entry.sentence for entry in reversed(entries) if not entry.included
     }
     return CompanyFigure(
         as_of=on,
         totals=_totals(prepared, on),
-        agreements=[
-            AgreementRow(summary.ref, summary, _sentence(summary, sentences))
-            for summary in (mrr.summary(item, on) for item in prepared if item.is_own)
-        ],
+        agreements=[_agreement_row(item, on, sentences) for item in prepared if item.is_own],
         ledger=entries,
         book=prepared,
     )
 
 
-def _sentence(summary: AgreementSummary, sentences: dict[str | None, str]) -> str:
-    return "" if summary.reason is None else sentences.get(summary.agreement_id, "")
+def _agreement_row(item: mrr.Prepared, on: date, sentences: dict[UUID, str]) -> AgreementRow:
+    summary = mrr.summary(item, on)
+    sentence = "" if summary.reason is None else sentences.get(summary.ref.pk, "")
+    return AgreementRow(summary.ref, summary, sentence, item.is_recurring)
 
 
 def company_totals(

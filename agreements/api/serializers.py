@@ -41,7 +41,7 @@ class AgreementSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(source="agreement.name")
     type = serializers.CharField(source="agreement.type")
     status = serializers.CharField(source="agreement.status")
-    recurring = serializers.SerializerMethodField()
+    recurring = serializers.BooleanField(source="is_recurring")
     start_date = serializers.DateField(source="agreement.start_date", allow_null=True)
     end_date = serializers.SerializerMethodField()
     currency = serializers.CharField(source="summary.currency")
@@ -50,9 +50,6 @@ class AgreementSerializer(serializers.Serializer[Any]):
     reason = serializers.SerializerMethodField()
     mrr = serializers.SerializerMethodField()
     gone_at = serializers.DateTimeField(source="agreement.gone_at", allow_null=True)
-
-    def get_recurring(self, row: AgreementRow) -> bool:
-        return row.summary.reason not in {"not_recurring", "one_time"}
 
     @extend_schema_field(serializers.DateField(allow_null=True))
     def get_end_date(self, row: AgreementRow) -> str | None:

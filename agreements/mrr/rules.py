@@ -147,6 +147,13 @@ class Prepared(Struct, eq=False):
         return not self.settled and day < self.until and self.first < self.until
 
     @property
+    def is_recurring(self) -> bool:
+        """Whether it recurs by its type and cycle, whatever a person decided about it."""
+        cycle = read_cycle(self.cycle)
+        billed_once = cycle is not None and cycle.name in {ONE_TIME, NOT_RECURRING}
+        return self.agreement.recurring is not False and not billed_once
+
+    @property
     def is_never_in_force(self) -> bool:
         return self.until <= self.first
 

@@ -350,6 +350,50 @@ def test_a_credit_whose_included_units_are_no_number_is_shown(
     assert body["ledger"][1]["warnings"] == ["less_included_ignored"]
 
 
+def test_each_agreement_has_the_sentence_of_its_own_rows(api: APIClient, tenant: Tenant) -> None:
+    company = make_company(tenant)
+    autotask = make_integration(tenant, psa="autotask")
+    make_agreement(company, make_integration(tenant), external_id="1", cycle="Custom A")
+    make_agreement(company, autotask, external_id="1", end_date="2026-01-31")
+
+    found = api.get(f"{V1}/companies/{company.pk}/mrr/", {"as_of": "2026-06-15"}).json()
+
+    assert [row["reason"] for row in found["agreements"]] == [
+        {"code": "unknown_cycle", "message": "Left out: its billing cycle is not one we know."},
+        {"code": "expired", "message": "Left out: it ended; its last day was 2026-01-31."},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("over", "line", "recurring"),
+    [
+        ({}, {}, True),
+        ({"amount": "0"}, {"one_time": True}, True),
+        ({"end_date": "2025-12-31"}, {}, True),
+        ({"cycle": None}, {}, True),
+        ({"recurring": False}, {}, False),
+        ({"cycle": "one_time"}, {}, False),
+        ({"cycle": "Non-Recurring", "recurring": True}, {}, False),
+        ({"cycle": None, "parent_external_id": "P"}, {}, False),
+        ({"cycle": "monthly", "parent_external_id": "P"}, {}, True),
+    ],
+)
+@pytest.mark.parametrize("choice", ["", "exclude", "force_include"])
+def test_what_recurs_does_not_depend_on_what_counts(
+    api: APIClient, tenant: Tenant, over: Any, line: Any, recurring: bool, choice: str
+) -> None:
+    company, integration = make_company(tenant), make_integration(tenant)
+    make_agreement(make_company(tenant), integration, external_id="P", cycle="One-Off")
+    agreement = make_agreement(company, integration, **over)
+    make_line(agreement, **line)
+    if choice:
+        AgreementChoices.objects.create(tenant=tenant, agreement=agreement, **{choice: True})
+
+    (row,) = api.get(f"{V1}/companies/{company.pk}/agreements/").json()["results"]
+
+    assert row["recurring"] is recurring
+
+
 def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
     long = "12345678901234567890123456789012345.67"
     company.agreements.update(amount=long, cycle="quarterly")
