@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -32,6 +32,7 @@ from tests.factories import (
 )
 
 V1 = "/api/v1"
+NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
 
 
@@ -317,6 +318,33 @@ def test_another_source_of_a_figure_changes_its_etag(
             "relink": [str(one.pk), str(two.pk)],
         }[what]
     )
+
+
+def test_what_is_archived_changes_the_etag_whatever_the_clocks_say(
+    api: APIClient, company: Company, time_machine: Any
+) -> None:
+    """Two web servers need not agree on the time."""
+    time_machine.move_to(NOON, tick=False)
+    other = make_company(company.tenant)
+    make_agreement(other, make_integration(company.tenant), amount="7")
+    stored.refresh(company.tenant, [company.pk, other.pk])
+    answers: list[Any] = []
+
+    def look(of: Company, status: str, seconds: int) -> None:
+        time_machine.move_to(NOON + timedelta(seconds=seconds), tick=False)
+        api.patch(f"{V1}/companies/{of.pk}/", {"status": status})
+        etag = answers[-1]["ETag"] if answers else ""
+        answers.append(api.get(f"{V1}/mrr/", headers={"If-None-Match": etag}))
+
+    look(company, "archived", 2)
+    look(other, "archived", 1)
+    look(company, "active", 0)
+    look(other, "active", 0)
+    look(other, "active", 0)
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 304]
+    totals = [[total["amount"] for total in a.json()["totals"]] for a in answers[:4]]
+    assert totals == [["7.00"], [], ["100.00"], ["107.00"]]
 
 
 def test_one_companys_mrr_with_ledger_takes_three_queries(
