@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,7 +52,12 @@ AGREEMENT = _json_of(
     cycle="cycle",
     amount="amount",
     parent_id="parent_external_id",
-    renews_id=Coalesce("choices__renews__external_id", "renews_external_id"),
+    renews_id=Coalesce(
+        Case(  # an id of another account means nothing in this one
+            When(choices__renews__integration=F("integration"), then="choices__renews__external_id")
+        ),
+        "renews_external_id",
+    ),
     incomplete="incomplete",
     exclude=Coalesce("choices__exclude", False),
     force_include=Coalesce("choices__force_include", False),

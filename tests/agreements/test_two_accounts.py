@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from agreements.models import AgreementChoices
 from agreements.selectors import company_figure, currency_books, tenant_figure
 from agreements.services import stored
 from audit_site.tenants.models import Tenant
@@ -93,3 +94,17 @@ def test_a_choice_replaces_the_agreement_of_its_own_account(
     assert {row["agreement"]: row["reason"] for row in body["ledger"]} == {
         str(stays.pk): None, str(older.pk): "superseded", str(newer.pk): None,
     }  # fmt: skip
+
+
+def test_an_early_choice_across_accounts_replaces_nothing(
+    tenant: Tenant, api: APIClient, accounts: tuple[Integration, Integration]
+) -> None:
+    """It was allowed once, and its id may be another agreement's here."""
+    one, two = accounts
+    company = make_company(tenant)
+    older = make_agreement(company, one, external_id="7", amount="100", name="Older")
+    make_agreement(company, two, external_id="7", amount="40", name="Stays")
+    newer = make_agreement(company, two, external_id="8", amount="70", start_date="2026-01-01")
+    AgreementChoices.objects.create(tenant=tenant, agreement=newer, renews=older)
+
+    assert amounts(api.get(f"{V1}/companies/{company.pk}/mrr/")) == ["210.00"]
