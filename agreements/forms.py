@@ -103,7 +103,9 @@ class AgreementChoicesForm(_ChoicesForm):
         )
         form.agreement = agreement
         others = Agreement.objects.filter(
-            tenant=agreement.tenant_id, company=agreement.company_id, source=agreement.source
+            tenant=agreement.tenant_id,
+            company=agreement.company_id,
+            integration=agreement.integration_id,
         ).exclude(pk=agreement.pk)
         field: Any = form.fields["renews"]
         field.queryset = others.order_by("start_date", "id")
