@@ -127,8 +127,9 @@ def test_a_technical_detail_waits_behind_details(tenant: Tenant) -> None:
 
     page = browser(tenant).get(inbox(integration))
 
+    assert "Your PSA sent <code>x</code> in a form" in page.content.decode()
     assert (
-        "Your PSA sent `x` in a form that we can&#x27;t read. invalid_record Details Expected "
+        "Your PSA sent x in a form that we can&#x27;t read. invalid_record Details Expected "
         "`int` What to do: Send this to us: help@auditforit.com ."
     ) in words(page)
     assert 'href="mailto:help@auditforit.com">help@auditforit.com</a>.' in text(page)

@@ -128,8 +128,13 @@ def grouped(number: int) -> str:
 
 @register.filter
 def said(message: str) -> str:
-    """A message without its technical detail, which is its second line."""
-    return message.partition("\n")[0]
+    """A message without its technical detail, which is its second line; `names` stand out."""
+    parts = message.partition("\n")[0].split("`")
+    texts = [
+        format_html("<code>{}</code>", part) if at % 2 and at < len(parts) - 1 else part
+        for at, part in enumerate(parts)
+    ]
+    return format_html_join("", "{}", ((text,) for text in texts))
 
 
 @register.filter
