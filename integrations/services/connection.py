@@ -243,9 +243,7 @@ def _refuse_other_account(
 @transaction.atomic
 def forget_refused(*, integration: Integration, actor: User | None) -> bool:
     """Drop new keys that were refused; False when there are none."""
-    locked = Integration.objects.select_for_update().get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
+    locked = _lock(integration)
     if (locked.candidate or {}).get("state") != "refused":
         return False
     locked.candidate = None

@@ -148,7 +148,9 @@ def _marked(integration: Integration, issues: Iterable[Issue]) -> QuerySet[Issue
 
 def _lock(integration: Integration) -> None:
     """One at a time decides about an integration: an outage may have more than one issue."""
-    Integration.objects.select_for_update().get(tenant=integration.tenant_id, pk=integration.pk)
+    Integration.objects.select_for_update(no_key=True).get(
+        tenant=integration.tenant_id, pk=integration.pk
+    )
 
 
 @transaction.atomic
