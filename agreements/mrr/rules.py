@@ -461,6 +461,8 @@ def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared
         return False
     begins = other.start_date.toordinal() if other.start_date else owner.first
     ends = other.end_date.toordinal() if other.end_date else NEVER
+    if other.gone_from is not None:  # the day on which it began stays, whenever it went
+        ends = min(ends, max(begins, other.gone_from.toordinal() - 1))
     return begins <= ends and begins <= end + 1 and ends >= start - 1
 
 

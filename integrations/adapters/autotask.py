@@ -633,14 +633,17 @@ class AutotaskAdapter:
                 rejected += answer.rejected
                 incomplete = set(map(int, ids)) if answer.is_part else answer.incomplete
                 found.incomplete |= incomplete
-                found.refused = found.refused or answer.refused
+                if answer.refused:
+                    found.refused = answer.refused
+                    found.withheld |= incomplete
                 for row in answer.rows:
                     if row.contract_id is not None:
                         kept = found.units if isinstance(row, WireUnits) else found.lines
                         kept[row.contract_id].append(row)
         if found.lines and not found.units and not found.refused and self._hides(family.units):
             found.refused = permission_denied("read_agreements")
-            found.incomplete |= found.lines.keys()
+            found.withheld |= found.lines.keys()
+            found.incomplete |= found.withheld
         return found
 
     def _hides(self, entity: str) -> bool:
@@ -715,6 +718,7 @@ class AutotaskAdapter:
             amount=Decimal(0),  # all money is in the lines
             renews_id=renews_id,
             incomplete=any(raw.id in part.incomplete for part in found.values()),
+            withheld=any(raw.id in part.withheld for part in found.values()),
             changed_at=instant(raw.last_modified_date_time),
             lines=tuple(lines),
         )
@@ -1010,11 +1014,14 @@ class Rows:
 
 @dataclass(slots=True)
 class FoundLines:
-    """Lines and unit rows by contract, and the contracts of which some could not be read."""
+    """Lines and unit rows by contract, and the contracts of which some could not be read, or were
+    `withheld` for want of a right.
+    """
 
     lines: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     units: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     incomplete: set[int] = field(default_factory=set)
+    withheld: set[int] = field(default_factory=set)
     refused: PsaRefused | None = None
 
 

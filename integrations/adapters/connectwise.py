@@ -499,8 +499,9 @@ class ConnectWiseAdapter:
             rejected += found.rejected
             refused = refused or found.refused
             records[agreement.external_id] = replace(
-                agreement, lines=tuple(found.lines), incomplete=found.incomplete
-            )
+                agreement, lines=tuple(found.lines),
+                incomplete=found.incomplete, withheld=found.refused is not None,
+            )  # fmt: skip
         is_blind = self._cycles_asked and not self._cycles
         unsure = frozenset({"cycle"} if is_blind else ())
         return PsaPage(

@@ -164,7 +164,8 @@ class PsaAgreement:
     """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
 
     `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
-    before tax, None = none given. `incomplete`: the PSA refused some of its lines.
+    before tax, None = none given. `incomplete`: some of its lines could not be
+    read; `withheld`: for want of a right.
     """
 
     external_id: str
@@ -186,6 +187,7 @@ class PsaAgreement:
     parent_id: str = ""
     renews_id: str = ""
     incomplete: bool = False
+    withheld: bool = False
     changed_at: datetime | None = None
     lines: tuple[PsaAgreementLine, ...] = ()
 
@@ -215,7 +217,7 @@ class PsaPage(Generic[RecordT]):
 
     `cursor` is an opaque text with which the same listing goes on behind this page, also in another
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
-    `refused`: the refusal that made some of the records `incomplete`. `unsure`: fields of
+    `refused`: the refusal of what is `withheld` of some records. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
     `again`: the list moved while it was read, and is read from its beginning once more.
     """

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
@@ -190,6 +190,9 @@ class Absences:
             lines = lines.filter(agreement__company__in=links.values("company"))
         if owners := self._owners(agreements):
             read(owners)
+            if companies is not None and (more := owners - set(companies)):
+                self.settle_agreements([*companies, *more], read)  # what those lack, too
+                return
         for kind, rows, company in (
             ("agreements", agreements, "company"),
             ("lines", lines, "agreement__company"),
@@ -224,12 +227,31 @@ class Absences:
             return None
 
     def _leave_behind(self, links: QuerySet[CompanyLink]) -> None:
-        """A company counts with what its PSA of now shows: that of a former one ends here."""
+        """A company counts with what its PSA of now shows: that of a former one ends here.
+
+        Unless the PSA of now shows no agreements at all, of anybody.
+        """
         read = links.filter(read_at__isnull=False).values("company")
-        rows = Agreement.objects.filter(
-            tenant=self.run.tenant_id, gone_at=None, company__in=read
-        ).exclude(integration=self.integration)
-        self._mark_gone("agreements", rows, list(rows.values_list("pk", flat=True)), "company")
+        now = Agreement.objects.filter(tenant=self.run.tenant_id, gone_at=None)
+        shown = Exists(now.filter(integration=self.integration, company=OuterRef("company")))
+        rows = now.filter(company__in=read).exclude(integration=self.integration)
+        former = dict(rows.annotate(is_followed=shown).values_list("pk", "is_followed"))
+        bare = [pk for pk, is_followed in former.items() if not is_followed]
+        if bare and self._sees_nothing("agreements"):
+            with self.writer.page("absences"):
+                self.writer.note_trouble(self._nothing_follows(len(bare)))
+            former = {pk: True for pk, is_followed in former.items() if is_followed}
+        self._mark_gone("agreements", rows, list(former), "company")
+
+    def _nothing_follows(self, count: int) -> PsaError:
+        name = self.adapter.info.name
+        return PsaError(
+            "too_many_gone",
+            f"{name} shows no agreements at all. What another PSA had shown before of audITees "
+            f"that are linked to {name} now ({count} agreements) goes on counting.",
+            f"Check that the API user may see agreements in {name}, then press Sync Now. If there "
+            "are none, leave the old ones out by a decision in their MRR.",
+        )
 
     def _mark_gone(self, kind: str, rows: Any, pks: Sequence[UUID], company: str) -> None:
         for some in chunks(pks, CHUNK):

@@ -268,7 +268,8 @@ def _keep_whole(
     """
     if batch.refused is None:
         return set()
-    parts = {value["external_id"]: value for value in values if value["incomplete"]}
+    withheld = {record.external_id for record in batch.agreements.values() if record.withheld}
+    parts = {value["external_id"]: value for value in values if value["external_id"] in withheld}
     rows = known.filter(AnyOf("external_id", parts), incomplete=False, gone_at=None)
     has_lines = Exists(AgreementLine.objects.filter(agreement=OuterRef("pk"), gone_at=None))
     kept = set()

@@ -108,7 +108,9 @@ def start_sync_run(
     if (falls_short or run.cancel_requested) and not _has_follower(run, trigger):
         return start_sync_run(integration=integration, actor=actor, trigger=trigger)
     if trigger == SyncRun.Trigger.MANUAL:
-        _wake(SyncRun.objects.filter(tenant=run.tenant_id, pk=run.pk), trigger=trigger)
+        this = SyncRun.objects.filter(tenant=run.tenant_id, pk=run.pk)
+        this.filter(state=SyncRun.State.QUEUED, cancel_requested=False).update(trigger=trigger)
+        _wake(this, trigger=trigger)
     run.refresh_from_db()
     return run, False
 
@@ -119,6 +121,8 @@ def _has_follower(run: SyncRun, trigger: str) -> bool:
     unbegun = rows.filter(attempts=0, cancel_requested=False, company=None)
     if unbegun.update(reading=SyncRun.Reading.FULL):
         return True
+    if trigger != SyncRun.Trigger.MANUAL:  # what a person asked for stays as it is
+        return bool(rows.filter(then="").update(then=trigger)) or rows.exists()
     return bool(rows.update(then=trigger))
 
 

@@ -127,3 +127,16 @@ def test_an_agreement_that_is_gone_leaves_the_past_as_it_was(
     assert earned(company.tenant, 7) == []
     stored.refresh(company.tenant, [company.pk])
     assert not stored.verify([company.tenant_id], mend=False)
+
+
+def test_what_is_gone_is_nobodys_neighbour_months_later(
+    company: Company, integration: Integration, time_machine: Any
+) -> None:
+    time_machine.move_to(noon(6, 16), tick=False)
+    agreement = make_agreement(company, integration, amount="500")
+    onboarding = {"product": "Onboarding", "quantity": "1"}
+    make_line(agreement, external_id="1", unit_price="10", start_date=date(2026, 1, 1),
+              gone_at=noon(3, 1), **onboarding)  # fmt: skip
+    make_line(agreement, external_id="2", unit_price="450", **JUNE, **onboarding)
+
+    assert [total["amount"] for total in company_figure(company).totals] == ["500.00"]

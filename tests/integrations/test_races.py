@@ -43,6 +43,7 @@ from integrations.services import (
     schedule,
     sync,
 )
+from integrations.services.absences import Absences
 from integrations.services.budget import Budget
 from integrations.services.connection import update_integration
 from integrations.services.importing import import_companies
@@ -895,6 +896,27 @@ def test_an_auditee_that_changes_its_psa_counts_with_the_new_one(
     assert (run.state, synced(autotask).counts["agreements"]["gone"]) == ("succeeded", 0)
 
 
+def test_a_new_psa_that_shows_nothing_takes_nothing(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    link = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("external_id")[0]
+    autotask = connect(connected.tenant, sandbox, "autotask")
+    other = PsaCompanyRecord.objects.filter(integration=autotask, importable=True)[0]
+    before = mrr_of(link.company)
+    unlink_company(company=link.company, actor=None)
+    sandbox.faults.switch_on("empty_answer", path="Contracts")
+
+    link_company(
+        company=link.company, integration=autotask, external_id=other.external_id, actor=None
+    )
+    work_off()
+
+    run = SyncRun.objects.order_by("-queued_at")[0]
+    assert (run.state, run.error_code) == ("partial", "too_many_gone")
+    assert mrr_of(link.company) == before != []
+
+
 def mrr_of(company: Company) -> list[tuple[str, str]]:
     return sorted(CompanyMrr.objects.filter(company=company).values_list("currency", "exact"))
 
@@ -955,6 +977,71 @@ def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
     assert list(runs.values_list("reading", "state", "then")) == [
         ("changes", "succeeded", "manual"), ("full", "succeeded", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["keys", "pause"])
+def test_sync_now_on_a_queued_automatic_run_asks_the_psa(
+    connected: Integration, sandbox: SandboxServer, how: str
+) -> None:
+    if how == "keys":
+        sandbox.faults.switch_on("bad_keys")
+        assert synced(connected).error_code == "invalid_credentials"
+        sandbox.faults.clear()
+        connected.refresh_from_db()
+    else:
+        Integration.objects.update(paused_until=timezone.now() + timedelta(minutes=50))
+    queued, _ = start_sync_run(integration=connected, trigger="schedule")
+
+    run, _ = start_sync_run(integration=connected)
+
+    assert (run.pk, run.trigger) == (queued.pk, "manual")
+    work_off()
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+
+
+def test_the_hour_takes_no_sync_now_away(connected: Integration) -> None:
+    dying = claimed(connected)
+    cancel_sync_run(run=dying, actor=None)
+    start_sync_run(integration=connected)
+    connected.refresh_from_db()
+
+    start_sync_run(integration=connected, trigger="schedule")
+
+    assert RunWriter(dying).end("cancelled")
+    run = SyncRun.objects.order_by("-queued_at")[0]
+    assert (run.trigger, run.reading) == ("manual", "full")
+
+
+def test_what_a_full_run_found_gone_is_not_hidden_by_a_resync(
+    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(connected)
+    links = CompanyLink.objects.order_by("id").select_related("company")
+    x, y = [link for link in links if link.company.agreements.count() >= 2][:2]
+    moved = x.company.agreements.order_by("external_id")[0]
+    gone = y.company.agreements.order_by("external_id")[0]
+    change(sandbox, "agreements", gone.external_id, do="delete")
+    full, _ = start_sync_run(integration=connected)
+    settle, done = Absences.settle_agreements, list[Any]()
+
+    def slow(self: Any, companies: Any, read: Any) -> None:
+        if companies is None and not done:  # all was read; now one moves, and x is re-synced
+            done.append(companies)
+            to = {"company": {"id": int(y.external_id)}}
+            change(sandbox, "agreements", moved.external_id, values=to)
+            part, _ = start_company_sync(company=x.company, actor=None)
+            run_sync(tenant_id=str(part.tenant_id), run_id=str(part.pk))
+        settle(self, companies, read)
+
+    monkeypatch.setattr(Absences, "settle_agreements", slow)
+    work_off()
+
+    full.refresh_from_db()
+    gone.refresh_from_db()
+    moved.refresh_from_db()
+    assert (full.state, gone.gone_at is not None) == ("succeeded", True)
+    assert (moved.company_id, moved.gone_at) == (y.company_id, None)
 
 
 def test_sync_now_behind_a_cancel_is_carried_out(connected: Integration) -> None:

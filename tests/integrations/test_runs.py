@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -67,6 +68,27 @@ def test_an_agreement_that_changed_counts_with_its_lines_as_last_read(
         sold.pk: False, bare.pk: True
     }  # fmt: skip
     assert run.counts["lines"]["updated"] == run.counts["lines"]["gone"] == 0
+
+
+def test_a_refusal_of_one_agreement_holds_up_no_lines_of_another(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    import_all(connected)
+    agreements = Agreement.objects.order_by("external_id")
+    first, second = [row for row in agreements if row.lines.count() >= 2][:2]
+    good, bad = second.lines.order_by("external_id")[:2]
+    psa = sandbox.psas["connectwise"]
+    for line, values in ((good, {"unitPrice": 777.77}), (bad, {"quantity": "x"})):
+        change = {"do": "change", "kind": "additions", "id": line.external_id, "values": values}
+        psa.change(change)
+    sandbox.faults.switch_on("refused_right", path=f"/agreements/{first.external_id}/additions")
+
+    sync(connected)
+
+    good.refresh_from_db()
+    assert good.unit_price == Decimal("777.77")
+    incomplete = Agreement.objects.filter(incomplete=True)
+    assert list(incomplete.values_list("pk", flat=True)) == [second.pk]
 
 
 def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxServer) -> None:
