@@ -373,13 +373,16 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
         except PsaError as error:
             messages.error(request, f"{error.message} {error.fix}")
     rows = selectors.list_psa_companies(integration)
+    record: Any = rows.filter(external_id=meant.external_id).first()
+    is_linked = record is not None and record.linked_company_id is not None
     context = {
         "integration": integration,
         "info": info_of(integration),
         "typed": typed,
         "meant": meant,
         "diagnosis": found,
-        "record": rows.filter(external_id=meant.external_id).first(),
+        "record": record,
+        "needs_no_place": is_linked or (found is not None and not found.checks[0]["ok"]),
     }
     return render(request, "integrations/diagnosis.html", context)
 

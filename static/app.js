@@ -13,8 +13,6 @@ function copyText(button) {
 }
 
 // What is ticked in an import list, on all of its pages, as long as this tab is open.
-const MOST_IDS = 500;
-
 function chosenKey(list) {
   return "chosen:" + list;
 }
@@ -85,10 +83,13 @@ function sendChosen(form) {
     input.dataset.elsewhere = "";
     form.append(input);
   });
-  // where there is no room for all, the next page asks first
-  if (ids.size <= Math.min(Number(form.dataset.free), MOST_IDS)) {
-    keepChosen(form.dataset.importForm, new Set());
-  }
+}
+
+// They are forgotten when they have arrived: not when the session had ended, or a page asks first.
+function forgetImported(page) {
+  const ids = chosenIn(page.dataset.imported);
+  page.dataset.ids.split(" ").forEach((id) => ids.delete(id));
+  keepChosen(page.dataset.imported, ids);
 }
 
 document.addEventListener("click", function (event) {
@@ -96,6 +97,8 @@ document.addEventListener("click", function (event) {
   if (copy) copyText(copy);
   const clear = event.target.closest("[data-clear-chosen]");
   if (clear) {
+    const all = clear.form.querySelector("[data-choose-all]");
+    if (all) all.focus();
     keepChosen(clear.form.dataset.importForm, new Set());
     tickChosen(clear.form);
   }
@@ -142,6 +145,7 @@ window.addEventListener("pageshow", function () {
 
 // After a form was refused, one goes on at what has to be mended.
 document.addEventListener("DOMContentLoaded", function () {
+  document.querySelectorAll("[data-imported]").forEach(forgetImported);
   const wrong = document.querySelector("main :is(input, select, textarea)[aria-invalid=true]");
   if (wrong) wrong.focus();
 });

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import messages
@@ -19,16 +18,13 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from audit_site.errors import DomainError
-from audit_site.tenants.middleware import SESSION_KEY
+from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from integrations.psa.errors import PsaError
 from integrations.selectors import admins_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
-
-#: Where people sign in, whatever they are asked for there.
-SIGN_IN = "/accounts/"
 
 
 class PageRequest(HttpRequest):
@@ -48,6 +44,8 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method == "GET" and LOST in request.GET:
+                return lost(request, methods)
             if request.method not in methods:
                 return not_this_way(request, methods)
             membership = request.membership
@@ -71,15 +69,15 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
     return decorate
 
 
-def not_this_way(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    """Answer a request that a page doesn't take: show the way to the page it belongs to.
+def lost(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    """Tell who sent something and had to sign in first; on the page itself, or on its button's."""
+    messages.warning(request, "You had been signed out, so nothing was done. Do it again.")
+    return redirect(request.path if "GET" in methods else page_above(request.path))
 
-    Who pressed a button and had to sign in first comes back with a GET, and lands on that page.
-    """
+
+def not_this_way(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    """Answer a request that a page doesn't take: show the way to the page it belongs to."""
     belongs_to = page_above(request.path)
-    if request.method == "GET" and urlsplit(came_from(request)).path.startswith(SIGN_IN):
-        messages.warning(request, "You had been signed out. Press it again.")
-        return redirect(belongs_to)
     answer = render(request, "405.html", {"belongs_to": belongs_to}, status=405)
     answer["Allow"] = ", ".join(methods)
     return answer

@@ -1,14 +1,34 @@
-"""Attaches the signed-in person's membership to the request of a page."""
+"""Who a request comes from: sends strangers to the sign-in page, and attaches memberships."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from audit_site.tenants.models import Membership
 
 SESSION_KEY = "tenant"
+
+
+#: Stands in the address that one comes back to when what was sent before is lost.
+LOST = "signed-out"
+
+
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Sends who is not signed in to the sign-in page, and back.
+
+    What a form sent meanwhile is lost: the page that one comes back to says so.
+    """
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
+        if request.method != "POST":
+            return super().handle_no_permission(request, view_func)
+        back = f"{request.path}?{LOST}=1"
+        return redirect_to_login(back, self.get_login_url(view_func))
 
 
 class MembershipMiddleware:

@@ -8,6 +8,7 @@ from audit_site.tenants.models import Role
 from companies.models import Company
 from integrations.models import Integration
 from tests.browser.test_journey import (
+    PASSWORD,
     chromium,  # noqa: F401
     pytestmark,  # noqa: F401
     sign_in,
@@ -51,6 +52,7 @@ def test_what_is_ticked_stays_ticked_on_other_pages(
     page.get_by_role("link", name="Previous").click()
     expect(page.get_by_label("Import Firm 001")).to_be_checked()
     clear.click()
+    expect(page.get_by_label("Choose all on this page")).to_be_focused()
     expect(note).to_have_text("0 chosen, room for 4.")
     expect(page.get_by_label("Import Firm 001")).not_to_be_checked()
 
@@ -69,6 +71,30 @@ def test_what_is_ticked_stays_ticked_on_other_pages(
     assert names == ["Firm 000", "Firm 050", "Firm 051", "Firm 052"]
     page.goto(f"{live_server.url}/integrations/{integration.pk}/companies/")
     expect(note).to_have_text("0 chosen, room for 0.")
+
+
+def test_ticks_outlive_a_session_that_has_ended(
+    chromium: Browser,  # noqa: F811
+    live_server: object,
+) -> None:
+    integration = list_of(3, room=4)
+    page = open_list(chromium, live_server.url, integration)
+    page.get_by_label("Import Firm 001").check()
+    page.context.clear_cookies(name="sessionid")
+
+    page.get_by_role("button", name="Import chosen").click()
+    page.get_by_label("E-mail").fill("member@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(
+        page.get_by_text("You had been signed out, so nothing was done. Do it again.")
+    ).to_be_visible()
+    expect(page.get_by_label("Import Firm 001")).to_be_checked()
+    page.get_by_role("button", name="Import chosen").click()
+    expect(page.get_by_text("1 audITee is here now")).to_be_visible()
+    page.goto(f"{live_server.url}/integrations/{integration.pk}/companies/")
+    expect(page.locator("[data-chosen]")).to_have_text("0 chosen, room for 3.")
 
 
 def test_arrow_keys_in_a_filter_send_nothing(

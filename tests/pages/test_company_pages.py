@@ -95,6 +95,24 @@ def test_unlinking_asks_first_with_what_it_does(tenant: Tenant, company: Company
     assert client.get(address)["Location"] == f"/companies/{company.pk}/"
 
 
+def test_unlinking_an_archived_one_changes_no_sum_and_no_licence(
+    tenant: Tenant, company: Company
+) -> None:
+    Company.objects.update(status="archived")
+    client = browser(tenant, "member")
+
+    asked = points(client.get(f"/companies/{company.pk}/unlink/"))
+
+    assert asked[1:] == [
+        "Name and primary contact become yours to edit; the agreements don't.",
+        "It is archived: it counts in no sum and holds no place in the licence. It can be linked "
+        "again at any time.",
+    ]
+    assert f'action="/companies/{company.pk}/sync/"' not in text(
+        client.get(f"/companies/{company.pk}/mrr/")
+    )
+
+
 @pytest.mark.parametrize("path", ["archive/", "unlink/"])
 def test_a_viewer_is_not_asked(tenant: Tenant, company: Company, path: str) -> None:
     assert browser(tenant, "viewer").get(f"/companies/{company.pk}/{path}").status_code == 403

@@ -55,6 +55,20 @@ def test_the_keys_in_use_are_told_beside_refused_ones(
     assert (FORGET in new) is (role == "admin")
 
 
+def test_a_good_test_of_long_ago_says_nothing_of_keys_that_fail_now(
+    tenant: Tenant, connected: Integration, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.switch_on("bad_keys")
+    browser(tenant).post(f"/integrations/{connected.pk}/sync/")
+    work_off()
+
+    in_use, _ = shown(browser(tenant), connected)
+
+    assert "Failing" in in_use
+    assert "Everything checks out" not in in_use
+    assert "everything checked out. Press Test again to see how it is now." in plain(in_use)
+
+
 def test_testing_again_shows_that_test(
     tenant: Tenant, refused: Integration, sandbox: SandboxServer
 ) -> None:

@@ -10,7 +10,7 @@ from integrations.models import SyncRun
 from tests.factories import PASSWORD, make_company, make_integration, make_issue, make_member
 from tests.pages.test_pages import browser, text
 
-SIGNED_OUT = "You had been signed out. Press it again."
+SIGNED_OUT = "You had been signed out, so nothing was done. Do it again."
 
 #: A page that only takes what a button sends, and the page it belongs to.
 BUTTONS = (
@@ -60,25 +60,32 @@ def test_who_signs_in_after_pressing_a_button_is_back_on_its_page(
 
     sign_in = client.post(address)["Location"]
     done = client.post(
-        sign_in, {"login": "admin@example.com", "password": PASSWORD, "next": address}
+        sign_in,
+        {
+            "login": "admin@example.com",
+            "password": PASSWORD,
+            "next": f"{address}?signed-out=1",
+        },
     )
-    here = {"HTTP_REFERER": f"http://testserver{sign_in}"}
-    back = client.get(done["Location"], **here)
+    back = client.get(done["Location"])
 
-    assert sign_in == f"/accounts/login/?next={address}"
-    assert done["Location"] == address
+    assert sign_in == f"/accounts/login/?next={address}%3Fsigned-out%3D1"
+    assert done["Location"] == f"{address}?signed-out=1"
     assert back["Location"] == belongs_to.format(**ids)
     assert text(client.get(back["Location"], follow=True)).count(SIGNED_OUT) == 1
     assert list(SyncRun.objects.values_list("state", flat=True)) == ["succeeded"]
 
 
-def test_another_site_is_not_where_one_signs_in(tenant: Tenant) -> None:
-    integration = make_integration(tenant)
-    address = f"/integrations/{integration.pk}/sync/"
+def test_a_form_whose_session_had_ended_says_that_nothing_was_saved(
+    tenant: Tenant, ids: dict[str, str]
+) -> None:
+    address = f"/companies/{ids['company']}/edit/"
+    assert Client().post(address)["Location"].endswith(f"{address}%3Fsigned-out%3D1")
 
-    answer = browser(tenant).get(address, HTTP_REFERER="http://evil.example/accounts/login/")
+    back = browser(tenant).get(f"{address}?signed-out=1", follow=True)
 
-    assert answer.status_code == 405
+    assert back.redirect_chain == [(address, 302)]
+    assert text(back).count(SIGNED_OUT) == 1
 
 
 def test_what_no_page_takes_is_told_too(tenant: Tenant) -> None:

@@ -12,7 +12,7 @@ from audit_site.tenants.models import Tenant
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from integrations.selectors import company_meant
-from tests.factories import make_integration, make_psa_company
+from tests.factories import make_company, make_integration, make_link, make_psa_company
 from tests.pages.test_pages import browser, text
 
 
@@ -86,6 +86,20 @@ def test_a_number_is_asked_for_as_an_id(page: Callable[[str], str]) -> None:
     assert "Or do you mean one of these?" in shown
     assert '<a href="?external_id=20006">' in shown
     assert heading(page("20006")) == PsaCompanyRecord.objects.get(external_id="20006").name
+
+
+def test_whoever_needs_no_place_hears_nothing_of_the_licence(
+    tenant: Tenant, connected: Integration, page: Callable[[str], str]
+) -> None:
+    record = PsaCompanyRecord.objects.filter(importable=True).order_by("external_id")[0]
+    make_link(make_company(tenant), connected, external_id=record.external_id)
+    Tenant.objects.update(company_limit=0)
+
+    shown = page(record.external_id)
+
+    assert ">Linked</a>" in shown
+    assert "licence" not in shown.partition('aria-live="polite"')[2]
+    assert "room for it" not in page("987654321")
 
 
 def test_several_are_to_choose_from_and_none_says_so(page: Callable[[str], str]) -> None:

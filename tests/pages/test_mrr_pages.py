@@ -191,7 +191,8 @@ def test_each_step_of_the_book_names_its_largest_companies(
     ]  # fmt: skip
     assert "<caption>New: USD 60.00</caption>" in page
     assert cells_of(page, "Churn") == ["audITee", "Amount", "Dogwood", "USD -7.00"]
-    assert f'<a href="/companies/{gone.pk}/mrr/">Dogwood</a>' in page
+    days = "?from=2026-01-31&amp;to=2026-03-31"
+    assert f'<a href="/companies/{gone.pk}/mrr/{days}">Dogwood</a>' in page
     assert "Each audITee behind it is below." in page
     assert "company by company" not in page
     with CaptureQueriesContext(connection) as many:
