@@ -88,8 +88,8 @@ function sendChosen(form) {
 // They are forgotten when they have arrived: not when the session had ended, or a page asks first.
 function forgetImported(page) {
   const ids = chosenIn(page.dataset.imported);
-  page.dataset.ids.split(" ").forEach((id) => ids.delete(id));
-  keepChosen(page.dataset.imported, ids);
+  const arrived = page.dataset.ids.split(" ").some((id) => ids.has(id));
+  if (arrived) keepChosen(page.dataset.imported, new Set());
 }
 
 document.addEventListener("click", function (event) {
@@ -135,7 +135,6 @@ document.addEventListener("change", function (event) {
 
 document.addEventListener("submit", function (event) {
   if (event.target.matches("[data-import-form]")) sendChosen(event.target);
-  if (event.target.matches("[data-imports]")) keepChosen(event.target.dataset.imports, new Set());
 });
 
 // Also when the page comes back from the browser's own memory.

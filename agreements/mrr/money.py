@@ -52,6 +52,18 @@ def round_money(currency: str, amount: Fraction) -> Decimal:
     return Decimal(f"{minor_units(currency, amount)}e-{minor_digits(currency)}")
 
 
+#: No price or quantity has more digits, and none is larger or smaller than ten to this.
+MOST_DIGITS: Final = 60
+MOST_MAGNITUDE: Final = 30
+
+
+def is_within_reason(number: Decimal) -> bool:
+    """Whether it can be counted with: NaN can't, and exact sums with 1e5000 take for ever."""
+    if not number.is_finite() or abs(number.adjusted()) > MOST_MAGNITUDE:
+        return False
+    return len(number.as_tuple().digits) <= MOST_DIGITS
+
+
 def money_text(currency: str, amount: Fraction | Decimal) -> str:
     """An amount as text with as many places as its currency has."""
     rounded = round_money(currency, Fraction(amount))

@@ -18,12 +18,10 @@ from agreements.mrr import figures
 from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Units
 from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
-from agreements.mrr.money import exact_text
+from agreements.mrr.money import exact_text, is_within_reason
 from agreements.mrr.rules import Prepared, prepare
 
 Json = Any
-MOST_NOUGHTS: Final = 30
-MOST_DIGITS: Final = 60
 
 
 class QuestionError(ValueError):
@@ -263,14 +261,7 @@ def number(value: Json) -> Number:
         read = Decimal(value)
     except InvalidOperation:
         return UNREADABLE
-    return read if _is_within_reason(read) else UNREADABLE
-
-
-def _is_within_reason(number: Decimal) -> bool:
-    """No price or quantity has more digits or noughts: exact arithmetic would take for ever."""
-    if not number.is_finite() or abs(number.adjusted()) > MOST_NOUGHTS:
-        return False
-    return len(number.as_tuple().digits) <= MOST_DIGITS
+    return read if is_within_reason(read) else UNREADABLE
 
 
 class _Dates:

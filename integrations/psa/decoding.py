@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from agreements.mrr.money import is_within_reason
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaBadResponse
 from integrations.psa.http import PsaResponse
@@ -147,22 +148,11 @@ def _read(
     return records, rejected
 
 
-#: No price has more digits, and none is larger or smaller than ten to this.
-MOST_DIGITS, MOST_MAGNITUDE = 60, 30
-
-
-def _is_a_number(value: Decimal) -> bool:
-    """Whether it can be counted with: "NaN", "Infinity" and 1e5000 decode too."""
-    if not value.is_finite():
-        return False
-    return abs(value.adjusted()) <= MOST_MAGNITUDE and len(value.as_tuple().digits) <= MOST_DIGITS
-
-
 def _with_numbers(raw: RawT) -> RawT:
     """The record as it came, unless a number of it is none."""
     if isinstance(raw, msgspec.Struct):
         for at, value in enumerate(msgspec.structs.astuple(raw)):
-            if isinstance(value, Decimal) and not _is_a_number(value):
+            if isinstance(value, Decimal) and not is_within_reason(value):
                 name = raw.__struct_encode_fields__[at]
                 raise RecordUnusableError("invalid_record", f"`{name}` is not a number.")
     return raw
