@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements.selectors import Money, company_figure, company_totals, with_mrr
-from audit_site.folding import Folded
+from audit_site.db.folded_text import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services

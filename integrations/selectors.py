@@ -29,7 +29,7 @@ from django.db.models import (
 from django.db.models.functions import Concat, Lower
 from django.db.models.lookups import Contains
 
-from audit_site.folding import Folded, folded
+from audit_site.db.folded_text import Folded, folded
 from audit_site.tenants.models import Role, Tenant, User
 from companies.models import Company, Contact, current_contacts
 from integrations.models import (

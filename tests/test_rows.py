@@ -10,7 +10,7 @@ from django.db import DataError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit_site.rows import AnyOf, write
+from audit_site.db.bulk import AnyOf, write
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import SyncEvent, SyncRun

@@ -23,12 +23,12 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements import books, mrr
-from agreements.expressions import IdText
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
-from audit_site.chunks import chunks
+from audit_site.db.batches import chunks
+from audit_site.db.bulk import AnyOf, upsert
+from audit_site.db.json_rows import IdText
 from audit_site.ids import new_id
-from audit_site.rows import AnyOf, upsert
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 

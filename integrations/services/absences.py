@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from agreements.services import stored
-from audit_site.chunks import chunks
+from audit_site.db.batches import chunks
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaAdapter, PsaCompany, Right
 from integrations.psa.errors import PsaError, PsaRefused

@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from audit_site.db.bulk import write
 from audit_site.errors import DomainError
-from audit_site.rows import write
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from agreements.models import CompanyBook
 from agreements.services import stored
-from audit_site.chunks import chunks, with_last
-from audit_site.rows import AnyOf
+from audit_site.db.batches import chunks, with_last
+from audit_site.db.bulk import AnyOf
 from companies.models import Company
 from integrations.models import (
     CompanyLink,

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from django.db import models
 
-from audit_site.rows import AnyOf, write
+from audit_site.db.bulk import AnyOf, write
 
 RowT = TypeVar("RowT", bound=models.Model)
 Values = dict[str, Any]

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from audit_site.rows import write
+from audit_site.db.bulk import write
 from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError

@@ -135,7 +135,7 @@ def fill(companies: int) -> dict[str, Any]:
     """Put the data in by COPY; the first tenant's integration, its admin and where its middle is."""
     from django.db import connection  # noqa: PLC0415
 
-    from audit_site.folding import folded  # noqa: PLC0415
+    from audit_site.db.folded_text import folded  # noqa: PLC0415
     from audit_site.ids import new_id  # noqa: PLC0415
     from audit_site.tenants.models import Membership, Tenant, User  # noqa: PLC0415
     from integrations.models import ImportListVisit, Integration  # noqa: PLC0415

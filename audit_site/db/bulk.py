@@ -16,7 +16,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models.sql.compiler import SQLCompiler
 
-from audit_site.chunks import chunks
+from audit_site.db.batches import chunks
 
 RowT = TypeVar("RowT", bound=models.Model)
 PAGE: Final = 5000
