@@ -15,8 +15,14 @@ from audit_site.tenants.models import Role
 from companies import services
 from companies.forms import CompanyForm
 from companies.models import Company
-from integrations import selectors
 from integrations.models import PsaCompanyRecord
+from integrations.selectors import (
+    companies_with_links,
+    integration_with,
+    list_integrations,
+    list_psa_companies,
+    list_sync_runs,
+)
 from integrations.services import linking, runs
 from integrations.services.import_rules import explain
 from integrations.services.psa_access import info_of
@@ -32,7 +38,7 @@ MRR_ORDERS = {
 def companies(request: PageRequest) -> HttpResponse:
     """The tenant's audITees with link and MRR."""
     tenant = tenant_of(request)
-    rows = selectors.companies_with_links(
+    rows = companies_with_links(
         tenant,
         search=request.GET.get("search", ""),
         status=request.GET.get("status", Company.Status.ACTIVE) or None,
@@ -48,7 +54,7 @@ def companies(request: PageRequest) -> HttpResponse:
         "order": order,
         "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
         "status": request.GET.get("status", Company.Status.ACTIVE),
-        "has_integrations": selectors.list_integrations(tenant).exists(),
+        "has_integrations": list_integrations(tenant).exists(),
     }
     return render(request, "companies/list.html", context)
 
@@ -69,7 +75,7 @@ def add(request: PageRequest) -> HttpResponse:
 
 
 def _company(request: PageRequest, pk: UUID) -> Company:
-    rows = selectors.companies_with_links(tenant_of(request)).select_related("tenant")
+    rows = companies_with_links(tenant_of(request)).select_related("tenant")
     return find(rows, pk)
 
 
@@ -95,7 +101,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         if link and psa
         else [],
         "figure": company_figure(found),
-        "run": selectors.list_sync_runs(found.tenant, company=found.pk).first(),
+        "run": list_sync_runs(found.tenant, company=found.pk).first(),
     }
     return render(request, "companies/detail.html", context)
 
@@ -152,7 +158,7 @@ def resync(request: PageRequest, pk: UUID) -> HttpResponse:
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """The re-sync under way, asked for every second; at its end the whole page comes anew."""
     found = _company(request, pk)
-    run = selectors.list_sync_runs(found.tenant, company=found.pk).first()
+    run = list_sync_runs(found.tenant, company=found.pk).first()
     response = render(request, "companies/_sync.html", {"company": found, "run": run})
     if run is None or not run.is_active:
         response["HX-Refresh"] = "true"
@@ -163,11 +169,11 @@ def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
 def link(request: PageRequest, pk: UUID) -> HttpResponse:
     """Choose the PSA company that an audITee is."""
     found = _company(request, pk)
-    integrations = list(selectors.list_integrations(found.tenant))
+    integrations = list(list_integrations(found.tenant))
     chosen = request.GET.get("integration") or request.POST.get("integration", "")
     integration = next((i for i in integrations if str(i.pk) == chosen), None)
     if integration is None:
-        integration = selectors.integration_with(found.name, integrations)
+        integration = integration_with(found.name, integrations)
     if request.method == "POST" and integration is not None:
         linking.link_company(
             company=found,
@@ -177,11 +183,7 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
         )
         return redirect("companies:detail", pk)
     search = request.GET.get("search", found.name)
-    rows = (
-        selectors.list_psa_companies(integration, search=search, linked=False)[:50]
-        if integration
-        else []
-    )
+    rows = list_psa_companies(integration, search=search, linked=False)[:50] if integration else []
     context = {
         "company": found,
         "integrations": integrations,

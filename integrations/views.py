@@ -13,12 +13,14 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audit_site.db import counting
 from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
+from audit_site.tenants.selectors import admins_of
 from companies.models import Company
 from companies.services import licence
-from integrations import changes, pace, progress, selectors
+from integrations import changes, pace, progress
 from integrations.api.serializers import filled_in
 from integrations.forms import CredentialForm, ScheduleForm
 from integrations.known import Known, known_records
@@ -26,6 +28,25 @@ from integrations.models import Integration, Issue, PsaContactRecord, SyncEvent,
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.psa.errors import PsaError
+from integrations.selectors import (
+    ISSUE_GROUPS,
+    choices_of_integrations,
+    chosen_companies,
+    company_meant,
+    count_issues,
+    count_new,
+    grouped_issues,
+    import_list_page,
+    is_new,
+    list_events,
+    list_integrations,
+    list_issues,
+    list_psa_companies,
+    list_sync_runs,
+    news,
+    open_issues_of,
+    reasons_of,
+)
 from integrations.services import connection, importing, issues, runs, schedule
 from integrations.services.psa_access import info_of
 from integrations.visits import new_since
@@ -50,15 +71,15 @@ def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
 @page("GET")
 def integrations(request: PageRequest) -> HttpResponse:
     """A card for each PSA, with the accounts that are connected."""
-    ours = list(selectors.list_integrations(tenant_of(request)))
+    ours = list(list_integrations(tenant_of(request)))
     cards = [
         {"info": info, "integrations": [row for row in ours if row.psa == info.key]}
         for info in registry.infos()
     ]
     context = {
         "cards": cards,
-        "news": selectors.news(tenant_of(request), request.user, ours),
-        "open_issues": selectors.open_issues_of(tenant_of(request), ours),
+        "news": news(tenant_of(request), request.user, ours),
+        "open_issues": open_issues_of(tenant_of(request), ours),
     }
     return render(request, "integrations/list.html", context)
 
@@ -83,9 +104,9 @@ def settings_page(
         "next_sync": schedule.next_at(integration) if integration else None,
         "pulse": progress.pulse_of(*progress.works_of(integration)) if integration else 0,
         "guide": guide_of(info),
-        "admins": selectors.admins_of(tenant_of(request)),
-        "news": selectors.news(tenant_of(request), request.user, shown),
-        "open_issues": selectors.open_issues_of(tenant_of(request), shown),
+        "admins": admins_of(tenant_of(request)),
+        "news": news(tenant_of(request), request.user, shown),
+        "open_issues": open_issues_of(tenant_of(request), shown),
     }
     return render(request, "integrations/settings.html", context, status=status)
 
@@ -127,7 +148,7 @@ def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpR
 
 
 def _integration(request: PageRequest, pk: UUID) -> Integration:
-    return find(selectors.list_integrations(tenant_of(request)), pk)
+    return find(list_integrations(tenant_of(request)), pk)
 
 
 @page("GET", "POST")
@@ -262,7 +283,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
     integration = _integration(request, pk)
     asked = request.GET
     since = new_since(request, integration)
-    rows = selectors.list_psa_companies(
+    rows = list_psa_companies(
         integration,
         search=asked.get("search", ""),
         importable=yes_or_no(asked.get("importable")),
@@ -271,7 +292,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
         new=yes_or_no(asked.get("new")),
         since=since,
     )
-    shown = selectors.import_list_page(
+    shown = import_list_page(
         integration,
         rows,
         after=asked.get("after", ""),
@@ -282,10 +303,10 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
         "integration": integration,
         "info": info_of(integration),
         "page": shown,
-        "total": selectors.tally(rows),
-        "arrived": selectors.count_new(integration, since),
-        "new_ids": {row.pk for row in shown.rows if selectors.is_new(row, since)},
-        "reasons": {row.pk: selectors.reasons_of(row) for row in shown.rows},
+        "total": counting.tally(rows),
+        "arrived": count_new(integration, since),
+        "new_ids": {row.pk for row in shown.rows if is_new(row, since)},
+        "reasons": {row.pk: reasons_of(row) for row in shown.rows},
         "primaries": _primaries(integration, shown.rows),
         "archived_ids": _archived(integration, shown.rows),
         "letters": ascii_lowercase,
@@ -322,7 +343,7 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
         messages.info(request, "Tick the companies that you want to import first.")
         return redirect("integrations:import-list", pk)
     allowance = licence(tenant_of(request))
-    chosen = selectors.chosen_companies(integration, ticked, allowance.free)
+    chosen = chosen_companies(integration, ticked, allowance.free)
     if chosen.fit and chosen.wait:
         context = {"integration": integration, "chosen": chosen, "licence": allowance}
         return render(request, "integrations/confirm_import.html", context)
@@ -365,14 +386,14 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     """Walk the checks for a company that is missing, asking the PSA right now."""
     integration = _integration(request, pk)
     typed = request.GET.get("external_id", "").strip()[:MOST_TYPED]
-    meant = selectors.company_meant(integration, typed)
+    meant = company_meant(integration, typed)
     found = None
     if meant.external_id:
         try:
             found = importing.diagnose(integration=integration, external_id=meant.external_id)
         except PsaError as error:
             messages.error(request, f"{error.message} {error.fix}")
-    rows = selectors.list_psa_companies(integration)
+    rows = list_psa_companies(integration)
     record: Any = rows.filter(external_id=meant.external_id).first()
     is_linked = record is not None and record.linked_company_id is not None
     context = {
@@ -396,8 +417,8 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     integration = _integration(request, pk)
     state = request.GET.get("state", "open")
     state = state if state in {"open", "dismissed", "closed"} else "all"
-    rows = selectors.list_issues(tenant_of(request), integration=integration, state=state)
-    shown = paged(request, selectors.grouped_issues(rows))
+    rows = list_issues(tenant_of(request), integration=integration, state=state)
+    shown = paged(request, grouped_issues(rows))
     context = {
         "integration": integration,
         "info": info_of(integration),
@@ -405,7 +426,7 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
         "groups": issue_groups(shown.object_list),
         "told": _told_of(integration, shown.object_list),
         "state": state,
-        "counts": selectors.count_issues(integration),
+        "counts": count_issues(integration),
     }
     return render(request, "integrations/issues.html", context)
 
@@ -428,7 +449,7 @@ def _told_of(integration: Integration, rows: Iterable[Issue]) -> dict[UUID, dict
 
 def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
     """Issues in the order of the inbox, cut where state or group changes."""
-    titles = [title for title, _ in selectors.ISSUE_GROUPS] + ["Anything else"]
+    titles = [title for title, _ in ISSUE_GROUPS] + ["Anything else"]
     return [
         {"state": state, "title": titles[group], "issues": list(found)}
         for (state, group), found in groupby(rows, key=lambda row: (row.state, row.group))
@@ -441,7 +462,7 @@ def retry_issues(request: PageRequest, pk: UUID) -> HttpResponse:
 
 
 def _issue(request: PageRequest, pk: UUID) -> Issue:
-    rows = selectors.list_issues(tenant_of(request))
+    rows = list_issues(tenant_of(request))
     return find(rows.exclude(integration__status=Integration.Status.DISCONNECTED), pk)
 
 
@@ -483,7 +504,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     tenant = tenant_of(request)
     integration, state = request.GET.get("integration", ""), request.GET.get("state", "")
     try:
-        rows = selectors.list_sync_runs(
+        rows = list_sync_runs(
             tenant, integration=UUID(integration) if integration else None, state=state
         )
     except ValueError:  # what is no id filters everything out
@@ -492,7 +513,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     pace.measure(shown.object_list)
     context = {
         "page": shown,
-        "integrations": selectors.choices_of_integrations(tenant),
+        "integrations": choices_of_integrations(tenant),
         "states": SyncRun.State.choices,
         "chosen": {"integration": integration, "state": state},
     }
@@ -500,7 +521,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
 
 
 def _run(request: PageRequest, pk: UUID) -> SyncRun:
-    return find(selectors.list_sync_runs(tenant_of(request)), pk)
+    return find(list_sync_runs(tenant_of(request)), pk)
 
 
 @page("GET")
@@ -509,7 +530,7 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
     sync_run = _run(request, pk)
     if request.htmx and request.htmx.target != "events":
         return _watched_run(request, sync_run)
-    events = selectors.list_events(sync_run)
+    events = list_events(sync_run)
     chosen = {name: request.GET.get(name, "") for name in ("change", "kind")}
     events = events.filter(**{name: value for name, value in chosen.items() if value})
     shown = paged(request, events)
@@ -542,7 +563,7 @@ def _open_issues_of(sync_run: SyncRun) -> int:
     integration = sync_run.integration
     if sync_run.is_active or integration.status == Integration.Status.DISCONNECTED:
         return 0
-    return selectors.count_issues(integration)["open"]
+    return count_issues(integration)["open"]
 
 
 def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:

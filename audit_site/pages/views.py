@@ -20,8 +20,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from audit_site.errors import DomainError
 from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
+from audit_site.tenants.selectors import admins_of
 from integrations.psa.errors import PsaError
-from integrations.selectors import admins_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]

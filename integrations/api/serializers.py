@@ -13,6 +13,7 @@ from audit_site.api.serializers import (
     ReasonSerializer,
     StrictSerializer,
 )
+from audit_site.db.counting import NEW_LIMIT, Tally
 from integrations.models import (
     FIGURES,
     KINDS,
@@ -25,7 +26,7 @@ from integrations.models import (
 )
 from integrations.pace import pace_of, remaining_seconds
 from integrations.psa.contract import GuideStep
-from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
+from integrations.selectors import is_new, reasons_of
 from integrations.services.psa_access import info_of
 from integrations.services.schedule import next_at
 

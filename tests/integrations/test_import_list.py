@@ -17,17 +17,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit_site.db.counting import LIST_LIMIT, Tally, tally
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
 from integrations.models import ImportListVisit, Integration, PsaCompanyRecord
-from integrations.selectors import (
-    LIST_LIMIT,
-    Tally,
-    import_list_page,
-    list_psa_companies,
-    news,
-    tally,
-)
+from integrations.selectors import import_list_page, list_psa_companies, news
 from integrations.services.visits import look
 from tests.factories import (
     make_api,
