@@ -29,7 +29,7 @@ from django.db.models import (
 from django.db.models.functions import Concat, Lower
 from django.db.models.lookups import Contains
 
-from audit_site.db.counting import NEW_LIMIT, CountOf, Tally, _one_each, tally
+from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
 from audit_site.db.folded_text import Folded, folded
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact, current_contacts
@@ -282,7 +282,9 @@ def chosen_companies(integration: Integration, external_ids: Sequence[str], free
     return Chosen(needing[:free], needing[free:], others)
 
 
-def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dict[UUID, Tally]:
+def news(
+    tenant: Tenant, user: User, integrations: Iterable[Integration]
+) -> dict[UUID, CappedCount]:
     """What came into each PSA since this person looked at its import list, by integration.
 
     Gone companies don't count; an integration whose list the person never looked at has no entry.
@@ -297,20 +299,20 @@ def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dic
     visits = (
         ImportListVisit.objects.for_tenant(tenant)
         .filter(user=user, integration__in=[row.pk for row in integrations])
-        .annotate(came=CountOf(_one_each(came, NEW_LIMIT)))
+        .annotate(came=CountOf(one_each(came, NEW_LIMIT)))
     )
     return {
-        integration: Tally(number, NEW_LIMIT)
+        integration: CappedCount(number, NEW_LIMIT)
         for integration, number in visits.values_list("integration_id", "came")
     }
 
 
-def count_new(integration: Integration, since: datetime | None) -> Tally | None:
+def count_new(integration: Integration, since: datetime | None) -> CappedCount | None:
     """How many companies came after `since` and are there; None = the person never looked."""
     if since is None:
         return None
     rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    return tally(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
+    return capped_count(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
 
 
 def looked_at(integration: Integration, user: User) -> datetime | None:

@@ -303,7 +303,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
         "integration": integration,
         "info": info_of(integration),
         "page": shown,
-        "total": counting.tally(rows),
+        "total": counting.capped_count(rows),
         "arrived": count_new(integration, since),
         "new_ids": {row.pk for row in shown.rows if is_new(row, since)},
         "reasons": {row.pk: reasons_of(row) for row in shown.rows},
@@ -392,7 +392,7 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
         try:
             found = importing.diagnose(integration=integration, external_id=meant.external_id)
         except PsaError as error:
-            messages.error(request, f"{error.message} {error.fix}")
+            messages.error(request, error.sentence)
     rows = list_psa_companies(integration)
     record: Any = rows.filter(external_id=meant.external_id).first()
     is_linked = record is not None and record.linked_company_id is not None

@@ -15,7 +15,7 @@ from django.db.models import (
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CappedCount:
     """How many there are, counted up to a limit: beyond it only "10,000+" is known."""
 
     number: int
@@ -33,15 +33,15 @@ class Tally:
 LIST_LIMIT, NEW_LIMIT = 10_000, 1_000
 
 
-def _one_each(rows: QuerySet[Any], limit: int) -> QuerySet[Any]:
+def one_each(rows: QuerySet[Any], limit: int) -> QuerySet[Any]:
     """A 1 for each row and no column of it: an index alone answers that. One beyond the limit."""
     counted: QuerySet[Any] = rows.order_by().annotate(one=Value(1)).values("one")[: limit + 1]
     return counted
 
 
-def tally(rows: QuerySet[Any], limit: int = LIST_LIMIT) -> Tally:
+def capped_count(rows: QuerySet[Any], limit: int = LIST_LIMIT) -> CappedCount:
     """Count rows without reading on behind the limit."""
-    return Tally(_one_each(rows, limit).aggregate(number=Count("one"))["number"], limit)
+    return CappedCount(one_each(rows, limit).aggregate(number=Count("one"))["number"], limit)
 
 
 class CountOf(Subquery):

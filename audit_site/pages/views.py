@@ -17,11 +17,10 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from audit_site.errors import DomainError
+from audit_site.errors import Explained
 from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.selectors import admins_of
-from integrations.psa.errors import PsaError
 
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
@@ -38,7 +37,7 @@ class PageRequest(HttpRequest):
 def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
     """Make a view a page for members of at least this role.
 
-    A "no" of our rules or of a PSA becomes a message on the page that the person came from.
+    A "no", of our rules or of a PSA, becomes a message on the page that the person came from.
     """
 
     def decorate(view: View) -> View:
@@ -54,11 +53,8 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
             with timezone.override(membership.tenant.zone):
                 try:
                     response = view(request, *args, **kwargs)
-                except DomainError as error:
+                except Explained as error:
                     messages.error(request, error.sentence)
-                    response = redirect(came_from(request))
-                except PsaError as error:
-                    messages.error(request, f"{error.message} {error.fix}")
                     response = redirect(came_from(request))
             patch_vary_headers(response, ["HX-Request"])
             return response

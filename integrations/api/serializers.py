@@ -13,7 +13,7 @@ from audit_site.api.serializers import (
     ReasonSerializer,
     StrictSerializer,
 )
-from audit_site.db.counting import NEW_LIMIT, Tally
+from audit_site.db.counting import NEW_LIMIT, CappedCount
 from integrations.models import (
     FIGURES,
     KINDS,
@@ -290,7 +290,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     def get_new_psa_companies(self, integration: Integration) -> int | None:
         """Needs `news` (of the selectors) in the context."""
-        arrived: Tally | None = self.context["news"].get(integration.pk)
+        arrived: CappedCount | None = self.context["news"].get(integration.pk)
         return None if arrived is None else min(arrived.number, arrived.limit)
 
     @extend_schema_field(
