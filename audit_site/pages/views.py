@@ -22,6 +22,9 @@ from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.selectors import admins_of
 
+pass
+
+
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
 
@@ -132,3 +135,14 @@ def switch_tenant(request: PageRequest) -> HttpResponse:
     if wanted in {str(tenant_id) for tenant_id in ids}:
         request.session[SESSION_KEY] = wanted
     return redirect("/")
+
+
+#: The status at which htmx stops asking.
+STOP_ASKING = 286
+
+
+def watched(
+    request: PageRequest, template: str, context: dict[str, Any], pulse: int
+) -> HttpResponse:
+    """A part of a page that is asked for again and again; 286 ends that when nothing goes on."""
+    return render(request, template, context, status=200 if pulse else STOP_ASKING)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import (
+    extend_schema_field,
+)
+from rest_framework import serializers, status
+from rest_framework.response import Response
 
 from audit_site.api.serializers import (
     FixableReasonSerializer,
@@ -29,6 +32,8 @@ from integrations.psa.contract import GuideStep
 from integrations.selectors import is_new, reasons_of
 from integrations.services.psa_access import info_of
 from integrations.services.schedule import next_at
+
+pass
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -420,3 +425,9 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
 class DiagnosisSerializer(serializers.Serializer[Any]):
     importable = serializers.BooleanField()
     checks = CheckSerializer(many=True)
+
+
+def started(run: SyncRun, is_new: bool) -> Response:
+    """Answer with a run: 202 when it is new, 200 when it was under way."""
+    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+    return Response(SyncRunSerializer(run).data, status=code)

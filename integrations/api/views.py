@@ -1,3 +1,5 @@
+"""REST: PSAs, integrations and their import lists, sync runs, issues."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
@@ -15,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import flag, query
 from audit_site.api.permissions import IsAdmin, IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
 from integrations.api.serializers import (
@@ -28,6 +31,7 @@ from integrations.api.serializers import (
     PsaSerializer,
     SyncEventSerializer,
     SyncRunSerializer,
+    started,
 )
 from integrations.models import Integration, Issue, SyncRun
 from integrations.pace import measure
@@ -53,24 +57,6 @@ class PsaListView(APIView):
     def get(self, request: Request) -> Response:
         """List every PSA that can be connected, with its form and guide."""
         return Response(PsaSerializer(registry.infos(), many=True).data)
-
-
-def flag(request: Request, name: str) -> bool | None:
-    """A yes-or-no filter; anything else filters nothing."""
-    word = request.query_params.get(name, "").lower()
-    return {"true": True, "1": True, "false": False, "0": False}.get(word)
-
-
-def query(name: str, kind: Any = OpenApiTypes.STR, *, description: str = "") -> OpenApiParameter:
-    return OpenApiParameter(
-        name, kind, OpenApiParameter.QUERY, required=False, description=description
-    )
-
-
-def started(run: SyncRun, is_new: bool) -> Response:
-    """Answer with a run: 202 when it is new, 200 when it was under way."""
-    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-    return Response(SyncRunSerializer(run).data, status=code)
 
 
 @extend_schema_view(

@@ -14,8 +14,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from integrations.models import SyncRun
-from integrations.progress import Live
-from integrations.progress import live as live_of
+from integrations.web.run_progress import Live
+from integrations.web.run_progress import live as live_of
 
 register = template.Library()
 

@@ -13,8 +13,8 @@ from audit_site.db.folded_text import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
-from companies.forms import CompanyForm
 from companies.models import Company
+from companies.web.forms import CompanyForm
 from integrations.models import PsaCompanyRecord
 from integrations.selectors import (
     companies_with_links,

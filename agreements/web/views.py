@@ -14,9 +14,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from agreements import charts, exports, movers, mrr
-from agreements.days import Days
-from agreements.forms import AgreementChoicesForm, LineChoicesForm
+from agreements import mrr
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
 from agreements.mrr.ledger import WARNINGS
@@ -32,7 +30,10 @@ from agreements.selectors import (
     tenant_book,
 )
 from agreements.services.choices import choose, undo
-from agreements.sources import remarks_on_source
+from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_days import Days
+from agreements.web.forms import AgreementChoicesForm, LineChoicesForm
+from agreements.web.source_remarks import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
@@ -64,7 +65,9 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "decisions": decisions,
         **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),
-        "movements": movers.by_row(mrr.movement(figure.book, days.start, days.end), figure.ledger),
+        "movements": movement_rows.by_row(
+            mrr.movement(figure.book, days.start, days.end), figure.ledger
+        ),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
@@ -227,7 +230,7 @@ def book_charts(request: PageRequest) -> HttpResponse:
     bridges = mrr.movement(prepared, days.start, days.end)
     context = {
         "months": charts.by_month(prepared, days.as_of),
-        "movements": movers.by_company(bridges, lambda ids: _names_of(tenant, ids)),
+        "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
