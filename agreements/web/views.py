@@ -47,7 +47,7 @@ def _company(request: PageRequest, pk: UUID) -> Company:
     return find(companies_with_links(tenant_of(request)).select_related("tenant"), pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     """A company's MRR as of a day: what counted, what was left out, and why."""
     company = _company(request, pk)
@@ -88,7 +88,7 @@ def _replaced(agreements: Sequence[Agreement], decisions: Any) -> dict[str, Any]
     }
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     """The ledger as CSV."""
     company = _company(request, pk)
@@ -99,7 +99,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     return exports.ledger_csv(company, figure)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
     """Everything behind a figure in one file, for whoever has to find out what is wrong."""
     company = _company(request, pk)
@@ -121,7 +121,7 @@ def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
 # Decisions
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about an agreement; the page also shows what was decided before."""
     rows = Agreement.objects.for_tenant(tenant_of(request))
@@ -138,7 +138,7 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     return _decide(request, agreement, None, form)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about one line of an agreement."""
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
@@ -183,7 +183,7 @@ def _decided(
     return redirect("agreements:company-mrr", agreement.company_id)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
     """Put back what a decision changed."""
     rows = ChoiceRecord.objects.for_tenant(tenant_of(request))
@@ -201,7 +201,7 @@ def _days_of_the_book(request: PageRequest) -> Days:
     return Days.of(query, tenant_of(request).today())
 
 
-@page("GET")
+@page("GET", section="mrr")
 def book(request: PageRequest) -> HttpResponse:
     """All companies together, from what is stored: sums, concentration, and what ends soon."""
     tenant = tenant_of(request)
@@ -219,7 +219,7 @@ def book(request: PageRequest) -> HttpResponse:
     return render(request, "agreements/book.html", context)
 
 
-@page("GET")
+@page("GET", section="mrr")
 def book_charts(request: PageRequest) -> HttpResponse:
     """The book's charts, loaded after the page: they take the whole book."""
     tenant = tenant_of(request)
@@ -248,7 +248,7 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
         return tenant, find(Company.objects.none(), UUID(int=0))
 
 
-@page("GET")
+@page("GET", section="mrr")
 def series_csv(request: PageRequest) -> HttpResponse:
     """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
     tenant, company = _narrowed(request)
@@ -261,7 +261,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
 
 
-@page("GET")
+@page("GET", section="mrr")
 def movement_csv(request: PageRequest) -> HttpResponse:
     """The movement between two days as CSV, company by company."""
     tenant, company = _narrowed(request)

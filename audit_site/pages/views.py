@@ -35,10 +35,13 @@ class PageRequest(HttpRequest):
     membership: Membership
     user: User
     htmx: Any
+    section: str
 
 
-def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
+def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[[View], View]:
     """Make a view a page for members of at least this role.
+
+    `section` names the entry of the menu that is lit: `companies`, `mrr`, `integrations` or `runs`.
 
     A "no", of our rules or of a PSA, becomes a message on the page that the person came from.
     """
@@ -46,6 +49,7 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.section = section or getattr(request, "section", "")
             if request.method == "GET" and LOST in request.GET:
                 return lost(request, methods)
             if request.method not in methods:

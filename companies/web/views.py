@@ -34,7 +34,7 @@ MRR_ORDERS = {
 }
 
 
-@page("GET")
+@page("GET", section="companies")
 def companies(request: PageRequest) -> HttpResponse:
     """The tenant's audITees with link and MRR."""
     tenant = tenant_of(request)
@@ -59,7 +59,7 @@ def companies(request: PageRequest) -> HttpResponse:
     return render(request, "companies/list.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def add(request: PageRequest) -> HttpResponse:
     form = CompanyForm(request.POST or None)
     if form.is_valid():
@@ -79,7 +79,7 @@ def _company(request: PageRequest, pk: UUID) -> Company:
     return find(rows, pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
     found = _company(request, pk)
@@ -106,7 +106,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/detail.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     found = _company(request, pk)
     form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
@@ -124,7 +124,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/form.html", context, status=status)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def archive(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what leaves the MRR, then archive."""
     found = _company(request, pk)
@@ -142,19 +142,19 @@ def _totals_of(company: Company) -> list[Money]:
     return company_totals(company.tenant, [company.pk])[company.pk]
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def restore(request: PageRequest, pk: UUID) -> HttpResponse:
     services.restore_company(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def resync(request: PageRequest, pk: UUID) -> HttpResponse:
     runs.start_company_sync(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """The re-sync under way, asked for every second; at its end the whole page comes anew."""
     found = _company(request, pk)
@@ -165,7 +165,7 @@ def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     return response
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def link(request: PageRequest, pk: UUID) -> HttpResponse:
     """Choose the PSA company that an audITee is."""
     found = _company(request, pk)
@@ -194,7 +194,7 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/link.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what changes, then unlink."""
     found = _company(request, pk)

@@ -39,7 +39,7 @@ def yes_or_no(text: str | None) -> bool | None:
     return {"yes": True, "no": False}.get(text or "")
 
 
-@page("GET")
+@page("GET", section="integrations")
 def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
     """Every company of the PSA: importable, or why not, and what is new in it."""
     integration = find_integration(request, pk)
@@ -93,7 +93,7 @@ def _archived(integration: Integration, rows: Any) -> set[UUID]:
     return set(found.filter(status=Company.Status.ARCHIVED).values_list("pk", flat=True))
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
     """Import what was ticked, asking first when the licence has not room for all of it.
 
@@ -143,7 +143,7 @@ def some_of(names: list[str], most: int = 5) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-@page("GET")
+@page("GET", section="integrations")
 def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     """Walk the checks for a company that is missing, asking the PSA right now."""
     integration = find_integration(request, pk)

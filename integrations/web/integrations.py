@@ -40,7 +40,7 @@ def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
     ]
 
 
-@page("GET")
+@page("GET", section="integrations")
 def integrations(request: PageRequest) -> HttpResponse:
     """A card for each PSA, with the accounts that are connected."""
     ours = list(list_integrations(tenant_of(request)))
@@ -83,7 +83,7 @@ def settings_page(
     return render(request, "integrations/settings.html", context, status=status)
 
 
-@page("GET", "POST")
+@page("GET", "POST", section="integrations")
 def connect(request: PageRequest, psa: str) -> HttpResponse:
     """The form for a new connection, beside the walk-through."""
     try:
@@ -97,7 +97,7 @@ def connect(request: PageRequest, psa: str) -> HttpResponse:
     return settings_page(request, info, form, None)
 
 
-@page("POST", role=Role.ADMIN)
+@page("POST", role=Role.ADMIN, section="integrations")
 def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpResponse:
     if form.is_valid():
         try:
@@ -123,7 +123,7 @@ def find_integration(request: PageRequest, pk: UUID) -> Integration:
     return find(list_integrations(tenant_of(request)), pk)
 
 
-@page("GET", "POST")
+@page("GET", "POST", section="integrations")
 def settings(request: PageRequest, pk: UUID) -> HttpResponse:
     """Integration Settings of a connection: its keys, its test, its last sync."""
     integration = find_integration(request, pk)
@@ -147,7 +147,7 @@ def _settings_form(
     )
 
 
-@page("POST", role=Role.ADMIN)
+@page("POST", role=Role.ADMIN, section="integrations")
 def _save_settings(
     request: PageRequest, integration: Integration, form: CredentialForm
 ) -> HttpResponse:
@@ -166,7 +166,7 @@ def _save_settings(
     return settings_page(request, form.info, form, integration, status=422)
 
 
-@page("POST", role=Role.ADMIN)
+@page("POST", role=Role.ADMIN, section="integrations")
 def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
     """Automatic sync of a connection: off, every hour, or every night."""
     integration = find_integration(request, pk)
@@ -180,7 +180,7 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
     return settings_page(request, info, credentials, integration, status=422, schedule_form=form)
 
 
-@page("GET")
+@page("GET", section="integrations")
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
     integration = find_integration(request, pk)
@@ -190,13 +190,13 @@ def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     return watched(request, "integrations/_status.html", context, pulse)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
     connection.start_connection_test(integration=find_integration(request, pk), actor=request.user)
     return redirect("integrations:settings", pk)
 
 
-@page("POST", role=Role.ADMIN)
+@page("POST", role=Role.ADMIN, section="integrations")
 def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
     """Drop new keys that were refused; the keys in use stay as they are."""
     if connection.forget_refused(integration=find_integration(request, pk), actor=request.user):
@@ -204,7 +204,7 @@ def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect("integrations:settings", pk)
 
 
-@page("GET", "POST", role=Role.ADMIN)
+@page("GET", "POST", role=Role.ADMIN, section="integrations")
 def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then destroy the credentials."""
     integration = find_integration(request, pk)
@@ -221,7 +221,7 @@ def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "integrations/disconnect.html", context)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def sync_now(request: PageRequest, pk: UUID) -> HttpResponse:
     run, is_new = runs.start_sync_run(integration=find_integration(request, pk), actor=request.user)
     return to_run(request, run, is_new)

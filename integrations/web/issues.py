@@ -28,7 +28,7 @@ from integrations.web.record_names import Known, known_records
 from integrations.web.runs import to_run
 
 
-@page("GET")
+@page("GET", section="integrations")
 def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     """What a person should know of an integration, by what it is about; open ones first."""
     integration = find_integration(request, pk)
@@ -73,7 +73,7 @@ def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def retry_issues(request: PageRequest, pk: UUID) -> HttpResponse:
     return to_run(request, *issues.retry_all(find_integration(request, pk), actor=request.user))
 
@@ -83,12 +83,12 @@ def _issue(request: PageRequest, pk: UUID) -> Issue:
     return find(rows.exclude(integration__status=Integration.Status.DISCONNECTED), pk)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def retry_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     return to_run(request, *issues.retry(_issue(request, pk), actor=request.user))
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="integrations")
 def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     issue = issues.dismiss(_issue(request, pk), actor=request.user)
     messages.success(
@@ -98,7 +98,7 @@ def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect(came_from(request, reverse("integrations:issues", args=[issue.integration_id])))
 
 
-@page("GET", "POST", role=Role.ADMIN)
+@page("GET", "POST", role=Role.ADMIN, section="integrations")
 def confirm_gone(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then start the run that takes what is missing for gone."""
     issue = _issue(request, pk)

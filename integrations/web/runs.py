@@ -32,7 +32,7 @@ def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
     return redirect("integrations:run", run.pk)
 
 
-@page("GET")
+@page("GET", section="runs")
 def sync_runs(request: PageRequest) -> HttpResponse:
     """Every run, newest first; of one integration or in one state where asked."""
     tenant = tenant_of(request)
@@ -58,7 +58,7 @@ def _run(request: PageRequest, pk: UUID) -> SyncRun:
     return find(list_sync_runs(tenant_of(request)), pk)
 
 
-@page("GET")
+@page("GET", section="runs")
 def run(request: PageRequest, pk: UUID) -> HttpResponse:
     """One run: progress, counts, and what it did to each record."""
     sync_run = _run(request, pk)
@@ -111,7 +111,7 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
     return response
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="runs")
 def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
     cancelled = runs.cancel_sync_run(run=_run(request, pk), actor=request.user)
     if cancelled.is_active:
