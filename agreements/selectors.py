@@ -21,6 +21,7 @@ from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.dates import read_date
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.services.linking import link_of
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
 EDITION = 2
@@ -344,7 +345,7 @@ def with_mrr(rows: QuerySet[Company], tenant: Tenant, currency: str = "") -> Que
 def company_etag(company: Company, *parts: object) -> str:
     """A text that changes whenever a company's figures do; one query, nothing computed."""
     book = CompanyBook.objects.for_tenant(company.tenant).filter(company=company).first()
-    link = company.current_link
+    link = link_of(company)
     source = (link.pk, link.integration_id, link.last_synced_at) if link else ()
     version = book.version if book else 0
     return _etag(company.tenant, version, company.updated_at, *source, *parts)

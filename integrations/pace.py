@@ -137,7 +137,8 @@ def _links_of(runs: Sequence[SyncRun], now: datetime) -> dict[UUID, list[Sample]
         some = {} if run.scope == SyncRun.Scope.ALL else {"external_id__in": run.companies}
         concerned |= Q(integration=run.integration_id, last_synced_at__gte=_began(run, now), **some)
     rows = list(
-        CompanyLink.objects.filter(concerned, tenant=runs[0].tenant_id, unlinked_at=None)
+        CompanyLink.objects.in_force()
+        .filter(concerned, tenant=runs[0].tenant_id)
         .order_by("-last_synced_at")
         .values_list("integration_id", "external_id", "last_synced_at")[:MOST_LINKS]
     )[::-1]

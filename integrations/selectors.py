@@ -31,8 +31,9 @@ from django.db.models.lookups import Contains
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
 from audit_site.db.folded_text import Folded, folded
+from audit_site.db.presence import PRESENT
 from audit_site.tenants.models import Tenant, User
-from companies.models import Company, Contact, current_contacts
+from companies.models import Company, Contact
 from integrations.models import (
     CompanyLink,
     ConnectionTest,
@@ -64,10 +65,7 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
     disconnected ones only if asked.
     """
     rows = Integration.objects.for_tenant(tenant).select_related("tenant")
-    if status is None:
-        rows = rows.exclude(status=Integration.Status.DISCONNECTED)
-    else:
-        rows = rows.filter(status=status)
+    rows = rows.not_disconnected() if status is None else rows.filter(status=status)
     tests = ConnectionTest.objects.for_tenant(tenant).order_by("-id")
     runs = SyncRun.objects.for_tenant(tenant).filter(scope=SyncRun.Scope.ALL).order_by("-id")
     prefetches: list[Prefetch[Any]] = [
@@ -93,12 +91,8 @@ def list_psa_companies(
     Importable = breaks no rule and is not linked yet. Search finds a part of the name, without
     regard to case and accents, or the id. New = came after `since`; None = there is nothing new.
     """
-    links = CompanyLink.objects.filter(
-        tenant=integration.tenant_id,
-        integration=integration,
-        external_id=OuterRef("external_id"),
-        unlinked_at=None,
-    )
+    links = CompanyLink.objects.of(integration).in_force()
+    links = links.filter(external_id=OuterRef("external_id"))
     rows = (
         integration.psa_companies.filter(tenant=integration.tenant_id)
         .annotate(
@@ -118,7 +112,7 @@ def list_psa_companies(
     if status := _storable(status):
         rows = rows.filter(status__iexact=status)
     if new is not None:
-        came = Q(pk__in=[]) if since is None else Q(first_seen_at__gt=since, gone_at=None)
+        came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
         rows = rows.filter(came) if new else rows.exclude(came)
     return rows
 
@@ -290,11 +284,10 @@ def news(
     Gone companies don't count; an integration whose list the person never looked at has no entry.
     One statement.
     """
-    came = PsaCompanyRecord.objects.filter(
+    came = PsaCompanyRecord.objects.present().filter(
         tenant=OuterRef("tenant"),
         integration=OuterRef("integration"),
         first_seen_at__gt=OuterRef("looked_at"),
-        gone_at=None,
     )
     visits = (
         ImportListVisit.objects.for_tenant(tenant)
@@ -312,12 +305,12 @@ def count_new(integration: Integration, since: datetime | None) -> CappedCount |
     if since is None:
         return None
     rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    return capped_count(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
+    return capped_count(rows.filter(PRESENT, first_seen_at__gt=since), NEW_LIMIT)
 
 
 def looked_at(integration: Integration, user: User) -> datetime | None:
     """Up to which arrival this person has seen the import list; None = never looked."""
-    visits = ImportListVisit.objects.filter(tenant=integration.tenant_id, integration=integration)
+    visits = ImportListVisit.objects.of(integration)
     return visits.filter(user=user).values_list("looked_at", flat=True).first()
 
 
@@ -368,7 +361,7 @@ def list_issues(
         "external_id": OuterRef("psa_company_id"),
     }
     own_id = When(kind__in=COMPANY_KINDS, company_external_id="", then=F("external_id"))
-    links = CompanyLink.objects.filter(**same, unlinked_at=None)
+    links = CompanyLink.objects.in_force().filter(**same)
     records = PsaCompanyRecord.objects.filter(**same)
     rows = Issue.objects.for_tenant(tenant)
     if integration is not None:
@@ -411,7 +404,7 @@ def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
 
 def count_issues(integration: Integration) -> dict[str, int]:
     """How many issues an integration has in each state: `{"open", "dismissed", "closed"}`."""
-    rows = Issue.objects.filter(tenant=integration.tenant_id, integration=integration)
+    rows = Issue.objects.of(integration)
     closed, dismissed = Q(closed_at__isnull=False), Q(dismissed_at__isnull=False)
     return rows.aggregate(
         open=Count("pk", filter=~closed & ~dismissed),
@@ -439,7 +432,7 @@ def count_open_issues(tenant: Tenant) -> int:
 def companies_with_links(
     tenant: Tenant, *, search: str = "", status: str | None = None
 ) -> QuerySet[Company]:
-    """Companies with their link and contacts (`current_link`, `primary`, `people`), by name.
+    """Companies with their link and contacts (`linking.link_of`, `primary`, `people`), by name.
 
     Search finds a part of the name, without regard to case and accents.
     """
@@ -448,9 +441,9 @@ def companies_with_links(
         rows = rows.filter(Contains(Folded("name"), wanted))
     if status:
         rows = rows.filter(status=status)
-    links = CompanyLink.objects.for_tenant(tenant).filter(unlinked_at=None)
-    people = current_contacts(Contact.objects.for_tenant(tenant))
+    links = CompanyLink.objects.for_tenant(tenant).in_force()
+    people = Contact.objects.for_tenant(tenant).current()
     return rows.order_by("name", "id").prefetch_related(
-        Prefetch("links", links.select_related("integration"), to_attr="current_links"),
-        Prefetch("contacts", people, to_attr="current_contacts"),
+        Prefetch("links", links.select_related("integration"), to_attr="links_in_force"),
+        Prefetch("contacts", people, to_attr="people"),
     )

@@ -38,6 +38,7 @@ from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
 from integrations.selectors import companies_with_links, list_sync_runs
+from integrations.services.linking import link_of
 
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
@@ -58,7 +59,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     decisions = choice_history(company.tenant, agreements)
     context = {
         "company": company,
-        "link": company.current_link,
+        "link": link_of(company),
         "remarks": remarks_on_source(company),
         "figure": figure,
         "warnings": WARNINGS,

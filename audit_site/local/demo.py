@@ -21,7 +21,7 @@ from agreements.selectors import TenantFigure, company_totals, tenant_figure  # 
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
 from audit_site.tenants.services import add_member, create_tenant  # noqa: E402
 from companies.models import Company  # noqa: E402
-from integrations.models import Integration, PsaCompanyRecord, SyncRun  # noqa: E402
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun  # noqa: E402
 from integrations.psa import registry  # noqa: E402
 from integrations.services.connection import create_integration  # noqa: E402
 from integrations.services.importing import import_companies  # noqa: E402
@@ -142,8 +142,7 @@ def print_table(tenant: Tenant, say: Say) -> None:
             Company.objects.for_tenant(tenant)
             .filter(
                 status=Company.Status.ACTIVE,
-                links__integration=integration,
-                links__unlinked_at=None,
+                links__in=CompanyLink.objects.of(integration).in_force(),
             )
             .order_by("name")
         )

@@ -30,7 +30,7 @@ from companies.api.serializers import (
     ImportSerializer,
     LinkWriteSerializer,
 )
-from companies.models import Company, current_contacts
+from companies.models import Company
 from integrations.api.serializers import SyncRunSerializer
 from integrations.models import Integration
 from integrations.selectors import companies_with_links, list_integrations
@@ -189,7 +189,7 @@ class CompanyViewSet(TenantViewSet):
     @extend_schema(responses={200: ContactSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def contacts(self, request: Request, pk: str) -> Response:
-        page = self.paginate_queryset(current_contacts(self.get_object().contacts.all()))
+        page = self.paginate_queryset(self.get_object().contacts.current())
         return self.get_paginated_response(ContactSerializer(page, many=True).data)
 
     @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})

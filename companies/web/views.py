@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from audit_site.tenants.models import Role
 from companies import services
 from companies.models import Company
 from companies.web.forms import CompanyForm
-from integrations.models import PsaCompanyRecord
+from integrations.models import CompanyLink, PsaCompanyRecord
 from integrations.selectors import (
     companies_with_links,
     integration_with,
@@ -25,6 +26,7 @@ from integrations.selectors import (
 )
 from integrations.services import linking, runs
 from integrations.services.import_rules import explain
+from integrations.services.linking import link_of
 from integrations.services.psa_access import info_of
 
 #: `?order=` → the order of the list; by MRR in the tenant's own currency
@@ -32,6 +34,15 @@ MRR_ORDERS = {
     "-mrr": ("-mrr_minor", Folded("name"), "id"),
     "mrr": ("mrr_minor", Folded("name"), "id"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    """A row of the list of audITees: its link in force and its MRR by currency."""
+
+    company: Company
+    link: CompanyLink | None
+    totals: list[Money]
 
 
 @page("GET", section="companies")
@@ -49,10 +60,11 @@ def companies(request: PageRequest) -> HttpResponse:
     else:
         rows = rows.order_by(Folded("name"), "name", "id")
     shown = paged(request, rows)
+    totals = company_totals(tenant, [company.pk for company in shown.object_list])
     context = {
         "page": shown,
+        "rows": [CompanyRow(row, link_of(row), totals[row.pk]) for row in shown.object_list],
         "order": order,
-        "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
         "status": request.GET.get("status", Company.Status.ACTIVE),
         "has_integrations": list_integrations(tenant).exists(),
     }
@@ -83,7 +95,7 @@ def _company(request: PageRequest, pk: UUID) -> Company:
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
     found = _company(request, pk)
-    link = found.current_link
+    link = link_of(found)
     psa = info_of(link.integration) if link else None
     record = (
         PsaCompanyRecord.objects.for_tenant(found.tenant)
@@ -134,7 +146,7 @@ def archive(request: PageRequest, pk: UUID) -> HttpResponse:
         return redirect("companies:detail", pk)
     if found.status == Company.Status.ARCHIVED:
         return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "link": found.current_link}
+    context = {"company": found, "totals": _totals_of(found), "link": link_of(found)}
     return render(request, "companies/archive.html", context)
 
 
@@ -206,7 +218,7 @@ def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
             "edit now; its agreements are read no more.",
         )
         return redirect("companies:detail", pk)
-    link = found.current_link
+    link = link_of(found)
     if link is None:
         return redirect("companies:detail", pk)
     context = {"company": found, "totals": _totals_of(found), "psa": info_of(link.integration)}

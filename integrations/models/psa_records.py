@@ -6,8 +6,17 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
-from integrations.models.integration import Integration
+from audit_site.db.presence import PresenceMixin
+from audit_site.tenants.models import TenantOwned, User
+from integrations.models.integration import (
+    Integration,
+    IntegrationOwnedQuerySet,
+    ModelT,
+)
+
+
+class PsaRecordQuerySet(PresenceMixin, IntegrationOwnedQuerySet[ModelT]):
+    """What a PSA showed: rows of an integration that may be gone."""
 
 
 class PsaCompanyRecord(TenantOwned):
@@ -45,7 +54,7 @@ class PsaCompanyRecord(TenantOwned):
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["PsaCompanyRecord"].as_manager()
+    objects = PsaRecordQuerySet["PsaCompanyRecord"].as_manager()
 
     class Meta:
         constraints = [
@@ -91,7 +100,7 @@ class ImportListVisit(TenantOwned):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     looked_at = models.DateTimeField()
 
-    objects = TenantQuerySet["ImportListVisit"].as_manager()
+    objects = IntegrationOwnedQuerySet["ImportListVisit"].as_manager()
 
     class Meta:
         constraints = [
@@ -125,7 +134,7 @@ class PsaContactRecord(TenantOwned):
     fingerprint = models.CharField(max_length=32)
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["PsaContactRecord"].as_manager()
+    objects = PsaRecordQuerySet["PsaContactRecord"].as_manager()
 
     class Meta:
         constraints = [

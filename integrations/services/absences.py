@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
@@ -51,7 +51,7 @@ class Absences:
 
     def settle_companies(self, *, whole: bool) -> None:
         """After the list was read: `whole`, or only what changed (then only merges show)."""
-        rows = PsaCompanyRecord.objects.filter(**self.scope, gone_at=None)
+        rows = PsaCompanyRecord.objects.of(self.integration).present()
         moves: dict[str, str] = self.writer.checkpoint.get("moves", {})
         self._tell_merged_later(moves)
         if whole:
@@ -96,7 +96,7 @@ class Absences:
         """
         asked = missing
         if len(missing) > MOST_QUESTIONS:
-            links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
+            links = CompanyLink.objects.of(self.integration).in_force()
             linked = set(links.filter(external_id__in=asked).values_list("external_id", flat=True))
             asked = [id_ for id_ in asked if id_ in linked or id_ in moves][:MOST_LINKED]
         still_there: list[PsaCompany] = []
@@ -117,9 +117,8 @@ class Absences:
 
     def _mark_companies(self, external_ids: Sequence[str], moves: dict[str, str]) -> None:
         """Gone; and where its people have moved to another company, merged into that one."""
-        rows = PsaCompanyRecord.objects.filter(
-            **self.scope, gone_at=None, external_id__in=external_ids
-        )
+        rows = PsaCompanyRecord.objects.of(self.integration).present()
+        rows = rows.filter(external_id__in=external_ids)
         self.writer.add_gone("companies", rows)
         now = timezone.now()
         merged = []
@@ -132,9 +131,8 @@ class Absences:
 
     def _tell_merged_later(self, moves: dict[str, str]) -> None:
         """A company that a re-sync found gone, and whose people show only now where it went."""
-        rows = PsaCompanyRecord.objects.filter(
-            **self.scope, gone_at__isnull=False, is_merged=False, external_id__in=moves
-        )
+        rows = PsaCompanyRecord.objects.of(self.integration).gone()
+        rows = rows.filter(is_merged=False, external_id__in=moves)
         late = list(rows) if moves else []
         if not late:
             return
@@ -146,7 +144,7 @@ class Absences:
 
     def settle_contacts(self) -> None:
         """After all contacts were read."""
-        rows = PsaContactRecord.objects.filter(**self.scope, gone_at=None)
+        rows = PsaContactRecord.objects.of(self.integration).present()
         missing, known = self._unseen("contacts", rows)
         if not self._is_believable("contacts", len(missing), known):
             return
@@ -174,11 +172,11 @@ class Absences:
 
         `read` reads those of some more: where agreements have gone that did not come.
         """
-        links = CompanyLink.objects.filter(**self.scope, unlinked_at=None)
+        links = CompanyLink.objects.of(self.integration).in_force()
         if companies is not None:
             links = links.filter(external_id__in=companies)
         self._leave_behind(links)
-        agreements = Agreement.objects.filter(**self.scope, gone_at=None)
+        agreements = Agreement.objects.of(self.integration).present()
         lines = AgreementLine.objects.filter(
             tenant=self.run.tenant_id,
             agreement__integration=self.integration,
@@ -232,7 +230,7 @@ class Absences:
         Unless the PSA of now shows no agreements at all, of anybody.
         """
         read = links.filter(read_at__isnull=False).values("company")
-        now = Agreement.objects.filter(tenant=self.run.tenant_id, gone_at=None)
+        now = Agreement.objects.for_tenant(self.run.tenant).present()
         shown = Exists(now.filter(integration=self.integration, company=OuterRef("company")))
         rows = now.filter(company__in=read).exclude(integration=self.integration)
         former = dict(rows.annotate(is_followed=shown).values_list("pk", "is_followed"))
@@ -265,9 +263,10 @@ class Absences:
     def _still_absent(self, kind: str, rows: Any, company: str) -> Iterator[UUID]:
         """Rows that a reading did not show, and that no newer reading has shown since."""
         for began, *ids in self.writer.pages(f"absent {kind}"):
-            newest = {f"{company}__links__read_at__lte": datetime.fromisoformat(began)}
-            current = {f"{company}__links__unlinked_at": None, **newest}
-            yield from rows.filter(Q(**current), pk__in=ids).values_list("pk", flat=True)
+            read = CompanyLink.objects.in_force().filter(
+                company=OuterRef(company), read_at__lte=datetime.fromisoformat(began)
+            )
+            yield from rows.filter(Exists(read), pk__in=ids).values_list("pk", flat=True)
 
     # Is it to be believed?
 

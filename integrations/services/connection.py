@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
-from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
 from integrations.psa import registry
 from integrations.psa.contract import Finding, PsaAdapter, PsaInfo, Right
 from integrations.psa.errors import PsaError
@@ -120,7 +120,7 @@ def _create(
         integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
         integration.name = name or _default_name(info, values, ours.exists())
         action = "integration.connected"
-    elif integration.status != Integration.Status.DISCONNECTED:
+    elif not integration.is_disconnected:
         raise IntegrationExistsError(info.name, integration)
     else:
         integration.name = name or integration.name
@@ -145,16 +145,6 @@ def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> st
     return f"{info.name} ({texts[0]})"[:255] if another and texts else info.name
 
 
-def _lock(integration: Integration) -> Integration:
-    """The integration as it is now, first of all locks.
-
-    Whoever inserts rows that refer to it passes.
-    """
-    return Integration.objects.select_for_update(no_key=True).get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
-
-
 @transaction.atomic
 def update_integration(
     *,
@@ -168,9 +158,8 @@ def update_integration(
     On a connected integration new credentials are a candidate: the old ones go on working until the
     new ones have passed. Otherwise they replace what was there.
     """
-    locked = _lock(integration)
-    if locked.status == Integration.Status.DISCONNECTED:
-        runs.refuse_disconnected(locked)
+    locked = lock_integration(integration)
+    locked.refuse_disconnected()
     if name is not None and name.strip():
         locked.name = integration.name = name.strip()[:255]
         locked.save(update_fields=["name", "updated_at"])
@@ -195,7 +184,7 @@ def _save_credentials(
         subject=integration,
         fields=sorted(typed),
     )
-    if integration.status != Integration.Status.CONNECTED:
+    if not integration.is_connected:
         integration.credentials, integration.account_key = sealed, account_key
         integration.candidate, integration.memory = None, {}
         _begin_anew(integration)
@@ -243,7 +232,7 @@ def _refuse_other_account(
 @transaction.atomic
 def forget_refused(*, integration: Integration, actor: User | None) -> bool:
     """Drop new keys that were refused; False when there are none."""
-    locked = _lock(integration)
+    locked = lock_integration(integration)
     if (locked.candidate or {}).get("state") != "refused":
         return False
     locked.candidate = None
@@ -260,16 +249,14 @@ def disconnect_integration(*, integration: Integration, actor: User | None) -> N
 
     Companies, agreements and MRR stay as they are.
     """
-    locked = _lock(integration)
-    if locked.status == Integration.Status.DISCONNECTED:
+    locked = lock_integration(integration)
+    if locked.is_disconnected:
         return
     locked.status = Integration.Status.DISCONNECTED
     locked.disconnected_at = timezone.now()
     locked.credentials, locked.candidate, locked.memory = {}, None, {}
     locked.save()
-    for run in SyncRun.objects.filter(
-        tenant=locked.tenant_id, integration=locked, state__in=SyncRun.ACTIVE_STATES
-    ):
+    for run in SyncRun.objects.of(locked).filter(state__in=SyncRun.ACTIVE_STATES):
         runs.cancel_sync_run(run=run, actor=actor)
     record_audit(
         tenant=locked.tenant, actor=actor, action="integration.disconnected", subject=locked
@@ -282,8 +269,8 @@ def start_connection_test(
     *, integration: Integration, actor: User | None, anew: bool = False
 ) -> ConnectionTest:
     """Test the stored credentials: the test under way (unless `anew`), or a new one."""
-    integration.status = _lock(integration).status
-    runs.refuse_disconnected(integration)
+    integration.status = lock_integration(integration).status
+    integration.refuse_disconnected()
     under_way = integration.tests.filter(is_candidate=False).exclude(
         state=ConnectionTest.State.DONE
     )
@@ -405,7 +392,7 @@ def _end_superseded(test: ConnectionTest) -> None:
 @transaction.atomic
 def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
     """End the test and let the integration follow from it."""
-    integration = _lock(test.integration)
+    integration = lock_integration(test.integration)
     failed = [check for check in checks if check["ok"] is False]
     notes = [check["message"] for check in checks if check["ok"] and check["message"]]
     first = failed[0] if failed else _check("", code="ok", message=_all_well(integration, notes))
@@ -419,7 +406,7 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         finished_at=timezone.now(),
         lease_until=None,
     )
-    if not ended or integration.status == Integration.Status.DISCONNECTED:
+    if not ended or integration.is_disconnected:
         return
     if test.is_candidate:
         _conclude_candidate(test, integration, passed=not failed)
@@ -472,7 +459,7 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
     """
     passed = outcome["code"] == "ok"
     first_pass = passed and integration.connected_at is None
-    revived = passed and integration.status != Integration.Status.CONNECTED
+    revived = passed and not integration.is_connected
     if passed:
         integration.status = Integration.Status.CONNECTED
         integration.connected_at = integration.connected_at or timezone.now()
@@ -480,7 +467,7 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
         close_issues(integration, kind=WHOLE, external_ids={""})
         notices.tell_ended(integration)
         runs.lift_pause(integration)
-    elif integration.status != Integration.Status.CONNECTED:
+    elif not integration.is_connected:
         integration.status = Integration.Status.FAILING
     elif outcome["code"] in notices.KEYS:  # anything else may pass, and a run goes on with the rest
         integration.status = Integration.Status.FAILING

@@ -24,9 +24,7 @@ def store_companies(
     ids = [company.external_id for company in companies]
     return store(
         PsaCompanyRecord,
-        existing=PsaCompanyRecord.objects.filter(
-            AnyOf("external_id", ids), tenant=integration.tenant_id, integration=integration
-        ),
+        existing=PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
         incoming=[_company_values(company) for company in companies],
         key=("external_id",),
         now=now,
@@ -59,9 +57,7 @@ def store_contacts(
     ids = [contact.external_id for contact in contacts]
     return store(
         PsaContactRecord,
-        existing=PsaContactRecord.objects.filter(
-            AnyOf("external_id", ids), tenant=integration.tenant_id, integration=integration
-        ),
+        existing=PsaContactRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
         incoming=[_contact_values(contact) for contact in contacts],
         key=("external_id",),
         now=now,
@@ -96,14 +92,12 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checke
 
     Two reads and, where something differs, one write.
     """
-    scope = {"tenant": integration.tenant_id, "integration": integration}
     contacts: dict[str, list[PsaContactRecord]] = defaultdict(list)
-    people = PsaContactRecord.objects.filter(
-        AnyOf("company_external_id", external_ids), **scope, gone_at=None
-    )
+    people = PsaContactRecord.objects.of(integration).present()
+    people = people.filter(AnyOf("company_external_id", external_ids))
     for contact in people.defer("fingerprint", "changed_at").order_by("id"):
         contacts[contact.company_external_id].append(contact)
-    companies = PsaCompanyRecord.objects.filter(AnyOf("external_id", external_ids), **scope)
+    companies = PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", external_ids))
     checked = Checked({record.external_id: record for record in companies}, contacts)
     info = info_of(integration)
     differing = []

@@ -27,7 +27,7 @@ from integrations.services.import_rules import explain
 from integrations.services.linked_records import contact_values
 from integrations.services.psa_access import info_of, open_adapter
 from integrations.services.records import fingerprint
-from integrations.services.runs import refuse_disconnected, start_import_run
+from integrations.services.runs import start_import_run
 
 MOST_IDS = 500
 
@@ -59,7 +59,7 @@ def import_companies(
     What is linked already counts as imported and creates nothing. Contacts come from the import
     list at once; the agreements follow by the run that this starts.
     """
-    refuse_disconnected(integration)
+    integration.refuse_disconnected()
     if len(external_ids) > MOST_IDS:
         raise DomainError(
             "too_many_ids",
@@ -84,16 +84,16 @@ def import_companies(
 def _choose(
     integration: Integration, wanted: list[str], allowance: Licence, result: ImportResult
 ) -> list[PsaCompanyRecord]:
-    scope = {"tenant": integration.tenant_id, "integration": integration}
     records = {
         record.external_id: record
-        for record in PsaCompanyRecord.objects.filter(**scope, external_id__in=wanted)
+        for record in PsaCompanyRecord.objects.of(integration).filter(external_id__in=wanted)
     }
     linked = {
         link.external_id: link.company
-        for link in CompanyLink.objects.filter(
-            **scope, external_id__in=wanted, unlinked_at=None
-        ).select_related("company")
+        for link in CompanyLink.objects.of(integration)
+        .in_force()
+        .filter(external_id__in=wanted)
+        .select_related("company")
     }
     name = info_of(integration).name
     chosen: list[PsaCompanyRecord] = []
@@ -141,12 +141,12 @@ def _create_companies(
     ]
     bulk_upsert(CompanyLink, links)
     primary = {record.external_id: record.primary_contact_id for record in chosen}
-    people = PsaContactRecord.objects.filter(
-        tenant=tenant_id,
-        integration=integration,
-        company_external_id__in=company_of,
-        gone_at=None,
-    ).order_by("id")
+    people = (
+        PsaContactRecord.objects.of(integration)
+        .present()
+        .filter(company_external_id__in=company_of)
+        .order_by("id")
+    )
     contacts = []
     for person in people:
         values = contact_values(person, company_of[person.company_external_id].pk)
@@ -179,7 +179,7 @@ class Diagnosis:
 
 def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
     """Ask the PSA right now why a company is missing. HTTP, outside any transaction."""
-    refuse_disconnected(integration)
+    integration.refuse_disconnected()
     info = info_of(integration)
     with open_adapter(integration) as adapter:
         found = adapter.company(external_id)

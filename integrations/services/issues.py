@@ -39,9 +39,7 @@ class Trouble:
 
 def open_issues(integration: Integration) -> QuerySet[Issue]:
     """Issues whose cause is still there, dismissed ones too."""
-    return Issue.objects.filter(
-        tenant=integration.tenant_id, integration=integration, closed_at=None
-    )
+    return Issue.objects.of(integration).filter(closed_at=None)
 
 
 def raise_issues(

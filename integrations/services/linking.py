@@ -9,13 +9,18 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company
-from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    PsaCompanyRecord,
+    SyncRun,
+    lock_integration,
+)
 from integrations.services.import_rules import REASONS, explain
 from integrations.services.issues import close_issues
 from integrations.services.psa_access import info_of
 from integrations.services.runs import (
     cancel_sync_run,
-    refuse_disconnected,
     start_company_sync,
 )
 
@@ -24,7 +29,7 @@ def link_company(
     *, company: Company, integration: Integration, external_id: str, actor: User | None
 ) -> CompanyLink:
     """Link a company to a PSA company and start reading its agreements."""
-    refuse_disconnected(integration)
+    integration.refuse_disconnected()
     try:
         with transaction.atomic():
             return _link(company, integration, external_id, actor)
@@ -40,7 +45,7 @@ def _link(
     ).exists():
         reason = explain("unknown_company", info_of(integration).name)
         raise DomainError("unknown_company", reason["message"], reason["fix"], status=400)
-    current = CompanyLink.objects.for_tenant(company.tenant).filter(unlinked_at=None)
+    current = CompanyLink.objects.for_tenant(company.tenant).in_force()
     if (
         current.filter(company=company).exists()
         or current.filter(integration=integration, external_id=external_id).exists()
@@ -79,12 +84,10 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
 
     Takes the integration's lock first: a page of a run that is being written ends before.
     """
-    links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company, unlinked_at=None)
+    links = CompanyLink.objects.for_tenant(company.tenant).in_force().filter(company=company)
     link = links.select_related("integration").first()
     if link is not None:
-        Integration.objects.select_for_update(no_key=True).get(
-            tenant=company.tenant_id, pk=link.integration_id
-        )
+        lock_integration(link.integration)
     if link is None or not links.filter(pk=link.pk).update(unlinked_at=timezone.now()):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
     for run in SyncRun.objects.filter(
@@ -97,12 +100,16 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
     record_audit(tenant=company.tenant, actor=actor, action="company.unlinked", subject=company)
 
 
+def link_of(company: Company) -> CompanyLink | None:
+    """The link in force; no query where `companies_with_links` read the company."""
+    links: list[CompanyLink] | None = getattr(company, "links_in_force", None)
+    if links is None:
+        rows = CompanyLink.objects.for_tenant(company.tenant).in_force()
+        links = list(rows.filter(company=company).select_related("integration"))
+    return links[0] if links else None
+
+
 def owner_of(company: Company) -> str:
     """The name of the PSA that owns the company's name and contacts; "" = it is ours to edit."""
-    link = (
-        CompanyLink.objects.for_tenant(company.tenant)
-        .filter(company=company, unlinked_at=None)
-        .select_related("integration")
-        .first()
-    )
+    link = link_of(company)
     return info_of(link.integration).name if link and link.is_active else ""

@@ -26,7 +26,7 @@ from django.utils import timezone
 from audit_site.queue import enqueue
 from audit_site.tenants.models import Tenant
 from audit_site.tenants.selectors import admins_of
-from integrations.models import Integration, Issue
+from integrations.models import Integration, Issue, lock_integration
 from integrations.services.issues import WHOLE
 from integrations.services.schedule import next_at
 
@@ -118,7 +118,7 @@ def tell_admins(*, tenant_id: str, integration_id: str, what: str) -> None:
     """
     integration = (
         Integration.objects.filter(tenant_id=tenant_id, pk=integration_id)
-        .exclude(status=Integration.Status.DISCONNECTED)
+        .not_disconnected()
         .select_related("tenant")
         .first()
     )
@@ -146,17 +146,10 @@ def _marked(integration: Integration, issues: Iterable[Issue]) -> QuerySet[Issue
     return _issues(integration).filter(pk__in=[issue.pk for issue in issues])
 
 
-def _lock(integration: Integration) -> None:
-    """One at a time decides about an integration: an outage may have more than one issue."""
-    Integration.objects.select_for_update(no_key=True).get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
-
-
 @transaction.atomic
 def _claim_beginning(integration: Integration) -> Claim | None:
     """Mark what nobody was told of; None when that is nothing, or goes on from what was told."""
-    _lock(integration)
+    lock_integration(integration)  # an outage may have more than one issue
     keys_first = Case(When(code__in=KEYS, then=Value(0)), default=Value(1))
     new = list(_issues(integration).filter(UNTOLD).order_by(keys_first, "id"))
     if not new:
@@ -175,7 +168,7 @@ def _claim_beginning(integration: Integration) -> Claim | None:
 @transaction.atomic
 def _claim_end(integration: Integration) -> Claim | None:
     """Mark what ended since the admins were told; None while something else is still wrong."""
-    _lock(integration)
+    lock_integration(integration)  # an outage may have more than one issue
     if _issues(integration).filter(closed_at=None).exists():
         return None
     ended = list(_issues(integration).filter(UNSETTLED).order_by("id"))

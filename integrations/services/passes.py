@@ -238,7 +238,7 @@ class SyncPass:
 
     def _follows_bad_ends(self) -> bool:
         """Whether a run ended badly since the last one over everything that ended well began."""
-        runs = SyncRun.objects.filter(**self.scope)
+        runs = SyncRun.objects.of(self.integration)
         good = runs.filter(
             scope=SyncRun.Scope.ALL, state__in=(SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL)
         )
@@ -269,7 +269,7 @@ class SyncPass:
 
     def _all_companies(self) -> Iterator[str]:
         """Ids of all companies, some at a time: an open cursor would lock SQLite's writers out."""
-        rows = PsaCompanyRecord.objects.filter(**self.scope).order_by("id")
+        rows = PsaCompanyRecord.objects.of(self.integration).order_by("id")
         after = None
         while True:
             some = rows.filter(id__gt=after) if after else rows
@@ -284,7 +284,7 @@ class SyncPass:
     ) -> None:
         """Linked companies that break a rule are an issue each, until they keep it again."""
         merged = [record.merged_into for record in broken if record.merged_into]
-        targets = PsaCompanyRecord.objects.filter(**self.scope, external_id__in=merged)
+        targets = PsaCompanyRecord.objects.of(self.integration).filter(external_id__in=merged)
         names = dict(targets.values_list("external_id", "name")) if merged else {}
         for record in broken:
             into = names.get(record.merged_into, record.merged_into)
@@ -333,9 +333,8 @@ class SyncPass:
         self, external_id: str, company: PsaCompany | RejectedRecord | None, now: datetime
     ) -> None:
         if company is None:
-            rows = PsaCompanyRecord.objects.filter(
-                **self.scope, external_id=external_id, gone_at=None
-            )
+            rows = PsaCompanyRecord.objects.of(self.integration).present()
+            rows = rows.filter(external_id=external_id)
             self.writer.add_gone("companies", rows)
             rows.update(gone_at=now)
             return
@@ -346,9 +345,8 @@ class SyncPass:
     def reread_contacts(self) -> None:
         passed = self.writer.checkpoint.get("passed", 0)
         for external_ids in batched(self.run_row.companies[passed:], CONTACT_BATCH):
-            rows = PsaContactRecord.objects.filter(
-                **self.scope, company_external_id__in=external_ids, gone_at=None
-            )
+            rows = PsaContactRecord.objects.of(self.integration).present()
+            rows = rows.filter(company_external_id__in=external_ids)
             known = set(rows.values_list("external_id", flat=True))  # before we ask: not what comes
             pages = list(self.adapter.contacts(company_ids=external_ids))
             records = [record for page in pages for record in page.records]
@@ -372,9 +370,8 @@ class SyncPass:
     # Agreements of what is linked
 
     def _links(self) -> QuerySet[CompanyLink]:
-        return CompanyLink.objects.filter(
-            **self.scope, unlinked_at=None, company__status=Company.Status.ACTIVE
-        ).order_by("id")
+        links = CompanyLink.objects.of(self.integration).in_force()
+        return links.filter(company__status=Company.Status.ACTIVE).order_by("id")
 
     def read_agreements(self) -> None:
         links = self._links()

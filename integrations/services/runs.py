@@ -25,6 +25,7 @@ from integrations.models import (
     LeasedWork,
     SyncRun,
     SyncRunPage,
+    lock_integration,
 )
 from integrations.services import leases
 
@@ -43,15 +44,6 @@ TASKS: dict[type[LeasedWork], str] = {
 def dispatch(work: LeasedWork) -> None:
     """Send the hint for a piece of work after commit."""
     enqueue(TASKS[type(work)], str(work.tenant_id), str(work.pk))
-
-
-def refuse_disconnected(integration: Integration) -> None:
-    if integration.status == Integration.Status.DISCONNECTED:
-        raise DomainError(
-            "not_connected",
-            f"{integration.name} is disconnected.",
-            "Connect it again under Admin > Integrations.",
-        )
 
 
 def _start(integration: Integration, actor: User | None, **values: Any) -> SyncRun:
@@ -85,10 +77,8 @@ def start_sync_run(
     stop, is followed by another one. `accept_gone`: of these kinds so many are really gone; a run
     that began without this can't take it on, so one under way is a DomainError.
     """
-    refuse_disconnected(integration)
-    active = SyncRun.objects.filter(
-        tenant=integration.tenant_id,
-        integration=integration,
+    integration.refuse_disconnected()
+    active = SyncRun.objects.of(integration).filter(
         scope=SyncRun.Scope.ALL,
         state__in=SyncRun.ACTIVE_STATES,
     )
@@ -145,7 +135,7 @@ NOT_AVAILABLE = "is not available"
 
 def lift_pause(integration: Integration) -> None:
     """The PSA is there again: what waited for it goes on now."""
-    rows = SyncRun.objects.filter(tenant=integration.tenant_id, integration=integration)
+    rows = SyncRun.objects.of(integration)
     _wake(rows)
 
 
@@ -171,7 +161,8 @@ def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun
     """Re-read one linked company and its agreements: the run under way for it, or a new one."""
     link = (
         CompanyLink.objects.for_tenant(company.tenant)
-        .filter(company=company, unlinked_at=None)
+        .in_force()
+        .filter(company=company)
         .select_related("integration__tenant")
         .first()
     )
@@ -181,7 +172,7 @@ def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun
             "This audITee is not linked to a PSA, so there is nothing to re-sync.",
             "Link it to a company of your PSA first.",
         )
-    refuse_disconnected(link.integration)
+    link.integration.refuse_disconnected()
     active = SyncRun.objects.filter(
         tenant=company.tenant_id, company=company, state__in=SyncRun.ACTIVE_STATES
     )
@@ -237,18 +228,13 @@ def start_reread(
 
     Takes the integration's lock first, so that two clicks at once are one reading.
     """
-    refuse_disconnected(integration)
+    integration.refuse_disconnected()
     wanted = sorted(set(external_ids))
-    Integration.objects.select_for_update(no_key=True).get(
-        tenant=integration.tenant_id, pk=integration.pk
-    )
+    lock_integration(integration)
     link = (
-        CompanyLink.objects.filter(
-            tenant=integration.tenant_id,
-            integration=integration,
-            external_id=wanted[0],
-            unlinked_at=None,
-        )
+        CompanyLink.objects.of(integration)
+        .in_force()
+        .filter(external_id=wanted[0])
         .select_related("company__tenant")
         .first()
         if len(wanted) == 1
@@ -256,9 +242,7 @@ def start_reread(
     )
     if link is not None:
         return start_company_sync(company=link.company, actor=actor)
-    active = SyncRun.objects.filter(
-        tenant=integration.tenant_id,
-        integration=integration,
+    active = SyncRun.objects.of(integration).filter(
         trigger=SyncRun.Trigger.MANUAL,
         scope=SyncRun.Scope.COMPANIES,
         companies=wanted,

@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
-from integrations.models import Integration, SyncRun
+from integrations.models import Integration, SyncRun, lock_integration
 from integrations.services import runs
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def next_at(integration: Integration) -> datetime | None:
 
     A past moment: it is due, and starts as soon as it is its turn.
     """
-    if integration.status != Integration.Status.CONNECTED or integration.schedule == Every.OFF:
+    if not integration.is_connected or integration.schedule == Every.OFF:
         return None
     planned = integration.next_sync_at or next_sync(integration, timezone.now())
     if planned and integration.paused_until:
@@ -88,12 +88,8 @@ def set_schedule(
     What is not given stays as it is. `at` is by the tenant's clock and matters at night only; it is
     kept while another rhythm is chosen.
     """
-    locked = (
-        Integration.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tenant")
-        .get(tenant=integration.tenant_id, pk=integration.pk)
-    )
-    runs.refuse_disconnected(locked)
+    locked = lock_integration(integration)
+    locked.refuse_disconnected()
     if every is not None and every not in Every.values:
         message = f"Choose one of: {', '.join(Every.values)}."
         raise FieldErrors(
@@ -138,9 +134,7 @@ def dispatch_due() -> None:
 
 
 def _scheduled() -> QuerySet[Integration]:
-    return Integration.objects.filter(status=Integration.Status.CONNECTED).exclude(
-        schedule=Every.OFF
-    )
+    return Integration.objects.connected().exclude(schedule=Every.OFF)
 
 
 def _due(now: datetime) -> QuerySet[Integration]:

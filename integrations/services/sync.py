@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from integrations.models import Integration, SyncRun
+from integrations.models import Integration, SyncRun, lock_integration
 from integrations.psa.errors import (
     PsaBadResponse,
     PsaError,
@@ -160,7 +160,7 @@ def _is_outage(error: PsaError) -> bool:
 
 @transaction.atomic
 def _succeed(writer: RunWriter) -> None:
-    integration = _lock(writer.run)
+    integration = lock_integration(writer.run.integration)
     rejected = sum(count["rejected"] for count in writer.counts.values())
     troubled = rejected or "trouble" in writer.checkpoint
     if not writer.end(SyncRun.State.PARTIAL if troubled else SyncRun.State.SUCCEEDED):
@@ -198,15 +198,6 @@ def _lasting(run: SyncRun) -> set[str]:
     bad = whole.filter(state=SyncRun.State.FAILED, error_code__in=IN_LISTS)
     return set(
         (bad.filter(finished_at__gt=since) if since else bad).values_list("error_code", flat=True)
-    )
-
-
-def _lock(run: SyncRun) -> Integration:
-    """The integration as it is now; first of all locks, as in a page and in disconnecting."""
-    return (
-        Integration.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tenant")
-        .get(tenant=run.tenant_id, pk=run.integration_id)
     )
 
 
@@ -248,7 +239,7 @@ def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
 def _fail(writer: RunWriter, error: PsaError) -> None:
     """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
     run, now = writer.run, timezone.now()
-    integration = _lock(run)
+    integration = lock_integration(run.integration)
     if error.code in notices.KEYS and integration.credentials != run.integration.credentials:
         writer.park(now, "New keys were saved", counts=False)  # it was not those that were refused
         return
@@ -256,7 +247,7 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
         return
     rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
     if error.code in notices.KEYS:
-        rows.filter(status=Integration.Status.CONNECTED).update(status=Integration.Status.FAILING)
+        rows.connected().update(status=Integration.Status.FAILING)
     elif _is_outage(error):
         until = now + _pause(integration.failures)
         rows.update(failures=F("failures") + 1, paused_until=until)

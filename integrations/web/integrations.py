@@ -14,7 +14,7 @@ from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
 from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
 from integrations.api.serializers import filled_in
-from integrations.models import Integration
+from integrations.models import CompanyLink, Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.selectors import (
@@ -216,7 +216,7 @@ def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
             "Your audITees and their MRR stay as they were last seen.",
         )
         return redirect("integrations:list")
-    links = integration.links.filter(unlinked_at=None).count()
+    links = CompanyLink.objects.of(integration).in_force().count()
     context = {"integration": integration, "info": info_of(integration), "links": links}
     return render(request, "integrations/disconnect.html", context)
 

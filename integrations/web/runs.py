@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
 from audit_site.tenants.models import Role
 from integrations import pace
-from integrations.models import Integration, SyncEvent, SyncRun
+from integrations.models import SyncEvent, SyncRun
 from integrations.selectors import (
     choices_of_integrations,
     count_issues,
@@ -95,7 +95,7 @@ def _run_context(sync_run: SyncRun) -> dict[str, Any]:
 def _open_issues_of(sync_run: SyncRun) -> int:
     """How many issues of its integration wait for a person, once the run has ended."""
     integration = sync_run.integration
-    if sync_run.is_active or integration.status == Integration.Status.DISCONNECTED:
+    if sync_run.is_active or integration.is_disconnected:
         return 0
     return count_issues(integration)["open"]
 

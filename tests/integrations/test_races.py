@@ -928,7 +928,7 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
     early, late = links.select_related("company")[:2]
     moved = late.company.agreements.order_by("external_id")[0]
-    monkeypatch.setattr(passes, "chunks", lambda items, size: ([item] for item in items))
+    monkeypatch.setattr(passes, "batched", lambda items, size: ([item] for item in items))
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 

@@ -17,6 +17,7 @@ from integrations.sandbox.server import SandboxServer
 from integrations.services import ending, leases, runs
 from integrations.services.connection import disconnect_integration
 from integrations.services.importing import import_companies
+from integrations.services.linking import link_of
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import cancel_sync_run, start_sync_run
 from integrations.services.sync import run_sync
@@ -128,7 +129,7 @@ def test_an_import_beside_a_full_run_has_a_run_of_its_own(connected: Integration
     assert result.sync_run.pk != full.pk
     work_off()
     company = Company.objects.get()
-    assert company.current_link.last_synced_at is not None
+    assert link_of(company).last_synced_at is not None
 
 
 def test_a_cancelled_run_stops_and_keeps_what_it_stored(connected: Integration) -> None:
