@@ -178,7 +178,7 @@ class ChoiceRecord(TenantOwned):
         indexes = [models.Index(fields=["tenant", "agreement", "at"], name="choices_of_agreement")]
 
 
-# What it comes to, kept current by services/stored.py
+# What it comes to, kept current by agreements.stored_mrr
 
 
 class CompanyBook(TenantOwned):

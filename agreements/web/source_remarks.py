@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 from companies.models import Company
+from integrations.importing.linking import link_of
 from integrations.models import CompanyLink
-from integrations.services.linking import link_of
 
 #: What a PSA did with a company, by the rule that it breaks since.
 LOST = {

@@ -7,9 +7,9 @@ from rest_framework import serializers
 
 from audit_site.api.serializers import MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
-from integrations.api.serializers import SyncRunSerializer
-from integrations.services.importing import MOST_IDS
-from integrations.services.linking import link_of
+from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.importing.import_companies import MOST_IDS
+from integrations.importing.linking import link_of
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):

@@ -9,25 +9,26 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.selectors import Money, company_figure, company_totals, with_mrr
+from agreements.figures import Money, company_figure, company_totals
+from agreements.overview import with_mrr
 from audit_site.db.folded_text import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
 from companies.models import Company
 from companies.web.forms import CompanyForm
-from integrations.models import CompanyLink, PsaCompanyRecord
-from integrations.selectors import (
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import linking
+from integrations.importing.linking import link_of
+from integrations.importing.rules import explain
+from integrations.importing.selectors import (
     companies_with_links,
     integration_with,
-    list_integrations,
     list_psa_companies,
-    list_sync_runs,
 )
-from integrations.services import linking, runs
-from integrations.services.import_rules import explain
-from integrations.services.linking import link_of
-from integrations.services.psa_access import info_of
+from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.runs import starting
+from integrations.runs.selectors import list_sync_runs
 
 #: `?order=` → the order of the list; by MRR in the tenant's own currency
 MRR_ORDERS = {
@@ -96,7 +97,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
     found = _company(request, pk)
     link = link_of(found)
-    psa = info_of(link.integration) if link else None
+    psa = link.integration.psa_info if link else None
     record = (
         PsaCompanyRecord.objects.for_tenant(found.tenant)
         .filter(integration=link.integration, external_id=link.external_id)
@@ -162,7 +163,7 @@ def restore(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("POST", role=Role.MEMBER, section="companies")
 def resync(request: PageRequest, pk: UUID) -> HttpResponse:
-    runs.start_company_sync(company=_company(request, pk), actor=request.user)
+    starting.start_company_sync(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
@@ -221,5 +222,5 @@ def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
     link = link_of(found)
     if link is None:
         return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "psa": info_of(link.integration)}
+    context = {"company": found, "totals": _totals_of(found), "psa": link.integration.psa_info}
     return render(request, "companies/unlink.html", context)

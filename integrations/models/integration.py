@@ -11,6 +11,8 @@ from django.utils import timezone
 from audit_site.errors import DomainError
 from audit_site.tenants.models import TenantOwned, TenantQuerySet
 from integrations.models.work import LeasedWork
+from integrations.psa import registry
+from integrations.psa.contract import PsaInfo
 
 if TYPE_CHECKING:
     from integrations.models.runs import SyncRun
@@ -98,6 +100,11 @@ class Integration(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def psa_info(self) -> PsaInfo:
+        """What the registry knows of its PSA."""
+        return registry.get_adapter(self.psa).info
 
     @property
     def is_connected(self) -> bool:

@@ -23,7 +23,7 @@ class PsaCompanyRecord(TenantOwned):
     """A company of the PSA, as last read: one row of the import list.
 
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
-    phone. `rule_codes` are the import rules it breaks (integrations.services.import_rules).
+    phone. `rule_codes` are the import rules it breaks (integrations.importing.rules).
     On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`.
     """
 

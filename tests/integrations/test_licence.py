@@ -10,9 +10,9 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.services import archive_company, create_company, licence, restore_company
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_company, link_of, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
-from integrations.services.importing import import_companies
-from integrations.services.linking import link_company, link_of, unlink_company
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
 
 CONTACT = {"first_name": "Ada", "email": "ada@example.com"}

@@ -6,10 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreements import stored_mrr
+from agreements.figures import company_figure
 from agreements.models import Agreement, AgreementLine, CompanyBook
-from agreements.selectors import company_figure
-from agreements.services import stored
 from companies.models import Company
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
 from integrations.models import (
     Integration,
     PsaCompanyRecord,
@@ -19,11 +21,9 @@ from integrations.models import (
     SyncRunPage,
     no_counts,
 )
+from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import passes
-from integrations.services.importing import import_companies
-from integrations.services.linking import link_of
-from integrations.services.runs import start_company_sync, start_sync_run
+from integrations.sync import passes
 from tests.conftest import TODAY
 from tests.worker import work_off
 
@@ -273,7 +273,7 @@ def test_mrr_of_what_changed_follows_in_the_same_run(
     assert risen == {line.agreement.company_id: 1 if many == 1 else 2}
     marks = [q for q in queries if q["sql"].startswith('UPDATE "agreements_companybook"')]
     assert len(marks) == (0 if many == 1 else 1)
-    assert stored.verify([connected.tenant_id], mend=False) == {}
+    assert stored_mrr.verify([connected.tenant_id], mend=False) == {}
 
 
 def test_lines_are_read_only_of_agreements_whose_lines_differ(
