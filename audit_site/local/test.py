@@ -23,8 +23,8 @@ from audit_site.local.processes import answers
 BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
 #: Two processes more than cores: some tests wait for leases and browsers. Long ones go around.
-PROCESSES = str((os.cpu_count() or 2) + 2)
-PYTEST = [sys.executable, "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal", "-q", "-rs"]
+PROCESSES = (os.cpu_count() or 2) + 2
+PYTEST = [sys.executable, "-m", "pytest", "--dist", "worksteal", "-q", "-rs"]
 
 #: Compiled once, also where the environment says to leave no __pycache__ behind: each of some
 #: hundred processes would compile everything anew.
@@ -127,12 +127,14 @@ class Outcome:
     counts: str
 
 
-def run_suite(database: str, env: dict[str, str], arguments: list[str]) -> Outcome:
+def run_suite(
+    database: str, env: dict[str, str], arguments: list[str], processes: int = PROCESSES
+) -> Outcome:
     """Run pytest against one database and keep its closing line."""
     say(f"\n===== {database} =====")
     with tempfile.TemporaryDirectory(prefix="audit-test-") as var:
         process = subprocess.Popen(  # noqa: S603
-            [*PYTEST, *arguments],
+            [*PYTEST, "-n", str(processes), *arguments],
             cwd=BASE_DIR,
             env={**os.environ, **BYTECODE, **env, "AUDIT_TEST_VAR_DIR": var},
             stdout=subprocess.PIPE,
@@ -149,7 +151,8 @@ def run_suite(database: str, env: dict[str, str], arguments: list[str]) -> Outco
 def run_quick(arguments: list[str]) -> int:
     """Run what finds most mistakes within two minutes, and name the rest."""
     env = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": "", "DATABASE_URL": ""}
-    outcome = run_suite("SQLite", env, ["-p", "tests.quick", *arguments])
+    processes = os.cpu_count() or 2  # none of these tests waits for anything
+    outcome = run_suite("SQLite", env, ["-p", "tests.quick", *arguments], processes)
     say(f"\n===== The quick part =====\nSQLite       {outcome.counts or 'nothing ran'}")
     say(QUICK_LEAVES_OUT)
     return outcome.code
