@@ -33,8 +33,8 @@ def ladders(checkout: Checkout) -> Iterator[dict[str, Rank]]:
     """For each contract of layers, and each of its containers: module or package → its rank."""
     options = tomllib.loads(checkout.law.read_text())["tool"]["importlinter"]
     for contract in options["contracts"]:
-        if contract["type"] != "layers":
-            continue
+        if contract["type"] != "layers" or len(contract["layers"]) == 1:
+            continue  # one layer alone lists modules and orders nothing
         # exceptions are no part of the law that is measured
         rules = {key: value for key, value in contract.items() if key != "ignore_imports"}
         read: Any = LayersContract("", {}, rules)
