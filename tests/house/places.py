@@ -23,7 +23,7 @@ SHORTEST_COLUMN = 40
 
 def asked_links(checkout: Checkout) -> list[Place]:
     """Where the condition of a link in force is spelled out, outside the models."""
-    pattern = r"unlinked_at(=None|__isnull|\s+is (not )?None)"
+    pattern = r"unlinked_at(=None|\"\s*: None|__isnull|\s+is (not )?None)"
     others = (source for source in checkout.own if not source.is_model)
     return [place for source in others for place in source.matching(pattern)]
 

@@ -23,7 +23,7 @@ def test_each_test_of_all_psas_runs_for_one() -> None:
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
-    psas = defaultdict(set)
+    psas: dict[str, set[str]] = defaultdict(set)
     for test, variant in re.findall(r"::(\w+)\[(.+)\]$", done.stdout, re.MULTILINE):
         psas[test] |= set(variant.split("-")) & set(registry.adapters())
     assert {len(found) for found in psas.values()} == {1}
