@@ -45,9 +45,9 @@ class Integration(TenantOwned):
     integrations.crypto. A candidate is tested first and takes over only when it passes.
     `memory` is the adapter's own (a resolved host); no secrets in it.
 
-    `watermarks` say up to which moment of the PSA's clock each kind was read (`{"companies": "…Z"}`).
-    `failures` counts the runs in a row that found the PSA unavailable; until `paused_until` nothing
-    but Sync Now asks it again.
+    `watermarks` say up to which moment of the PSA's clock each kind was read, as in
+    `{"companies": "…Z"}`. `failures` counts the runs in a row that found the PSA unavailable; until
+    `paused_until` nothing but Sync Now asks it again.
     """
 
     class Status(models.TextChoices):

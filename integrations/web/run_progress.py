@@ -215,7 +215,7 @@ def reads(run: SyncRun) -> tuple[str, datetime | None]:
 
 
 def _watermarks_before(run: SyncRun) -> dict[str, str]:
-    """The watermarks from which a run that has ended went on: where the one before it had come to."""
+    """The watermarks from which a run that has ended went on: where the one before it ended."""
     before = (
         SyncRun.objects.filter(
             tenant=run.tenant_id,
