@@ -19,12 +19,12 @@ from integrations.models import CompanyLink, SyncRun, SyncRunPage
 
 #: What `progress_done` counts, by phase; the other phases leave the numbers of the last one there.
 COUNTED: Final = {"companies": "companies", "contacts": "contacts", "agreements": "companies"}
-#: A speed is told from what was stored in this time, once that spans at least so much.
+#: A speed comes from what was stored in this time, once that spans at least so much.
 WINDOW: Final = timedelta(minutes=2)
 SHORTEST_SPAN_SECONDS: Final = 3.0
-#: Nobody can tell so far ahead.
+#: Nobody can know so far ahead.
 LONGEST_REMAINING_SECONDS: Final = 24 * 3600
-#: Links that the speed of reading agreements is told from: some twenty batches.
+#: Links that the speed of reading agreements comes from: some twenty batches.
 MOST_LINKS: Final = 2000
 Sample = tuple[float, int]
 
@@ -49,10 +49,10 @@ class RunSpeed:
 
 
 def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
-    """The pace from what was stored when: `[(seconds, records)]`, oldest first.
+    """The speed from what was stored when: `[(seconds, records)]`, oldest first.
 
     The first one only starts the clock, for nobody knows when its reading began. When the next one
-    is overdue, the pace falls.
+    is overdue, the speed falls.
     """
     if len(samples) < 2:
         return None
@@ -65,33 +65,28 @@ def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
     return RunSpeed(records / max(span, now - first - usual))
 
 
-def measure(runs: Iterable[SyncRun]) -> None:
-    """Find out the pace of all of these runs of one tenant at once, for `pace_of`.
+def measure(runs: Iterable[SyncRun]) -> dict[UUID, RunSpeed]:
+    """How fast each of these runs of one tenant reads, by its id; without those not known.
 
-    Two statements at the most, none when nobody reads.
+    Two statements at the most, none when none of them reads.
     """
     now = timezone.now()
-    shown = list(runs)
-    reading = [run for run in shown if _reads(run, now)]
+    reading = [run for run in runs if _reads(run, now)]
     lists = [r for r in reading if r.scope == SyncRun.Scope.ALL and r.phase != "agreements"]
     agreements = [r for r in reading if r.phase == "agreements"]
     samples = {**_pages_of(lists, now), **_links_of(agreements, now)}
-    for run in shown:
-        run.__dict__["pace"] = speed_from(samples.get(run.pk, []), now.timestamp())
+    speeds = {pk: speed_from(found, now.timestamp()) for pk, found in samples.items()}
+    return {pk: speed for pk, speed in speeds.items() if speed is not None}
 
 
 def speed_of(run: SyncRun) -> RunSpeed | None:
-    """How fast a run reads right now: as `measure` found it, or asked for now."""
-    if "pace" not in run.__dict__:
-        measure([run])
-    found: RunSpeed | None = run.__dict__["pace"]
-    return found
+    """How fast a run reads right now; None where that is not known."""
+    return measure([run]).get(run.pk)
 
 
-def remaining_seconds(run: SyncRun) -> int | None:
-    """How long the step under way will still take; None where that can't be known."""
-    pace = speed_of(run)
-    return None if pace is None else pace.remaining(run.progress_done, run.progress_total)
+def remaining_seconds(run: SyncRun, speed: RunSpeed | None) -> int | None:
+    """How long the step under way still takes at this speed; None where that is not known."""
+    return None if speed is None else speed.remaining(run.progress_done, run.progress_total)
 
 
 def _reads(run: SyncRun, now: datetime) -> bool:
@@ -102,7 +97,7 @@ def _reads(run: SyncRun, now: datetime) -> bool:
 def _began(run: SyncRun, now: datetime) -> datetime:
     """From when on counts: a worker took the run up, or went on with it after a wait, since then.
 
-    What was stored before a wait says nothing about the pace behind it.
+    What was stored before a wait says nothing about the speed after it.
     """
     return max(now - WINDOW, run.dispatched_at or run.queued_at)
 

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
+from integrations.connecting.selectors import latest_test
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.record_store import fingerprint
 from integrations.issues import outages
@@ -123,7 +124,7 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
         .order_by("-last_seen_at")
         .first()
     )
-    test = integration.latest_test
+    test = latest_test(integration)
     if issue is None:
         return None
     if test and issue.last_seen_at < test.queued_at and test.code not in outages.KEYS:
