@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.autotask import (
+from integrations.adapters.autotask.adapter import (
     AutotaskAdapter,
     WireContract,
     WireUnits,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.connectwise import ConnectWiseAdapter, server_root
+from integrations.adapters.connectwise.adapter import ConnectWiseAdapter, server_root
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp
 

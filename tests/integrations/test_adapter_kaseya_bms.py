@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.kaseya_bms import KaseyaBmsAdapter, api_root
+from integrations.adapters.kaseya_bms.adapter import KaseyaBmsAdapter, api_root
 from integrations.psa.contract import PsaAgreement
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.psa.http import PsaHttp

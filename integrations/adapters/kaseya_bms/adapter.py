@@ -1,8 +1,4 @@
-"""Kaseya BMS (Vorex, Pulseway PSA), REST API 2.0.
-
-Where BMS is odd, the reason stands beside the code; the sources are the vendor's OpenAPI document
-(product 5.58), its help pages, and public clients (Power Query, PowerShell and C# ones).
-"""
+"""Kaseya BMS, through the PSA contract."""
 
 from __future__ import annotations
 
@@ -30,7 +26,6 @@ from integrations.psa.contract import (
     CredentialField,
     Finding,
     GuideStep,
-    PsaAdapter,
     PsaAgreement,
     PsaCompany,
     PsaContact,
@@ -944,6 +939,3 @@ def not_bms(api: str) -> PsaRefused:
         f"{host} answers, but not as a Kaseya BMS server.",
         "Type the address at which you sign in to BMS, such as https://bms.kaseya.com.",
     )
-
-
-ADAPTER: type[PsaAdapter] = KaseyaBmsAdapter

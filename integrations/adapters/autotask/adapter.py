@@ -1,8 +1,4 @@
-"""Autotask PSA, REST API 1.0.
-
-Where Autotask is odd, the reason stands beside the code; the sources are its Swagger file, its
-online help, and public clients (django-autotask, AutotaskAPI, apigrate, autotask-mcp).
-"""
+"""Autotask, through the PSA contract."""
 
 from __future__ import annotations
 
@@ -34,7 +30,6 @@ from integrations.psa.contract import (
     Finding,
     GuideStep,
     LineKind,
-    PsaAdapter,
     PsaAgreement,
     PsaAgreementLine,
     PsaCompany,
@@ -1363,6 +1358,3 @@ def permission_denied(right: Right | None) -> PsaRefused:
         f"level, and allow {path}.",
         right=right or "",
     )
-
-
-ADAPTER: type[PsaAdapter] = AutotaskAdapter

@@ -1,8 +1,4 @@
-"""ConnectWise Manage (ConnectWise PSA), REST API 3.0.
-
-Where ConnectWise is odd, the reason stands beside the code; the sources are its developer guide,
-its OpenAPI documents of 2022.1 and 2025.1, and public clients (django-connectwise, pyconnectwise).
-"""
+"""ConnectWise Manage, through the PSA contract."""
 
 from __future__ import annotations
 
@@ -22,7 +18,6 @@ from integrations.psa.contract import (
     Cycle,
     Finding,
     GuideStep,
-    PsaAdapter,
     PsaAgreement,
     PsaAgreementLine,
     PsaCompany,
@@ -949,6 +944,3 @@ def permission_denied(right: str) -> PsaRefused:
         f"Open System > Security Roles, choose the API member's role, and allow {path}.",
         right=right,
     )
-
-
-ADAPTER: type[PsaAdapter] = ConnectWiseAdapter
