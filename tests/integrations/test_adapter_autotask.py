@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.autotask.adapter import (
-    AutotaskAdapter,
-    WireContract,
-    WireUnits,
-    history,
-    renewals,
-)
+from integrations.adapters.autotask.adapter import AutotaskAdapter
+from integrations.adapters.autotask.contracts import find_renewals
+from integrations.adapters.autotask.unit_history import read_history
+from integrations.adapters.autotask.wire import WireContract, WireUnits
 from integrations.psa.contract import PsaAgreement, PsaUnits
 from integrations.psa.errors import PsaError, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaHttp
@@ -419,14 +416,14 @@ def test_of_two_linked_contracts_the_later_renews_the_earlier(
         for id_ in (3, 1, 2)
     ]  # fmt: skip
 
-    assert renewals(contracts) == expected
+    assert find_renewals(contracts) == expected
 
 
 def test_contracts_of_two_companies_are_never_linked() -> None:
     one = WireContract(id=1, company_id=7, start_date="2025-01-01", renewed_contract_id=2)
     other = WireContract(id=2, company_id=8, start_date="2026-01-01")
 
-    assert renewals([one, other]) == {}
+    assert find_renewals([one, other]) == {}
 
 
 # Unit history: the full period's amount (method A)
@@ -460,7 +457,7 @@ def test_rows_of_one_amount_are_joined() -> None:
         ("2026-03-01", "2026-03-31", 3, "75.00"),
     )
 
-    found, cycle = history(rows, 1, START)
+    found, cycle = read_history(rows, 1, START)
 
     assert cycle is None
     assert amounts(found) == [
@@ -479,7 +476,7 @@ def test_a_change_inside_a_period_takes_full_rows_with_the_same_units(last_day: 
         ("2026-04-01", "2026-04-30", 11, "220.00"),
     )
 
-    found, _ = history(rows, 1, START)
+    found, _ = read_history(rows, 1, START)
 
     assert [row.units for row in found] == [10, 11]
     assert [row.amount for row in found] == [200, 220]
@@ -491,19 +488,19 @@ def test_a_last_part_period_scales_the_row_before_it() -> None:
         ("2026-02-01", "2026-02-14", 12, "120.00"),
     )
 
-    found, _ = history(rows, 1, START)
+    found, _ = read_history(rows, 1, START)
 
     assert [row.amount for row in found] == [200, 240]
 
 
 def test_a_lone_stub_is_grossed_up_by_days() -> None:
-    found, _ = history(units(("2026-01-11", "2026-01-31", 1, "21.00")), 1, START)
+    found, _ = read_history(units(("2026-01-11", "2026-01-31", 1, "21.00")), 1, START)
 
     assert [row.amount for row in found] == [31]
 
 
 def test_a_quarter_row_is_a_quarters_amount() -> None:
-    found, cycle = history(units(("2026-01-01", "2026-03-31", 4, "360.00")), 3, START)
+    found, cycle = read_history(units(("2026-01-01", "2026-03-31", 4, "360.00")), 3, START)
 
     assert cycle is None
     assert [row.amount for row in found] == [360]
@@ -513,7 +510,7 @@ def test_a_quarter_row_is_a_quarters_amount() -> None:
 def test_periods_of_a_contract_begun_on_the_31st_are_full(end: str) -> None:
     rows = units(("2026-02-28", end, 1, "10.00"))
 
-    found, _ = history(rows, 1, date(2026, 1, 31))
+    found, _ = read_history(rows, 1, date(2026, 1, 31))
 
     assert [f"{row.amount}" for row in found] == ["10.00"]
 
@@ -524,7 +521,7 @@ def test_from_31_august_to_27_february_is_not_half_a_year() -> None:
         ("2027-02-28", "2027-08-27", 4, "600.00"),
     )
 
-    found, _ = history(rows, 6, date(2025, 2, 28))
+    found, _ = read_history(rows, 6, date(2025, 2, 28))
 
     assert [row.amount for row in found] == [600]
 
@@ -538,8 +535,8 @@ def test_without_a_period_type_the_rows_own_length_counts() -> None:
     )
     stub = units(("2026-01-10", "2026-01-20", 1, "10.00"))
 
-    assert history(quarters, None, START)[1] == "quarterly"
-    found, cycle = history(mixed, None, START)
+    assert read_history(quarters, None, START)[1] == "quarterly"
+    found, cycle = read_history(mixed, None, START)
     assert (cycle, amounts(found)) == (
         "monthly",
         [
@@ -547,7 +544,7 @@ def test_without_a_period_type_the_rows_own_length_counts() -> None:
             ("2026-02-01", "2026-04-30", "103.3333333333"),
         ],
     )
-    assert [row.amount for row in history(stub, None, START)[0]] == [None]  # never guessed
+    assert [row.amount for row in read_history(stub, None, START)[0]] == [None]  # never guessed
 
 
 def test_nothing_costs_nothing_and_a_missing_price_is_not_nothing() -> None:
@@ -557,7 +554,7 @@ def test_nothing_costs_nothing_and_a_missing_price_is_not_nothing() -> None:
         ("2026-03-31", "2026-03-01", 5, "9"),
     )
 
-    found, _ = history(rows, 1, START)
+    found, _ = read_history(rows, 1, START)
 
     assert [row.amount for row in found] == [0, None]
 
@@ -570,7 +567,7 @@ def test_a_row_for_ever_is_no_full_one(months: int | None) -> None:
         ("2026-03-01", "9999-12-31", 2, "99.00"),
     )
 
-    found, _ = history(rows, months, START)
+    found, _ = read_history(rows, months, START)
 
     assert amounts(found) == [("2026-01-01", "9999-12-31", "50.00")]
 
@@ -584,5 +581,5 @@ def test_a_date_behind_the_calendar_sets_its_contract_aside(wire: Any) -> None:
 
 
 def test_no_rows_are_an_empty_history() -> None:
-    assert history([], 1, START) == ((), None)
-    assert history([], None, None) == ((), "monthly")
+    assert read_history([], 1, START) == ((), None)
+    assert read_history([], None, None) == ((), "monthly")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.connectwise.adapter import ConnectWiseAdapter, server_root
+from integrations.adapters.connectwise.adapter import ConnectWiseAdapter
+from integrations.adapters.connectwise.api import api_address
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp
 
@@ -57,7 +58,7 @@ def adapter(memory: dict[str, str] | None = None, client_id: str = "guid") -> Co
     ],
 )
 def test_whatever_was_pasted_leads_to_the_api_host(typed: str, root: str) -> None:
-    assert server_root(typed) == root
+    assert api_address(typed).root == root
 
 
 def test_two_spellings_of_one_account_have_one_key() -> None:

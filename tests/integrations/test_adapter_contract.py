@@ -58,8 +58,8 @@ class Adapters:
         http = PsaHttp(allow_private_hosts=True, attempts=3, read_seconds=2, first_pause=0)
         self.http.append(http)
         adapter = registry.get_adapter(self.psa)
-        settings = {"CONNECTWISE_CLIENT_ID": "", **self.server.settings()}
-        chosen = {name: settings[name] for name in adapter.info.settings}
+        given = self.server.settings()
+        chosen = {s.name: given.get(s.name, s.default) for s in adapter.info.settings}
         known = {} if memory is None else memory
         return adapter({**self.credentials, **credentials}, chosen, http, known)
 

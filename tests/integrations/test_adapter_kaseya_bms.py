@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import responses
 
-from integrations.adapters.kaseya_bms.adapter import KaseyaBmsAdapter, api_root
+from integrations.adapters.kaseya_bms.adapter import KaseyaBmsAdapter
+from integrations.adapters.kaseya_bms.api import api_address
 from integrations.psa.contract import PsaAgreement
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.psa.http import PsaHttp
@@ -82,7 +83,7 @@ def asked(wire: Any, url: str) -> int:
     ],
 )
 def test_whatever_was_pasted_leads_to_the_api_host(typed: str, root: str) -> None:
-    assert api_root(typed) == root
+    assert api_address(typed).root == root
 
 
 # Signing in

@@ -13,6 +13,7 @@ from agreements.models import Agreement, AgreementLine
 from companies.models import Company
 from integrations.apps import give_back
 from integrations.models import Integration, Issue, SyncEvent, SyncRun
+from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
 from integrations.services import ending, leases, runs
 from integrations.services.connection import disconnect_integration
@@ -103,7 +104,7 @@ def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxS
 def test_a_server_without_forward_only_paging_is_read_whole(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.adapters.connectwise.PAGE_SIZE", 10)
+    monkeypatch.setattr(registry.get_adapter("connectwise"), "page_size", 10)
     sandbox.faults.switch_on("no_forward_only")
 
     run = sync(connected)
