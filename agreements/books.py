@@ -17,9 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agreements import mrr
-from agreements.expressions import IdText, JsonArray, decoder
 from agreements.models import Agreement, AgreementLine
-from audit_site.rows import AnyOf
+from audit_site.db.bulk import AnyOf
+from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
 
 ONE_DAY = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""How fast a sync run reads, and how long its step will take: told from what it has stored when."""
+"""How fast a run reads, in records a second."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from django.db.models import F, Func, IntegerField, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
+from audit_site.db.json_rows import JsonLength
 from integrations.models import CompanyLink, SyncRun, SyncRunPage
 
 #: What `progress_done` counts, by phase; the other phases leave the numbers of the last one there.
@@ -25,18 +26,7 @@ SHORTEST_SPAN_SECONDS: Final = 3.0
 LONGEST_REMAINING_SECONDS: Final = 24 * 3600
 #: Links that the speed of reading agreements is told from: some twenty batches.
 MOST_LINKS: Final = 2000
-
 Sample = tuple[float, int]
-
-
-class JsonLength(Func):
-    """How many items a JSON list has."""
-
-    function = "jsonb_array_length"
-    output_field = IntegerField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, function="json_array_length", **extra)
 
 
 @dataclass(frozen=True, slots=True)

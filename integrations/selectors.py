@@ -29,8 +29,9 @@ from django.db.models import (
 from django.db.models.functions import Concat, Lower
 from django.db.models.lookups import Contains
 
-from audit_site.folding import Folded, folded
-from audit_site.tenants.models import Role, Tenant, User
+from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
+from audit_site.db.folded_text import Folded, folded
+from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact, current_contacts
 from integrations.models import (
     CompanyLink,
@@ -75,43 +76,6 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
         Prefetch("runs", runs[:1], to_attr="newest_runs"),
     ]
     return rows.order_by("id").prefetch_related(*prefetches)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many there are, counted up to a limit: beyond it only "10,000+" is known."""
-
-    number: int
-    limit: int
-
-    def __str__(self) -> str:
-        return f"{self.limit:,}+" if self.is_more else f"{self.number:,}"
-
-    @property
-    def is_more(self) -> bool:
-        return self.number > self.limit
-
-
-#: Up to where the import list is counted, and what is new in it.
-LIST_LIMIT, NEW_LIMIT = 10_000, 1_000
-
-
-def _one_each(rows: QuerySet[Any], limit: int) -> QuerySet[Any]:
-    """A 1 for each row and no column of it: an index alone answers that. One beyond the limit."""
-    counted: QuerySet[Any] = rows.order_by().annotate(one=Value(1)).values("one")[: limit + 1]
-    return counted
-
-
-def tally(rows: QuerySet[Any], limit: int = LIST_LIMIT) -> Tally:
-    """Count rows without reading on behind the limit."""
-    return Tally(_one_each(rows, limit).aggregate(number=Count("one"))["number"], limit)
-
-
-class CountOf(Subquery):
-    """The number of rows of a subquery."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = IntegerField()
 
 
 def list_psa_companies(
@@ -318,7 +282,9 @@ def chosen_companies(integration: Integration, external_ids: Sequence[str], free
     return Chosen(needing[:free], needing[free:], others)
 
 
-def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dict[UUID, Tally]:
+def news(
+    tenant: Tenant, user: User, integrations: Iterable[Integration]
+) -> dict[UUID, CappedCount]:
     """What came into each PSA since this person looked at its import list, by integration.
 
     Gone companies don't count; an integration whose list the person never looked at has no entry.
@@ -333,20 +299,20 @@ def news(tenant: Tenant, user: User, integrations: Iterable[Integration]) -> dic
     visits = (
         ImportListVisit.objects.for_tenant(tenant)
         .filter(user=user, integration__in=[row.pk for row in integrations])
-        .annotate(came=CountOf(_one_each(came, NEW_LIMIT)))
+        .annotate(came=CountOf(one_each(came, NEW_LIMIT)))
     )
     return {
-        integration: Tally(number, NEW_LIMIT)
+        integration: CappedCount(number, NEW_LIMIT)
         for integration, number in visits.values_list("integration_id", "came")
     }
 
 
-def count_new(integration: Integration, since: datetime | None) -> Tally | None:
+def count_new(integration: Integration, since: datetime | None) -> CappedCount | None:
     """How many companies came after `since` and are there; None = the person never looked."""
     if since is None:
         return None
     rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    return tally(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
+    return capped_count(rows.filter(first_seen_at__gt=since, gone_at=None), NEW_LIMIT)
 
 
 def looked_at(integration: Integration, user: User) -> datetime | None:
@@ -468,14 +434,6 @@ def count_open_issues(tenant: Tenant) -> int:
     """How many issues of the tenant's connected PSAs wait for a person."""
     rows = by_state(Issue.objects.for_tenant(tenant), "open")
     return rows.exclude(integration__status=Integration.Status.DISCONNECTED).count()
-
-
-def admins_of(tenant: Tenant) -> list[User]:
-    """The people who may connect a PSA, by name."""
-    admins = User.objects.filter(
-        memberships__tenant=tenant, memberships__role=Role.ADMIN, is_active=True
-    )
-    return list(admins.order_by("name", "email"))
 
 
 def companies_with_links(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from audit_site import heartbeat
+from audit_site import worker_heartbeat
 from integrations.services import connection, notices, runs, schedule, sync
 
 
@@ -20,7 +20,7 @@ def run_sync(tenant_id: str, run_id: str) -> None:
 
 @shared_task(name="integrations.sweep")
 def sweep() -> None:
-    heartbeat.beat()
+    worker_heartbeat.beat()
     runs.sweep()
 
 

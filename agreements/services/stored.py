@@ -23,12 +23,12 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from agreements import books, mrr
-from agreements.expressions import IdText
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
-from audit_site.chunks import chunks
+from audit_site.db.batches import batched
+from audit_site.db.bulk import AnyOf, bulk_upsert_values
+from audit_site.db.json_rows import IdText
 from audit_site.ids import new_id
-from audit_site.rows import AnyOf, upsert
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -120,7 +120,7 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     With them those of companies whose agreements inherit from theirs.
     """
     wanted = sorted(map(str, {*company_ids, *_children_elsewhere(tenant, company_ids)}))
-    for chunk in chunks(wanted, CHUNK):
+    for chunk in batched(wanted, CHUNK):
         with transaction.atomic(savepoint=False):
             _refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), Occasion.CHANGE)
 
@@ -195,7 +195,7 @@ def _refresh_chunk(owners: Owners, found: Found, occasion: Occasion) -> None:
     for company_id in differing:
         found[owners[company_id].pk].companies.add(company_id)
     if occasion is not Occasion.CHECK:
-        upsert(CompanyBook, ("id", "tenant_id", "company_id", *BOOK_COLUMNS), changed)
+        bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *BOOK_COLUMNS), changed)
 
 
 def _still(
@@ -355,7 +355,7 @@ def _settle(
             table.model.objects.for_tenants(owners.values()).filter(AnyOf("id", ids)).delete()
         # an agreement may have come from another company, whose turn is yet to come
         columns = ("id", "tenant_id", *table.columns)
-        upsert(table.model, columns, written, unique=table.unique)
+        bulk_upsert_values(table.model, columns, written, unique=table.unique)
     return differing
 
 
@@ -376,7 +376,7 @@ def pass_days() -> int:
         )
         due += rows.values_list("tenant_id", "company_id")
     due.sort()
-    return sum(_pass_days_of(chunk) for chunk in chunks(due, CHUNK)) + _refresh_all_stale()
+    return sum(_pass_days_of(chunk) for chunk in batched(due, CHUNK)) + _refresh_all_stale()
 
 
 def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
@@ -409,7 +409,7 @@ def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]
     """Compare everything stored for some tenants with what is computed, and mend what differs."""
     companies = Company.objects.filter(tenant__in=tenant_ids).order_by("tenant", "id")
     occasion, found = Occasion.MEND if mend else Occasion.CHECK, Found(Differences)
-    for chunk in chunks(list(companies.values_list("tenant_id", "id")), CHUNK):
+    for chunk in batched(list(companies.values_list("tenant_id", "id")), CHUNK):
         _refresh_again(chunk, found, occasion)
     return found
 

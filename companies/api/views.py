@@ -11,12 +11,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agreements.api.parameters import read_as_of
 from agreements.api.serializers import AgreementSerializer, CompanyMrrSerializer
-from agreements.api.views import AS_OF, invalid, read_as_of
 from agreements.models import CompanyMrr
 from agreements.selectors import company_etag, company_figure, company_totals, with_mrr
 from audit_site.api.conditional import conditional
 from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import AS_OF, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
 from companies import services
@@ -31,7 +32,6 @@ from companies.api.serializers import (
 )
 from companies.models import Company, current_contacts
 from integrations.api.serializers import SyncRunSerializer
-from integrations.api.views import query
 from integrations.models import Integration
 from integrations.selectors import companies_with_links, list_integrations
 from integrations.services import importing, linking, runs

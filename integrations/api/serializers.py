@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import (
+    extend_schema_field,
+)
+from rest_framework import serializers, status
+from rest_framework.response import Response
 
 from audit_site.api.serializers import (
     FixableReasonSerializer,
     ReasonSerializer,
     StrictSerializer,
 )
+from audit_site.db.counting import NEW_LIMIT, CappedCount
 from integrations.models import (
     FIGURES,
     KINDS,
@@ -25,9 +29,11 @@ from integrations.models import (
 )
 from integrations.pace import pace_of, remaining_seconds
 from integrations.psa.contract import GuideStep
-from integrations.selectors import NEW_LIMIT, Tally, is_new, reasons_of
+from integrations.selectors import is_new, reasons_of
 from integrations.services.psa_access import info_of
 from integrations.services.schedule import next_at
+
+pass
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -289,7 +295,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     def get_new_psa_companies(self, integration: Integration) -> int | None:
         """Needs `news` (of the selectors) in the context."""
-        arrived: Tally | None = self.context["news"].get(integration.pk)
+        arrived: CappedCount | None = self.context["news"].get(integration.pk)
         return None if arrived is None else min(arrived.number, arrived.limit)
 
     @extend_schema_field(
@@ -419,3 +425,9 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
 class DiagnosisSerializer(serializers.Serializer[Any]):
     importable = serializers.BooleanField()
     checks = CheckSerializer(many=True)
+
+
+def started(run: SyncRun, is_new: bool) -> Response:
+    """Answer with a run: 202 when it is new, 200 when it was under way."""
+    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+    return Response(SyncRunSerializer(run).data, status=code)

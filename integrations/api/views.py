@@ -1,3 +1,5 @@
+"""REST: PSAs, integrations and their import lists, sync runs, issues."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
@@ -15,9 +17,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import flag, query
 from audit_site.api.permissions import IsAdmin, IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
-from integrations import selectors
 from integrations.api.serializers import (
     ConnectionTestSerializer,
     DiagnosisSerializer,
@@ -29,10 +31,21 @@ from integrations.api.serializers import (
     PsaSerializer,
     SyncEventSerializer,
     SyncRunSerializer,
+    started,
 )
 from integrations.models import Integration, Issue, SyncRun
 from integrations.pace import measure
 from integrations.psa import registry
+from integrations.selectors import (
+    list_events,
+    list_integrations,
+    list_issues,
+    list_psa_companies,
+    list_sync_runs,
+    looked_at,
+    news,
+    open_issues_of,
+)
 from integrations.services import connection, importing, issues, runs, schedule
 
 #: What starting a run answers: 202 with a new one, 200 with the one that was under way.
@@ -44,24 +57,6 @@ class PsaListView(APIView):
     def get(self, request: Request) -> Response:
         """List every PSA that can be connected, with its form and guide."""
         return Response(PsaSerializer(registry.infos(), many=True).data)
-
-
-def flag(request: Request, name: str) -> bool | None:
-    """A yes-or-no filter; anything else filters nothing."""
-    word = request.query_params.get(name, "").lower()
-    return {"true": True, "1": True, "false": False, "0": False}.get(word)
-
-
-def query(name: str, kind: Any = OpenApiTypes.STR, *, description: str = "") -> OpenApiParameter:
-    return OpenApiParameter(
-        name, kind, OpenApiParameter.QUERY, required=False, description=description
-    )
-
-
-def started(run: SyncRun, is_new: bool) -> Response:
-    """Answer with a run: 202 when it is new, 200 when it was under way."""
-    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-    return Response(SyncRunSerializer(run).data, status=code)
 
 
 @extend_schema_view(
@@ -79,9 +74,9 @@ class IntegrationViewSet(TenantViewSet):
             return Integration.objects.none()
         wanted = self.request.query_params.get("status") if self.action == "list" else None
         if self.action in {"list", "partial_update", "destroy"} or wanted:
-            return selectors.list_integrations(self.tenant, status=wanted)
-        return selectors.list_integrations(self.tenant, status=None) | (
-            selectors.list_integrations(self.tenant, status=Integration.Status.DISCONNECTED)
+            return list_integrations(self.tenant, status=wanted)
+        return list_integrations(self.tenant, status=None) | (
+            list_integrations(self.tenant, status=Integration.Status.DISCONNECTED)
         )
 
     def list(self, request: Request) -> Response:
@@ -127,13 +122,13 @@ class IntegrationViewSet(TenantViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _fresh(self, integration: Integration) -> Any:
-        return self._shown(selectors.list_integrations(self.tenant).get(pk=integration.pk))[0]
+        return self._shown(list_integrations(self.tenant).get(pk=integration.pk))[0]
 
     def _shown(self, *integrations: Integration) -> Any:
         """Bodies, with what is new to who asks and how many issues wait."""
         context = {
-            "news": selectors.news(self.tenant, self.actor, integrations),
-            "open_issues": selectors.open_issues_of(self.tenant, integrations),
+            "news": news(self.tenant, self.actor, integrations),
+            "open_issues": open_issues_of(self.tenant, integrations),
         }
         measure(row.latest_run for row in integrations if row.latest_run)
         return IntegrationSerializer(integrations, many=True, context=context).data
@@ -174,7 +169,7 @@ class IntegrationViewSet(TenantViewSet):
     )
     @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
     def list_issues(self, request: Request, pk: str) -> Response:
-        rows = selectors.list_issues(
+        rows = list_issues(
             self.tenant,
             integration=self.get_object(),
             state=request.query_params.get("state", ""),
@@ -213,8 +208,8 @@ class IntegrationViewSet(TenantViewSet):
     @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
     def psa_companies(self, request: Request, pk: str) -> Response:
         integration = self.get_object()
-        since = selectors.looked_at(integration, self.actor)
-        rows = selectors.list_psa_companies(
+        since = looked_at(integration, self.actor)
+        rows = list_psa_companies(
             integration,
             search=request.query_params.get("search", ""),
             importable=flag(request, "importable"),
@@ -254,7 +249,7 @@ class SyncRunViewSet(TenantViewSet):
         if self.is_schema:
             return SyncRun.objects.none()
         if self.action != "list":
-            return selectors.list_sync_runs(self.tenant)
+            return list_sync_runs(self.tenant)
         wanted = self.request.query_params
         try:
             ids = {
@@ -263,7 +258,7 @@ class SyncRunViewSet(TenantViewSet):
             }
         except Http404:  # what is no id filters everything out
             return SyncRun.objects.none().order_by("-id")
-        return selectors.list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
+        return list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset()) or []
@@ -282,7 +277,7 @@ class SyncRunViewSet(TenantViewSet):
     @extend_schema(responses={200: SyncEventSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def events(self, request: Request, pk: str) -> Response:
-        page = self.paginate_queryset(selectors.list_events(self.get_object()))
+        page = self.paginate_queryset(list_events(self.get_object()))
         return self.get_paginated_response(SyncEventSerializer(page, many=True).data)
 
 
@@ -293,7 +288,7 @@ class IssueViewSet(TenantViewSet):
     permission_classes = (IsMember,)
 
     def get_queryset(self) -> QuerySet[Issue]:
-        return Issue.objects.none() if self.is_schema else selectors.list_issues(self.tenant)
+        return Issue.objects.none() if self.is_schema else list_issues(self.tenant)
 
     @extend_schema(request=None, responses=STARTED)
     @action(detail=True, methods=["post"])

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from agreements.services import stored
-from audit_site.chunks import chunks
+from audit_site.db.batches import batched
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaAdapter, PsaCompany, Right
 from integrations.psa.errors import PsaError, PsaRefused
@@ -72,7 +72,7 @@ class Absences:
                 )
                 self.writer.add("companies", stored_again)
                 self.writer.saw("companies", [company.external_id for company in still_there])
-        for ids in chunks(gone, CHUNK):
+        for ids in batched(gone, CHUNK):
             with self.writer.page("absences"):
                 self._mark_companies(ids, moves)
 
@@ -150,7 +150,7 @@ class Absences:
         missing, known = self._unseen("contacts", rows)
         if not self._is_believable("contacts", len(missing), known):
             return
-        for ids in chunks(missing, CHUNK):
+        for ids in batched(missing, CHUNK):
             with self.writer.page("absences"):
                 self.mark_contacts(rows.filter(external_id__in=ids))
 
@@ -254,7 +254,7 @@ class Absences:
         )
 
     def _mark_gone(self, kind: str, rows: Any, pks: Sequence[UUID], company: str) -> None:
-        for some in chunks(pks, CHUNK):
+        for some in batched(pks, CHUNK):
             with self.writer.page("absences"):
                 gone = rows.filter(pk__in=some)
                 self.writer.add_gone(kind, gone)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from audit_site.folding import folded
-from audit_site.rows import AnyOf, write
+from audit_site.db.bulk import AnyOf, bulk_upsert
+from audit_site.db.folded_text import folded
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact
 from integrations.services.import_rules import CompanyFacts, broken_rules
@@ -134,7 +134,7 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checke
             for name, value in outcome.items():
                 setattr(record, name, value)
             differing.append(record)
-    write(PsaCompanyRecord, differing)
+    bulk_upsert(PsaCompanyRecord, differing)
     return checked
 
 

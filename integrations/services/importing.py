@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from audit_site.db.bulk import bulk_upsert
 from audit_site.errors import DomainError
-from audit_site.rows import write
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact
@@ -125,7 +125,7 @@ def _create_companies(
 ) -> None:
     tenant_id = integration.tenant_id
     companies = [Company(tenant_id=tenant_id, name=record.name) for record in chosen]
-    write(Company, companies)
+    bulk_upsert(Company, companies)
     company_of = {
         record.external_id: company for record, company in zip(chosen, companies, strict=True)
     }
@@ -139,7 +139,7 @@ def _create_companies(
         )
         for external_id, company in company_of.items()
     ]
-    write(CompanyLink, links)
+    bulk_upsert(CompanyLink, links)
     primary = {record.external_id: record.primary_contact_id for record in chosen}
     people = PsaContactRecord.objects.filter(
         tenant=tenant_id,
@@ -158,7 +158,7 @@ def _create_companies(
                 is_primary=person.external_id == primary[person.company_external_id],
             )
         )
-    write(Contact, contacts)
+    bulk_upsert(Contact, contacts)
     record_audit(
         tenant=integration.tenant,
         actor=actor,

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
-from audit_site.rows import AnyOf
+from audit_site.db.bulk import AnyOf
 from companies.models import Company, Contact
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord

@@ -25,8 +25,8 @@ from django.utils import timezone
 
 from audit_site.queue import enqueue
 from audit_site.tenants.models import Tenant
+from audit_site.tenants.selectors import admins_of
 from integrations.models import Integration, Issue
-from integrations.selectors import admins_of
 from integrations.services.issues import WHOLE
 from integrations.services.schedule import next_at
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from agreements.models import CompanyBook
 from agreements.services import stored
-from audit_site.chunks import chunks, with_last
-from audit_site.rows import AnyOf
+from audit_site.db.batches import batched, with_last
+from audit_site.db.bulk import AnyOf
 from companies.models import Company
 from integrations.models import (
     CompanyLink,
@@ -250,7 +250,7 @@ class SyncPass:
         """Recount, check the import rules, and bring linked companies up to date."""
         if self.run_row.scope == SyncRun.Scope.ALL:
             self._forget_unlinked()
-        for external_ids, is_last in with_last(chunks(self._companies_to_check(), CHUNK)):
+        for external_ids, is_last in with_last(batched(self._companies_to_check(), CHUNK)):
             with self.writer.page("rules", is_last=is_last):
                 checked = import_list.apply_rules(self.integration, external_ids)
                 links = list(self._links().filter(AnyOf("external_id", external_ids)))
@@ -345,7 +345,7 @@ class SyncPass:
 
     def reread_contacts(self) -> None:
         passed = self.writer.checkpoint.get("passed", 0)
-        for external_ids in chunks(self.run_row.companies[passed:], CONTACT_BATCH):
+        for external_ids in batched(self.run_row.companies[passed:], CONTACT_BATCH):
             rows = PsaContactRecord.objects.filter(
                 **self.scope, company_external_id__in=external_ids, gone_at=None
             )
@@ -400,7 +400,7 @@ class SyncPass:
             (links.filter(id__gt=after) if after else links).values_list("id", "external_id")
         )
         total = passed + len(rest)
-        batches = chunks(rest, self.info.company_batch)
+        batches = batched(rest, self.info.company_batch)
         for batch in prefetch(map(self._read_batch, batches)):
             passed += len(batch.external_ids)
             with self.writer.page("agreements", done=passed, total=total):
@@ -412,7 +412,7 @@ class SyncPass:
     def _read_more(self, external_ids: Collection[str]) -> None:
         """Read the agreements of companies to which some have moved."""
         links = self._links().filter(AnyOf("external_id", external_ids))
-        for some in chunks(links.values_list("id", "external_id"), self.info.company_batch):
+        for some in batched(links.values_list("id", "external_id"), self.info.company_batch):
             batch = self._read_batch(some)
             with self.writer.page("agreements"):
                 self._store_batch(batch)

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from django.db import models
 
-from audit_site.rows import AnyOf, write
+from audit_site.db.bulk import AnyOf, bulk_upsert
 
 RowT = TypeVar("RowT", bound=models.Model)
 Values = dict[str, Any]
@@ -122,7 +122,7 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
         row = whole[gone.pk]
         row.gone_at = now  # type: ignore[attr-defined]
         changes.written.append(Change(row, "gone", None, None))
-    write(model, [change.row for change in changes.written])
+    bulk_upsert(model, [change.row for change in changes.written])
     return changes
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from audit_site.rows import write
+from audit_site.db.bulk import bulk_upsert
 from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
@@ -89,7 +89,7 @@ class RunWriter:
             with transaction.atomic():
                 self._hold()
                 yield
-                write(SyncEvent, self._events)
+                bulk_upsert(SyncEvent, self._events)
                 self.checkpoint["parks"] = 0  # it gets on
                 self.checkpoint["attempts"] = self.run.attempts
                 raise_issues(self.run.integration, self._troubles, self.run)

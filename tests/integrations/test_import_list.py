@@ -17,17 +17,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
 from integrations.models import ImportListVisit, Integration, PsaCompanyRecord
-from integrations.selectors import (
-    LIST_LIMIT,
-    Tally,
-    import_list_page,
-    list_psa_companies,
-    news,
-    tally,
-)
+from integrations.selectors import import_list_page, list_psa_companies, news
 from integrations.services.visits import look
 from tests.factories import (
     make_api,
@@ -177,9 +171,9 @@ def test_a_long_list_is_counted_up_to_a_limit(integration: Integration) -> None:
     add(integration, "One", "Two", "Three")
     rows = list_psa_companies(integration)
 
-    assert str(tally(rows, 2)) == "2+"
-    assert str(tally(rows, 3)) == "3"
-    assert str(Tally(LIST_LIMIT + 1, LIST_LIMIT)) == "10,000+"
+    assert str(capped_count(rows, 2)) == "2+"
+    assert str(capped_count(rows, 3)) == "3"
+    assert str(CappedCount(LIST_LIMIT + 1, LIST_LIMIT)) == "10,000+"
 
 
 # Filters
@@ -466,8 +460,8 @@ def test_looking_is_each_persons_own(tenant: Tenant, integration: Integration) -
     add(integration, "Birch", "Cedar")
     browser(ada).get(f"/integrations/{integration.pk}/companies/")
 
-    assert news(tenant, ada, [integration]) == {integration.pk: Tally(0, 1000)}
-    assert news(tenant, ben, [integration]) == {integration.pk: Tally(2, 1000)}
+    assert news(tenant, ada, [integration]) == {integration.pk: CappedCount(0, 1000)}
+    assert news(tenant, ben, [integration]) == {integration.pk: CappedCount(2, 1000)}
     assert news(tenant, cleo, [integration]) == {}
 
 
@@ -483,8 +477,8 @@ def test_looking_is_of_one_tenant(
     look(integration=theirs, user=user)
     add(theirs, "Birch", "Cedar")
 
-    assert news(tenant, user, [integration, theirs]) == {integration.pk: Tally(0, 1000)}
-    assert news(other_tenant, user, [theirs]) == {theirs.pk: Tally(2, 1000)}
+    assert news(tenant, user, [integration, theirs]) == {integration.pk: CappedCount(0, 1000)}
+    assert news(other_tenant, user, [theirs]) == {theirs.pk: CappedCount(2, 1000)}
 
 
 def test_what_a_sync_was_writing_during_the_look_is_new_the_next_time(
@@ -498,7 +492,7 @@ def test_what_a_sync_was_writing_during_the_look_is_new_the_next_time(
 
     add(integration, "Birch", first_seen_at=being_written)
 
-    assert news(tenant, user, [integration]) == {integration.pk: Tally(1, 1000)}
+    assert news(tenant, user, [integration]) == {integration.pk: CappedCount(1, 1000)}
 
 
 def test_an_empty_list_has_not_been_looked_at(tenant: Tenant, integration: Integration) -> None:

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import AuditEvent, Tenant
-from integrations import selectors
 from integrations.models import Integration, Issue, PsaCompanyRecord, SyncRun
 from integrations.sandbox.server import SandboxServer
+from integrations.selectors import count_open_issues, list_issues
 from integrations.services import issues, runs
 from tests.factories import (
     make_company,
@@ -162,7 +162,7 @@ def test_what_was_mended_in_the_psa_closes_when_it_is_read_again(
 
     set_status(2, "Inactive")
     sync(connected)
-    (issue,) = selectors.list_issues(connected.tenant, state="open")
+    (issue,) = list_issues(connected.tenant, state="open")
     assert (issue.kind, issue.external_id, issue.code) == ("company", "20002", "inactive")
     assert (issue.name, issue.psa_company_name) == (record.name, record.name)
     assert issue.linked_company_name == record.name
@@ -187,7 +187,7 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
     sync(connected)
     questions = {
         row.external_id: row
-        for row in selectors.list_issues(connected.tenant, state="open")
+        for row in list_issues(connected.tenant, state="open")
         if row.asks_if_gone
     }
     assert "companies" in questions
@@ -204,7 +204,7 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
     run.refresh_from_db()
     assert run.state == "succeeded"
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 10
-    assert not selectors.list_issues(connected.tenant, state="open").exists()
+    assert not list_issues(connected.tenant, state="open").exists()
 
 
 def test_nothing_is_read_again_of_what_is_closed_or_disconnected(tenant: Tenant) -> None:
@@ -281,7 +281,7 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(tenant: 
     assert make_issue(integration, external_id="7") == first
     first.refresh_from_db()
     assert (first.state, first.times) == ("dismissed", 2)
-    assert selectors.count_open_issues(tenant) == 0
+    assert count_open_issues(tenant) == 0
 
     assert issues.close_issues(integration, kind="companies", external_ids={"7"}) == 1
     second = make_issue(integration, external_id="7")
@@ -290,7 +290,7 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(tenant: 
     assert first.state == "closed"
     assert second != first
     assert (second.state, second.times, second.dismissed_by) == ("open", 1, None)
-    assert selectors.count_open_issues(tenant) == 1
+    assert count_open_issues(tenant) == 1
 
 
 def test_who_dismissed_first_stays(tenant: Tenant) -> None:
@@ -358,7 +358,7 @@ def test_the_inbox_knows_the_auditee_or_the_psa_company(
     make_issue(integration, kind="company", external_id="8")  # the company itself
     make_issue(integration, kind="contact", external_id="8")  # only by chance the same id
 
-    rows = selectors.list_issues(tenant, integration=integration)
+    rows = list_issues(tenant, integration=integration)
 
     assert [
         (row.external_id, row.linked_company_id, row.linked_company_name, row.psa_company_name)

@@ -16,10 +16,17 @@ from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from integrations.models import KINDS, Integration, PsaCompanyRecord, SyncRun, SyncRunPage
 from integrations.pace import measure, pace_from, pace_of, remaining_seconds
-from integrations.progress import count_table, left_words, live, pulse_of, reads, until_words
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.services.importing import import_companies
 from integrations.services.runs import start_sync_run
+from integrations.web.run_progress import (
+    count_table,
+    left_words,
+    live,
+    pulse_of,
+    reads,
+    until_words,
+)
 from tests.conftest import connect
 from tests.factories import make_company, make_integration, make_link, make_member
 from tests.worker import work_off

@@ -14,9 +14,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agreements import charts, movers, mrr
+from agreements import mrr
 from agreements.services import stored
 from agreements.services.choices import choose
+from agreements.web import charts, movement_rows
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.services import archive_company
@@ -173,7 +174,7 @@ def cells_of(page: str, part: str) -> list[str]:
 def test_each_step_of_the_book_names_its_largest_companies(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
-    monkeypatch.setattr(movers, "MOST_MOVERS", 2)
+    monkeypatch.setattr(movement_rows, "MOST_MOVERS", 2)
     integration = make_integration(tenant)
     for name, amount in (("Ash", "10"), ("Birch", "30"), ("Cedar & Co", "20")):
         make_agreement(make_company(tenant, name=name), integration, amount=amount,

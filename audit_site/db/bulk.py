@@ -16,7 +16,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models.sql.compiler import SQLCompiler
 
-from audit_site.chunks import chunks
+from audit_site.db.batches import batched
 
 RowT = TypeVar("RowT", bound=models.Model)
 PAGE: Final = 5000
@@ -49,16 +49,16 @@ class AnyOf(models.Func):
         return f"{sql} IN {picked}", [*params, json.dumps(values)]
 
 
-def write(model: type[RowT], rows: Sequence[RowT]) -> None:
+def bulk_upsert(model: type[RowT], rows: Sequence[RowT]) -> None:
     """Insert new instances and rewrite those that are there, all of their fields."""
     fields = model._meta.concrete_fields
     values = [[field.pre_save(row, row._state.adding) for field in fields] for row in rows]
-    upsert(model, [field.attname for field in fields], values)
+    bulk_upsert_values(model, [field.attname for field in fields], values)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
 
-def upsert(
+def bulk_upsert_values(
     model: type[models.Model],
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
@@ -77,7 +77,7 @@ def upsert(
     source = _from_arrays if is_postgres else _from_values
     size = PAGE if is_postgres else MOST_VALUES // len(columns)
     with connection.cursor() as cursor:
-        for page in chunks(rows, size):
+        for page in batched(rows, size):
             select, values = source(fields, page)
             cursor.execute(f"{insert}{select}{conflict}", values)
 

@@ -15,14 +15,9 @@ from agreements.api.views import (
     TenantMrrView,
 )
 from audit_site.api.schema import SchemaView
-from audit_site.api.views import MeView
+from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
-from integrations.api.views import (
-    IntegrationViewSet,
-    IssueViewSet,
-    PsaListView,
-    SyncRunViewSet,
-)
+from integrations.api.views import IntegrationViewSet, IssueViewSet, PsaListView, SyncRunViewSet
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from companies import views
+from companies.web import views
 
 app_name = "companies"
 urlpatterns = [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agreements import views
+from agreements.web import views
 
 app_name = "agreements"
 urlpatterns = [

@@ -8,8 +8,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Final
 
-from agreements import charts, mrr
+from agreements import mrr
 from agreements.mrr.figures import CLASSES
+from agreements.web import charts
 
 #: How many audITees of a step a page names; the CSV has them all.
 MOST_MOVERS: Final = 50

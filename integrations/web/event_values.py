@@ -12,8 +12,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from companies.models import Company
-from integrations.known import Key, Known, known_records
 from integrations.models import PsaCompanyRecord, SyncEvent, SyncRun
+from integrations.web.record_names import Key, Known, known_records
 
 #: Names of ours that say nothing to a person.
 HIDDEN: Final = frozenset(

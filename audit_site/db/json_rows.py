@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Func, JSONField, TextField
+from django.db.models import Func, IntegerField, JSONField, TextField
 from django.db.models.sql.compiler import SQLCompiler
 from msgspec.json import Decoder
 
@@ -64,3 +64,13 @@ class IdText(Func):
 def decoder(type_: type[T]) -> Decoder[T]:
     """Read what `JsonArray` wrote. SQLite knows no booleans: 0 and 1 will do."""
     return Decoder(type_, strict=False)
+
+
+class JsonLength(Func):
+    """How many items a JSON list has."""
+
+    function = "jsonb_array_length"
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, function="json_array_length", **extra)

@@ -9,7 +9,7 @@ from typing import TypeVar
 ItemT = TypeVar("ItemT")
 
 
-def chunks(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
+def batched(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
     """Cut items into lists of at most `size`."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):

@@ -14,9 +14,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from agreements import charts, exports, movers, mrr
-from agreements.days import Days
-from agreements.forms import AgreementChoicesForm, LineChoicesForm
+from agreements import mrr
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
 from agreements.mrr.ledger import WARNINGS
@@ -32,7 +30,10 @@ from agreements.selectors import (
     tenant_book,
 )
 from agreements.services.choices import choose, undo
-from agreements.sources import remarks_on_source
+from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_days import Days
+from agreements.web.forms import AgreementChoicesForm, LineChoicesForm
+from agreements.web.source_remarks import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
@@ -46,7 +47,7 @@ def _company(request: PageRequest, pk: UUID) -> Company:
     return find(companies_with_links(tenant_of(request)).select_related("tenant"), pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     """A company's MRR as of a day: what counted, what was left out, and why."""
     company = _company(request, pk)
@@ -64,7 +65,9 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "decisions": decisions,
         **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),
-        "movements": movers.by_row(mrr.movement(figure.book, days.start, days.end), figure.ledger),
+        "movements": movement_rows.by_row(
+            mrr.movement(figure.book, days.start, days.end), figure.ledger
+        ),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
@@ -85,7 +88,7 @@ def _replaced(agreements: Sequence[Agreement], decisions: Any) -> dict[str, Any]
     }
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     """The ledger as CSV."""
     company = _company(request, pk)
@@ -96,7 +99,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     return exports.ledger_csv(company, figure)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
     """Everything behind a figure in one file, for whoever has to find out what is wrong."""
     company = _company(request, pk)
@@ -118,7 +121,7 @@ def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
 # Decisions
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about an agreement; the page also shows what was decided before."""
     rows = Agreement.objects.for_tenant(tenant_of(request))
@@ -135,7 +138,7 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     return _decide(request, agreement, None, form)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about one line of an agreement."""
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
@@ -180,7 +183,7 @@ def _decided(
     return redirect("agreements:company-mrr", agreement.company_id)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
     """Put back what a decision changed."""
     rows = ChoiceRecord.objects.for_tenant(tenant_of(request))
@@ -198,7 +201,7 @@ def _days_of_the_book(request: PageRequest) -> Days:
     return Days.of(query, tenant_of(request).today())
 
 
-@page("GET")
+@page("GET", section="mrr")
 def book(request: PageRequest) -> HttpResponse:
     """All companies together, from what is stored: sums, concentration, and what ends soon."""
     tenant = tenant_of(request)
@@ -216,7 +219,7 @@ def book(request: PageRequest) -> HttpResponse:
     return render(request, "agreements/book.html", context)
 
 
-@page("GET")
+@page("GET", section="mrr")
 def book_charts(request: PageRequest) -> HttpResponse:
     """The book's charts, loaded after the page: they take the whole book."""
     tenant = tenant_of(request)
@@ -227,7 +230,7 @@ def book_charts(request: PageRequest) -> HttpResponse:
     bridges = mrr.movement(prepared, days.start, days.end)
     context = {
         "months": charts.by_month(prepared, days.as_of),
-        "movements": movers.by_company(bridges, lambda ids: _names_of(tenant, ids)),
+        "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
         "series_address": reverse("agreements:series-csv"),
         "movement_address": reverse("agreements:movement-csv"),
@@ -245,7 +248,7 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
         return tenant, find(Company.objects.none(), UUID(int=0))
 
 
-@page("GET")
+@page("GET", section="mrr")
 def series_csv(request: PageRequest) -> HttpResponse:
     """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
     tenant, company = _narrowed(request)
@@ -258,7 +261,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
 
 
-@page("GET")
+@page("GET", section="mrr")
 def movement_csv(request: PageRequest) -> HttpResponse:
     """The movement between two days as CSV, company by company."""
     tenant, company = _narrowed(request)

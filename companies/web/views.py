@@ -9,14 +9,20 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements.selectors import Money, company_figure, company_totals, with_mrr
-from audit_site.folding import Folded
+from audit_site.db.folded_text import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
-from companies.forms import CompanyForm
 from companies.models import Company
-from integrations import selectors
+from companies.web.forms import CompanyForm
 from integrations.models import PsaCompanyRecord
+from integrations.selectors import (
+    companies_with_links,
+    integration_with,
+    list_integrations,
+    list_psa_companies,
+    list_sync_runs,
+)
 from integrations.services import linking, runs
 from integrations.services.import_rules import explain
 from integrations.services.psa_access import info_of
@@ -28,11 +34,11 @@ MRR_ORDERS = {
 }
 
 
-@page("GET")
+@page("GET", section="companies")
 def companies(request: PageRequest) -> HttpResponse:
     """The tenant's audITees with link and MRR."""
     tenant = tenant_of(request)
-    rows = selectors.companies_with_links(
+    rows = companies_with_links(
         tenant,
         search=request.GET.get("search", ""),
         status=request.GET.get("status", Company.Status.ACTIVE) or None,
@@ -48,12 +54,12 @@ def companies(request: PageRequest) -> HttpResponse:
         "order": order,
         "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
         "status": request.GET.get("status", Company.Status.ACTIVE),
-        "has_integrations": selectors.list_integrations(tenant).exists(),
+        "has_integrations": list_integrations(tenant).exists(),
     }
     return render(request, "companies/list.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def add(request: PageRequest) -> HttpResponse:
     form = CompanyForm(request.POST or None)
     if form.is_valid():
@@ -69,11 +75,11 @@ def add(request: PageRequest) -> HttpResponse:
 
 
 def _company(request: PageRequest, pk: UUID) -> Company:
-    rows = selectors.companies_with_links(tenant_of(request)).select_related("tenant")
+    rows = companies_with_links(tenant_of(request)).select_related("tenant")
     return find(rows, pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
     found = _company(request, pk)
@@ -95,12 +101,12 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         if link and psa
         else [],
         "figure": company_figure(found),
-        "run": selectors.list_sync_runs(found.tenant, company=found.pk).first(),
+        "run": list_sync_runs(found.tenant, company=found.pk).first(),
     }
     return render(request, "companies/detail.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     found = _company(request, pk)
     form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
@@ -118,7 +124,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/form.html", context, status=status)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def archive(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what leaves the MRR, then archive."""
     found = _company(request, pk)
@@ -136,38 +142,38 @@ def _totals_of(company: Company) -> list[Money]:
     return company_totals(company.tenant, [company.pk])[company.pk]
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def restore(request: PageRequest, pk: UUID) -> HttpResponse:
     services.restore_company(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
-@page("POST", role=Role.MEMBER)
+@page("POST", role=Role.MEMBER, section="companies")
 def resync(request: PageRequest, pk: UUID) -> HttpResponse:
     runs.start_company_sync(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
-@page("GET")
+@page("GET", section="companies")
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """The re-sync under way, asked for every second; at its end the whole page comes anew."""
     found = _company(request, pk)
-    run = selectors.list_sync_runs(found.tenant, company=found.pk).first()
+    run = list_sync_runs(found.tenant, company=found.pk).first()
     response = render(request, "companies/_sync.html", {"company": found, "run": run})
     if run is None or not run.is_active:
         response["HX-Refresh"] = "true"
     return response
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def link(request: PageRequest, pk: UUID) -> HttpResponse:
     """Choose the PSA company that an audITee is."""
     found = _company(request, pk)
-    integrations = list(selectors.list_integrations(found.tenant))
+    integrations = list(list_integrations(found.tenant))
     chosen = request.GET.get("integration") or request.POST.get("integration", "")
     integration = next((i for i in integrations if str(i.pk) == chosen), None)
     if integration is None:
-        integration = selectors.integration_with(found.name, integrations)
+        integration = integration_with(found.name, integrations)
     if request.method == "POST" and integration is not None:
         linking.link_company(
             company=found,
@@ -177,11 +183,7 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
         )
         return redirect("companies:detail", pk)
     search = request.GET.get("search", found.name)
-    rows = (
-        selectors.list_psa_companies(integration, search=search, linked=False)[:50]
-        if integration
-        else []
-    )
+    rows = list_psa_companies(integration, search=search, linked=False)[:50] if integration else []
     context = {
         "company": found,
         "integrations": integrations,
@@ -192,7 +194,7 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/link.html", context)
 
 
-@page("GET", "POST", role=Role.MEMBER)
+@page("GET", "POST", role=Role.MEMBER, section="companies")
 def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what changes, then unlink."""
     found = _company(request, pk)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from audit_site.pages.views import PageRequest
-from integrations import selectors
 from integrations.models import Integration
+from integrations.selectors import looked_at
 from integrations.services import visits
 
 SESSION_KEY = "import_list_visits"
@@ -33,7 +33,7 @@ def new_since(request: PageRequest, integration: Integration) -> datetime | None
     if not is_opening(request):
         if visit is not None:
             return datetime.fromisoformat(visit["since"])
-        return selectors.looked_at(integration, request.user)
+        return looked_at(integration, request.user)
     before = visits.look(integration=integration, user=request.user)
     since = datetime.fromisoformat(visit["since"]) if visit is not None else before
     if since is not None:

@@ -1,0 +1,39 @@
+"""Connections to PSAs, what they show (the import list), links, tests and sync runs.
+
+One subject a module; migrations, the API schema and everybody else import the names from here.
+"""
+
+from integrations.models.integration import ConnectionTest, Integration
+from integrations.models.issues import Issue
+from integrations.models.links import CompanyLink
+from integrations.models.psa_records import (
+    ImportListVisit,
+    PsaCompanyRecord,
+    PsaContactRecord,
+)
+from integrations.models.runs import (
+    FIGURES,
+    KINDS,
+    SyncEvent,
+    SyncRun,
+    SyncRunPage,
+    no_counts,
+)
+from integrations.models.work import LeasedWork
+
+__all__ = [
+    "FIGURES",
+    "KINDS",
+    "CompanyLink",
+    "ConnectionTest",
+    "ImportListVisit",
+    "Integration",
+    "Issue",
+    "LeasedWork",
+    "PsaCompanyRecord",
+    "PsaContactRecord",
+    "SyncEvent",
+    "SyncRun",
+    "SyncRunPage",
+    "no_counts",
+]
