@@ -17,7 +17,6 @@ from django.urls import reverse
 from agreements import mrr
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
-from agreements.mrr.ledger import WARNINGS
 from agreements.selectors import (
     Replacement,
     choice_history,
@@ -61,7 +60,6 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "link": company.current_link,
         "remarks": remarks_on_source(company),
         "figure": figure,
-        "warnings": WARNINGS,
         "decisions": decisions,
         **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),
