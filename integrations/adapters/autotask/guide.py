@@ -10,7 +10,8 @@ NAME: Final = "Autotask"
 #: Ids in one `in`: each counts as an OR condition, of which a query takes 500.
 IDS_PER_QUESTION: Final = 200
 ZONE_URL: Final = ProcessSetting(
-    "AUTOTASK_ZONE_INFORMATION_URL", "Override where Autotask's zones are asked for (sandboxes)"
+    "AUTOTASK_ZONE_INFORMATION_URL",
+    "Where Autotask is asked for zones; empty = at its own address, anything else is for sandboxes",
 )
 #: Where a right is granted: the API user's own security level.
 LEVEL: Final = (

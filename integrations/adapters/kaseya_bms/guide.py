@@ -8,7 +8,9 @@ from integrations.psa.contract import CredentialField, GuideStep, ProcessSetting
 
 NAME: Final = "Kaseya BMS"
 API_URL: Final = ProcessSetting(
-    "KASEYA_BMS_API_URL", "Override where the API of Kaseya BMS is (sandboxes)"
+    "KASEYA_BMS_API_URL",
+    "Where the API of Kaseya BMS is; empty = at the customer's server, anything else is for "
+    "sandboxes",
 )
 #: Where a missing right is granted: Admin > Security > Roles > the user's role.
 MENU_PATHS: Final[dict[str, str]] = {
