@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from integrations.psa import registry
+from tests import refusal_tables
 from tests.tables import TABLES, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +87,9 @@ def test_the_example_environment_says_what_every_adapter_declares() -> None:
     text = (ROOT / ".env.example").read_text()
 
     for setting in registry.settings():
-        assert re.search(rf"^# {re.escape(setting.help)}\n#?{setting.name}={setting.default}$", text, re.M)
+        assert re.search(
+            rf"^# {re.escape(setting.help)}\n#?{setting.name}={setting.default}$", text, re.M
+        )
 
 
 @pytest.mark.parametrize(
@@ -191,6 +194,10 @@ def test_every_picture_of_the_readme_is_there() -> None:
         target = part.split(")")[0]
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_the_docs_say_what_every_refusal_means() -> None:
+    assert refusal_tables.written() == refusal_tables.text()
 
 
 @pytest.mark.parametrize("name", TABLES)
