@@ -17,7 +17,9 @@ from agreements.api.views import (
 from audit_site.api.schema import SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
-from integrations.api.views import IntegrationViewSet, IssueViewSet, PsaListView, SyncRunViewSet
+from integrations.api.views.integrations import IntegrationViewSet, PsaListView
+from integrations.api.views.issues import IssueViewSet
+from integrations.api.views.runs import SyncRunViewSet
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")

@@ -12,9 +12,9 @@ from celery import current_app
 from django.db import connection
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from integrations.services.connection import create_integration
 from tests.databases import drop_template, postgres_url, template
 from tests.factories import make_tenant
 from tests.worker import work_off

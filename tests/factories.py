@@ -15,6 +15,7 @@ from audit_site.db.folded_text import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
+from integrations.issues.inbox import Trouble, open_issues, raise_issues
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -23,7 +24,6 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
-from integrations.services.issues import Trouble, open_issues, raise_issues
 
 PASSWORD = "correct-horse-battery"
 _numbers = count(1)

@@ -10,10 +10,10 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from agreements.services.choices import choose
+from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, TenantOwned
+from integrations.issues.inbox import Trouble, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
-from integrations.services.issues import Trouble, open_issues, raise_issues
 from tests.factories import (
     make_agreement,
     make_api,

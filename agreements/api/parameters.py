@@ -10,11 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from agreements.selectors import (
-    EARLIEST,
-    LATEST,
-    day_of,
-)
+from agreements.mrr.dates import EARLIEST, LATEST, day_of
 from audit_site.api.parameters import invalid
 
 COMPANY = OpenApiParameter("company", OpenApiTypes.STR, description="Only this company's.")

@@ -24,15 +24,10 @@ from agreements.api.serializers import (
     SeriesSerializer,
     TenantMrrSerializer,
 )
+from agreements.decisions import choose
+from agreements.figures import MOST_MONTHS, recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.selectors import (
-    MOST_MONTHS,
-    recognized_by_month,
-    tenant_book,
-    tenant_etag,
-    tenant_figure,
-)
-from agreements.services.choices import choose
+from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.parameters import AS_OF, invalid
 from audit_site.api.permissions import ReadOrMember

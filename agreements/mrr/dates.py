@@ -6,6 +6,9 @@ import re
 from datetime import date
 from typing import Final
 
+pass
+
+
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")
 
@@ -27,3 +30,16 @@ def read_calendar_date(text: str) -> date:
 def read_month(text: str) -> date:
     """Read YYYY-MM: its first day; a `ValueError` for anything else."""
     return read_date(f"{text}-01")
+
+
+#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
+EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
+
+
+def day_of(text: str) -> date | None:
+    """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
+    try:
+        day = read_date(text)
+    except ValueError:
+        return None
+    return day if EARLIEST <= day <= LATEST else None

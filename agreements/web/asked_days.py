@@ -10,7 +10,7 @@ from typing import Final
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from agreements.selectors import EARLIEST, LATEST, day_of
+from agreements.mrr.dates import EARLIEST, LATEST, day_of
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 

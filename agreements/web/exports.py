@@ -10,9 +10,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from agreements import mrr
+from agreements.decisions import choice_history
+from agreements.figures import CompanyFigure, Month
 from agreements.models import Agreement, AgreementLine
+from agreements.mrr.edition import EDITION
 from agreements.mrr.figures import CLASSES
-from agreements.selectors import EDITION, CompanyFigure, Month, choice_history
 from companies.models import Company
 
 #: A cell that begins so would be run as a formula by a spreadsheet.

@@ -7,9 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.dateformat import format as date_text
 
+from agreements.decisions import MOST_NOTE_LENGTH, label_of
 from agreements.models import Agreement, AgreementLine
-from agreements.selectors import label_of
-from agreements.services.choices import MOST_NOTE_LENGTH
 
 
 class _ChoicesForm(forms.Form):

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 from companies.models import Company
+from integrations.importing.linking import link_of
 from integrations.models import CompanyLink
 
 #: What a PSA did with a company, by the rule that it breaks since.
@@ -24,7 +25,7 @@ LOST = {
 
 def remarks_on_source(company: Company) -> list[str]:
     """Why the figure may not be what the PSA has now; one query where there is no link."""
-    link = company.current_link
+    link = link_of(company)
     remarks = _of_link(link) if link else _of_last_link(company)
     if company.status == Company.Status.ARCHIVED:
         remarks.append(

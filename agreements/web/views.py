@@ -15,20 +15,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from agreements import mrr
+from agreements.decisions import Replacement, choice_history, choose, label_of, replacements, undo
+from agreements.figures import company_figure, recognized_by_month, tenant_book
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
-from agreements.selectors import (
-    Replacement,
-    choice_history,
-    company_figure,
-    currency_books,
-    ending_soon,
-    label_of,
-    recognized_by_month,
-    replacements,
-    tenant_book,
-)
-from agreements.services.choices import choose, undo
+from agreements.overview import currency_books, ending_soon
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
 from agreements.web.forms import AgreementChoicesForm, LineChoicesForm
@@ -36,7 +27,9 @@ from agreements.web.source_remarks import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role, Tenant
 from companies.models import Company
-from integrations.selectors import companies_with_links, list_sync_runs
+from integrations.importing.linking import link_of
+from integrations.importing.selectors import companies_with_links
+from integrations.runs.selectors import list_sync_runs
 
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
@@ -57,7 +50,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     decisions = choice_history(company.tenant, agreements)
     context = {
         "company": company,
-        "link": company.current_link,
+        "link": link_of(company),
         "remarks": remarks_on_source(company),
         "figure": figure,
         "decisions": decisions,

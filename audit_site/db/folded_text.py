@@ -8,6 +8,8 @@ from typing import Any
 from django.db import models
 from django.db.models.sql.compiler import SQLCompiler
 
+pass
+
 
 def folded(text: str) -> str:
     """Fold case and accents."""
@@ -34,3 +36,8 @@ class Folded(models.Func):
 
 def _or_null(text: str | None) -> str | None:
     return None if text is None else folded(text)
+
+
+def storable(text: str) -> str:
+    """Without the one character that PostgreSQL has no place for."""
+    return text.replace("\0", "")

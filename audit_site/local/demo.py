@@ -17,15 +17,15 @@ from audit_site.local.processes import Sorry
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
 
-from agreements.selectors import TenantFigure, company_totals, tenant_figure  # noqa: E402
+from agreements.figures import TenantFigure, company_totals, tenant_figure  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
 from audit_site.tenants.services import add_member, create_tenant  # noqa: E402
 from companies.models import Company  # noqa: E402
-from integrations.models import Integration, PsaCompanyRecord, SyncRun  # noqa: E402
+from integrations.connecting.lifecycle import create_integration  # noqa: E402
+from integrations.importing.import_companies import import_companies  # noqa: E402
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun  # noqa: E402
 from integrations.psa import registry  # noqa: E402
-from integrations.services.connection import create_integration  # noqa: E402
-from integrations.services.importing import import_companies  # noqa: E402
-from integrations.services.runs import start_sync_run  # noqa: E402
+from integrations.runs.starting import start_sync_run  # noqa: E402
 
 NAME = "Demo MSP"
 PASSWORD = "demo-password-1"  # noqa: S105  of the demo on your own machine
@@ -142,8 +142,7 @@ def print_table(tenant: Tenant, say: Say) -> None:
             Company.objects.for_tenant(tenant)
             .filter(
                 status=Company.Status.ACTIVE,
-                links__integration=integration,
-                links__unlinked_at=None,
+                links__in=CompanyLink.objects.of(integration).in_force(),
             )
             .order_by("name")
         )

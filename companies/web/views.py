@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.selectors import Money, company_figure, company_totals, with_mrr
+from agreements.figures import Money, company_figure, company_totals
+from agreements.overview import with_mrr
 from audit_site.db.folded_text import Folded
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
 from companies.models import Company
 from companies.web.forms import CompanyForm
-from integrations.models import PsaCompanyRecord
-from integrations.selectors import (
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import linking
+from integrations.importing.linking import link_of
+from integrations.importing.rules import explain
+from integrations.importing.selectors import (
     companies_with_links,
     integration_with,
-    list_integrations,
     list_psa_companies,
-    list_sync_runs,
 )
-from integrations.services import linking, runs
-from integrations.services.import_rules import explain
-from integrations.services.psa_access import info_of
+from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.runs import starting
+from integrations.runs.selectors import list_sync_runs
 
 #: `?order=` → the order of the list; by MRR in the tenant's own currency
 MRR_ORDERS = {
     "-mrr": ("-mrr_minor", Folded("name"), "id"),
     "mrr": ("mrr_minor", Folded("name"), "id"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    """A row of the list of audITees: its link in force and its MRR by currency."""
+
+    company: Company
+    link: CompanyLink | None
+    totals: list[Money]
 
 
 @page("GET", section="companies")
@@ -49,10 +61,11 @@ def companies(request: PageRequest) -> HttpResponse:
     else:
         rows = rows.order_by(Folded("name"), "name", "id")
     shown = paged(request, rows)
+    totals = company_totals(tenant, [company.pk for company in shown.object_list])
     context = {
         "page": shown,
+        "rows": [CompanyRow(row, link_of(row), totals[row.pk]) for row in shown.object_list],
         "order": order,
-        "totals": company_totals(tenant, [company.pk for company in shown.object_list]),
         "status": request.GET.get("status", Company.Status.ACTIVE),
         "has_integrations": list_integrations(tenant).exists(),
     }
@@ -83,8 +96,8 @@ def _company(request: PageRequest, pk: UUID) -> Company:
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
     found = _company(request, pk)
-    link = found.current_link
-    psa = info_of(link.integration) if link else None
+    link = link_of(found)
+    psa = link.integration.psa_info if link else None
     record = (
         PsaCompanyRecord.objects.for_tenant(found.tenant)
         .filter(integration=link.integration, external_id=link.external_id)
@@ -134,7 +147,7 @@ def archive(request: PageRequest, pk: UUID) -> HttpResponse:
         return redirect("companies:detail", pk)
     if found.status == Company.Status.ARCHIVED:
         return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "link": found.current_link}
+    context = {"company": found, "totals": _totals_of(found), "link": link_of(found)}
     return render(request, "companies/archive.html", context)
 
 
@@ -150,7 +163,7 @@ def restore(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("POST", role=Role.MEMBER, section="companies")
 def resync(request: PageRequest, pk: UUID) -> HttpResponse:
-    runs.start_company_sync(company=_company(request, pk), actor=request.user)
+    starting.start_company_sync(company=_company(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
@@ -206,8 +219,8 @@ def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
             "edit now; its agreements are read no more.",
         )
         return redirect("companies:detail", pk)
-    link = found.current_link
+    link = link_of(found)
     if link is None:
         return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "psa": info_of(link.integration)}
+    context = {"company": found, "totals": _totals_of(found), "psa": link.integration.psa_info}
     return render(request, "companies/unlink.html", context)

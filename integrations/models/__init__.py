@@ -3,9 +3,10 @@
 One subject a module; migrations, the API schema and everybody else import the names from here.
 """
 
-from integrations.models.integration import ConnectionTest, Integration
+from integrations.models.integration import ConnectionTest, Integration, IntegrationOwnedQuerySet
 from integrations.models.issues import Issue
 from integrations.models.links import CompanyLink
+from integrations.models.locks import lock_integration, lock_integration_id
 from integrations.models.psa_records import (
     ImportListVisit,
     PsaCompanyRecord,
@@ -28,6 +29,7 @@ __all__ = [
     "ConnectionTest",
     "ImportListVisit",
     "Integration",
+    "IntegrationOwnedQuerySet",
     "Issue",
     "LeasedWork",
     "PsaCompanyRecord",
@@ -35,5 +37,7 @@ __all__ = [
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",
+    "lock_integration",
+    "lock_integration_id",
     "no_counts",
 ]

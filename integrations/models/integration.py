@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
 
+from audit_site.errors import DomainError
 from audit_site.tenants.models import TenantOwned, TenantQuerySet
 from integrations.models.work import LeasedWork
+from integrations.psa import registry
+from integrations.psa.contract import PsaInfo
 
 if TYPE_CHECKING:
     from integrations.models.runs import SyncRun
 
 ModelT = TypeVar("ModelT", bound=models.Model)
+
+
+class IntegrationQuerySet(TenantQuerySet["Integration"]):
+    def connected(self) -> Self:
+        """Those whose keys were accepted when they were last tried."""
+        return self.filter(status=Integration.Status.CONNECTED)
+
+    def not_disconnected(self) -> Self:
+        """Those that a person has not disconnected, whether they work or not."""
+        return self.exclude(status=Integration.Status.DISCONNECTED)
+
+
+class IntegrationOwnedQuerySet(TenantQuerySet[ModelT]):
+    """Rows with a tenant and an `integration`."""
+
+    def of(self, integration: Integration) -> Self:
+        """Those of one integration, and so of its tenant."""
+        return self.filter(tenant=integration.tenant_id, integration=integration)
 
 
 class Integration(TenantOwned):
@@ -61,7 +82,7 @@ class Integration(TenantOwned):
     failures = models.PositiveSmallIntegerField(default=0)
     paused_until = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["Integration"].as_manager()
+    objects = IntegrationQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -79,6 +100,28 @@ class Integration(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def psa_info(self) -> PsaInfo:
+        """What the registry knows of its PSA."""
+        return registry.get_adapter(self.psa).info
+
+    @property
+    def is_connected(self) -> bool:
+        return self.status == self.Status.CONNECTED
+
+    @property
+    def is_disconnected(self) -> bool:
+        return self.status == self.Status.DISCONNECTED
+
+    def refuse_disconnected(self) -> None:
+        """Raise the DomainError of everything that needs a connection, when there is none."""
+        if self.is_disconnected:
+            raise DomainError(
+                "not_connected",
+                f"{self.name} is disconnected.",
+                "Connect it again under Admin > Integrations.",
+            )
 
     @property
     def latest_test(self) -> ConnectionTest | None:
@@ -122,7 +165,7 @@ class ConnectionTest(LeasedWork):
     fix = models.TextField(blank=True)
     checks = models.JSONField(default=list)
 
-    objects = TenantQuerySet["ConnectionTest"].as_manager()
+    objects = IntegrationOwnedQuerySet["ConnectionTest"].as_manager()
 
     class Meta:
         indexes = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
-from integrations.models.integration import Integration
+from audit_site.tenants.models import TenantOwned, User
+from integrations.models.integration import Integration, IntegrationOwnedQuerySet
 from integrations.models.runs import SyncRun
 
 
@@ -44,7 +44,7 @@ class Issue(TenantOwned):
     )
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["Issue"].as_manager()
+    objects = IntegrationOwnedQuerySet["Issue"].as_manager()
 
     class Meta:
         constraints = [
@@ -69,7 +69,7 @@ class Issue(TenantOwned):
 
     @property
     def state(self) -> str:
-        """`open`, `dismissed` or `closed`, as integrations.services.issues.by_state tells them."""
+        """`open`, `dismissed` or `closed`, as integrations.issues.inbox.by_state tells them."""
         if self.closed_at is not None:
             return "closed"
         return "open" if self.dismissed_at is None else "dismissed"

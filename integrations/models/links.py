@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final, Self
+
 from django.db import models
 from django.utils import timezone
 
-from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
+from audit_site.tenants.models import TenantOwned, User
 from companies.models import Company
-from integrations.models.integration import Integration
+from integrations.models.integration import Integration, IntegrationOwnedQuerySet
+
+#: What a link in force is, for conditions that say more.
+IN_FORCE: Final = models.Q(unlinked_at=None)
+
+
+class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
+    def in_force(self) -> Self:
+        """Those that nobody has ended; also those that rest while their integration is off."""
+        return self.filter(IN_FORCE)
 
 
 class CompanyLink(TenantOwned):
@@ -29,18 +40,18 @@ class CompanyLink(TenantOwned):
     read_at = models.DateTimeField(null=True, blank=True)
     problem_codes = models.JSONField(default=list)
 
-    objects = TenantQuerySet["CompanyLink"].as_manager()
+    objects = CompanyLinkQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "company"],
-                condition=models.Q(unlinked_at=None),
+                condition=IN_FORCE,
                 name="one_link_per_company",
             ),
             models.UniqueConstraint(
                 fields=["tenant", "integration", "external_id"],
-                condition=models.Q(unlinked_at=None),
+                condition=IN_FORCE,
                 name="one_link_per_psa_company",
             ),
         ]
@@ -50,6 +61,5 @@ class CompanyLink(TenantOwned):
 
     @property
     def is_active(self) -> bool:
-        return (
-            self.unlinked_at is None and self.integration.status != Integration.Status.DISCONNECTED
-        )
+        """Whether syncs keep it current: in force, and its integration not disconnected."""
+        return self.unlinked_at is None and not self.integration.is_disconnected

@@ -6,15 +6,24 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
-from integrations.models.integration import Integration
+from audit_site.db.presence import PresenceMixin
+from audit_site.tenants.models import TenantOwned, User
+from integrations.models.integration import (
+    Integration,
+    IntegrationOwnedQuerySet,
+    ModelT,
+)
+
+
+class PsaRecordQuerySet(PresenceMixin, IntegrationOwnedQuerySet[ModelT]):
+    """What a PSA showed: rows of an integration that may be gone."""
 
 
 class PsaCompanyRecord(TenantOwned):
     """A company of the PSA, as last read: one row of the import list.
 
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
-    phone. `rule_codes` are the import rules it breaks (integrations.services.import_rules).
+    phone. `rule_codes` are the import rules it breaks (integrations.importing.rules).
     On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`.
     """
 
@@ -45,7 +54,7 @@ class PsaCompanyRecord(TenantOwned):
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["PsaCompanyRecord"].as_manager()
+    objects = PsaRecordQuerySet["PsaCompanyRecord"].as_manager()
 
     class Meta:
         constraints = [
@@ -91,7 +100,7 @@ class ImportListVisit(TenantOwned):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     looked_at = models.DateTimeField()
 
-    objects = TenantQuerySet["ImportListVisit"].as_manager()
+    objects = IntegrationOwnedQuerySet["ImportListVisit"].as_manager()
 
     class Meta:
         constraints = [
@@ -125,7 +134,7 @@ class PsaContactRecord(TenantOwned):
     fingerprint = models.CharField(max_length=32)
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["PsaContactRecord"].as_manager()
+    objects = PsaRecordQuerySet["PsaContactRecord"].as_manager()
 
     class Meta:
         constraints = [

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
-from integrations.models.integration import Integration
+from integrations.models.integration import Integration, IntegrationOwnedQuerySet
 from integrations.models.work import LeasedWork
 
 #: What a run counts, and for which kinds of records.
@@ -82,7 +82,7 @@ class SyncRun(LeasedWork):
     error_message = models.TextField(blank=True)
     error_fix = models.TextField(blank=True)
 
-    objects = TenantQuerySet["SyncRun"].as_manager()
+    objects = IntegrationOwnedQuerySet["SyncRun"].as_manager()
 
     class Meta:
         constraints = [

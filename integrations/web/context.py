@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from audit_site.tenants.models import Membership
-from integrations.selectors import count_open_issues
-from integrations.services.notices import banners
+from integrations.issues.banners import banners
+from integrations.issues.selectors import count_open_issues
 
 
 def connections(request: HttpRequest) -> dict[str, Any]:

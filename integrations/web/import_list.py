@@ -15,9 +15,8 @@ from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.models import Company
 from companies.services import licence
-from integrations.models import Integration, PsaContactRecord
-from integrations.psa.errors import PsaError
-from integrations.selectors import (
+from integrations.importing import diagnosis, import_companies
+from integrations.importing.selectors import (
     chosen_companies,
     company_meant,
     count_new,
@@ -26,8 +25,8 @@ from integrations.selectors import (
     list_psa_companies,
     reasons_of,
 )
-from integrations.services import importing
-from integrations.services.psa_access import info_of
+from integrations.models import Integration, PsaContactRecord
+from integrations.psa.errors import PsaError
 from integrations.web.integrations import find_integration
 from integrations.web.new_companies import new_since
 
@@ -63,7 +62,7 @@ def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
     )
     context = {
         "integration": integration,
-        "info": info_of(integration),
+        "info": integration.psa_info,
         "page": shown,
         "total": counting.capped_count(rows),
         "arrived": count_new(integration, since),
@@ -110,7 +109,7 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
         context = {"integration": integration, "chosen": chosen, "licence": allowance}
         return render(request, "integrations/confirm_import.html", context)
     wanted = [*chosen.ids, *(row.external_id for row in chosen.wait)]
-    result = importing.import_companies(
+    result = import_companies.import_companies(
         integration=integration, external_ids=wanted, actor=request.user
     )
     if result.imported:
@@ -124,7 +123,7 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect("integrations:import-list", pk)
 
 
-def _rejections(integration: Integration, result: importing.ImportResult) -> list[str]:
+def _rejections(integration: Integration, result: import_companies.ImportResult) -> list[str]:
     """Who could not be imported, a sentence for each reason."""
     ids = [rejected.external_id for rejected in result.rejected]
     rows = integration.psa_companies.filter(tenant=integration.tenant_id, external_id__in=ids)
@@ -152,7 +151,7 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     found = None
     if meant.external_id:
         try:
-            found = importing.diagnose(integration=integration, external_id=meant.external_id)
+            found = diagnosis.diagnose(integration=integration, external_id=meant.external_id)
         except PsaError as error:
             messages.error(request, error.sentence)
     rows = list_psa_companies(integration)
@@ -160,7 +159,7 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     is_linked = record is not None and record.linked_company_id is not None
     context = {
         "integration": integration,
-        "info": info_of(integration),
+        "info": integration.psa_info,
         "typed": typed,
         "meant": meant,
         "diagnosis": found,

@@ -13,31 +13,18 @@ from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
 from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
-from integrations.api.serializers import filled_in
-from integrations.models import Integration
+from integrations.connecting import connection_test, lifecycle
+from integrations.connecting.guides import guide_of
+from integrations.connecting.selectors import list_integrations
+from integrations.importing.selectors import news
+from integrations.issues.selectors import open_issues_of
+from integrations.models import CompanyLink, Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
-from integrations.selectors import (
-    list_integrations,
-    news,
-    open_issues_of,
-)
-from integrations.services import connection, runs, schedule
-from integrations.services.psa_access import info_of
+from integrations.runs import schedule, starting
 from integrations.web import run_progress
 from integrations.web.forms import CredentialForm, ScheduleForm
 from integrations.web.runs import to_run
-
-
-def guide_of(info: PsaInfo) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": step.title,
-            "text": step.text,
-            "values": [(label, filled_in(value)) for label, value in step.values],
-        }
-        for step in info.guide
-    ]
 
 
 @page("GET", section="integrations")
@@ -101,7 +88,7 @@ def connect(request: PageRequest, psa: str) -> HttpResponse:
 def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpResponse:
     if form.is_valid():
         try:
-            integration, _ = connection.create_integration(
+            integration, _ = lifecycle.create_integration(
                 tenant=tenant_of(request),
                 actor=request.user,
                 psa=info.key,
@@ -110,7 +97,7 @@ def _connect(request: PageRequest, info: PsaInfo, form: CredentialForm) -> HttpR
             )
         except FieldErrors as error:
             form.add_field_errors(error)
-        except connection.IntegrationExistsError as error:
+        except lifecycle.IntegrationExistsError as error:
             if error.integration is None:
                 raise
             form.add_existing(error.integration, error.message)
@@ -127,7 +114,7 @@ def find_integration(request: PageRequest, pk: UUID) -> Integration:
 def settings(request: PageRequest, pk: UUID) -> HttpResponse:
     """Integration Settings of a connection: its keys, its test, its last sync."""
     integration = find_integration(request, pk)
-    info = info_of(integration)
+    info = integration.psa_info
     form = _settings_form(request, info, integration, request.POST or None)
     if request.method == "POST":
         return _save_settings(request, integration, form)
@@ -153,7 +140,7 @@ def _save_settings(
 ) -> HttpResponse:
     if form.is_valid():
         try:
-            connection.update_integration(
+            lifecycle.update_integration(
                 integration=integration,
                 actor=request.user,
                 credentials=form.credentials(),
@@ -175,7 +162,7 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
         schedule.set_schedule(integration=integration, actor=request.user, **form.cleaned_data)
         messages.success(request, "Automatic sync is saved.")
         return redirect("integrations:settings", pk)
-    info = info_of(integration)
+    info = integration.psa_info
     credentials = _settings_form(request, info, integration)
     return settings_page(request, info, credentials, integration, status=422, schedule_form=form)
 
@@ -192,14 +179,16 @@ def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
-    connection.start_connection_test(integration=find_integration(request, pk), actor=request.user)
+    connection_test.start_connection_test(
+        integration=find_integration(request, pk), actor=request.user
+    )
     return redirect("integrations:settings", pk)
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
 def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
     """Drop new keys that were refused; the keys in use stay as they are."""
-    if connection.forget_refused(integration=find_integration(request, pk), actor=request.user):
+    if lifecycle.forget_refused(integration=find_integration(request, pk), actor=request.user):
         messages.success(request, "The refused keys are forgotten. The keys in use go on working.")
     return redirect("integrations:settings", pk)
 
@@ -209,19 +198,21 @@ def disconnect(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then destroy the credentials."""
     integration = find_integration(request, pk)
     if request.method == "POST":
-        connection.disconnect_integration(integration=integration, actor=request.user)
+        lifecycle.disconnect_integration(integration=integration, actor=request.user)
         messages.success(
             request,
             f"{integration.name} is disconnected and its keys are destroyed. "
             "Your audITees and their MRR stay as they were last seen.",
         )
         return redirect("integrations:list")
-    links = integration.links.filter(unlinked_at=None).count()
-    context = {"integration": integration, "info": info_of(integration), "links": links}
+    links = CompanyLink.objects.of(integration).in_force().count()
+    context = {"integration": integration, "info": integration.psa_info, "links": links}
     return render(request, "integrations/disconnect.html", context)
 
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def sync_now(request: PageRequest, pk: UUID) -> HttpResponse:
-    run, is_new = runs.start_sync_run(integration=find_integration(request, pk), actor=request.user)
+    run, is_new = starting.start_sync_run(
+        integration=find_integration(request, pk), actor=request.user
+    )
     return to_run(request, run, is_new)

@@ -14,15 +14,9 @@ from django.urls import reverse
 
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
+from integrations.issues import inbox
+from integrations.issues.selectors import ISSUE_GROUPS, count_issues, grouped_issues, list_issues
 from integrations.models import Integration, Issue
-from integrations.selectors import (
-    ISSUE_GROUPS,
-    count_issues,
-    grouped_issues,
-    list_issues,
-)
-from integrations.services import issues
-from integrations.services.psa_access import info_of
 from integrations.web.integrations import find_integration
 from integrations.web.record_names import Known, known_records
 from integrations.web.runs import to_run
@@ -38,7 +32,7 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     shown = paged(request, grouped_issues(rows))
     context = {
         "integration": integration,
-        "info": info_of(integration),
+        "info": integration.psa_info,
         "page": shown,
         "groups": issue_groups(shown.object_list),
         "told": _told_of(integration, shown.object_list),
@@ -75,7 +69,7 @@ def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def retry_issues(request: PageRequest, pk: UUID) -> HttpResponse:
-    return to_run(request, *issues.retry_all(find_integration(request, pk), actor=request.user))
+    return to_run(request, *inbox.retry_all(find_integration(request, pk), actor=request.user))
 
 
 def _issue(request: PageRequest, pk: UUID) -> Issue:
@@ -85,12 +79,12 @@ def _issue(request: PageRequest, pk: UUID) -> Issue:
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def retry_issue(request: PageRequest, pk: UUID) -> HttpResponse:
-    return to_run(request, *issues.retry(_issue(request, pk), actor=request.user))
+    return to_run(request, *inbox.retry(_issue(request, pk), actor=request.user))
 
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
-    issue = issues.dismiss(_issue(request, pk), actor=request.user)
+    issue = inbox.dismiss(_issue(request, pk), actor=request.user)
     messages.success(
         request,
         "Dismissed. It stays quiet as long as its cause lasts, and is new when the cause returns.",
@@ -105,8 +99,8 @@ def confirm_gone(request: PageRequest, pk: UUID) -> HttpResponse:
     if not issue.asks_if_gone:
         return redirect("integrations:issues", issue.integration_id)
     if request.method == "POST":
-        run = issues.confirm_gone(issue, actor=request.user)
+        run = inbox.confirm_gone(issue, actor=request.user)
         return redirect("integrations:run", run.pk)
     integration = issue.integration
-    context = {"issue": issue, "integration": integration, "info": info_of(integration)}
+    context = {"issue": issue, "integration": integration, "info": integration.psa_info}
     return render(request, "integrations/confirm_gone.html", context)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from audit_site.pages.views import PageRequest
+from integrations.importing import last_viewed
+from integrations.importing.selectors import looked_at
 from integrations.models import Integration
-from integrations.selectors import looked_at
-from integrations.services import visits
 
 SESSION_KEY = "import_list_visits"
 #: A visit ends when its list was not opened for so long, in seconds.
@@ -34,7 +34,7 @@ def new_since(request: PageRequest, integration: Integration) -> datetime | None
         if visit is not None:
             return datetime.fromisoformat(visit["since"])
         return looked_at(integration, request.user)
-    before = visits.look(integration=integration, user=request.user)
+    before = last_viewed.look(integration=integration, user=request.user)
     since = datetime.fromisoformat(visit["since"]) if visit is not None else before
     if since is not None:
         running[str(integration.pk)] = {"since": since.isoformat(), "until": now + LASTS}

@@ -58,7 +58,7 @@ def _contacts(integration: Integration, ids: Collection[str]) -> Read:
         "integration": integration,
         "external_id": OuterRef("company_external_id"),
     }
-    links = CompanyLink.objects.filter(**theirs, unlinked_at=None)
+    links = CompanyLink.objects.in_force().filter(**theirs)
     companies = PsaCompanyRecord.objects.filter(**theirs)
     rows: QuerySet[Any] = _of(PsaContactRecord.objects, integration, ids).annotate(
         linked_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),

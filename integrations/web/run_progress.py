@@ -21,9 +21,8 @@ from integrations.models import (
     LeasedWork,
     SyncRun,
 )
-from integrations.pace import COUNTED, is_waiting, pace_of, remaining_seconds
-from integrations.services.passes import OVERLAP
-from integrations.services.psa_access import info_of
+from integrations.runs.speed import COUNTED, is_waiting, pace_of, remaining_seconds
+from integrations.sync.passes import OVERLAP
 
 #: The steps of a run over everything, in order; one over some companies settles no lists.
 STEPS: Final = {
@@ -117,7 +116,7 @@ class Live:
         """`Waiting for Autotask, goes on at 14:05`; "" when it does not wait."""
         if not is_waiting(self.run, self.now) or self.run.resume_at is None:
             return ""
-        name = info_of(self.run.integration).name
+        name = self.run.integration.psa_info.name
         return f"Waiting for {name}, goes on {until_words(self.run.resume_at, self.now)}"
 
     @property
@@ -126,7 +125,7 @@ class Live:
         said = self.run.waiting_for
         if not self.waiting:
             return ""
-        if said == f"Waiting for {info_of(self.run.integration).name}":
+        if said == f"Waiting for {self.run.integration.psa_info.name}":
             said = "It takes no more requests until then."
         return f"{said.rstrip('.')}. What was read is kept; there is nothing to do."
 

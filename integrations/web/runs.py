@@ -11,16 +11,11 @@ from django.shortcuts import redirect, render
 
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
 from audit_site.tenants.models import Role
-from integrations import pace
-from integrations.models import Integration, SyncEvent, SyncRun
-from integrations.selectors import (
-    choices_of_integrations,
-    count_issues,
-    list_events,
-    list_sync_runs,
-)
-from integrations.services import runs
-from integrations.services.psa_access import info_of
+from integrations.connecting.selectors import choices_of_integrations
+from integrations.issues.selectors import count_issues
+from integrations.models import SyncEvent, SyncRun
+from integrations.runs import speed, starting
+from integrations.runs.selectors import list_events, list_sync_runs
 from integrations.web import event_values, run_progress
 
 
@@ -44,7 +39,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     except ValueError:  # what is no id filters everything out
         rows = SyncRun.objects.none().order_by("-id")
     shown = paged(request, rows)
-    pace.measure(shown.object_list)
+    speed.measure(shown.object_list)
     context = {
         "page": shown,
         "integrations": choices_of_integrations(tenant),
@@ -84,7 +79,7 @@ def _run_context(sync_run: SyncRun) -> dict[str, Any]:
     read, since = run_progress.reads(sync_run)
     return {
         "run": sync_run,
-        "psa_name": info_of(sync_run.integration).name,
+        "psa_name": sync_run.integration.psa_info.name,
         "table": run_progress.count_table(sync_run),
         "reads": read,
         "since": since,
@@ -95,7 +90,7 @@ def _run_context(sync_run: SyncRun) -> dict[str, Any]:
 def _open_issues_of(sync_run: SyncRun) -> int:
     """How many issues of its integration wait for a person, once the run has ended."""
     integration = sync_run.integration
-    if sync_run.is_active or integration.status == Integration.Status.DISCONNECTED:
+    if sync_run.is_active or integration.is_disconnected:
         return 0
     return count_issues(integration)["open"]
 
@@ -113,7 +108,7 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
 
 @page("POST", role=Role.MEMBER, section="runs")
 def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
-    cancelled = runs.cancel_sync_run(run=_run(request, pk), actor=request.user)
+    cancelled = starting.cancel_sync_run(run=_run(request, pk), actor=request.user)
     if cancelled.is_active:
         messages.info(request, "The run ends behind the page that it is reading.")
     return redirect("integrations:run", pk)

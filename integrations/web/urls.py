@@ -2,23 +2,34 @@ from __future__ import annotations
 
 from django.urls import path
 
-from integrations.web import import_list, integrations, issues, runs
+from integrations.web import import_list, issues, runs
+from integrations.web.integrations import (
+    connect,
+    disconnect,
+    forget_keys,
+    integrations,
+    save_schedule,
+    settings,
+    status_fragment,
+    sync_now,
+    test_now,
+)
 
 app_name = "integrations"
 urlpatterns = [
-    path("integrations/", integrations.integrations, name="list"),
-    path("integrations/connect/<str:psa>/", integrations.connect, name="connect"),
-    path("integrations/<uuid:pk>/", integrations.settings, name="settings"),
-    path("integrations/<uuid:pk>/status/", integrations.status_fragment, name="status"),
-    path("integrations/<uuid:pk>/schedule/", integrations.save_schedule, name="schedule"),
-    path("integrations/<uuid:pk>/test/", integrations.test_now, name="test"),
+    path("integrations/", integrations, name="list"),
+    path("integrations/connect/<str:psa>/", connect, name="connect"),
+    path("integrations/<uuid:pk>/", settings, name="settings"),
+    path("integrations/<uuid:pk>/status/", status_fragment, name="status"),
+    path("integrations/<uuid:pk>/schedule/", save_schedule, name="schedule"),
+    path("integrations/<uuid:pk>/test/", test_now, name="test"),
     path(
         "integrations/<uuid:pk>/candidate/forget/",
-        integrations.forget_keys,
+        forget_keys,
         name="forget-candidate",
     ),
-    path("integrations/<uuid:pk>/sync/", integrations.sync_now, name="sync"),
-    path("integrations/<uuid:pk>/disconnect/", integrations.disconnect, name="disconnect"),
+    path("integrations/<uuid:pk>/sync/", sync_now, name="sync"),
+    path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
     path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
     path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),
     path("integrations/<uuid:pk>/companies/missing/", import_list.diagnose, name="diagnosis"),

@@ -9,8 +9,8 @@ import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
 from agreements.models import Agreement, ChoiceRecord
-from agreements.services import stored
 from audit_site.tenants.models import AuditEvent, Tenant
 from integrations.models import Integration
 from tests.factories import make_agreement, make_api, make_company, make_integration, make_line
@@ -33,7 +33,7 @@ def integration(tenant: Tenant) -> Integration:
 @pytest.fixture
 def agreement(tenant: Tenant, integration: Integration) -> Agreement:
     agreement = make_agreement(make_company(tenant), integration, external_id="A1")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return agreement
 
 

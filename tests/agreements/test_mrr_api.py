@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
 from agreements.models import Agreement, AgreementChoices, LineChoices
 from agreements.mrr.questions import read_book
-from agreements.services import stored
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import CompanyLink, Integration
@@ -49,7 +49,7 @@ class Shelf:
         tenant.currency = read.default_currency
         for raw in read.agreements:
             self.put(raw)
-        stored.refresh(tenant, [company.pk for company in self.companies.values()])
+        stored_mrr.refresh(tenant, [company.pk for company in self.companies.values()])
 
     def put(self, raw: Any) -> None:
         if raw.source not in self.integrations:
@@ -190,7 +190,7 @@ def api(tenant: Tenant) -> APIClient:
 def company(tenant: Tenant) -> Company:
     company = make_company(tenant)
     make_agreement(company, make_integration(tenant), amount="100")
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
     return company
 
 
@@ -277,7 +277,7 @@ def test_what_changes_a_figure_changes_its_etag(
             api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
         case "sync":
             company.agreements.update(amount="200")
-            stored.refresh(company.tenant, [company.pk])
+            stored_mrr.refresh(company.tenant, [company.pk])
         case "day":
             time_machine.move_to(timezone.now() + timedelta(days=1))
         case "archive":
@@ -327,7 +327,7 @@ def test_what_is_archived_changes_the_etag_whatever_the_clocks_say(
     time_machine.move_to(NOON, tick=False)
     other = make_company(company.tenant)
     make_agreement(other, make_integration(company.tenant), amount="7")
-    stored.refresh(company.tenant, [company.pk, other.pk])
+    stored_mrr.refresh(company.tenant, [company.pk, other.pk])
     answers: list[Any] = []
 
     def look(of: Company, status: str, seconds: int) -> None:
@@ -350,7 +350,7 @@ def test_what_is_archived_changes_the_etag_whatever_the_clocks_say(
 def test_one_companys_mrr_with_ledger_takes_three_queries(
     tenant: Tenant, django_assert_max_num_queries: Any
 ) -> None:
-    from agreements.selectors import company_figure  # noqa: PLC0415
+    from agreements.figures import company_figure  # noqa: PLC0415
 
     company, integration = make_company(tenant), make_integration(tenant)
     for number in range(50):
@@ -369,7 +369,7 @@ def test_a_credit_whose_included_units_are_no_number_is_shown(
     api: APIClient, company: Company
 ) -> None:
     make_line(company.agreements.get(), quantity="-2", unit_price="10", less_included="NaN")
-    stored.refresh(company.tenant, [company.pk])
+    stored_mrr.refresh(company.tenant, [company.pk])
 
     body = api.get(f"{V1}/companies/{company.pk}/mrr/").json()
 
@@ -425,7 +425,7 @@ def test_what_recurs_does_not_depend_on_what_counts(
 def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
     long = "12345678901234567890123456789012345.67"
     company.agreements.update(amount=long, cycle="quarterly")
-    stored.refresh(company.tenant, [company.pk])
+    stored_mrr.refresh(company.tenant, [company.pk])
 
     (row,) = api.get(f"{V1}/companies/{company.pk}/mrr/").json()["ledger"]
 
@@ -441,7 +441,7 @@ def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant)
     ):  # fmt: skip
         make_agreement(make_company(tenant, name=name), integration, amount=amount,
                        currency=currency)  # fmt: skip
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     def names(**query: str) -> list[str]:
         return [c["name"] for c in api.get(f"{V1}/companies/", query).json()["results"]]

@@ -15,19 +15,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreements import stored_mrr
+from agreements.decisions import choose
+from agreements.figures import company_figure, company_totals, tenant_book
 from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text
-from agreements.selectors import (
-    company_etag,
-    company_figure,
-    company_totals,
-    currency_books,
-    ending_soon,
-    tenant_book,
-)
-from agreements.services import stored
-from agreements.services.choices import choose
+from agreements.overview import currency_books, ending_soon
 from agreements.tasks import pass_days
+from agreements.versions import company_etag
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -52,7 +47,7 @@ def shown(tenant: Tenant) -> dict[str, list[str]]:
 
 
 def all_equal(tenant: Tenant) -> bool:
-    return not stored.verify([tenant.pk], mend=False)
+    return not stored_mrr.verify([tenant.pk], mend=False)
 
 
 def test_a_sync_leaves_everything_stored_as_computed(
@@ -104,13 +99,13 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     begins = make_company(tenant, name="Begins")
     make_line(make_agreement(begins, integration, amount="0"), quantity="1",
                      unit_price="40", start_date=date(2026, 6, 16))  # fmt: skip
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant)["Ends"] == ["100/1 USD"]
     assert "Begins" not in shown(tenant)
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
     with CaptureQueriesContext(connection) as queries:
-        passed = stored.pass_days()
+        passed = stored_mrr.pass_days()
 
     assert passed == 2
     assert "Ends" not in shown(tenant)
@@ -118,7 +113,7 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     assert all_equal(tenant)
     assert CompanyBook.objects.filter(computed_on=date(2026, 6, 16)).count() == 2
     assert len(queries) < 25
-    assert stored.pass_days() == 0
+    assert stored_mrr.pass_days() == 0
     pass_days()  # as the clock calls it
 
 
@@ -130,18 +125,18 @@ def test_a_day_reads_no_line_of_an_agreement_whose_day_is_yet_to_come(
     make_agreement(company, integration, amount="30", end_date=date(2026, 6, 15))
     stays = make_agreement(company, integration, amount="7", end_date=date(2026, 12, 31))
     make_line(stays, quantity="2", unit_price="1.50", end_date=date(2026, 8, 31))
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant) == {"Both": ["40/1 USD"]}
     days = AgreementMrr.objects.order_by("agreement").values_list("next_change", flat=True)
     assert list(days) == [date(2026, 6, 16), date(2026, 9, 1)]
     AgreementLine.objects.update(unit_price="99")  # behind everyone's back
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
 
     assert shown(tenant) == {"Both": ["10/1 USD"]}
     assert CompanyBook.objects.get().next_change == date(2026, 9, 1)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant) == {"Both": ["205/1 USD"]}
 
 
@@ -152,13 +147,13 @@ def test_an_agreement_whose_days_are_not_known_is_worked_out(
     time_machine.move_to(NOON, tick=False)
     make_agreement(make_company(tenant, name="Ends"), integration, end_date=date(2026, 6, 15))
     forever = make_agreement(make_company(tenant, name="Forever"), integration)
-    stored.verify([tenant.pk], mend=True)
-    assert AgreementMrr.objects.get(agreement=forever).next_change == stored.NEVER
+    stored_mrr.verify([tenant.pk], mend=True)
+    assert AgreementMrr.objects.get(agreement=forever).next_change == stored_mrr.NEVER
     AgreementMrr.objects.update(next_change=None)
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
 
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
     assert shown(tenant) == {"Forever": ["100/1 USD"]}
 
 
@@ -169,10 +164,10 @@ def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) 
         company = make_company(tenant, name="Ends")
         make_agreement(company, make_integration(tenant), end_date=date(2026, 6, 30))
         time_machine.move_to(datetime(2026, 6, 29, 12, 0, tzinfo=UTC), tick=False)
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
     time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
 
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
 
     assert (shown(there), shown(here)) == ({"Ends": ["100/1 USD"]}, {})
 
@@ -187,13 +182,13 @@ def test_a_day_passes_for_many_tenants_at_once(time_machine: Any, db: None) -> N
         make_agreement(company, integration, currency="", amount=f"{number}")
         days = 0 if number <= 2 else 1
         make_agreement(company, integration, end_date=NOON.date() + timedelta(days=days))
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
 
     counts = []
     for days in (1, 2):
         time_machine.move_to(NOON + timedelta(days=days), tick=False)
         with CaptureQueriesContext(connection) as queries:
-            counts.append((stored.pass_days(), len(queries)))
+            counts.append((stored_mrr.pass_days(), len(queries)))
 
     assert [passed for passed, _ in counts] == [2, 8]
     assert counts[0][1] == counts[1][1]
@@ -215,12 +210,12 @@ def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
             make_agreement(company, integration, amount="7", start_date=date(2026, 6, 16)),
             quantity="1", unit_price="5",
         )  # fmt: skip
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
     bad = tenants[1]
     AgreementLine.objects.for_tenant(bad).update(units="no list")  # behind everyone's back
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
-    passed = stored.pass_days()
+    passed = stored_mrr.pass_days()
 
     assert passed == 2
     assert [shown(tenant) for tenant in tenants] == [
@@ -230,7 +225,7 @@ def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert errors == [f"MRR of company {left.pk} could not be worked out"]
     AgreementLine.objects.for_tenant(bad).update(units=None)
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
     assert shown(bad) == {"Ends": ["12/1 USD"]}
     assert all(all_equal(tenant) for tenant in tenants)
 
@@ -254,7 +249,7 @@ def test_a_number_beyond_reason_is_no_amount(
     agreement = make_agreement(company, integration, **over)
     if line:
         make_line(agreement, **line)
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
 
     (entry,) = company_figure(company).ledger
 
@@ -270,7 +265,7 @@ def test_a_list_never_shows_yesterdays_figure(
     time_machine.move_to(NOON, tick=False)
     company = make_company(tenant)
     make_agreement(company, integration, end_date=date(2026, 6, 15))
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     money = [{"currency": "USD", "amount": "100.00"}]
     assert company_totals(tenant, [company.pk]) == {company.pk: money}
 
@@ -286,11 +281,11 @@ def test_a_parents_new_cycle_reaches_the_children_of_another_company(
     parent = make_agreement(make_company(tenant, name="Parent"), integration, external_id="P")
     child = make_company(tenant, name="Child")
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant)["Child"] == ["120/1 USD"]
 
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
-    stored.refresh(tenant, [parent.company_id])
+    stored_mrr.refresh(tenant, [parent.company_id])
 
     assert shown(tenant)["Child"] == ["10/1 USD"]
 
@@ -304,11 +299,11 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     child = make_company(tenant, name="Child")
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
     make_agreement(make_company(tenant, name="Other"), integration, amount="5")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     etags = [company_etag(company) for company in (parent_company, child)]
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
 
-    stored.mark_stale(tenant, [parent_company.pk])
+    stored_mrr.mark_stale(tenant, [parent_company.pk])
 
     for company, etag, amount in zip(
         (parent_company, child), etags, ("5.00", "10.00"), strict=True
@@ -318,24 +313,24 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
         assert company_totals(tenant, [company.pk]) == {company.pk: money}
     assert shown(tenant)["Parent"] == ["60/1 USD"]
     assert all_equal(tenant), "what is marked is no difference"
-    stored._refresh_again(
+    stored_mrr._refresh_again(
         list(CompanyBook.objects.values_list("tenant_id", "company_id")),
-        stored.Found(stored.Differences),
-        stored.Occasion.DAY,
+        stored_mrr.Found(stored_mrr.Differences),
+        stored_mrr.Occasion.DAY,
     )
     assert shown(tenant)["Parent"] == ["60/1 USD"], "more than the day has changed"
-    assert stored.pass_days() == 2
+    assert stored_mrr.pass_days() == 2
     assert shown(tenant) == {"Child": ["10/1 USD"], "Other": ["5/1 USD"], "Parent": ["5/1 USD"]}
     assert all_equal(tenant)
-    assert stored.pass_days() == 0
-    assert stored.refresh_stale(tenant) == 0
+    assert stored_mrr.pass_days() == 0
+    assert stored_mrr.refresh_stale(tenant) == 0
 
 
 def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:
     good, bad = make_company(tenant), make_company(tenant)
     for company in (good, bad):
         make_agreement(company, integration)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     CompanyMrr.objects.filter(company=bad).update(exact="7/1", minor=700)
     AgreementMrr.objects.filter(company=bad).delete()
 
@@ -360,7 +355,7 @@ def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integr
 def test_a_choice_and_the_stored_figure_are_one(tenant: Tenant, integration: Integration) -> None:
     company = make_company(tenant, name="C")
     agreement = make_agreement(company, integration)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     choose(agreement=agreement, actor=None, changes={"exclude": True})
 
@@ -383,7 +378,7 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
         source = autotask if name == "Small" else integration
         make_agreement(make_company(tenant, name=name), source, amount=amount, **over)
     Company.objects.filter(name="Archived").update(status="archived")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     euro, usd = currency_books(tenant)
 
@@ -402,7 +397,7 @@ def test_an_amount_beyond_any_column_is_kept_exactly(
 ) -> None:
     company = make_company(tenant, name="Huge")
     make_agreement(company, integration, amount="9" * 30)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     assert company_totals(tenant, [company.pk])[company.pk][0]["amount"] == "9" * 30 + ".00"
     assert all_equal(tenant)
@@ -431,7 +426,7 @@ def test_every_value_comes_out_of_the_database_as_it_went_in(
     )  # fmt: skip
     make_line(book, quantity="1", unit_price="7", gone_at=NOON, one_time=None)
     make_agreement(company, integration, currency='A"b\\,{}', amount="1")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     parts = (
         Fraction("123456789012345678.123456789") / 18,
@@ -464,7 +459,7 @@ def test_two_who_store_the_first_figures_of_a_company_at_once_store_one() -> Non
 
     def store() -> None:
         begin.wait()
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
         connection.close()
 
     with ThreadPoolExecutor(4) as pool:

@@ -305,7 +305,7 @@ def same(label: str, ours: Any, theirs: list[Any]) -> None:
 def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[str, Any]]:
     from django.http import QueryDict  # noqa: PLC0415
 
-    from integrations.selectors import list_psa_companies  # noqa: PLC0415
+    from integrations.importing.selectors import list_psa_companies  # noqa: PLC0415
 
     asked = QueryDict(query)
     words = {"yes": True, "no": False, "true": True, "false": False}
@@ -321,7 +321,7 @@ def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[
 def page_list(integration: Any, query: str, since: datetime) -> Any:
     """What the page asks of the list: its rows, their primary contacts and the count."""
     from audit_site.db import counting  # noqa: PLC0415
-    from integrations.selectors import import_list_page  # noqa: PLC0415
+    from integrations.importing.selectors import import_list_page  # noqa: PLC0415
     from integrations.web.import_list import _primaries  # noqa: PLC0415
 
     rows, asked = chosen_by(integration, query, since)

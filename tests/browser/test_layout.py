@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agreements.services.choices import choose
-from integrations.services.issues import Trouble, raise_issues
+from agreements.decisions import choose
+from integrations.issues.inbox import Trouble, raise_issues
 from tests.browser.test_journey import (
     chromium,  # noqa: F401
     pytestmark,  # noqa: F401

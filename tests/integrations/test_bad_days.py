@@ -17,6 +17,10 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine, CompanyMrr
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.connecting.lifecycle import disconnect_integration, update_integration
+from integrations.connecting.open_adapter import budget_of
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import unlink_company
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -27,14 +31,10 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.psa import registry
+from integrations.runs.starting import start_company_sync, start_reread, start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
-from integrations.services.connection import disconnect_integration, update_integration
-from integrations.services.importing import import_companies
-from integrations.services.linking import unlink_company
-from integrations.services.psa_access import budget_of
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_company_sync, start_reread, start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
 from tests.worker import work_off

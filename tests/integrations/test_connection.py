@@ -8,20 +8,20 @@ from django.db import InterfaceError, OperationalError
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant
-from integrations.models import ConnectionTest, Integration, Issue, SyncRun
-from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import leases
-from integrations.services.connection import (
+from integrations.connecting import connection_test
+from integrations.connecting.connection_test import run_connection_test, start_connection_test
+from integrations.connecting.credentials import open_credentials
+from integrations.connecting.lifecycle import (
     create_integration,
     disconnect_integration,
-    run_connection_test,
-    start_connection_test,
     update_integration,
 )
-from integrations.services.importing import import_companies
-from integrations.services.psa_access import open_credentials
-from integrations.services.runs import start_sync_run
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
+from integrations.models import ConnectionTest, Integration, Issue, SyncRun
+from integrations.runs import leases
+from integrations.runs.starting import start_sync_run
+from integrations.sandbox.server import SandboxServer
 from tests.worker import work_off
 
 
@@ -248,8 +248,8 @@ def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
     old = leases.claim(ConnectionTest, tenant_id=str(test.tenant_id), work_id=str(test.pk))
     run_connection_test(tenant_id=str(candidate.tenant_id), test_id=str(candidate.pk))
 
-    connecting._conclude(
-        old, [connecting._check("authenticate", ok=False, code="invalid_credentials")]
+    connection_test._conclude(
+        old, [connection_test._check("authenticate", ok=False, code="invalid_credentials")]
     )
 
     connected.refresh_from_db()
@@ -266,14 +266,14 @@ def test_a_connection_to_the_database_that_is_cut_refuses_no_keys(
         integration=connected, actor=None, credentials={"public_key": "no-tables"}
     )
     cut = [OperationalError("cut"), InterfaceError("cut")]
-    note = connecting._note
+    note = connection_test._note
 
     def note_if_connected(*args: Any) -> Any:
         if cut:
             raise cut.pop()
         return note(*args)
 
-    monkeypatch.setattr(connecting, "_note", note_if_connected)
+    monkeypatch.setattr(connection_test, "_note", note_if_connected)
 
     for error in (InterfaceError, OperationalError):
         with pytest.raises(error):
@@ -321,13 +321,12 @@ def test_disconnecting_destroys_the_keys_and_reconnecting_revives_the_links(
 
     connected.refresh_from_db()
     assert (connected.status, connected.credentials, connected.memory) == ("disconnected", {}, {})
-    assert not company.current_link.is_active
+    assert not link_of(company).is_active
     with pytest.raises(DomainError, match="is disconnected"):
         start_sync_run(integration=connected)
     revived = connect(connected.tenant, sandbox)
-    company.__dict__.pop("current_links")
     assert revived.pk == connected.pk
-    assert company.current_link.is_active
+    assert link_of(company).is_active
 
 
 def test_a_second_test_while_one_is_under_way_is_that_one(connected: Integration) -> None:

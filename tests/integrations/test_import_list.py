@@ -20,9 +20,9 @@ from django.utils import timezone
 from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
+from integrations.importing.last_viewed import look
+from integrations.importing.selectors import import_list_page, list_psa_companies, news
 from integrations.models import ImportListVisit, Integration, PsaCompanyRecord
-from integrations.selectors import import_list_page, list_psa_companies, news
-from integrations.services.visits import look
 from tests.factories import (
     make_api,
     make_company,

@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.issues import inbox
+from integrations.issues.selectors import count_open_issues, list_issues
 from integrations.models import Integration, Issue, PsaCompanyRecord, SyncRun
+from integrations.runs import history, starting
 from integrations.sandbox.server import SandboxServer
-from integrations.selectors import count_open_issues, list_issues
-from integrations.services import issues, runs
 from tests.factories import (
     make_company,
     make_integration,
@@ -38,7 +39,7 @@ def test_reading_again_is_about_just_its_psa_company(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), external_id="7", company_external_id="7")
     actor = make_member(tenant)
 
-    run, is_new = issues.retry(issue, actor=actor)
+    run, is_new = inbox.retry(issue, actor=actor)
 
     assert is_new
     assert run.integration_id == issue.integration_id
@@ -59,17 +60,17 @@ def test_of_a_linked_company_it_is_the_re_sync_of_its_auditee(tenant: Tenant) ->
     make_link(company, integration, external_id="7")
     issue = make_issue(integration, kind="lines", external_id="991", company_external_id="7")
 
-    run, is_new = issues.retry(issue, actor=None)
+    run, is_new = inbox.retry(issue, actor=None)
 
     assert is_new
     assert (run.scope, run.companies, run.company_id) == ("companies", ["7"], company.pk)
-    assert runs.start_company_sync(company=company, actor=None) == (run, False)
+    assert starting.start_company_sync(company=company, actor=None) == (run, False)
 
 
 def test_where_no_company_is_known_everything_is_read_again(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), kind="integration", external_id="")
 
-    run, is_new = issues.retry(issue, actor=None)
+    run, is_new = inbox.retry(issue, actor=None)
 
     assert is_new
     assert shape(run) == {
@@ -81,7 +82,7 @@ def test_where_no_company_is_known_everything_is_read_again(tenant: Tenant) -> N
         "accept_gone": {},
         "state": "queued",
     }
-    assert issues.retry_all(issue.integration, actor=None) == (run, False)
+    assert inbox.retry_all(issue.integration, actor=None) == (run, False)
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -92,10 +93,10 @@ def test_two_clicks_are_one_reading(tenant: Tenant, linked: bool) -> None:
     issue = make_issue(integration, company_external_id="7")
     other = make_issue(integration, company_external_id="8")
 
-    first, _ = issues.retry(issue, actor=None)
+    first, _ = inbox.retry(issue, actor=None)
 
-    assert issues.retry(issue, actor=None) == (first, False)
-    assert issues.retry(other, actor=None)[1] is True
+    assert inbox.retry(issue, actor=None) == (first, False)
+    assert inbox.retry(other, actor=None)[1] is True
     assert SyncRun.objects.count() == 2
 
 
@@ -110,7 +111,7 @@ def test_many_clicks_at_the_same_moment_are_one_reading(linked: bool) -> None:
     outcomes: list[tuple[UUID, bool]] = []
 
     def click() -> None:
-        run, is_new = issues.retry(Issue.objects.get(pk=issue.pk), actor=None)
+        run, is_new = inbox.retry(Issue.objects.get(pk=issue.pk), actor=None)
         outcomes.append((run.pk, is_new))
 
     at_once(*[click] * 6)
@@ -122,9 +123,9 @@ def test_many_clicks_at_the_same_moment_are_one_reading(linked: bool) -> None:
 
 def test_an_import_under_way_is_no_reading_again(tenant: Tenant) -> None:
     integration = make_integration(tenant)
-    runs.start_import_run(integration=integration, external_ids=["7"], actor=None)
+    starting.start_import_run(integration=integration, external_ids=["7"], actor=None)
 
-    run, is_new = issues.retry(make_issue(integration, company_external_id="7"), actor=None)
+    run, is_new = inbox.retry(make_issue(integration, company_external_id="7"), actor=None)
 
     assert is_new
     assert run.trigger == "manual"
@@ -139,7 +140,7 @@ def test_the_worker_reads_that_company_and_no_other(
         )
     issue = make_issue(connected, external_id="20002", company_external_id="20002")
 
-    run, _ = issues.retry(issue, actor=None)
+    run, _ = inbox.retry(issue, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -168,7 +169,7 @@ def test_what_was_mended_in_the_psa_closes_when_it_is_read_again(
     assert issue.linked_company_name == record.name
 
     set_status(1, "Active")
-    run, _ = issues.retry(issue, actor=None)
+    run, _ = inbox.retry(issue, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -198,7 +199,7 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
     )
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 40
 
-    run = issues.confirm_gone(questions["companies"], actor=None)
+    run = inbox.confirm_gone(questions["companies"], actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -210,21 +211,21 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
 def test_nothing_is_read_again_of_what_is_closed_or_disconnected(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     closed = make_issue(integration, code="too_many_gone")
-    issues.close_issues(integration, kind="companies")
+    inbox.close_issues(integration, kind="companies")
     closed.refresh_from_db()
     apart = make_integration(tenant, status=Integration.Status.DISCONNECTED)
     resting = make_issue(apart, company_external_id="7")
 
     for act, issue, code in (
-        (issues.retry, closed, "issue_closed"),
-        (issues.confirm_gone, closed, "issue_closed"),
-        (issues.retry, resting, "not_connected"),
+        (inbox.retry, closed, "issue_closed"),
+        (inbox.confirm_gone, closed, "issue_closed"),
+        (inbox.retry, resting, "not_connected"),
     ):
         with pytest.raises(DomainError) as error:
             act(issue, actor=None)
         assert error.value.code == code
     with pytest.raises(DomainError) as error:
-        issues.retry_all(apart, actor=None)
+        inbox.retry_all(apart, actor=None)
     assert error.value.code == "not_connected"
     assert not SyncRun.objects.exists()
 
@@ -233,7 +234,7 @@ def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(tenant: Te
     integration = make_integration(tenant)
     issue = make_issue(integration, code="too_many_gone", external_id="companies", count=30)
 
-    run = issues.confirm_gone(issue, actor=make_member(tenant))
+    run = inbox.confirm_gone(issue, actor=make_member(tenant))
 
     assert shape(run) == {
         "scope": "all",
@@ -249,10 +250,10 @@ def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(tenant: Te
 def test_a_run_under_way_does_not_learn_that_they_are_gone(tenant: Tenant) -> None:
     integration = make_integration(tenant, name="Our ConnectWise")
     issue = make_issue(integration, code="too_many_gone", external_id="")
-    run, _ = runs.start_sync_run(integration=integration)
+    run, _ = starting.start_sync_run(integration=integration)
 
     with pytest.raises(DomainError) as error:
-        issues.confirm_gone(issue, actor=None)
+        inbox.confirm_gone(issue, actor=None)
 
     assert (error.value.code, error.value.status) == ("run_under_way", 409)
     assert error.value.message == (
@@ -265,7 +266,7 @@ def test_a_run_under_way_does_not_learn_that_they_are_gone(tenant: Tenant) -> No
 
 def test_only_the_question_can_be_answered(tenant: Tenant) -> None:
     with pytest.raises(DomainError) as error:
-        issues.confirm_gone(make_issue(make_integration(tenant)), actor=None)
+        inbox.confirm_gone(make_issue(make_integration(tenant)), actor=None)
 
     assert error.value.code == "no_question"
     assert not SyncRun.objects.exists()
@@ -276,14 +277,14 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(tenant: 
     first = make_issue(integration, external_id="7")
     actor = make_member(tenant)
 
-    issues.dismiss(first, actor=actor)
+    inbox.dismiss(first, actor=actor)
     assert (first.state, first.dismissed_by) == ("dismissed", actor)
     assert make_issue(integration, external_id="7") == first
     first.refresh_from_db()
     assert (first.state, first.times) == ("dismissed", 2)
     assert count_open_issues(tenant) == 0
 
-    assert issues.close_issues(integration, kind="companies", external_ids={"7"}) == 1
+    assert inbox.close_issues(integration, kind="companies", external_ids={"7"}) == 1
     second = make_issue(integration, external_id="7")
 
     first.refresh_from_db()
@@ -297,8 +298,8 @@ def test_who_dismissed_first_stays(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant))
     first, second = make_member(tenant), make_member(tenant)
 
-    issues.dismiss(issue, actor=first)
-    issues.dismiss(issue, actor=second)
+    inbox.dismiss(issue, actor=first)
+    inbox.dismiss(issue, actor=second)
 
     assert issue.dismissed_by == first
     assert AuditEvent.objects.get().actor == first
@@ -315,11 +316,11 @@ def test_each_act_is_in_the_audit_trail_and_no_name_of_a_person(tenant: Tenant) 
     )
     question = make_issue(integration, code="too_many_gone", external_id="")
 
-    read, _ = issues.retry(person, actor=actor)
-    issues.dismiss(person, actor=actor)
-    gone = issues.confirm_gone(question, actor=actor)
+    read, _ = inbox.retry(person, actor=actor)
+    inbox.dismiss(person, actor=actor)
+    gone = inbox.confirm_gone(question, actor=actor)
     SyncRun.objects.update(state="succeeded")
-    everything, _ = issues.retry_all(integration, actor=actor)
+    everything, _ = inbox.retry_all(integration, actor=actor)
 
     rows = AuditEvent.objects.exclude(action="sync.started").order_by("id")
     about = {"kind": "contacts", "external_id": "31", "code": "invalid_record"}
@@ -381,6 +382,6 @@ def test_closed_ones_are_forgotten_with_the_history(tenant: Tenant, settings: An
     for issue, age in ((old, days + 1), (new, days - 1)):
         Issue.objects.filter(pk=issue.pk).update(closed_at=timezone.now() - timedelta(days=age))
 
-    runs.prune_history()
+    history.prune_history()
 
     assert set(Issue.objects.all()) == {new, still_open}

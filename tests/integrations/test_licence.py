@@ -10,9 +10,9 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.services import archive_company, create_company, licence, restore_company
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_company, link_of, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
-from integrations.services.importing import import_companies
-from integrations.services.linking import link_company, unlink_company
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
 
 CONTACT = {"first_name": "Ada", "email": "ada@example.com"}
@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_said_one_by_one_in_the_order_chosen(tenant: Tenant
         actor=None,
     )
 
-    assert [company.current_link.external_id for company in result.imported] == good[:2]
+    assert [link_of(company).external_id for company in result.imported] == good[:2]
     assert [(item.external_id, item.code) for item in result.rejected] == [
         (bad.external_id, "inactive"),
         ("nobody", "unknown_company"),

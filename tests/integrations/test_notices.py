@@ -11,9 +11,9 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
 from audit_site.tenants.models import Membership, Tenant, User
+from integrations.issues import banners, outages
+from integrations.issues.inbox import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from integrations.models import Integration, Issue
-from integrations.services import notices
-from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from integrations.tasks import tell_admins as task
 from tests.factories import make_integration, make_member, make_tenant
 from tests.integrations.test_licence import at_once
@@ -71,7 +71,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
 
 
 def tell(integration: Integration, what: str) -> None:
-    notices.tell_admins(
+    outages.tell_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )
 
@@ -89,7 +89,7 @@ def test_an_outage_is_told_to_all_admins_in_one_mail(
     settings.PUBLIC_URL = "https://audit.example.com"
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage can't be read"
@@ -122,7 +122,7 @@ def test_refused_keys_are_told_as_such(integration: Integration, worker: Any) ->
         fix="Make new ones under API Members.",
     )
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage no longer accepts the keys"
@@ -143,7 +143,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     integration.refresh_from_db()
     begin(integration, fix="")
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     body = mail.outbox[0].body
     assert "It is not tried again by itself: press Sync Now" in body
@@ -154,7 +154,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
 def test_the_same_outage_is_told_once(integration: Integration, worker: Any) -> None:
     for _ in range(3):
         begin(integration)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
     tell(integration, "began")
 
     assert len(mail.outbox) == 1
@@ -165,17 +165,17 @@ def test_an_outage_that_goes_on_under_another_code_is_told_once(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration, "timeout")
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     time_machine.move_to(START + timedelta(hours=1), tick=False)
     close_issues(integration, kind=WHOLE, codes=["timeout"])
     begin(integration, "dns_failure")
 
-    worker(notices.tell_began, integration)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_began, integration)
+    worker(outages.tell_ended, integration)
     begin(integration, "connection_refused")
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     close_issues(integration, kind=WHOLE)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_ended, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -187,12 +187,12 @@ def test_an_outage_after_an_end_that_was_never_told_is_told(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     close_issues(integration, kind=WHOLE)
     time_machine.move_to(START + timedelta(days=9), tick=False)
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     assert subjects() == ["[audIT] ConnectWise Manage can't be read"] * 2
 
@@ -202,7 +202,7 @@ def test_keys_are_told_also_during_an_outage_and_an_outage_not_during_refused_ke
 ) -> None:
     for code in ("timeout", "account_locked", "dns_failure", "mfa_required"):
         begin(integration, code)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -219,7 +219,7 @@ def test_other_issues_and_dismissed_ones_are_not_told(
     begin(integration, "timeout")
     dismiss(Issue.objects.get(code="timeout", kind=WHOLE), actor=None)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     tell(integration, "began")
 
     assert mail.outbox == []
@@ -229,7 +229,7 @@ def test_nobody_is_told_of_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    notices.tell_admins(
+    outages.tell_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")
@@ -272,7 +272,7 @@ def test_a_mail_is_plain_and_not_escaped(integration: Integration) -> None:
 
 def test_the_end_is_told_once(integration: Integration, worker: Any, time_machine: Any) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     mail.outbox.clear()
     time_machine.move_to(START + timedelta(hours=2), tick=False)
     close_issues(integration, kind=WHOLE)
@@ -280,7 +280,7 @@ def test_the_end_is_told_once(integration: Integration, worker: Any, time_machin
     integration.refresh_from_db()
 
     for _ in range(3):
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_ended, integration)
     tell(integration, "ended")
 
     [message] = mail.outbox
@@ -311,11 +311,11 @@ def test_the_end_says_when_nothing_follows_by_itself(
 
 def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker: Any) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     close_issues(integration, kind=WHOLE)
 
     for _ in range(2):
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_ended, integration)
 
     assert len(mail.outbox) == 2
 
@@ -324,8 +324,8 @@ def test_no_end_is_told_of_what_was_not_told(integration: Integration, worker: A
     begin(integration)
     close_issues(integration, kind=WHOLE)
 
-    worker(notices.tell_began, integration)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_began, integration)
+    worker(outages.tell_ended, integration)
     tell(integration, "ended")
 
     assert mail.outbox == []
@@ -336,14 +336,14 @@ def test_no_end_is_told_while_the_keys_are_still_refused(
 ) -> None:
     for code in ("timeout", "invalid_credentials"):
         begin(integration, code)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
     mail.outbox.clear()
     close_issues(integration, kind=WHOLE, codes=["timeout"])
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_ended, integration)
     before = len(mail.outbox)
 
     close_issues(integration, kind=WHOLE)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_ended, integration)
 
     assert before == 0
     assert subjects() == ["[audIT] ConnectWise Manage works again"]
@@ -355,9 +355,9 @@ def test_the_next_outage_is_told_again(
     for minutes in (0, 5, 10):
         time_machine.move_to(START + timedelta(minutes=minutes), tick=False)
         begin(integration)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
         close_issues(integration, kind=WHOLE)
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_ended, integration)
 
     assert len(mail.outbox) == 6
 
@@ -385,7 +385,7 @@ def test_a_mail_that_was_not_sent_is_not_marked_as_told(
 ) -> None:
     begin(integration)
 
-    with pytest.raises(notices.MailNotSent) as raised:
+    with pytest.raises(outages.MailNotSent) as raised:
         tell(integration, "began")
     told = Issue.objects.get().told_at
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -408,7 +408,7 @@ def test_an_end_that_was_not_sent_can_be_sent_again(
     locmem, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
 
-    with pytest.raises(notices.MailNotSent):
+    with pytest.raises(outages.MailNotSent):
         tell(integration, "ended")
     settings.EMAIL_BACKEND = locmem
     for _ in range(2):
@@ -439,7 +439,7 @@ def test_the_task_tries_again_until_the_mail_server_takes_it(
     settings.EMAIL_BACKEND = f"{__name__}.ThirdTime"
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     assert ThirdTime.tries == 3
     assert len(mail.outbox) == 1
@@ -450,7 +450,7 @@ def test_the_task_gives_up_after_hours_and_breaks_nobody(
 ) -> None:
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     waits = [min(30 * 2**number, 1800) for number in range(task.max_retries)]
     assert caplog.text.count("mail_not_sent") == 15
@@ -485,7 +485,7 @@ def test_a_banner_says_since_when_and_what_comes_next(
 ) -> None:
     begin(integration)
 
-    [banner] = notices.banners(berlin)
+    [banner] = banners.banners(berlin)
 
     assert banner.text == (
         "ConnectWise Manage has not been reachable since 14:05. "
@@ -528,7 +528,7 @@ def test_each_banner_says_what_is_so(
     values = {"name": "PSA", "next_sync_at": START + timedelta(minutes=30), **over}
     begin(make_integration(berlin, **values), code)
 
-    assert [banner.text for banner in notices.banners(berlin)] == [text]
+    assert [banner.text for banner in banners.banners(berlin)] == [text]
 
 
 def test_an_outage_of_another_day_has_its_date(
@@ -537,7 +537,7 @@ def test_an_outage_of_another_day_has_its_date(
     begin(integration)
     time_machine.move_to(START + timedelta(days=1), tick=False)
 
-    assert "since 25 Nov, 14:05." in notices.banners(berlin)[0].text
+    assert "since 25 Nov, 14:05." in banners.banners(berlin)[0].text
 
 
 def test_banners_are_few_keys_first_and_cost_one_query(
@@ -550,7 +550,7 @@ def test_banners_are_few_keys_first_and_cost_one_query(
     begin(integration, "account_locked")
 
     with django_assert_num_queries(1):
-        found = notices.banners(berlin)
+        found = banners.banners(berlin)
 
     assert [banner.text.split(" ")[1] for banner in found] == ["4", "0", "1"]
     assert [banner.needs_keys for banner in found] == [True, False, False]
@@ -568,4 +568,4 @@ def test_there_is_no_banner_for_what_is_quiet(
     elif quiet == "disconnected":
         Integration.objects.update(status="disconnected")
 
-    assert notices.banners(other_tenant if quiet == "another tenant's" else berlin) == []
+    assert banners.banners(other_tenant if quiet == "another tenant's" else berlin) == []

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
+from integrations.importing.import_companies import import_companies
 from integrations.models import KINDS, Integration, PsaCompanyRecord, SyncRun, SyncRunPage
-from integrations.pace import measure, pace_from, pace_of, remaining_seconds
+from integrations.runs.speed import measure, pace_from, pace_of, remaining_seconds
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
-from integrations.services.importing import import_companies
-from integrations.services.runs import start_sync_run
 from integrations.web.run_progress import (
     count_table,
     left_words,

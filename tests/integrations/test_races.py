@@ -19,6 +19,15 @@ from audit_site.tenants.models import Tenant
 from companies.models import Company, Contact
 from companies.services import archive_company, restore_company
 from integrations.adapters import connectwise
+from integrations.connecting import connection_test, lifecycle
+from integrations.connecting.lifecycle import update_integration
+from integrations.connecting.open_adapter import budget_of
+from integrations.connecting.request_budget import Budget
+from integrations.importing import import_companies as import_room
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_company, unlink_company
+from integrations.issues import inbox
+from integrations.issues.inbox import WHOLE, Trouble, raise_issues
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -30,33 +39,13 @@ from integrations.models import (
 )
 from integrations.psa.errors import PsaRateLimited, PsaRefused
 from integrations.psa.http import retry_after
+from integrations.runs import dispatching, leases, schedule, shutdown
+from integrations.runs.starting import cancel_sync_run, start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import (
-    ending,
-    importing,
-    issues,
-    leases,
-    linked_records,
-    passes,
-    runs,
-    schedule,
-    sync,
-)
-from integrations.services.absences import Absences
-from integrations.services.budget import Budget
-from integrations.services.connection import update_integration
-from integrations.services.importing import import_companies
-from integrations.services.issues import WHOLE, Trouble, raise_issues
-from integrations.services.linking import link_company, unlink_company
-from integrations.services.psa_access import budget_of
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import (
-    cancel_sync_run,
-    start_company_sync,
-    start_sync_run,
-)
-from integrations.services.sync import run_sync
+from integrations.sync import engine, linked_companies, passes
+from integrations.sync.absences import Absences
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.conftest import connect
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
 from tests.integrations.test_sync import import_all
@@ -99,7 +88,7 @@ def test_a_yes_about_one_kind_says_nothing_about_another(
     raise_issues(connected, [question])
     sandbox.faults.switch_on("empty_answer")
 
-    issues.confirm_gone(Issue.objects.get(), actor=None)
+    inbox.confirm_gone(Issue.objects.get(), actor=None)
     work_off()
 
     assert Agreement.objects.filter(gone_at=None).count() == before
@@ -128,8 +117,8 @@ def test_what_was_put_aside_and_cured_can_not_be_dismissed_again(connected: Inte
     raise_issues(connected, [Trouble("company", "deleted", "m", external_id="1")])
     Issue.objects.update(closed_at=timezone.now())
 
-    with pytest.raises(issues.DomainError) as error:
-        issues.dismiss(Issue.objects.get(), actor=None)
+    with pytest.raises(inbox.DomainError) as error:
+        inbox.dismiss(Issue.objects.get(), actor=None)
 
     assert error.value.code == "issue_closed"
 
@@ -296,7 +285,7 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     assert synced(connected, trigger).state == "failed"
     assert open_causes() == [("integration", "invalid_credentials", "")]
     sandbox.faults.clear()
-    connecting.start_connection_test(integration=connected, actor=None)
+    connection_test.start_connection_test(integration=connected, actor=None)
     work_off()
 
     assert synced(connected, trigger).state == "succeeded"
@@ -406,7 +395,7 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     newer = {**connected.credentials, "public_key": "new"}
     Integration.objects.update(credentials=newer)
 
-    sync._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
+    engine._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
 
     connected.refresh_from_db()
     run.refresh_from_db()
@@ -485,7 +474,7 @@ def test_refused_keys_are_tried_again_by_a_person_alone(
     assert resync_all() == [("failed", "invalid_credentials")] * 6
     assert signed_in(sandbox) == 1
     assert synced(bms).error_code == "invalid_credentials"
-    connecting.start_connection_test(integration=bms, actor=None)
+    connection_test.start_connection_test(integration=bms, actor=None)
     work_off()
     assert signed_in(sandbox) == 2
     assert resync_all() == [("failed", "invalid_credentials")] * 6
@@ -548,11 +537,13 @@ def test_keys_refused_with_404_make_no_company_gone(
 def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
     connected: Integration,
 ) -> None:
-    test = connecting.start_connection_test(integration=connected, actor=None)
+    test = connection_test.start_connection_test(integration=connected, actor=None)
     test = leases.claim(type(test), tenant_id=str(test.tenant_id), work_id=str(test.pk))
-    away = connecting._check("reach_server", ok=False, code="not_a_psa_server", message="redirect")
+    away = connection_test._check(
+        "reach_server", ok=False, code="not_a_psa_server", message="redirect"
+    )
 
-    connecting._conclude(test, [away])
+    connection_test._conclude(test, [away])
 
     connected.refresh_from_db()
     assert connected.status == "connected"
@@ -580,7 +571,7 @@ def test_when_the_pause_is_lifted_what_waited_goes_on(
     Integration.objects.update(paused_until=timezone.now() + timedelta(hours=1))
     work_off()
 
-    connecting.start_connection_test(integration=connected, actor=None)
+    connection_test.start_connection_test(integration=connected, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -593,7 +584,7 @@ def test_a_cancelled_run_is_not_parked_again(
     run = claimed(connected)
     cancel_sync_run(run=run, actor=None)
 
-    sync._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
+    engine._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
 
     run.refresh_from_db()
     assert run.state == "cancelled"
@@ -622,7 +613,7 @@ def test_nobody_waits_longer_than_six_hours(connected: Integration) -> None:
 
 def test_a_run_that_ends_its_worker_again_and_again_is_given_up(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    SyncRun.objects.filter(pk=run.pk).update(attempts=sync.MOST_ATTEMPTS)
+    SyncRun.objects.filter(pk=run.pk).update(attempts=engine.MOST_ATTEMPTS)
 
     work_off()
 
@@ -686,7 +677,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
 
     def finish() -> None:
         try:
-            sync._succeed(RunWriter(run))
+            engine._succeed(RunWriter(run))
         except Exception as error:  # noqa: BLE001  told to the test
             troubles.append(error)
         finally:
@@ -696,7 +687,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     thread = threading.Thread(target=finish)
     thread.start()
     time.sleep(0.2)
-    connecting.disconnect_integration(integration=integration, actor=None)
+    lifecycle.disconnect_integration(integration=integration, actor=None)
     thread.join()
 
     assert troubles == []
@@ -722,7 +713,7 @@ def test_disconnecting_while_somebody_imports_locks_nobody_out(
 ) -> None:
     integration = make_integration(make_tenant(company_limit=9))
     record = make_psa_company(integration)
-    create_companies, begun = importing._create_companies, threading.Event()
+    create_companies, begun = import_room._create_companies, threading.Event()
 
     def slow(*args: Any) -> None:
         begun.set()
@@ -730,15 +721,13 @@ def test_disconnecting_while_somebody_imports_locks_nobody_out(
         create_companies(*args)
 
     def imports() -> None:
-        importing.import_companies(
-            integration=integration, external_ids=[record.external_id], actor=None
-        )
+        import_companies(integration=integration, external_ids=[record.external_id], actor=None)
 
-    monkeypatch.setattr(importing, "_create_companies", slow)
+    monkeypatch.setattr(import_room, "_create_companies", slow)
     with ThreadPoolExecutor(1) as pool:
         importer = pool.submit(in_a_thread(imports))
         begun.wait()
-        connecting.disconnect_integration(integration=Integration.objects.get(), actor=None)
+        lifecycle.disconnect_integration(integration=Integration.objects.get(), actor=None)
         importer.result()
 
     assert Integration.objects.get().status == "disconnected"
@@ -757,14 +746,14 @@ def test_a_name_that_a_person_gives_behind_an_unlinking_stays(
     adapter: Any = None
     run = claimed(integration)
     reading = passes.SyncPass(run, RunWriter(run), adapter)
-    apply_names, begun = linked_records._apply_names, threading.Event()
+    apply_names, begun = linked_companies._apply_names, threading.Event()
 
     def slow(*args: Any) -> None:
         begun.set()
         time.sleep(0.5)
         apply_names(*args)
 
-    monkeypatch.setattr(linked_records, "_apply_names", slow)
+    monkeypatch.setattr(linked_companies, "_apply_names", slow)
     with ThreadPoolExecutor(1) as pool:
         page = pool.submit(in_a_thread(reading.check_rules))
         begun.wait()
@@ -846,11 +835,11 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         for integration in connected
     )  # fmt: skip
     sent: list[str] = []
-    monkeypatch.setattr(runs, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
+    monkeypatch.setattr(dispatching, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
 
     def sweep() -> None:
         try:
-            runs.sweep()
+            dispatching.sweep()
         finally:
             connection.close()
 
@@ -859,7 +848,7 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         pool.submit(sweep).result(timeout=10)
 
     assert sent == [str(dead.pk)]
-    runs.sweep()
+    dispatching.sweep()
     assert sent == [str(dead.pk), str(slow.pk)]
 
 
@@ -928,7 +917,7 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
     early, late = links.select_related("company")[:2]
     moved = late.company.agreements.order_by("external_id")[0]
-    monkeypatch.setattr(passes, "chunks", lambda items, size: ([item] for item in items))
+    monkeypatch.setattr(passes, "batched", lambda items, size: ([item] for item in items))
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 
@@ -1072,8 +1061,8 @@ def test_connected_anew_while_the_run_before_ends_the_list_is_read(
 ) -> None:
     Integration.objects.update(companies_read_at=None)  # it was the first run
     dying = claimed(connected)
-    connecting.disconnect_integration(integration=connected, actor=None)
-    connecting.create_integration(
+    lifecycle.disconnect_integration(integration=connected, actor=None)
+    lifecycle.create_integration(
         tenant=connected.tenant,
         actor=None,
         psa="connectwise",
@@ -1136,14 +1125,14 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
         if found and name == "server_error":
             hits.append(path)
             if len(hits) == 3:  # the last try
-                ending.told.set()
+                shutdown.told.set()
         return found
 
     monkeypatch.setattr(sandbox.faults, "hit", told_at_the_third)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.told.clear()
 
     assert len(hits) == 3
     run.refresh_from_db()
@@ -1154,11 +1143,11 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
 
 def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    ending.told.set()
+    shutdown.told.set()
     try:
         claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.told.clear()
 
     run.refresh_from_db()
     assert (claimed, run.state, run.attempts) == (None, "queued", 0)
@@ -1181,13 +1170,13 @@ def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_lin
     def told(self: RunWriter, phase: str) -> None:
         whole(self, phase)
         if phase == "rules":
-            ending.told.set()
+            shutdown.told.set()
 
     monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.told.clear()
     monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 

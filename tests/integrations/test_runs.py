@@ -12,15 +12,16 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine
 from companies.models import Company
 from integrations.apps import give_back
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
 from integrations.models import Integration, Issue, SyncEvent, SyncRun
 from integrations.psa import registry
+from integrations.runs import dispatching, history, leases, shutdown
+from integrations.runs.starting import cancel_sync_run, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import ending, leases, runs
-from integrations.services.connection import disconnect_integration
-from integrations.services.importing import import_companies
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import cancel_sync_run, start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.integrations.test_sync import import_all, sync
 from tests.worker import work_off
 
@@ -129,7 +130,7 @@ def test_an_import_beside_a_full_run_has_a_run_of_its_own(connected: Integration
     assert result.sync_run.pk != full.pk
     work_off()
     company = Company.objects.get()
-    assert company.current_link.last_synced_at is not None
+    assert link_of(company).last_synced_at is not None
 
 
 def test_a_cancelled_run_stops_and_keeps_what_it_stored(connected: Integration) -> None:
@@ -164,7 +165,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
     whole, pages = RunWriter.page, []
 
     def told_at_the_third(self: RunWriter, *args: Any, **options: Any) -> Any:
@@ -178,12 +179,12 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
         run_sync(**key)
         run_sync(**key)  # it takes nothing any more
     finally:
-        ending.told.clear()
+        shutdown.told.clear()
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
     assert run.counts["companies"]["seen"] == 40, "what was read by then is stored"
-    runs.sweep()
+    dispatching.sweep()
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
     run_sync(**key)
     run.refresh_from_db()
@@ -193,16 +194,16 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
 def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     writer = RunWriter(run)
-    ending.told.set()
+    shutdown.told.set()
     try:
-        with pytest.raises(ending.WorkerEnding):
+        with pytest.raises(shutdown.WorkerEnding):
             writer.count_request()
-        with pytest.raises(ending.WorkerEnding):
+        with pytest.raises(shutdown.WorkerEnding):
             writer.wait(1, "Waiting")
-        with pytest.raises(ending.WorkerEnding), writer.page("companies"):
+        with pytest.raises(shutdown.WorkerEnding), writer.page("companies"):
             raise AssertionError("a page was begun")
     finally:
-        ending.told.clear()
+        shutdown.told.clear()
 
 
 def test_disconnecting_ends_a_run(connected: Integration) -> None:
@@ -235,13 +236,13 @@ def test_the_sweeper_sends_again_what_nobody_holds(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
 
-    runs.sweep()
+    dispatching.sweep()
     assert sent == []  # its hint may still be on its way
     SyncRun.objects.update(dispatched_at=timezone.now() - timedelta(minutes=1))
-    runs.sweep()
-    runs.sweep()
+    dispatching.sweep()
+    dispatching.sweep()
 
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
 
@@ -251,7 +252,7 @@ def test_history_is_pruned_behind_its_time(connected: Integration, settings: Any
     SyncRun.objects.update(finished_at=timezone.now() - timedelta(days=91))
     new = sync(connected)
 
-    runs.prune_history()
+    history.prune_history()
 
     assert list(SyncRun.objects.values_list("pk", flat=True)) == [new.pk]
     assert not SyncEvent.objects.filter(run=old.pk).exists()

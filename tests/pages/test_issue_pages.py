@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.issues import inbox
 from integrations.models import Integration, Issue, SyncRun
-from integrations.services import issues
 from tests.factories import (
     make_agreement,
     make_company,
@@ -30,7 +30,7 @@ def words(answer: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", content).split())
 
 
-def inbox(integration: Integration) -> str:
+def inbox_of(integration: Integration) -> str:
     return f"/integrations/{integration.pk}/issues/"
 
 
@@ -42,7 +42,7 @@ def test_an_issue_says_all_that_a_person_needs(tenant: Tenant) -> None:
     make_issue(integration, **values)
     issue = make_issue(integration, run, **values)
 
-    page = browser(tenant, "viewer").get(inbox(integration))
+    page = browser(tenant, "viewer").get(inbox_of(integration))
 
     assert "<h1>Issues</h1>" in text(page)
     assert (
@@ -61,7 +61,7 @@ def test_what_is_not_linked_leads_to_the_import_list(tenant: Tenant) -> None:
     make_issue(integration, external_id="a&7", company_external_id="a&7")
     make_issue(integration, external_id="8", company_external_id="8")
 
-    page = text(browser(tenant).get(inbox(integration)))
+    page = text(browser(tenant).get(inbox_of(integration)))
 
     assert f'href="/integrations/{integration.pk}/companies/?search=a%267"' in page
     assert "Only there in ConnectWise Manage" in page
@@ -81,7 +81,7 @@ def test_it_says_whose_it_is_and_each_name_once(tenant: Tenant) -> None:
     for external_id in ("7", "8"):
         make_issue(integration, kind="company", external_id=external_id)
 
-    page = browser(tenant, "viewer").get(inbox(integration))
+    page = browser(tenant, "viewer").get(inbox_of(integration))
 
     titles = re.findall(r"<strong>(\w.*?)</strong>(.*?)</div>", text(page), re.DOTALL)
     told = [" ".join(re.sub(r"<[^>]+>", " ", "".join(found)).split()) for found in titles]
@@ -100,7 +100,7 @@ def test_whose_they_are_costs_the_same_however_many(tenant: Tenant) -> None:
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            client.get(inbox(integration))
+            client.get(inbox_of(integration))
         return len(captured)
 
     def add() -> None:
@@ -125,7 +125,7 @@ def test_a_technical_detail_waits_behind_details(tenant: Tenant) -> None:
         fix="Send this to us: help@auditforit.com.",
     )
 
-    page = browser(tenant).get(inbox(integration))
+    page = browser(tenant).get(inbox_of(integration))
 
     assert "Your PSA sent <code>x</code> in a form" in page.content.decode()
     assert (
@@ -140,7 +140,7 @@ def test_what_is_about_the_whole_integration_carries_its_name(tenant: Tenant) ->
     integration = make_integration(tenant, name="Our ConnectWise")
     make_issue(integration, kind="integration", external_id="read_contacts", message="Refused.")
 
-    page = words(browser(tenant, "viewer").get(inbox(integration)))
+    page = words(browser(tenant, "viewer").get(inbox_of(integration)))
 
     assert "The connection Our ConnectWise Refused. invalid_record" in page
 
@@ -152,13 +152,13 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(tenant: Tenant)
     for kind in ("lines", "company", "integration", "agreements", "contacts", "companies", "odd"):
         make_issue(integration, kind=kind, name=f"About {kind}")
     make_issue(integration, kind="integration", code="old")
-    issues.dismiss(Issue.objects.get(code="old"), actor=None)
+    inbox.dismiss(Issue.objects.get(code="old"), actor=None)
     client = browser(tenant)
 
     def told(query: str) -> list[str]:
         found = re.findall(
             r"<h2[^>]*>(.*?)</h2>|<strong>(\w[^:]*?)</strong>",
-            text(client.get(inbox(integration) + query)),
+            text(client.get(inbox_of(integration) + query)),
         )
         return [re.sub(r"<[^>]+>", "", a or b) for a, b in found]
 
@@ -180,23 +180,23 @@ def test_the_filters_count_and_the_empty_states_are_friendly(tenant: Tenant) -> 
     integration = make_integration(tenant)
     client = browser(tenant, "member")
 
-    empty = client.get(inbox(integration))
+    empty = client.get(inbox_of(integration))
 
     assert "Nothing to do: everything your PSA sent could be read." in text(empty)
     assert "Read everything again" not in text(empty)
     assert "Open (0) Dismissed (0) Closed (0) All" in words(empty)
-    assert "No issue is dismissed." in text(client.get(f"{inbox(integration)}?state=dismissed"))
-    assert "No issue has closed yet." in text(client.get(f"{inbox(integration)}?state=closed"))
+    assert "No issue is dismissed." in text(client.get(f"{inbox_of(integration)}?state=dismissed"))
+    assert "No issue has closed yet." in text(client.get(f"{inbox_of(integration)}?state=closed"))
 
     gone, aside, *_ = (make_issue(integration) for _ in range(4))
-    issues.close_issues(integration, kind="companies", external_ids=[gone.external_id])
-    issues.dismiss(aside, actor=make_member(tenant, name="Grace Hopper"))
-    assert "Open (2) Dismissed (1) Closed (1) All" in words(client.get(inbox(integration)))
-    dismissed = words(client.get(f"{inbox(integration)}?state=dismissed"))
+    inbox.close_issues(integration, kind="companies", external_ids=[gone.external_id])
+    inbox.dismiss(aside, actor=make_member(tenant, name="Grace Hopper"))
+    assert "Open (2) Dismissed (1) Closed (1) All" in words(client.get(inbox_of(integration)))
+    dismissed = words(client.get(f"{inbox_of(integration)}?state=dismissed"))
     assert "by Grace Hopper" in dismissed
     assert "Read again" in dismissed
     assert "Dismiss " not in dismissed.split("Grace Hopper")[1]
-    closed = words(client.get(f"{inbox(integration)}?state=closed"))
+    closed = words(client.get(f"{inbox_of(integration)}?state=closed"))
     assert ": its cause is gone" in closed
     assert "Read again" not in closed
 
@@ -212,21 +212,21 @@ def test_the_inbox_has_pages_and_costs_the_same_however_long(tenant: Tenant) -> 
                 tenant=tenant, integration=integration, state=SyncRun.State.SUCCEEDED
             )
             issue = make_issue(integration, run, company_external_id=link.external_id)
-            issues.dismiss(issue, actor=make_member(tenant))
+            inbox.dismiss(issue, actor=make_member(tenant))
             make_issue(integration, run, company_external_id=link.external_id)
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert client.get(f"{inbox(integration)}?state=all").status_code == 200
+            assert client.get(f"{inbox_of(integration)}?state=all").status_code == 200
         return len(captured)
 
     add(1)
-    client.get(inbox(integration))
+    client.get(inbox_of(integration))
     one = queries()
     add(29)
     assert queries() == one
-    first = text(client.get(f"{inbox(integration)}?state=all"))
-    second = text(client.get(f"{inbox(integration)}?state=all&page=2"))
+    first = text(client.get(f"{inbox_of(integration)}?state=all"))
+    second = text(client.get(f"{inbox_of(integration)}?state=all&page=2"))
     assert (first.count("<article"), second.count("<article")) == (50, 10)
     assert "Page 1 of 2" in first
     assert 'href="?state=all&amp;page=2"' in first
@@ -235,7 +235,7 @@ def test_the_inbox_has_pages_and_costs_the_same_however_long(tenant: Tenant) -> 
 def test_the_number_of_open_ones_leads_there(tenant: Tenant, other_tenant: Tenant) -> None:
     integration, quiet = make_integration(tenant), make_integration(tenant)
     make_issue(integration)
-    issues.dismiss(make_issue(quiet), actor=None)
+    inbox.dismiss(make_issue(quiet), actor=None)
     make_issue(make_integration(other_tenant))
     make_issue(make_integration(tenant, status=Integration.Status.DISCONNECTED))
     client = browser(tenant, "viewer")
@@ -246,11 +246,11 @@ def test_the_number_of_open_ones_leads_there(tenant: Tenant, other_tenant: Tenan
     make_issue(integration)
 
     assert text(cards).count("/issues/") == 1
-    assert f'href="{inbox(integration)}"' in text(cards)
+    assert f'href="{inbox_of(integration)}"' in text(cards)
     assert "1 open issue " in words(cards)
-    assert f'href="{inbox(integration)}"' in text(settings)
+    assert f'href="{inbox_of(integration)}"' in text(settings)
     assert "1 open issue " in words(settings)
-    assert f'href="{inbox(quiet)}">Issues</a>' in text(calm)
+    assert f'href="{inbox_of(quiet)}">Issues</a>' in text(calm)
     assert '1<span class="visually-hidden"> open issue</span>' in text(calm)  # the sidebar
     assert '2<span class="visually-hidden"> open issues</span>' in text(client.get("/companies/"))
     assert "2 open issues" in words(client.get("/integrations/"))
@@ -275,12 +275,12 @@ def test_reading_everything_again_is_sync_now(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant))
     client = browser(tenant, "member")
 
-    answer = client.post(f"{inbox(issue.integration)}retry/")
+    answer = client.post(f"{inbox_of(issue.integration)}retry/")
 
     run = SyncRun.objects.get()
     assert answer["Location"] == f"/sync-runs/{run.pk}/"
     assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
-    page = text(client.get(inbox(issue.integration)))
+    page = text(client.get(inbox_of(issue.integration)))
     assert "A sync is under way" in page
     assert f'href="/sync-runs/{run.pk}/"' in page
 
@@ -289,15 +289,15 @@ def test_dismissing_goes_back_to_where_it_was_pressed(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     first, second = make_issue(integration), make_issue(integration)
     client = browser(tenant, "member", email="grace@example.com")
-    here = f"http://testserver{inbox(integration)}?state=all&page=2"
+    here = f"http://testserver{inbox_of(integration)}?state=all&page=2"
 
     plain = client.post(f"/issues/{first.pk}/dismiss/")
     there = client.post(f"/issues/{second.pk}/dismiss/", HTTP_REFERER=here)
 
-    assert plain["Location"] == inbox(integration)
+    assert plain["Location"] == inbox_of(integration)
     assert there["Location"] == here
     assert set(Issue.objects.values_list("dismissed_by__email", flat=True)) == {"grace@example.com"}
-    assert "It stays quiet as long as its cause lasts" in text(client.get(inbox(integration)))
+    assert "It stays quiet as long as its cause lasts" in text(client.get(inbox_of(integration)))
 
 
 def test_an_admin_is_asked_once_more_whether_they_are_gone(tenant: Tenant) -> None:
@@ -308,7 +308,7 @@ def test_an_admin_is_asked_once_more_whether_they_are_gone(tenant: Tenant) -> No
     client = browser(tenant)
     address = f"/issues/{question.pk}/gone/"
 
-    listed = text(client.get(inbox(integration)))
+    listed = text(client.get(inbox_of(integration)))
     asked = client.get(address)
 
     assert f'href="{address}">Yes, they are gone…</a>' in listed
@@ -328,21 +328,21 @@ def test_what_asks_nothing_has_no_such_page(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     ordinary = make_issue(integration)
     settled = make_issue(integration, code="too_many_gone", external_id="")
-    issues.close_issues(integration, kind="companies", codes=["too_many_gone"])
+    inbox.close_issues(integration, kind="companies", codes=["too_many_gone"])
     client = browser(tenant)
 
     for issue in (ordinary, settled):
         for method in (client.get, client.post):
-            assert method(f"/issues/{issue.pk}/gone/")["Location"] == inbox(integration)
-    assert "they are gone" not in text(client.get(inbox(integration)))
+            assert method(f"/issues/{issue.pk}/gone/")["Location"] == inbox_of(integration)
+    assert "they are gone" not in text(client.get(inbox_of(integration)))
     assert not SyncRun.objects.exists()
 
 
 def test_a_viewer_sees_no_buttons_and_a_member_no_question(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), code="too_many_gone")
 
-    viewer = words(browser(tenant, "viewer").get(inbox(issue.integration)))
-    member = words(browser(tenant, "member").get(inbox(issue.integration)))
+    viewer = words(browser(tenant, "viewer").get(inbox_of(issue.integration)))
+    member = words(browser(tenant, "member").get(inbox_of(issue.integration)))
 
     for button in ("Read again", "Read everything again", "Dismiss ", "Yes, they are gone"):
         assert button not in viewer.replace("Dismissed", "")
@@ -375,6 +375,6 @@ def test_a_disconnected_ones_issues_are_no_pages(tenant: Tenant) -> None:
     issue = make_issue(integration)
     client = browser(tenant)
 
-    assert client.get(inbox(integration)).status_code == 404
+    assert client.get(inbox_of(integration)).status_code == 404
     assert client.post(f"/issues/{issue.pk}/dismiss/").status_code == 404
     assert Issue.objects.get().state == "open"

@@ -14,15 +14,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agreements import mrr
-from agreements.services import stored
-from agreements.services.choices import choose
+from agreements import mrr, stored_mrr
+from agreements.decisions import choose
 from agreements.web import charts, movement_rows
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.services import archive_company
-from integrations.services.connection import disconnect_integration
-from integrations.services.linking import unlink_company
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.importing.linking import unlink_company
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 from tests.pages.test_pages import browser, text
 
@@ -35,7 +34,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 
@@ -245,7 +244,7 @@ def test_the_book_shows_sums_concentration_sources_and_ends(
     make_agreement(
         soon, integration, amount="100", end_date=date.fromordinal(today.toordinal() + 5)
     )
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     page = text(browser(tenant).get("/mrr/?within=30"))
 
@@ -383,7 +382,7 @@ def test_an_empty_book_says_what_to_do(tenant: Tenant) -> None:
 def test_the_list_sorts_by_mrr(tenant: Tenant, company: Company) -> None:
     small = make_company(tenant, name="A small one")
     make_agreement(small, make_integration(tenant), amount="5")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     client = browser(tenant)
 
     down, up = (text(client.get(f"/companies/?order={order}")) for order in ("-mrr", "mrr"))

@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting.open_adapter import budget_of
+from integrations.issues.inbox import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
-from integrations.services.psa_access import budget_of
 from tests.conftest import connect
 from tests.factories import (
     make_agreement,

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from audit_site.pages.templatetags.pages import upcoming
 from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.issues.inbox import WHOLE, Trouble, raise_issues
 from integrations.models import Integration
-from integrations.services import schedule
-from integrations.services.issues import WHOLE, Trouble, raise_issues
+from integrations.runs import schedule
 from tests.factories import make_integration, make_tenant
 from tests.pages.test_pages import browser, text
 

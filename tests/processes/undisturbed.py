@@ -27,6 +27,8 @@ from agreements.models import (  # noqa: E402
 )
 from audit_site.tenants.models import Tenant  # noqa: E402
 from companies.models import Company, Contact  # noqa: E402
+from integrations.connecting.lifecycle import create_integration  # noqa: E402
+from integrations.importing.import_companies import import_companies  # noqa: E402
 from integrations.models import (  # noqa: E402
     CompanyLink,
     ConnectionTest,
@@ -37,9 +39,7 @@ from integrations.models import (  # noqa: E402
     SyncEvent,
     SyncRun,
 )
-from integrations.services.connection import create_integration  # noqa: E402
-from integrations.services.importing import import_companies  # noqa: E402
-from integrations.services.runs import start_sync_run  # noqa: E402
+from integrations.runs.starting import start_sync_run  # noqa: E402
 from tests.worker import work_off  # noqa: E402
 
 #: What two installations that read the same can't have in common: ids and times of their own.

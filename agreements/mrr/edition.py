@@ -1,0 +1,6 @@
+"""The edition of the rules."""
+
+from __future__ import annotations
+
+#: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
+EDITION = 2
