@@ -75,7 +75,7 @@ def check_database(path: Path) -> None:
     if answer != "ok":
         raise Sorry(
             f"{path} is damaged ({answer}). Put a backup in its place, or move the file away to "
-            "begin anew."
+            "begin again."
         )
 
 

@@ -29,7 +29,7 @@ class CredentialField:
     """One input of the Integration Settings form.
 
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
-    tell two accounts of this PSA apart (the same values twice = the same account).
+    distinguish two accounts of this PSA (the same values twice = the same account).
     """
 
     name: str

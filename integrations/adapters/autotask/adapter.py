@@ -195,6 +195,7 @@ class AutotaskAdapter:
 
 
 def build_contact(raw: WireContact) -> PsaContact:
+    """The first number and the first address that the contact has."""
     number = clean(raw.phone)
     extension = clean(raw.extension)
     phones = (
