@@ -19,4 +19,4 @@ def give_back(**_: Any) -> None:
     """A worker was told to end: its runs go on in another one."""
     from integrations.runs import shutdown  # noqa: PLC0415
 
-    shutdown.told.set()
+    shutdown.requested.set()

@@ -15,7 +15,7 @@ from audit_site.db.folded_text import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
-from integrations.issues.inbox import Trouble, open_issues, raise_issues
+from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -162,7 +162,7 @@ def make_issue(integration: Integration, run: SyncRun | None = None, **over: Any
         **over,
     }
     values.setdefault("external_id", str(next(_numbers)))
-    trouble = Trouble(**values)
+    trouble = IssueReport(**values)
     raise_issues(integration, [trouble], run)
     kind, external_id, code = trouble.cause
     return open_issues(integration).get(kind=kind, external_id=external_id, code=code)

@@ -67,12 +67,13 @@ def bulk_upsert_values(
 ) -> None:
     """Insert rows, or overwrite those that are there by their `unique` columns (their id stays)."""
     quote = connection.ops.quote_name
-    names = ", ".join(map(quote, columns))
-    rest = [name for name in columns if name not in {"id", *unique}]
-    changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in rest)
-    insert = f"INSERT INTO {quote(model._meta.db_table)} ({names}) "
-    conflict = f" ON CONFLICT ({', '.join(map(quote, unique))}) DO UPDATE SET {changes}"
     fields = [model._meta.get_field(name) for name in columns]
+    quoted = {name: quote(field.column) for name, field in zip(columns, fields, strict=True)}
+    rest = [quoted[name] for name in columns if name not in {"id", *unique}]
+    changes = ", ".join(f"{column} = EXCLUDED.{column}" for column in rest)
+    insert = f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(quoted.values())}) "
+    keys = ", ".join(quoted[name] for name in unique)
+    conflict = f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"
     is_postgres = connection.vendor == "postgresql"
     source = _from_arrays if is_postgres else _from_values
     size = PAGE if is_postgres else MOST_VALUES // len(columns)

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import django
 
-from audit_site.local.processes import Sorry
+from audit_site.local.processes import SetupError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
@@ -86,7 +86,7 @@ def connect(
     )
     wait(lambda: _done(test), check_alive)
     if not test.ok:
-        raise Sorry(f"The connection test failed: {test.message} {test.fix}")
+        raise SetupError(f"The connection test failed: {test.message} {test.fix}")
     run = SyncRun.objects.filter(integration=integration).latest("id")
     follow(run, "Reading the import list", check_alive)
     ids = list(
@@ -111,7 +111,7 @@ def wait(is_done: Callable[[], bool], check_alive: Callable[[], None]) -> None:
     while not is_done():
         check_alive()
         if time.monotonic() > until:
-            raise Sorry("The worker takes too long. See the logs under var/log.")
+            raise SetupError("The worker takes too long. See the logs under var/log.")
         time.sleep(0.2)
 
 
@@ -132,7 +132,7 @@ def follow(run: SyncRun, title: str, check_alive: Callable[[], None]) -> None:
     wait(drawn, check_alive)
     sys.stdout.write("\n")
     if run.state not in {"succeeded", "partial"}:
-        raise Sorry(f"The run ended {run.state}: {run.error_message} {run.error_fix}")
+        raise SetupError(f"The run ended {run.state}: {run.error_message} {run.error_fix}")
 
 
 def print_table(tenant: Tenant, say: Say) -> None:

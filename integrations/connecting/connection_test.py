@@ -12,9 +12,10 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
-from integrations.issues.inbox import WHOLE, Trouble, close_issues, raise_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
+from integrations.kinds import Right
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
-from integrations.psa.contract import Finding, PsaAdapter, Right
+from integrations.psa.contract import Finding, PsaAdapter
 from integrations.psa.errors import PsaError
 from integrations.runs import dispatching, leases, shutdown, starting
 
@@ -76,7 +77,7 @@ def run_connection_test(*, tenant_id: str, test_id: str) -> None:
             _end_superseded(test)
             return
         sealed = candidate["credentials"]
-    with leases.Heartbeat(test):
+    with leases.LeaseKeeper(test):
         try:
             with open_adapter(integration, sealed=sealed) as adapter:
                 checks = _run_checks(test, adapter)
@@ -203,7 +204,7 @@ def _conclude_candidate(test: ConnectionTest, integration: Integration, *, passe
 
 def forget_readings(integration: Integration) -> None:
     """Other keys may see other records, and have a quota of their own: read everything again."""
-    integration.marks, integration.full_pass_at = {}, None
+    integration.watermarks, integration.full_pass_at = {}, None
     transaction.on_commit(budget_of(integration).forget)
 
 
@@ -219,7 +220,7 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
         integration.status = Integration.Status.CONNECTED
         integration.connected_at = integration.connected_at or timezone.now()
         integration.failures, integration.paused_until = 0, None
-        close_issues(integration, kind=WHOLE, external_ids={""})
+        close_issues(integration, kind=KIND_INTEGRATION, external_ids={""})
         outages.tell_ended(integration)
         starting.lift_pause(integration)
     elif not integration.is_connected:
@@ -227,7 +228,7 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
     elif outcome["code"] in outages.KEYS:  # anything else may pass, and a run goes on with the rest
         integration.status = Integration.Status.FAILING
         told = (outcome["code"], outcome["message"], outcome["fix"])
-        raise_issues(integration, [Trouble(WHOLE, *told)])
+        raise_issues(integration, [IssueReport(KIND_INTEGRATION, *told)])
         outages.tell_began(integration)
     fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]
     integration.save(update_fields=fields)

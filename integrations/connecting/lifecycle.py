@@ -90,7 +90,7 @@ def _create(
     integration.status = Integration.Status.UNTESTED
     integration.disconnected_at = None
     integration.candidate = None
-    integration.memory, integration.marks = {}, {}
+    integration.memory, integration.watermarks = {}, {}
     integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
     integration.credentials = seal_credentials(integration, values, info)
     integration.save()

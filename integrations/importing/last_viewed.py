@@ -10,7 +10,7 @@ from audit_site.tenants.models import User
 from integrations.models import ImportListVisit, Integration
 
 
-def look(*, integration: Integration, user: User) -> datetime | None:
+def note_viewed(*, integration: Integration, user: User) -> datetime | None:
     """Note that a person looks at the import list now.
 
     Returns up to which arrival they had seen it before: what came after that is new to them. On the

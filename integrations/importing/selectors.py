@@ -91,7 +91,7 @@ def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompany
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class CompanyMatch:
     """Which company of a PSA a person means by what they typed.
 
     `external_id` is the one to ask for ("" = that can't be told), `choices` are those that it may
@@ -103,7 +103,7 @@ class Meant:
     has_more: bool = False
 
 
-def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant:
+def company_meant(integration: Integration, typed: str, most: int = 20) -> CompanyMatch:
     """Find it by its id, else by its whole name, else by a part of either.
 
     A number that stands for no company of the list is still asked for as an id.
@@ -111,14 +111,14 @@ def company_meant(integration: Integration, typed: str, most: int = 20) -> Meant
     typed = storable(typed).strip()
     rows = list_psa_companies(integration)
     if not typed or rows.filter(external_id=typed).exists():
-        return Meant(typed, [])
+        return CompanyMatch(typed, [])
     found = list(_of_name(rows, typed)[: most + 1])
     is_id = not found and typed.isdecimal()
     if not found:
         found = list(list_psa_companies(integration, search=typed)[: most + 1])
     if len(found) == 1 and not is_id:
-        return Meant(found[0].external_id, [])
-    return Meant(typed if is_id or not found else "", found[:most], len(found) > most)
+        return CompanyMatch(found[0].external_id, [])
+    return CompanyMatch(typed if is_id or not found else "", found[:most], len(found) > most)
 
 
 def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
@@ -197,7 +197,7 @@ def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyR
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ImportSelection:
     """Companies that a person chose to import, in the order of the list.
 
     `fit` into the licence, `wait` for room in it; `others` (ids) need none: they are linked, can't
@@ -219,17 +219,19 @@ class Chosen:
         return [*(row.external_id for row in self.fit), *self.others]
 
 
-def chosen_companies(integration: Integration, external_ids: Sequence[str], free: int) -> Chosen:
+def chosen_companies(
+    integration: Integration, external_ids: Sequence[str], free: int
+) -> ImportSelection:
     """Which of the chosen ones fit into a licence with so many free places. One statement."""
     wanted = [storable(external_id) for external_id in external_ids]
     rows = list_psa_companies(integration, importable=True)
     needing = list(rows.filter(external_id__in=wanted))
     ids = {row.external_id for row in needing}
     others = [external_id for external_id in wanted if external_id not in ids]
-    return Chosen(needing[:free], needing[free:], others)
+    return ImportSelection(needing[:free], needing[free:], others)
 
 
-def news(
+def new_company_counts(
     tenant: Tenant, user: User, integrations: Iterable[Integration]
 ) -> dict[UUID, CappedCount]:
     """What came into each PSA since this person looked at its import list, by integration.

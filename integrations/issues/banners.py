@@ -10,7 +10,7 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
-from integrations.issues.inbox import WHOLE
+from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.moments import clock_words
 from integrations.issues.outages import CODES, KEYS, OUTAGES
 from integrations.models import Integration, Issue
@@ -36,7 +36,7 @@ def banners(tenant: Tenant) -> list[Banner]:
     keys_first = Case(When(code__in=KEYS, then=Value(0)), default=Value(1))
     rows = (
         Issue.objects.for_tenant(tenant)
-        .filter(kind=WHOLE, code__in=CODES, closed_at=None, dismissed_at=None)
+        .filter(kind=KIND_INTEGRATION, code__in=CODES, closed_at=None, dismissed_at=None)
         .exclude(integration__status=Integration.Status.DISCONNECTED)
         .select_related("integration")
         .order_by(keys_first, "id")

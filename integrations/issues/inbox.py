@@ -16,11 +16,11 @@ from integrations.models import Integration, Issue, SyncRun
 from integrations.runs import starting
 
 #: The kind of an issue that is about the integration itself, not about one of its records.
-WHOLE = "integration"
+KIND_INTEGRATION = "integration"
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class IssueReport:
     """What is wrong with one record (or with the whole integration: no `external_id`)."""
 
     kind: str
@@ -43,7 +43,7 @@ def open_issues(integration: Integration) -> QuerySet[Issue]:
 
 
 def raise_issues(
-    integration: Integration, troubles: Iterable[Trouble], run: SyncRun | None = None
+    integration: Integration, troubles: Iterable[IssueReport], run: SyncRun | None = None
 ) -> None:
     """Note troubles: new ones are opened, known ones seen again. Three statements at the most."""
     found = {trouble.cause: trouble for trouble in troubles}

@@ -20,7 +20,7 @@ from django.utils import timezone
 from audit_site.queue import enqueue
 from audit_site.tenants.models import Tenant
 from audit_site.tenants.selectors import admins_of
-from integrations.issues.inbox import WHOLE
+from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.models import Integration, Issue, lock_integration
 from integrations.runs.schedule import next_at
 
@@ -54,7 +54,7 @@ class MailNotSent(Exception):
 
 def _issues(integration: Integration) -> QuerySet[Issue]:
     return Issue.objects.filter(
-        tenant=integration.tenant_id, integration=integration, kind=WHOLE, code__in=CODES
+        tenant=integration.tenant_id, integration=integration, kind=KIND_INTEGRATION, code__in=CODES
     )
 
 

@@ -20,7 +20,7 @@ from django.db.models import (
 )
 
 from audit_site.tenants.models import Tenant
-from integrations.issues.inbox import WHOLE, by_state
+from integrations.issues.inbox import KIND_INTEGRATION, by_state
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -31,7 +31,7 @@ from integrations.models import (
 COMPANY_KINDS = ("companies", "company")
 #: What issues are about, in the order in which people read them: title, and the kinds that it is.
 ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("The connection", (WHOLE,)),
+    ("The connection", (KIND_INTEGRATION,)),
     ("Companies", COMPANY_KINDS),
     ("Contacts", ("contacts", "contact")),
     ("Agreements", ("agreements", "agreement")),

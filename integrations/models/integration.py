@@ -45,9 +45,9 @@ class Integration(TenantOwned):
     integrations.crypto. A candidate is tested first and takes over only when it passes.
     `memory` is the adapter's own (a resolved host); no secrets in it.
 
-    `marks` say up to which moment of the PSA's clock each kind was read (`{"companies": "…Z"}`).
-    `failures` counts the runs in a row that found the PSA unavailable; until `paused_until` nothing
-    but Sync Now asks it again.
+    `watermarks` say up to which moment of the PSA's clock each kind was read, as in
+    `{"companies": "…Z"}`. `failures` counts the runs in a row that found the PSA unavailable; until
+    `paused_until` nothing but Sync Now asks it again.
     """
 
     class Status(models.TextChoices):
@@ -77,7 +77,7 @@ class Integration(TenantOwned):
     schedule = models.CharField(max_length=10, choices=Schedule, default=Schedule.NIGHTLY)
     nightly_at = models.TimeField(default=time(2, 0))  # by the tenant's clock
     next_sync_at = models.DateTimeField(null=True, blank=True)
-    marks = models.JSONField(default=dict)
+    watermarks = models.JSONField(default=dict, db_column="marks")
     full_pass_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
     paused_until = models.DateTimeField(null=True, blank=True)

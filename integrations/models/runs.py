@@ -23,7 +23,8 @@ class SyncRun(LeasedWork):
     """One execution of a sync.
 
     A run reads everything, or only `companies` (PSA ids: an import, or the re-sync of one
-    `company`). `reading` = all records, or only those that changed since the integration's marks.
+    `company`). `reading` = all records, or only those that changed since the integration's
+    watermarks.
     `accept_gone`: of which kinds a person has said that so many are really gone, as in
     `{"contacts": 25}`. `checkpoint` says where it goes on after a crash. `counts` is
     `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
@@ -77,7 +78,9 @@ class SyncRun(LeasedWork):
     waiting_for = models.CharField(max_length=255, blank=True)
     cancel_requested = models.BooleanField(default=False)
     #: Trigger of the run that begins when this one ends: it was asked for what it can't do.
-    then = models.CharField(max_length=10, choices=Trigger, blank=True, default="", db_default="")
+    followed_by = models.CharField(
+        max_length=10, choices=Trigger, blank=True, default="", db_default="", db_column="then"
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_fix = models.TextField(blank=True)

@@ -53,7 +53,7 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     """
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
-    if shutdown.told.is_set():
+    if shutdown.requested.is_set():
         rows.filter(due(now)).update(dispatched_at=None)
         return None
     claimed = rows.filter(due(now)).update(
@@ -74,7 +74,7 @@ def held(work: WorkT) -> models.QuerySet[WorkT]:
     )
 
 
-class Heartbeat:
+class LeaseKeeper:
     """Moves the lease on in the background, so that a slow PSA doesn't cost us the work."""
 
     def __init__(self, work: LeasedWork) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 #: Set once this process was told to end.
-told = threading.Event()
+requested = threading.Event()
 
 
 class WorkerEnding(Exception):
@@ -18,11 +18,11 @@ class WorkerEnding(Exception):
 
 def check() -> None:
     """Raise WorkerEnding once this process was told to end."""
-    if told.is_set():
+    if requested.is_set():
         raise WorkerEnding
 
 
 def sleep(seconds: float) -> None:
     """Sleep; raise WorkerEnding at once when this process is told to end."""
-    if told.wait(seconds):
+    if requested.wait(seconds):
         raise WorkerEnding

@@ -30,7 +30,7 @@ Sample = tuple[float, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RunSpeed:
     """How fast a run reads: records a second (companies, while it reads agreements)."""
 
     per_second: float
@@ -48,7 +48,7 @@ class Pace:
         return math.ceil(seconds) if seconds <= LONGEST_REMAINING_SECONDS else None
 
 
-def pace_from(samples: Sequence[Sample], now: float) -> Pace | None:
+def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
     """The pace from what was stored when: `[(seconds, records)]`, oldest first.
 
     The first one only starts the clock, for nobody knows when its reading began. When the next one
@@ -62,7 +62,7 @@ def pace_from(samples: Sequence[Sample], now: float) -> Pace | None:
     if span < SHORTEST_SPAN_SECONDS or not records:
         return None
     usual = span / (len(samples) - 1)
-    return Pace(records / max(span, now - first - usual))
+    return RunSpeed(records / max(span, now - first - usual))
 
 
 def measure(runs: Iterable[SyncRun]) -> None:
@@ -77,20 +77,20 @@ def measure(runs: Iterable[SyncRun]) -> None:
     agreements = [r for r in reading if r.phase == "agreements"]
     samples = {**_pages_of(lists, now), **_links_of(agreements, now)}
     for run in shown:
-        run.__dict__["pace"] = pace_from(samples.get(run.pk, []), now.timestamp())
+        run.__dict__["pace"] = speed_from(samples.get(run.pk, []), now.timestamp())
 
 
-def pace_of(run: SyncRun) -> Pace | None:
+def speed_of(run: SyncRun) -> RunSpeed | None:
     """How fast a run reads right now: as `measure` found it, or asked for now."""
     if "pace" not in run.__dict__:
         measure([run])
-    found: Pace | None = run.__dict__["pace"]
+    found: RunSpeed | None = run.__dict__["pace"]
     return found
 
 
 def remaining_seconds(run: SyncRun) -> int | None:
     """How long the step under way will still take; None where that can't be known."""
-    pace = pace_of(run)
+    pace = speed_of(run)
     return None if pace is None else pace.remaining(run.progress_done, run.progress_total)
 
 

@@ -95,13 +95,13 @@ def _has_follower(run: SyncRun, trigger: str) -> bool:
     if unbegun.update(reading=SyncRun.Reading.FULL):
         return True
     if trigger != SyncRun.Trigger.MANUAL:  # what a person asked for stays as it is
-        return bool(rows.filter(then="").update(then=trigger)) or rows.exists()
-    return bool(rows.update(then=trigger))
+        return bool(rows.filter(followed_by="").update(followed_by=trigger)) or rows.exists()
+    return bool(rows.update(followed_by=trigger))
 
 
 def start_follower(ended: SyncRun) -> None:
     """Start what was asked of a run while it could not do it. Call it behind the run's end."""
-    rows = SyncRun.objects.filter(tenant=ended.tenant_id, pk=ended.pk).exclude(then="")
+    rows = SyncRun.objects.filter(tenant=ended.tenant_id, pk=ended.pk).exclude(followed_by="")
     run = rows.select_related("integration__tenant", "company__tenant").first()
     if run is None:
         return
@@ -109,7 +109,7 @@ def start_follower(ended: SyncRun) -> None:
         if run.company is not None:
             start_company_sync(company=run.company, actor=None)
         elif run.scope == SyncRun.Scope.ALL:
-            start_sync_run(integration=run.integration, trigger=run.then)
+            start_sync_run(integration=run.integration, trigger=run.followed_by)
 
 
 #: What a run says that waits for a PSA that was found down, behind the PSA's name.
@@ -243,7 +243,7 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     stopped = rows.filter(unheld).update(
         state=SyncRun.State.CANCELLED,
         cancel_requested=True,
-        then="",
+        followed_by="",
         finished_at=now,
         resume_at=None,
         waiting_for="",
@@ -251,7 +251,7 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     )
     if stopped:
         SyncRunPage.objects.filter(tenant=run.tenant_id, run=run).delete()
-    if stopped or rows.update(cancel_requested=True, then=""):
+    if stopped or rows.update(cancel_requested=True, followed_by=""):
         record_audit(tenant=run.tenant, actor=actor, action="sync.cancelled", subject=run)
     run.refresh_from_db()
     return run

@@ -19,9 +19,10 @@ from agreements import stored_mrr
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.batches import batched
 from integrations.importing import mirror
-from integrations.issues.inbox import WHOLE, Trouble, close_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
+from integrations.kinds import Right
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
-from integrations.psa.contract import PsaAdapter, PsaCompany, Right
+from integrations.psa.contract import PsaAdapter, PsaCompany
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.sync.run_writer import RunWriter
 
@@ -285,8 +286,13 @@ class Absences:
         with self.writer.page("absences"):
             self.writer.note_trouble(error)
             if not few:  # a question about some companies would stand for all
-                trouble = Trouble(
-                    WHOLE, error.code, error.message, error.fix, external_id=kind, count=missing
+                trouble = IssueReport(
+                    KIND_INTEGRATION,
+                    error.code,
+                    error.message,
+                    error.fix,
+                    external_id=kind,
+                    count=missing,
                 )
                 self.writer.raise_trouble(trouble)
         return False
@@ -300,10 +306,12 @@ class Absences:
             return True
 
     def _close_guard(self, kind: str) -> None:
-        if self.writer.has_issue(WHOLE, kind):
+        if self.writer.has_issue(KIND_INTEGRATION, kind):
             codes = {"too_many_gone"}
             with self.writer.page("absences"):
-                close_issues(self.integration, kind=WHOLE, codes=codes, external_ids={kind})
+                close_issues(
+                    self.integration, kind=KIND_INTEGRATION, codes=codes, external_ids={kind}
+                )
 
     def _too_many_gone(self, kind: str, missing: int, known: int) -> PsaError:
         name = self.adapter.info.name

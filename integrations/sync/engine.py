@@ -14,7 +14,7 @@ from django.utils import timezone
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.record_store import fingerprint
 from integrations.issues import outages
-from integrations.issues.inbox import WHOLE, Trouble, open_issues, raise_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
 from integrations.models import Integration, SyncRun, lock_integration
 from integrations.psa.errors import (
     PsaBadResponse,
@@ -52,7 +52,7 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
         return
     try:
         with (
-            leases.Heartbeat(run),
+            leases.LeaseKeeper(run),
             open_adapter(
                 run.integration, on_wait=writer.wait, on_request=writer.count_request
             ) as adapter,
@@ -76,7 +76,9 @@ def _stop(writer: RunWriter, why: Exception) -> None:
             return
         case RunCancelled():
             writer.end(SyncRun.State.CANCELLED)
-        case _ if shutdown.told.is_set():  # what went down with this worker is no fault of a PSA's
+        case _ if (
+            shutdown.requested.is_set()
+        ):  # what went down with this worker is no fault of a PSA's
             writer.park(timezone.now(), "", counts=False)
         case PsaRateLimited():
             _wait_or_fail(writer, why)
@@ -117,7 +119,7 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
         return None
     issue = (
         open_issues(integration)
-        .filter(kind=WHOLE, external_id="", code__in=outages.KEYS)
+        .filter(kind=KIND_INTEGRATION, external_id="", code__in=outages.KEYS)
         .order_by("-last_seen_at")
         .first()
     )
@@ -180,7 +182,11 @@ def _succeed(writer: RunWriter) -> None:
     if integration.paused_until is not None and not lasting:
         lift_pause(integration)
     # the PSA works with our keys: what was said of the whole integration is over
-    over = open_issues(integration).filter(kind=WHOLE, external_id="").exclude(code__in=lasting)
+    over = (
+        open_issues(integration)
+        .filter(kind=KIND_INTEGRATION, external_id="")
+        .exclude(code__in=lasting)
+    )
     over.update(closed_at=timezone.now())
     outages.tell_ended(integration)
 
@@ -208,14 +214,14 @@ def _marks(writer: RunWriter) -> dict[str, Any]:
     """
     run, read = writer.run, writer.checkpoint.get("read", [])
     began = (run.started_at or timezone.now()).astimezone(UTC).isoformat()
-    newest, old = writer.checkpoint.get("newest", {}), run.integration.marks
+    newest, old = writer.checkpoint.get("newest", {}), run.integration.watermarks
     both = {"companies", "contacts"}
     is_full = run.reading == SyncRun.Reading.FULL
     whole = both if is_full else set(writer.checkpoint.get("whole", []))
     moved = {kind: min(newest[kind], began) for kind in read if kind in newest}
     for kind in moved.keys() - whole:
         moved[kind] = max(moved[kind], old.get(kind, ""))
-    values: dict[str, Any] = {"marks": {**old, **moved}}
+    values: dict[str, Any] = {"watermarks": {**old, **moved}}
     if whole & set(read) == both:
         values["full_pass_at"] = run.started_at
     refused = writer.checkpoint.get("trouble", {}).get("code") == "too_many_gone"
@@ -255,7 +261,7 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
         rows.exclude(Q(schedule=Integration.Schedule.OFF) | Q(next_sync_at=None)).update(
             next_sync_at=Least("next_sync_at", until)
         )
-    trouble = Trouble(WHOLE, error.code, error.message, error.fix)
+    trouble = IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)
     raise_issues(run.integration, [trouble], run)
     outages.tell_began(run.integration)
 

@@ -10,7 +10,7 @@ from companies.models import Company, Contact
 from integrations.importing.mirror import Checked
 from integrations.importing.record_store import contact_values, store
 from integrations.importing.rules import explain
-from integrations.issues.inbox import Trouble
+from integrations.issues.inbox import IssueReport
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 
 
@@ -34,7 +34,7 @@ def apply_companies(
     return [record for _, record in paired if record.rule_codes]
 
 
-def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[Trouble]:
+def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[IssueReport]:
     """What is wrong with a linked company, one trouble for each rule it breaks."""
     for code in record.rule_codes:
         reason = explain(code, psa_name)
@@ -42,7 +42,7 @@ def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> It
         if code == "merged" and merged_into:
             message = f"It was merged into {merged_into} in {psa_name}."
             fix = f"Unlink this audITee, and link it to {merged_into} or import that one."
-        yield Trouble(
+        yield IssueReport(
             kind="company",
             code=code,
             message=message,

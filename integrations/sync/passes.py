@@ -22,7 +22,7 @@ from companies.models import Company
 from integrations.importing import mirror
 from integrations.importing.record_store import Changes
 from integrations.importing.rules import REASONS
-from integrations.issues.inbox import WHOLE, Trouble, close_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
 from integrations.models import (
     CompanyLink,
     PsaCompanyRecord,
@@ -100,13 +100,18 @@ class SyncPass:
     def _tell_right(self, error: PsaRefused, kind: str) -> None:
         right = error.right or f"read_{kind}"
         self.writer.note_trouble(error)
-        self.writer.raise_trouble(Trouble(WHOLE, error.code, error.message, error.fix, right))
+        self.writer.raise_trouble(
+            IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix, right)
+        )
 
     def _keep_right(self, kind: str) -> None:
         right = f"read_{kind}"
-        if self.writer.has_issue(WHOLE, right):
+        if self.writer.has_issue(KIND_INTEGRATION, right):
             close_issues(
-                self.integration, kind=WHOLE, codes={"permission_denied"}, external_ids={right}
+                self.integration,
+                kind=KIND_INTEGRATION,
+                codes={"permission_denied"},
+                external_ids={right},
             )
 
     # Everything the PSA shows, or what changed of it
@@ -147,7 +152,7 @@ class SyncPass:
 
     def _since(self, kind: str) -> datetime | None:
         """From which moment of the PSA's clock on changes are asked for; None = for everything."""
-        mark = self.integration.marks.get(kind)
+        mark = self.integration.watermarks.get(kind)
         if mark is None or self._is_whole(kind):
             return None
         return datetime.fromisoformat(mark) - OVERLAP

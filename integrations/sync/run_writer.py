@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from audit_site.db.bulk import bulk_upsert
 from integrations.importing.record_store import Changes
-from integrations.issues.inbox import Trouble, close_issues, open_issues, raise_issues
+from integrations.issues.inbox import IssueReport, close_issues, open_issues, raise_issues
 from integrations.models import SyncEvent, SyncRun, SyncRunPage, no_counts
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaError
@@ -59,7 +59,7 @@ class RunWriter:
         self.counts: dict[str, dict[str, int]] = {**no_counts(), **copy.deepcopy(run.counts)}
         self.checkpoint: dict[str, Any] = copy.deepcopy(run.checkpoint)
         self._events: list[SyncEvent] = []
-        self._troubles: list[Trouble] = []
+        self._troubles: list[IssueReport] = []
         self._phase = run.phase
         self._requests = run.requests
 
@@ -168,7 +168,7 @@ class RunWriter:
             for record in rejected
         ]
         self._troubles += [
-            Trouble(
+            IssueReport(
                 SINGULAR[kind],
                 record.code,
                 record.message,
@@ -211,7 +211,7 @@ class RunWriter:
         rows = open_issues(self.run.integration)
         return set(rows.values_list("kind", "external_id", "code"))
 
-    def raise_trouble(self, trouble: Trouble) -> None:
+    def raise_trouble(self, trouble: IssueReport) -> None:
         """Open an issue together with the page that is being written."""
         self._troubles.append(trouble)
 

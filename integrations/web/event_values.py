@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from companies.models import Company
 from integrations.models import PsaCompanyRecord, SyncEvent, SyncRun
-from integrations.web.record_names import Key, Known, known_records
+from integrations.web.record_names import Key, RecordName, record_names
 
 #: Names of ours that say nothing to a person.
 HIDDEN: Final = frozenset(
@@ -54,16 +54,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DescribedEvent:
     """An event with its values in words, what its record is called, and whose it is."""
 
     event: SyncEvent
     lines: list[Line]
     name: str
-    known: Known
+    known: RecordName
 
 
-def tell(run: SyncRun, events: Iterable[SyncEvent]) -> list[Told]:
+def describe_events(run: SyncRun, events: Iterable[SyncEvent]) -> list[DescribedEvent]:
     """The events of one page, each with the values that differ (all values of a new record).
 
     Six statements at the most: for the names of companies, and for each kind of records.
@@ -73,15 +73,17 @@ def tell(run: SyncRun, events: Iterable[SyncEvent]) -> list[Told]:
     return [_told(event, names, known) for event in shown]
 
 
-def _known(run: SyncRun, events: list[SyncEvent]) -> dict[Key, Known]:
+def _known(run: SyncRun, events: list[SyncEvent]) -> dict[Key, RecordName]:
     """A company that came with its name is nobody's but its own."""
     asked = [event for event in events if event.kind != "company" or not event.name]
-    return known_records(run.integration, [(event.kind, event.external_id) for event in asked])
+    return record_names(run.integration, [(event.kind, event.external_id) for event in asked])
 
 
-def _told(event: SyncEvent, names: dict[tuple[str, str], str], known: dict[Key, Known]) -> Told:
-    record = known.get((event.kind, event.external_id), Known())
-    return Told(event, _lines(event, names), event.name or record.name, record)
+def _told(
+    event: SyncEvent, names: dict[tuple[str, str], str], known: dict[Key, RecordName]
+) -> DescribedEvent:
+    record = known.get((event.kind, event.external_id), RecordName())
+    return DescribedEvent(event, _lines(event, names), event.name or record.name, record)
 
 
 def _names(run: SyncRun, events: list[SyncEvent]) -> dict[tuple[str, str], str]:

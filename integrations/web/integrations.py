@@ -16,7 +16,7 @@ from audit_site.tenants.selectors import admins_of
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.guides import guide_of
 from integrations.connecting.selectors import list_integrations
-from integrations.importing.selectors import news
+from integrations.importing.selectors import new_company_counts
 from integrations.issues.selectors import open_issues_of
 from integrations.models import CompanyLink, Integration
 from integrations.psa import registry
@@ -37,7 +37,7 @@ def integrations(request: PageRequest) -> HttpResponse:
     ]
     context = {
         "cards": cards,
-        "news": news(tenant_of(request), request.user, ours),
+        "news": new_company_counts(tenant_of(request), request.user, ours),
         "open_issues": open_issues_of(tenant_of(request), ours),
     }
     return render(request, "integrations/list.html", context)
@@ -61,10 +61,12 @@ def settings_page(
         "integration": integration,
         "schedule_form": schedule_form,
         "next_sync": schedule.next_at(integration) if integration else None,
-        "pulse": run_progress.pulse_of(*run_progress.works_of(integration)) if integration else 0,
+        "pulse": run_progress.poll_seconds(*run_progress.works_of(integration))
+        if integration
+        else 0,
         "guide": guide_of(info),
         "admins": admins_of(tenant_of(request)),
-        "news": news(tenant_of(request), request.user, shown),
+        "news": new_company_counts(tenant_of(request), request.user, shown),
         "open_issues": open_issues_of(tenant_of(request), shown),
     }
     return render(request, "integrations/settings.html", context, status=status)
@@ -171,7 +173,7 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
     integration = find_integration(request, pk)
-    pulse = run_progress.pulse_of(*run_progress.works_of(integration))
+    pulse = run_progress.poll_seconds(*run_progress.works_of(integration))
     told = request.GET.get("told", "")
     context = {"integration": integration, "pulse": pulse, "told": told, "is_fragment": True}
     return watched(request, "integrations/_status.html", context, pulse)

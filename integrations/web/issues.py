@@ -18,7 +18,7 @@ from integrations.issues import inbox
 from integrations.issues.selectors import ISSUE_GROUPS, count_issues, grouped_issues, list_issues
 from integrations.models import Integration, Issue
 from integrations.web.integrations import find_integration
-from integrations.web.record_names import Known, known_records
+from integrations.web.record_names import RecordName, record_names
 from integrations.web.runs import to_run
 
 
@@ -45,10 +45,10 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
 def _told_of(integration: Integration, rows: Iterable[Issue]) -> dict[UUID, dict[str, Any]]:
     """By the issue's id: what it is about, in words, and what is stored of that record."""
     of_records = [row for row in rows if row.is_of_record and row.kind != "company"]
-    known = known_records(integration, [(row.kind, row.external_id) for row in of_records])
+    known = record_names(integration, [(row.kind, row.external_id) for row in of_records])
     told = {}
     for row in rows:
-        record = known.get((row.kind, row.external_id), Known())
+        record = known.get((row.kind, row.external_id), RecordName())
         its_own = row.psa_company_name if row.kind == "company" else ""  # type: ignore[attr-defined]
         name = row.name or record.name or its_own or ""
         title, label = name or row.kind.capitalize(), name or row.external_id

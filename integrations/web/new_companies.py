@@ -34,7 +34,7 @@ def new_since(request: PageRequest, integration: Integration) -> datetime | None
         if visit is not None:
             return datetime.fromisoformat(visit["since"])
         return looked_at(integration, request.user)
-    before = last_viewed.look(integration=integration, user=request.user)
+    before = last_viewed.note_viewed(integration=integration, user=request.user)
     since = datetime.fromisoformat(visit["since"]) if visit is not None else before
     if since is not None:
         running[str(integration.pk)] = {"since": since.isoformat(), "until": now + LASTS}

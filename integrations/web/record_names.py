@@ -18,7 +18,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecordName:
     """A record as we know it.
 
     `owner` names its audITee (`company_id`), or its company in the PSA where that is not linked; ""
@@ -30,7 +30,7 @@ class Known:
     company_id: UUID | None = None
 
 
-def known_records(integration: Integration, keys: Iterable[Key]) -> dict[Key, Known]:
+def record_names(integration: Integration, keys: Iterable[Key]) -> dict[Key, RecordName]:
     """What is known of these records; unknown ones are not in. One statement for each kind."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for kind, external_id in keys:
@@ -43,13 +43,13 @@ def known_records(integration: Integration, keys: Iterable[Key]) -> dict[Key, Kn
     }
 
 
-Read = Iterator[tuple[str, Known]]
+Read = Iterator[tuple[str, RecordName]]
 
 
 def _companies(integration: Integration, ids: Collection[str]) -> Read:
     rows = _of(PsaCompanyRecord.objects, integration, ids)
     for external_id, name in rows.values_list("external_id", "name"):
-        yield external_id, Known(name)
+        yield external_id, RecordName(name)
 
 
 def _contacts(integration: Integration, ids: Collection[str]) -> Read:
@@ -67,14 +67,14 @@ def _contacts(integration: Integration, ids: Collection[str]) -> Read:
     )
     for row in rows:
         owner = row.linked_name or row.company_name or ""
-        yield row.external_id, Known(str(row), owner, row.linked_id)
+        yield row.external_id, RecordName(str(row), owner, row.linked_id)
 
 
 def _agreements(integration: Integration, ids: Collection[str]) -> Read:
     rows = _of(Agreement.objects, integration, ids)
     values = rows.values_list("external_id", "name", "company__name", "company_id")
     for external_id, name, owner, company_id in values:
-        yield external_id, Known(name, owner, company_id)
+        yield external_id, RecordName(name, owner, company_id)
 
 
 def _lines(integration: Integration, ids: Collection[str]) -> Read:
@@ -82,10 +82,10 @@ def _lines(integration: Integration, ids: Collection[str]) -> Read:
     rows = AgreementLine.objects.filter(
         tenant=integration.tenant_id, agreement__integration=integration, external_id__in=ids
     )
-    found: dict[str, set[Known]] = defaultdict(set)
+    found: dict[str, set[RecordName]] = defaultdict(set)
     for row in rows.select_related("agreement__company").order_by("id"):
         company = row.agreement.company
-        found[row.external_id].add(Known(str(row), company.name, company.pk))
+        found[row.external_id].add(RecordName(str(row), company.name, company.pk))
     for external_id, known in found.items():
         if len(known) == 1:
             yield external_id, known.pop()

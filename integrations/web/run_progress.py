@@ -21,7 +21,7 @@ from integrations.models import (
     LeasedWork,
     SyncRun,
 )
-from integrations.runs.speed import COUNTED, is_waiting, pace_of, remaining_seconds
+from integrations.runs.speed import COUNTED, is_waiting, remaining_seconds, speed_of
 from integrations.sync.passes import OVERLAP
 
 #: The steps of a run over everything, in order; one over some companies settles no lists.
@@ -41,7 +41,7 @@ SOON: Final = timedelta(minutes=5)
 # What it does, and what it waits for
 
 
-def pulse_of(*works: LeasedWork | None) -> int:
+def poll_seconds(*works: LeasedWork | None) -> int:
     """After how many seconds whoever watches these should ask again; 0 = all have ended."""
     ended = (ConnectionTest.State.DONE, *(set(SyncRun.State) - set(SyncRun.ACTIVE_STATES)))
     busy = [work for work in works if work is not None and getattr(work, "state", "") not in ended]
@@ -51,7 +51,7 @@ def pulse_of(*works: LeasedWork | None) -> int:
 
 
 @dataclass(frozen=True)
-class Live:
+class RunStatus:
     """A run as it is at this moment, in words. Times are by the clock of the active zone."""
 
     run: SyncRun
@@ -59,7 +59,7 @@ class Live:
 
     @property
     def pulse(self) -> int:
-        return pulse_of(self.run)
+        return poll_seconds(self.run)
 
     @property
     def title(self) -> str:
@@ -103,7 +103,7 @@ class Live:
     @cached_property
     def pace(self) -> str:
         """`1,240 a minute, about 2 minutes left`; "" where neither can be known."""
-        pace = pace_of(self.run)
+        pace = speed_of(self.run)
         rate = pace.rate if pace else None
         if rate is None:
             return ""
@@ -159,8 +159,8 @@ class Live:
         return ", ".join(part for part in parts if part)
 
 
-def live(run: SyncRun) -> Live:
-    return Live(run, timezone.now())
+def live(run: SyncRun) -> RunStatus:
+    return RunStatus(run, timezone.now())
 
 
 def _rounded(rate: int) -> int:
@@ -207,15 +207,15 @@ def reads(run: SyncRun) -> tuple[str, datetime | None]:
     if run.reading == SyncRun.Reading.FULL or len(whole) == 2:
         return "everything", None
     again = f", and all {whole[0]} to be sure" if whole else ""
-    marks = run.integration.marks if run.is_active else _marks_before(run)
+    marks = run.integration.watermarks if run.is_active else _watermarks_before(run)
     stamps = [marks[kind] for kind in ("companies", "contacts") if kind in marks]
     if not stamps:
         return f"what changed{again}", None
     return f"what changed{again}", datetime.fromisoformat(min(stamps)) - OVERLAP
 
 
-def _marks_before(run: SyncRun) -> dict[str, str]:
-    """The marks from which a run that has ended went on: where the one before it had come to."""
+def _watermarks_before(run: SyncRun) -> dict[str, str]:
+    """The watermarks from which a run that has ended went on: where the one before it ended."""
     before = (
         SyncRun.objects.filter(
             tenant=run.tenant_id,

@@ -22,7 +22,7 @@ from integrations.web import event_values, run_progress
 def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
     """Go to a run that was asked for, saying so when it was under way before."""
     if not is_new:
-        follows = " Another one follows it." if run.then else ""
+        follows = " Another one follows it." if run.followed_by else ""
         messages.info(request, f"A sync is under way already; this is it.{follows}")
     return redirect("integrations:run", run.pk)
 
@@ -66,7 +66,7 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
     context = {
         **_run_context(sync_run),
         "page": shown,
-        "told_events": event_values.tell(sync_run, shown.object_list),
+        "told_events": event_values.describe_events(sync_run, shown.object_list),
         "changes": SyncEvent.Change.choices,
         "kinds": ("company", "contact", "agreement", "line"),
         "chosen": chosen,
@@ -99,7 +99,7 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
     """The upper part of the page; at the end the list of events is told to come anew."""
     told = request.GET.get("told", "")
     context = {**_run_context(sync_run), "told": told, "is_fragment": True}
-    pulse = run_progress.pulse_of(sync_run)
+    pulse = run_progress.poll_seconds(sync_run)
     response = watched(request, "integrations/_run.html", context, pulse)
     if not pulse:
         response["HX-Trigger"] = "run-ended"

@@ -316,7 +316,7 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     stored_mrr._refresh_again(
         list(CompanyBook.objects.values_list("tenant_id", "company_id")),
         stored_mrr.Found(stored_mrr.Differences),
-        stored_mrr.Occasion.DAY,
+        stored_mrr.RefreshReason.DAY,
     )
     assert shown(tenant)["Parent"] == ["60/1 USD"], "more than the day has changed"
     assert stored_mrr.pass_days() == 2

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from agreements.decisions import choose
-from integrations.issues.inbox import Trouble, raise_issues
+from integrations.issues.inbox import IssueReport, raise_issues
 from tests.browser.test_journey import (
     chromium,  # noqa: F401
     pytestmark,  # noqa: F401
@@ -62,7 +62,7 @@ def test_names_without_a_blank_widen_no_page(
     make_link(company, integration, external_id="7")
     make_psa_company(integration, external_id="7", name=LONG)
     make_psa_company(integration, external_id="8", name=LONG)
-    raise_issues(integration, [Trouble("company", "inactive", LONG, LONG, "7", LONG, "7")])
+    raise_issues(integration, [IssueReport("company", "inactive", LONG, LONG, "7", LONG, "7")])
     agreement = make_agreement(company, integration)
     choose(agreement=agreement, actor=None, changes={"exclude": True}, note="x" * 900)
     base = live_server.url

@@ -244,7 +244,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: To
     failed = day.sync("schedule")
     assert (failed.state, failed.reading) == ("failed", "changes")
     day.integration.refresh_from_db()
-    marks = dict(day.integration.marks)
+    marks = dict(day.integration.watermarks)
     other = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")[3]
     day.rename("companies", other.external_id, "Renamed Behind The Failure")
     day.sandbox.faults.clear()
@@ -257,7 +257,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: To
     names = set(Company.objects.values_list("name", flat=True))
     assert {"Renamed Before The Failure", "Renamed Behind The Failure"} <= names
     day.integration.refresh_from_db()
-    assert day.integration.marks["companies"] > marks["companies"]
+    assert day.integration.watermarks["companies"] > marks["companies"]
     told("marks stay, both updates arrive")
 
 

@@ -177,12 +177,12 @@ def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_is_told_to_end(
         waiting = pool.submit(enter_and_leave)
         time.sleep(0.3)
         assert not waiting.done()
-        shutdown.told.set()
+        shutdown.requested.set()
         try:
             with pytest.raises(shutdown.WorkerEnding):
                 waiting.result(timeout=5)
         finally:
-            shutdown.told.clear()
+            shutdown.requested.clear()
 
 
 def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypatch: Any) -> None:

@@ -20,8 +20,12 @@ from django.utils import timezone
 from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
-from integrations.importing.last_viewed import look
-from integrations.importing.selectors import import_list_page, list_psa_companies, news
+from integrations.importing.last_viewed import note_viewed
+from integrations.importing.selectors import (
+    import_list_page,
+    list_psa_companies,
+    new_company_counts,
+)
 from integrations.models import ImportListVisit, Integration, PsaCompanyRecord
 from tests.factories import (
     make_api,
@@ -432,7 +436,7 @@ def test_filters_pages_and_fragments_are_no_visit(
 ) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
     user = make_member(tenant)
-    look(integration=integration, user=user)
+    note_viewed(integration=integration, user=user)
     add(integration, "Birch")
 
     answer = browser(user).get(f"/integrations/{integration.pk}/companies/{query}", **headers)
@@ -456,13 +460,13 @@ def test_looking_is_each_persons_own(tenant: Tenant, integration: Integration) -
     add(integration, "Anvil", first_seen_at=EARLY)
     ada, ben, cleo = (make_member(tenant) for _ in range(3))
     for user in (ada, ben):
-        look(integration=integration, user=user)
+        note_viewed(integration=integration, user=user)
     add(integration, "Birch", "Cedar")
     browser(ada).get(f"/integrations/{integration.pk}/companies/")
 
-    assert news(tenant, ada, [integration]) == {integration.pk: CappedCount(0, 1000)}
-    assert news(tenant, ben, [integration]) == {integration.pk: CappedCount(2, 1000)}
-    assert news(tenant, cleo, [integration]) == {}
+    assert new_company_counts(tenant, ada, [integration]) == {integration.pk: CappedCount(0, 1000)}
+    assert new_company_counts(tenant, ben, [integration]) == {integration.pk: CappedCount(2, 1000)}
+    assert new_company_counts(tenant, cleo, [integration]) == {}
 
 
 def test_looking_is_of_one_tenant(
@@ -473,12 +477,14 @@ def test_looking_is_of_one_tenant(
     add(theirs, "Anvil", first_seen_at=EARLY)
     user = make_member(tenant)
     Membership.objects.create(tenant=other_tenant, user=user, role="viewer")
-    look(integration=integration, user=user)
-    look(integration=theirs, user=user)
+    note_viewed(integration=integration, user=user)
+    note_viewed(integration=theirs, user=user)
     add(theirs, "Birch", "Cedar")
 
-    assert news(tenant, user, [integration, theirs]) == {integration.pk: CappedCount(0, 1000)}
-    assert news(other_tenant, user, [theirs]) == {theirs.pk: CappedCount(2, 1000)}
+    assert new_company_counts(tenant, user, [integration, theirs]) == {
+        integration.pk: CappedCount(0, 1000)
+    }
+    assert new_company_counts(other_tenant, user, [theirs]) == {theirs.pk: CappedCount(2, 1000)}
 
 
 def test_what_a_sync_was_writing_during_the_look_is_new_the_next_time(
@@ -488,11 +494,11 @@ def test_what_a_sync_was_writing_during_the_look_is_new_the_next_time(
     user = make_member(tenant)
     add(integration, "Anvil", first_seen_at=EARLY)
     being_written = timezone.now()
-    look(integration=integration, user=user)
+    note_viewed(integration=integration, user=user)
 
     add(integration, "Birch", first_seen_at=being_written)
 
-    assert news(tenant, user, [integration]) == {integration.pk: CappedCount(1, 1000)}
+    assert new_company_counts(tenant, user, [integration]) == {integration.pk: CappedCount(1, 1000)}
 
 
 def test_an_empty_list_has_not_been_looked_at(tenant: Tenant, integration: Integration) -> None:
@@ -516,7 +522,7 @@ def test_the_integrations_page_costs_the_same_however_many(tenant: Tenant) -> No
     def connect() -> None:
         integration = make_integration(tenant)
         add(integration, "Anvil", first_seen_at=EARLY)
-        look(integration=integration, user=user)
+        note_viewed(integration=integration, user=user)
         add(integration, "Birch")
 
     connect()
@@ -537,7 +543,7 @@ def test_rest_tells_what_is_new_without_looking(tenant: Tenant, integration: Int
 
     assert api.get(one).json()["new_psa_companies"] is None
     assert api.get(f"{rows}?new=true").json()["results"] == []
-    look(integration=integration, user=api.user)
+    note_viewed(integration=integration, user=api.user)
     add(integration, "Birch")
     add(integration, "Gone again", gone_at=timezone.now())
 
@@ -561,7 +567,7 @@ def test_rest_tells_what_is_new_without_looking(tenant: Tenant, integration: Int
 def test_rest_counts_what_is_new_up_to_a_thousand(tenant: Tenant, integration: Integration) -> None:
     api = make_api(tenant)
     add(integration, "Anvil", first_seen_at=EARLY)
-    look(integration=integration, user=api.user)
+    note_viewed(integration=integration, user=api.user)
     now = timezone.now()
     PsaCompanyRecord.objects.bulk_create(
         PsaCompanyRecord(

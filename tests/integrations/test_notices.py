@@ -12,7 +12,13 @@ from django.core.mail.backends.locmem import EmailBackend
 
 from audit_site.tenants.models import Membership, Tenant, User
 from integrations.issues import banners, outages
-from integrations.issues.inbox import WHOLE, Trouble, close_issues, dismiss, raise_issues
+from integrations.issues.inbox import (
+    KIND_INTEGRATION,
+    IssueReport,
+    close_issues,
+    dismiss,
+    raise_issues,
+)
 from integrations.models import Integration, Issue
 from integrations.tasks import tell_admins as task
 from tests.factories import make_integration, make_member, make_tenant
@@ -57,13 +63,13 @@ def worker(django_capture_on_commit_callbacks: Any) -> Iterator[Callable[..., No
     current_app.conf.task_always_eager = False
 
 
-def trouble(code: str = "timeout", **over: Any) -> Trouble:
+def trouble(code: str = "timeout", **over: Any) -> IssueReport:
     values = {
         "message": "ConnectWise Manage did not answer within 30 seconds.",
         "fix": "Check its status page.",
         **over,
     }
-    return Trouble(WHOLE, code, **values)
+    return IssueReport(KIND_INTEGRATION, code, **values)
 
 
 def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
@@ -167,14 +173,14 @@ def test_an_outage_that_goes_on_under_another_code_is_told_once(
     begin(integration, "timeout")
     worker(outages.tell_began, integration)
     time_machine.move_to(START + timedelta(hours=1), tick=False)
-    close_issues(integration, kind=WHOLE, codes=["timeout"])
+    close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
     begin(integration, "dns_failure")
 
     worker(outages.tell_began, integration)
     worker(outages.tell_ended, integration)
     begin(integration, "connection_refused")
     worker(outages.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     worker(outages.tell_ended, integration)
 
     assert subjects() == [
@@ -188,7 +194,7 @@ def test_an_outage_after_an_end_that_was_never_told_is_told(
 ) -> None:
     begin(integration)
     worker(outages.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     time_machine.move_to(START + timedelta(days=9), tick=False)
     begin(integration)
 
@@ -214,10 +220,10 @@ def test_keys_are_told_also_during_an_outage_and_an_outage_not_during_refused_ke
 def test_other_issues_and_dismissed_ones_are_not_told(
     integration: Integration, worker: Any
 ) -> None:
-    raise_issues(integration, [Trouble("companies", "timeout", "Odd.", external_id="7")])
+    raise_issues(integration, [IssueReport("companies", "timeout", "Odd.", external_id="7")])
     begin(integration, "permission_denied")
     begin(integration, "timeout")
-    dismiss(Issue.objects.get(code="timeout", kind=WHOLE), actor=None)
+    dismiss(Issue.objects.get(code="timeout", kind=KIND_INTEGRATION), actor=None)
 
     worker(outages.tell_began, integration)
     tell(integration, "began")
@@ -275,7 +281,7 @@ def test_the_end_is_told_once(integration: Integration, worker: Any, time_machin
     worker(outages.tell_began, integration)
     mail.outbox.clear()
     time_machine.move_to(START + timedelta(hours=2), tick=False)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     Integration.objects.update(next_sync_at=START + timedelta(hours=13))
     integration.refresh_from_db()
 
@@ -300,7 +306,7 @@ def test_the_end_says_when_nothing_follows_by_itself(
 ) -> None:
     begin(integration)
     tell(integration, "began")
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     Integration.objects.update(**over)
 
     tell(integration, "ended")
@@ -312,7 +318,7 @@ def test_the_end_says_when_nothing_follows_by_itself(
 def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker: Any) -> None:
     begin(integration)
     worker(outages.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
 
     for _ in range(2):
         worker(outages.tell_ended, integration)
@@ -322,7 +328,7 @@ def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker:
 
 def test_no_end_is_told_of_what_was_not_told(integration: Integration, worker: Any) -> None:
     begin(integration)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
 
     worker(outages.tell_began, integration)
     worker(outages.tell_ended, integration)
@@ -338,11 +344,11 @@ def test_no_end_is_told_while_the_keys_are_still_refused(
         begin(integration, code)
         worker(outages.tell_began, integration)
     mail.outbox.clear()
-    close_issues(integration, kind=WHOLE, codes=["timeout"])
+    close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
     worker(outages.tell_ended, integration)
     before = len(mail.outbox)
 
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     worker(outages.tell_ended, integration)
 
     assert before == 0
@@ -356,7 +362,7 @@ def test_the_next_outage_is_told_again(
         time_machine.move_to(START + timedelta(minutes=minutes), tick=False)
         begin(integration)
         worker(outages.tell_began, integration)
-        close_issues(integration, kind=WHOLE)
+        close_issues(integration, kind=KIND_INTEGRATION)
         worker(outages.tell_ended, integration)
 
     assert len(mail.outbox) == 6
@@ -404,7 +410,7 @@ def test_an_end_that_was_not_sent_can_be_sent_again(
 ) -> None:
     begin(integration)
     tell(integration, "began")
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     locmem, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
 
@@ -469,7 +475,7 @@ def test_two_workers_at_once_send_one_mail() -> None:
     begin(integration, "dns_failure")
 
     at_once(*[lambda: tell(integration, "began")] * 4)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     at_once(*[lambda: tell(integration, "ended")] * 4)
 
     assert sorted(subjects()) == sorted(
@@ -564,7 +570,7 @@ def test_there_is_no_banner_for_what_is_quiet(
     if quiet == "dismissed":
         dismiss(Issue.objects.get(), actor=None)
     elif quiet == "closed":
-        close_issues(integration, kind=WHOLE)
+        close_issues(integration, kind=KIND_INTEGRATION)
     elif quiet == "disconnected":
         Integration.objects.update(status="disconnected")
 

@@ -16,14 +16,14 @@ from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from integrations.importing.import_companies import import_companies
 from integrations.models import KINDS, Integration, PsaCompanyRecord, SyncRun, SyncRunPage
-from integrations.runs.speed import measure, pace_from, pace_of, remaining_seconds
+from integrations.runs.speed import measure, remaining_seconds, speed_from, speed_of
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.web.run_progress import (
     count_table,
     left_words,
     live,
-    pulse_of,
+    poll_seconds,
     reads,
     until_words,
 )
@@ -87,7 +87,7 @@ def note_page(run: SyncRun, seconds_ago: float, number: int, kind: str = "contac
 def test_a_pace_is_told_only_when_it_can_be_known(
     samples: list[tuple[float, int]], per_second: float | None
 ) -> None:
-    pace = pace_from(samples, 10)
+    pace = speed_from(samples, 10)
 
     assert (pace.per_second if pace else None) == per_second
 
@@ -102,7 +102,7 @@ def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
     note_page(run, 10, 200)
     note_page(run, 0, 212)
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 1236  # 412 records in 20 seconds
@@ -123,7 +123,7 @@ def test_a_wait_that_is_over_slows_nothing_down(tenant: Tenant, now: datetime) -
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100)
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 1200
@@ -146,7 +146,7 @@ def test_who_does_not_read_has_no_pace(tenant: Tenant, now: datetime, over: Any)
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100, kind=run.phase)
 
-    assert (pace_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
+    assert (speed_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_agreements_are_counted_by_company(tenant: Tenant, now: datetime, scope:
         progress_total=33,
     )
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 60
@@ -213,7 +213,7 @@ def test_many_runs_are_measured_at_once(tenant: Tenant, now: datetime) -> None:
         measure(runs)
 
     assert len(captured) == 2
-    found = [pace_of(run) for run in runs]
+    found = [speed_of(run) for run in runs]
     assert len(captured) == 2
     assert [pace.rate if pace else None for pace in found] == [1200, 12, 3600, 36, 6000, 60]
 
@@ -326,7 +326,7 @@ def test_who_watches_asks_less_often_after_half_a_minute(
         make_integration(tenant), state=state, queued_at=NOW - timedelta(seconds=seconds_ago)
     )
 
-    assert pulse_of(None, run) == pulse
+    assert poll_seconds(None, run) == pulse
 
 
 # What it reads, and what started it
@@ -341,14 +341,14 @@ def test_what_a_run_reads_is_told(connected: Integration) -> None:
     work_off()
     run.refresh_from_db()
 
-    stamp = datetime.fromisoformat(min(connected.marks.values()))
+    stamp = datetime.fromisoformat(min(connected.watermarks.values()))
     assert while_active == ("what changed", stamp - timedelta(minutes=10))
     assert reads(run) == while_active
 
 
 def test_a_list_that_was_read_whole_to_be_sure_is_told(tenant: Tenant) -> None:
     marks = {"companies": "2026-11-25T10:00:00+00:00", "contacts": "2026-11-25T09:00:00+00:00"}
-    integration = make_integration(tenant, marks=marks)
+    integration = make_integration(tenant, watermarks=marks)
     since = datetime(2026, 11, 25, 8, 50, tzinfo=UTC)
 
     one = make_run(integration, reading="changes", checkpoint={"whole": ["contacts"]})

@@ -27,7 +27,7 @@ from integrations.importing import import_companies as import_room
 from integrations.importing.import_companies import import_companies
 from integrations.importing.linking import link_company, unlink_company
 from integrations.issues import inbox
-from integrations.issues.inbox import WHOLE, Trouble, raise_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -84,7 +84,9 @@ def test_a_yes_about_one_kind_says_nothing_about_another(
 ) -> None:
     import_all(connected)
     before = Agreement.objects.filter(gone_at=None).count()
-    question = Trouble(WHOLE, "too_many_gone", "25 are missing", external_id="contacts", count=25)
+    question = IssueReport(
+        KIND_INTEGRATION, "too_many_gone", "25 are missing", external_id="contacts", count=25
+    )
     raise_issues(connected, [question])
     sandbox.faults.switch_on("empty_answer")
 
@@ -100,7 +102,9 @@ def test_a_part_run_neither_closes_nor_overwrites_the_question_about_all(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    raise_issues(connected, [Trouble(WHOLE, "too_many_gone", "all", external_id="agreements")])
+    raise_issues(
+        connected, [IssueReport(KIND_INTEGRATION, "too_many_gone", "all", external_id="agreements")]
+    )
     company = next(c for c in Company.objects.all() if c.agreements.count() >= 2)
     gone = company.agreements.order_by("external_id")[0]
     change(sandbox, "agreements", gone.external_id, do="delete")
@@ -114,7 +118,7 @@ def test_a_part_run_neither_closes_nor_overwrites_the_question_about_all(
 
 
 def test_what_was_put_aside_and_cured_can_not_be_dismissed_again(connected: Integration) -> None:
-    raise_issues(connected, [Trouble("company", "deleted", "m", external_id="1")])
+    raise_issues(connected, [IssueReport("company", "deleted", "m", external_id="1")])
     Issue.objects.update(closed_at=timezone.now())
 
     with pytest.raises(inbox.DomainError) as error:
@@ -317,7 +321,8 @@ def test_many_cured_companies_cost_few_statements(connected: Integration) -> Non
     import_all(connected)
     links = CompanyLink.objects.all()
     raise_issues(
-        connected, [Trouble("company", "deleted", "m", external_id=r.external_id) for r in links]
+        connected,
+        [IssueReport("company", "deleted", "m", external_id=r.external_id) for r in links],
     )
 
     with CaptureQueriesContext(connection) as queries:
@@ -334,7 +339,7 @@ def test_an_outage_that_another_run_told_of_ends_with_the_next_good_one(
     whole = passes.SyncPass.check_rules
 
     def between(self: passes.SyncPass) -> None:
-        raise_issues(self.integration, [Trouble(WHOLE, "psa_unavailable", "down")])
+        raise_issues(self.integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
         whole(self)
 
     monkeypatch.setattr(passes.SyncPass, "check_rules", between)
@@ -349,7 +354,7 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
     import_all(connected)
     sandbox.faults.switch_on("html_200", path="/company/companies$")
     assert synced(connected).error_code == "bad_response"
-    raise_issues(connected, [Trouble(WHOLE, "psa_unavailable", "down")])
+    raise_issues(connected, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
     Integration.objects.update(paused_until=timezone.now())
 
     assert resync_all(1) == [("succeeded", "")]
@@ -358,7 +363,9 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
 
     sandbox.faults.clear()
     assert synced(connected).state == "succeeded"
-    raise_issues(connected, [Trouble(WHOLE, "bad_response", "of a run over one company")])
+    raise_issues(
+        connected, [IssueReport(KIND_INTEGRATION, "bad_response", "of a run over one company")]
+    )
     assert resync_all(1) == [("succeeded", "")]
     connected.refresh_from_db()
     assert (open_causes(), connected.failures) == ([], 0)
@@ -377,7 +384,7 @@ def test_what_a_resync_saw_again_is_not_taken_for_cured(
     def between(self: passes.SyncPass, kind: str) -> None:
         issue = Issue.objects.get(closed_at=None)
         raise_issues(
-            connected, [Trouble("contact", issue.code, "again", "", person.external_id)], other
+            connected, [IssueReport("contact", issue.code, "again", "", person.external_id)], other
         )
         whole(self, kind)
 
@@ -442,7 +449,7 @@ def test_a_run_that_began_with_other_keys_is_no_full_reading(
     run.refresh_from_db()
     connected.refresh_from_db()
     assert (run.state, connected.credentials["public_key"]) == ("succeeded", "no-tables")
-    assert (connected.full_pass_at, connected.marks) == (None, {})
+    assert (connected.full_pass_at, connected.watermarks) == (None, {})
     assert start_sync_run(integration=connected, trigger="schedule")[0].reading == "full"
 
 
@@ -773,7 +780,7 @@ def test_a_beat_that_the_database_misses_costs_nobody_the_work(
     monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.1)
     run = claimed(make_integration(make_tenant()))
 
-    with leases.Heartbeat(run):
+    with leases.LeaseKeeper(run):
         for _ in range(3):
             began = timezone.now()
             with connection.cursor() as cursor:
@@ -945,7 +952,7 @@ def test_sync_now_makes_a_small_reading_that_nobody_has_begun_a_full_one(
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "full", "")
+    assert (run.pk, is_new, run.reading, run.followed_by) == (small.pk, False, "full", "")
 
 
 def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
@@ -957,13 +964,13 @@ def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "changes", "manual")
+    assert (run.pk, is_new, run.reading, run.followed_by) == (small.pk, False, "changes", "manual")
     assert RunWriter(small).end("succeeded")
     work_off()
     person.refresh_from_db()
     assert person.first_name == "Ada"
     runs = SyncRun.objects.exclude(trigger="connect").order_by("queued_at")
-    assert list(runs.values_list("reading", "state", "then")) == [
+    assert list(runs.values_list("reading", "state", "followed_by")) == [
         ("changes", "succeeded", "manual"), ("full", "succeeded", ""),
     ]  # fmt: skip
 
@@ -1039,7 +1046,7 @@ def test_sync_now_behind_a_cancel_is_carried_out(connected: Integration) -> None
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.then) == (dying.pk, False, "manual")
+    assert (run.pk, is_new, run.followed_by) == (dying.pk, False, "manual")
     assert RunWriter(dying).end("cancelled")
     work_off()
     runs = SyncRun.objects.filter(trigger="manual").order_by("queued_at")
@@ -1070,7 +1077,7 @@ def test_connected_anew_while_the_run_before_ends_the_list_is_read(
     )
     work_off()
     dying.refresh_from_db()
-    assert (dying.state, dying.then) == ("running", "connect")
+    assert (dying.state, dying.followed_by) == ("running", "connect")
 
     assert RunWriter(dying).end("cancelled")
     work_off()
@@ -1125,14 +1132,14 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
         if found and name == "server_error":
             hits.append(path)
             if len(hits) == 3:  # the last try
-                shutdown.told.set()
+                shutdown.requested.set()
         return found
 
     monkeypatch.setattr(sandbox.faults, "hit", told_at_the_third)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        shutdown.told.clear()
+        shutdown.requested.clear()
 
     assert len(hits) == 3
     run.refresh_from_db()
@@ -1143,11 +1150,11 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
 
 def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    shutdown.told.set()
+    shutdown.requested.set()
     try:
         claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     finally:
-        shutdown.told.clear()
+        shutdown.requested.clear()
 
     run.refresh_from_db()
     assert (claimed, run.state, run.attempts) == (None, "queued", 0)
@@ -1170,13 +1177,13 @@ def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_lin
     def told(self: RunWriter, phase: str) -> None:
         whole(self, phase)
         if phase == "rules":
-            shutdown.told.set()
+            shutdown.requested.set()
 
     monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        shutdown.told.clear()
+        shutdown.requested.clear()
     monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 

@@ -179,7 +179,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
         run_sync(**key)
         run_sync(**key)  # it takes nothing any more
     finally:
-        shutdown.told.clear()
+        shutdown.requested.clear()
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
@@ -194,7 +194,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
 def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     writer = RunWriter(run)
-    shutdown.told.set()
+    shutdown.requested.set()
     try:
         with pytest.raises(shutdown.WorkerEnding):
             writer.count_request()
@@ -203,7 +203,7 @@ def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration
         with pytest.raises(shutdown.WorkerEnding), writer.page("companies"):
             raise AssertionError("a page was begun")
     finally:
-        shutdown.told.clear()
+        shutdown.requested.clear()
 
 
 def test_disconnecting_ends_a_run(connected: Integration) -> None:

@@ -13,7 +13,13 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.connecting.open_adapter import budget_of
-from integrations.issues.inbox import WHOLE, Trouble, close_issues, dismiss, raise_issues
+from integrations.issues.inbox import (
+    KIND_INTEGRATION,
+    IssueReport,
+    close_issues,
+    dismiss,
+    raise_issues,
+)
 from integrations.models import Integration, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
@@ -131,7 +137,9 @@ def test_the_page_asks_again_and_is_heard_only_at_milestones(tenant: Tenant) -> 
 def test_an_outage_that_is_over_leaves_the_open_page(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     run = make_run(integration)
-    raise_issues(integration, [Trouble(WHOLE, "psa_unavailable", "It is down.")], run)
+    raise_issues(
+        integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "It is down.")], run
+    )
     client = browser(tenant)
 
     def banners(fragment: str) -> str | None:
@@ -140,7 +148,7 @@ def test_an_outage_that_is_over_leaves_the_open_page(tenant: Tenant) -> None:
 
     page = text(client.get(f"/sync-runs/{run.pk}/"))
     address, _ = asks_again(page)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     SyncRun.objects.update(phase="agreements")
     gone_on = text(client.get(address, **HTMX))
     address, _ = asks_again(gone_on)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit_site.pages.templatetags.pages import upcoming
 from audit_site.tenants.models import AuditEvent, Tenant
-from integrations.issues.inbox import WHOLE, Trouble, raise_issues
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import Integration
 from integrations.runs import schedule
 from tests.factories import make_integration, make_tenant
@@ -151,7 +151,7 @@ def test_a_moment_to_come_is_said_as_a_person_would(
 
 
 def outage(integration: Integration, code: str = "timeout") -> None:
-    raise_issues(integration, [Trouble(WHOLE, code, "It did not answer.")])
+    raise_issues(integration, [IssueReport(KIND_INTEGRATION, code, "It did not answer.")])
 
 
 @pytest.mark.parametrize("role", ["admin", "member", "viewer"])

@@ -25,6 +25,7 @@ from integrations.adapters.autotask.wire import (
     WireOwnerOf,
     is_on,
 )
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -33,7 +34,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record
 from integrations.psa.errors import PsaBadResponse, PsaRefused

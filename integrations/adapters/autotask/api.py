@@ -26,7 +26,8 @@ from integrations.adapters.autotask.wire import (
     ZoneInformation,
     id_of,
 )
-from integrations.psa.contract import PsaPage, Right
+from integrations.kinds import Right
+from integrations.psa.contract import PsaPage
 from integrations.psa.decoding import clean, decode, read_records
 from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse

@@ -26,6 +26,7 @@ from integrations.adapters.connectwise.wire import (
     WireContact,
     ref_id,
 )
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -34,7 +35,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record, read_records
 from integrations.psa.errors import PsaRefused

@@ -20,6 +20,7 @@ from integrations.adapters.kaseya_bms.contracts import ContractReader
 from integrations.adapters.kaseya_bms.errors import WORDS
 from integrations.adapters.kaseya_bms.guide import INFO, MENU_PATHS
 from integrations.adapters.kaseya_bms.wire import Address, WireAccount, WireContact
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -28,7 +29,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_lowered
 from integrations.psa.errors import PsaRefused

@@ -17,8 +17,9 @@ from integrations.adapters.kaseya_bms.guide import API_URL, NAME
 from integrations.adapters.kaseya_bms.paging import Place
 from integrations.adapters.kaseya_bms.session import Session, Token
 from integrations.adapters.kaseya_bms.wire import Envelope, ids_of, rows_of
+from integrations.kinds import Right
 from integrations.psa.addresses import ServerAddress, read_address
-from integrations.psa.contract import PsaPage, RejectedRecord, Right
+from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.questions import OldPlaceError, ask_twice

@@ -20,7 +20,7 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.runs.speed import pace_of, remaining_seconds
+from integrations.runs.speed import remaining_seconds, speed_of
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -83,7 +83,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
         return {"done": run.progress_done, "total": run.progress_total}
 
     def get_rate(self, run: SyncRun) -> int | None:
-        pace = pace_of(run)
+        pace = speed_of(run)
         return pace.rate if pace else None
 
     def get_remaining_seconds(self, run: SyncRun) -> int | None:

@@ -32,7 +32,7 @@ from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import diagnosis
-from integrations.importing.selectors import list_psa_companies, looked_at, news
+from integrations.importing.selectors import list_psa_companies, looked_at, new_company_counts
 from integrations.issues import inbox
 from integrations.issues.selectors import list_issues, open_issues_of
 from integrations.models import Integration
@@ -119,7 +119,7 @@ class IntegrationViewSet(TenantViewSet):
     def _shown(self, *integrations: Integration) -> Any:
         """Bodies, with what is new to who asks and how many issues wait."""
         context = {
-            "news": news(self.tenant, self.actor, integrations),
+            "news": new_company_counts(self.tenant, self.actor, integrations),
             "open_issues": open_issues_of(self.tenant, integrations),
         }
         measure(row.latest_run for row in integrations if row.latest_run)

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from integrations.psa import registry
-from integrations.psa.contract import PsaAdapter, PsaPage, Right
+from integrations.psa.contract import PsaAdapter, PsaPage
 from integrations.psa.errors import CODES, PsaError
 from integrations.psa.http import PsaHttp
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
 
 COMPANIES = 1050
-RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
 Make = Callable[..., PsaAdapter]
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrations.kinds import RIGHTS, Right
 from integrations.psa import registry
-from integrations.psa.contract import Finding, Right
+from integrations.psa.contract import Finding
 from tests.integrations.adapters.contract.adapters import (
-    RIGHTS,
     Adapters,
 )
 
