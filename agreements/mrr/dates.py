@@ -43,3 +43,7 @@ def day_of(text: str) -> date | None:
     except ValueError:
         return None
     return day if EARLIEST <= day <= LATEST else None
+
+
+#: Days before and after every calendar; a stretch is [from, until) in ordinals.
+EVER, NEVER = 0, date.max.toordinal() + 1
