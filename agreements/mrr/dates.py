@@ -6,8 +6,10 @@ import re
 from datetime import date
 from typing import Final
 
-pass
-
+#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
+EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
+#: Days before and after every calendar; a stretch is [from, until) in ordinals.
+EVER, NEVER = 0, date.max.toordinal() + 1
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")
@@ -32,10 +34,6 @@ def read_month(text: str) -> date:
     return read_date(f"{text}-01")
 
 
-#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
-EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
-
-
 def day_of(text: str) -> date | None:
     """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
     try:
@@ -43,7 +41,3 @@ def day_of(text: str) -> date | None:
     except ValueError:
         return None
     return day if EARLIEST <= day <= LATEST else None
-
-
-#: Days before and after every calendar; a stretch is [from, until) in ordinals.
-EVER, NEVER = 0, date.max.toordinal() + 1
