@@ -123,6 +123,14 @@ def read_records(
     return _read(rows, msgspec.json.Decoder(kind).decode, raw_id, build)
 
 
+def read_record(
+    row: msgspec.Raw, kind: type[RawT], build: Callable[[RawT], RecordT]
+) -> RecordT | RejectedRecord:
+    """Decode one row and build a record of it, or say why it can't be used."""
+    records, rejected = read_records([row], kind, build)
+    return records[0] if records else rejected[0]
+
+
 def read_lowered(
     rows: Iterable[Any],
     kind: type[RawT],

@@ -149,8 +149,9 @@ class AutotaskSandbox:
             "tracking_identifier": INTEGRATION_CODE,
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
-        address = f"{base_url}{self.prefix}/ATServicesRest/V1.0/zoneInformation"
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
+        address = f"{base_url}{cls.prefix}/ATServicesRest/V1.0/zoneInformation"
         return {"AUTOTASK_ZONE_INFORMATION_URL": address}
 
     def truth(self, as_of: date) -> dict[str, Any]:

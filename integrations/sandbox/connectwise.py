@@ -178,7 +178,8 @@ class ConnectWiseSandbox:
             "private_key": KEYS["demo"][0],
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
         return {"CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1"}
 
     def truth(self, as_of: date) -> dict[str, Any]:

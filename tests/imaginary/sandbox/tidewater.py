@@ -31,6 +31,8 @@ class TidewaterSandbox:
     def respond(self, request: Request) -> Response:
         if request.headers.get("Harbour-Key") != "sesame":
             return json_response({}, 401)
+        if request.headers.get("Fleet") != "F-7":
+            return json_response({}, 403)
         return json_response(self.rows[request.path.rpartition("/")[2]])
 
     def rate_limited(self, retry_after: str | None) -> Response:
@@ -39,11 +41,15 @@ class TidewaterSandbox:
     def credentials(self, base_url: str) -> dict[str, str]:
         return {"address": f"{base_url}/tidewater", "key": "sesame"}
 
-    def settings(self, base_url: str) -> dict[str, str]:
-        return {}
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
+        return {"TIDEWATER_FLEET": "F-7"}
 
     def truth(self, as_of: date) -> dict[str, Any]:
         return {}
 
     def change(self, command: Mapping[str, Any]) -> dict[str, Any]:
         return {}
+
+
+SANDBOX = TidewaterSandbox

@@ -1,4 +1,4 @@
-"""An adapter for a PSA that does not exist: one file, as a fourth PSA would be."""
+"""An adapter for a PSA that does not exist: one file, as that of a fourth PSA may be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from integrations.psa.contract import (
     CredentialField,
     Finding,
     GuideStep,
+    ProcessSetting,
     PsaAdapter,
     PsaAgreement,
     PsaCompany,
@@ -26,6 +27,8 @@ from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
 
 KindT = TypeVar("KindT")
+
+FLEET = ProcessSetting("TIDEWATER_FLEET", "audIT's fleet number at Tidewater", "none yet")
 
 
 class Client(msgspec.Struct):
@@ -54,7 +57,7 @@ class TidewaterAdapter:
             CredentialField("key", "Harbour key", "secret"),
         ),
         guide=(GuideStep("Ask the harbour master", "He gives you the key.", (("Berth", "7b"),)),),
-        logo="",
+        settings=(FLEET,),
         agreement_word="deal",
     )
 
@@ -65,7 +68,8 @@ class TidewaterAdapter:
         http: PsaHttp,
         memory: MutableMapping[str, str],
     ) -> None:
-        self._address, self._key, self._http = credentials["address"], credentials["key"], http
+        self._address, self._http = credentials["address"], http
+        self._headers = {"Harbour-Key": credentials["key"], "Fleet": settings[FLEET.name]}
 
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
@@ -128,10 +132,11 @@ class TidewaterAdapter:
         def read(response: PsaResponse) -> KindT:
             if response.status == 401:
                 raise PsaRefused("invalid_credentials", "The key is wrong.", "Ask again.")
+            if response.status == 403:
+                raise PsaRefused("client_id_refused", "No fleet of ours.", f"Set {FLEET.name}.")
             return decode(response, kind, "Tidewater PSA")
 
-        headers = {"Harbour-Key": self._key}
-        return self._http.ask("GET", f"{self._address}/{what}", headers=headers, read=read)
+        return self._http.ask("GET", f"{self._address}/{what}", headers=self._headers, read=read)
 
 
 ADAPTER: type[PsaAdapter] = TidewaterAdapter
