@@ -22,6 +22,7 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
+from integrations.psa.contract import PsaInfo
 from integrations.runs.starting import start_import_run
 
 MOST_IDS = 500
@@ -90,25 +91,25 @@ def _choose(
         .filter(external_id__in=wanted)
         .select_related("company")
     }
-    name = integration.psa_info.name
+    info = integration.psa_info
     chosen: list[PsaCompanyRecord] = []
     for external_id in wanted:
         record = records.get(external_id)
         if external_id in linked:
             result.imported.append(linked[external_id])
         elif record is None:
-            result.rejected.append(_rejected(external_id, "unknown_company", name))
+            result.rejected.append(_rejected(external_id, "unknown_company", info))
         elif record.rule_codes:
-            result.rejected.append(_rejected(external_id, record.rule_codes[0], name))
+            result.rejected.append(_rejected(external_id, record.rule_codes[0], info))
         elif len(chosen) >= allowance.free:
-            result.rejected.append(_rejected(external_id, "licence_exceeded", name))
+            result.rejected.append(_rejected(external_id, "licence_exceeded", info))
         else:
             chosen.append(record)
     return chosen
 
 
-def _rejected(external_id: str, code: str, psa_name: str) -> RejectedImport:
-    reason = explain(code, psa_name)
+def _rejected(external_id: str, code: str, info: PsaInfo) -> RejectedImport:
+    reason = explain(code, info)
     return RejectedImport(external_id, code, f"{reason['message']} {reason['fix']}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import folded
 from integrations.importing.record_store import Changes, store
-from integrations.importing.rules import CompanyFacts, broken_rules
+from integrations.importing.rules import broken_rules, facts_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact
 
@@ -101,25 +101,13 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checke
     info = integration.psa_info
     differing = []
     for record in checked.companies.values():
-        staff = contacts[record.external_id]
-        active = [person for person in staff if person.is_active]
-        reachable = [person for person in active if person.email or person.phone]
-        facts = CompanyFacts(
-            is_active=record.is_active,
-            is_deleted=record.is_deleted,
-            is_merged=record.is_merged,
-            is_own=record.is_own,
-            is_gone=record.gone_at is not None,
-            contacts=len(staff),
-            active_contacts=len(active),
-            reachable_contacts=len(reachable),
-        )
+        facts = facts_of(record, contacts[record.external_id])
         codes = broken_rules(facts, info)
         outcome = {
-            "contact_count": len(staff),
-            "active_contact_count": len(active),
-            "reachable_contact_count": len(reachable),
-            "primary_contact_id": _primary_contact_id(record, reachable),
+            "contact_count": facts.contacts,
+            "active_contact_count": facts.active_contacts,
+            "reachable_contact_count": facts.reachable_contacts,
+            "primary_contact_id": facts.primary_contact_id,
             "rule_codes": codes,
             "importable": not codes,
         }
@@ -129,14 +117,3 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checke
             differing.append(record)
     bulk_upsert(PsaCompanyRecord, differing)
     return checked
-
-
-def _primary_contact_id(record: PsaCompanyRecord, reachable: list[PsaContactRecord]) -> str:
-    """The PSA's own default contact when it is active and reachable, else the first that is."""
-    for person in reachable:
-        if person.external_id == record.default_contact_id:
-            return person.external_id
-    for person in reachable:
-        if person.is_default:
-            return person.external_id
-    return reachable[0].external_id if reachable else ""

@@ -271,10 +271,10 @@ def looked_at(integration: Integration, user: User) -> datetime | None:
 
 def reasons_of(record: PsaCompanyRecord) -> list[Reason]:
     """Why a row of `list_psa_companies` can't be imported, none when it can."""
-    name = record.integration.psa_info.name
+    info = record.integration.psa_info
     linked = getattr(record, "linked_company_id", None)
     codes = [*(["already_linked"] if linked else []), *record.rule_codes]
-    return [explain(code, name) for code in codes]
+    return [explain(code, info) for code in codes]
 
 
 def companies_with_links(

@@ -293,7 +293,7 @@ class SyncPass:
         names = dict(targets.values_list("external_id", "name")) if merged else {}
         for record in broken:
             into = names.get(record.merged_into, record.merged_into)
-            for trouble in linked_companies.troubles_of(record, self.info.name, into):
+            for trouble in linked_companies.troubles_of(record, self.info, into):
                 self.writer.raise_trouble(trouble)
         still = {(record.external_id, code) for record in broken for code in record.rule_codes}
         ours = {link.external_id for link in links}
