@@ -1,6 +1,6 @@
 """Keeps what is stored of MRR equal to what the engine computes.
 
-A company's book is worked out anew when a sync or a person changed something in it, and when a day
+A company's book is worked out again when a sync or a person changed something in it, and when a day
 comes on which something in it starts or ends. Only rows that differ are written.
 """
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 #: Companies whose books are worked out together, in one transaction.
 CHUNK: Final = 400
-#: The next change of a book that has to be worked out anew, since something in it has changed.
+#: The next change of a book that has to be worked out again, since something in it has changed.
 LONG_AGO: Final = date(2000, 1, 1)
 #: The next change of an agreement that never changes by itself. None = it is not known.
 NEVER: Final = date.max
@@ -69,13 +69,13 @@ class AgreementValues(NamedTuple):
 
 
 ValuesT = TypeVar("ValuesT", bound=CompanyValues | AgreementValues)
-#: What is stored, by what tells one row from another: the row's id, and its values.
+#: What is stored, by what identifies a row: the row's id, and its values.
 Rows = dict[tuple[Any, ...], tuple[UUID, ValuesT]]
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[ValuesT]):
-    """A table of derived rows. `key` = so many of the first values tell one row from another."""
+    """A table of derived rows. `key` = how many of the first values identify a row."""
 
     model: type[CompanyMrr | AgreementMrr]
     row: type[ValuesT]
@@ -226,7 +226,7 @@ class Book(NamedTuple):
 
 
 def _hold(owners: Owners, occasion: RefreshReason) -> dict[str, Book]:
-    """The companies' books, locked: whoever comes next reads what we stored.
+    """The companies' books, locked: the next one to ask for them reads what we stored.
 
     Of a company that has no book yet, its own row is locked instead.
     """
@@ -241,7 +241,7 @@ def _hold(owners: Owners, occasion: RefreshReason) -> dict[str, Book]:
         companies = Company.objects.for_tenants(owners.values()).filter(AnyOf("id", missing))
         locked = companies.order_by("id").select_for_update(no_key=True)
         held |= {str(id_): Book(new_id()) for id_ in locked.values_list("id", flat=True)}
-        made = rows.filter(AnyOf("company_id", missing))  # by whoever held the lock before us
+        made = rows.filter(AnyOf("company_id", missing))  # by the one that held the lock before us
         held |= {company_id: Book(*rest) for company_id, *rest in made.values_list(*names)}
     return held
 
@@ -423,7 +423,7 @@ def _refresh_again(
     """Refresh companies (`tenant id, company id`) of which nothing has come from outside.
 
     What others inherit from them is as it was. The disk is not waited for: a crash may cost this
-    commit, and whoever asked will ask again.
+    commit, and the caller will ask again.
     """
     tenants = Tenant.objects.in_bulk({tenant_id for tenant_id, _ in companies})
     owners = {str(company): tenants[owner] for owner, company in companies if owner in tenants}

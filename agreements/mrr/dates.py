@@ -21,7 +21,7 @@ def read_date(text: str) -> date:
 
 
 def read_calendar_date(text: str) -> date:
-    """Read a date as a PSA wrote it, which may have a time of day behind it."""
+    """Read a date as a PSA wrote it, which a time of day may follow."""
     if text[10:] and not _TIME.fullmatch(text[10:]):
         raise ValueError(text)
     return read_date(text[:10])

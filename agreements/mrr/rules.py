@@ -28,7 +28,7 @@ from agreements.mrr.cycles import (
 from agreements.mrr.money import EXACTLY
 
 ONE_DAY = timedelta(days=1)
-#: Days before and behind every calendar; a stretch is [from, until) in ordinals.
+#: Days before and after every calendar; a stretch is [from, until) in ordinals.
 EVER, NEVER = 0, date.max.toordinal() + 1
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
 
@@ -46,7 +46,7 @@ ById = dict[tuple[str, str, str], Agreement]
 class Row(Struct, eq=False):
     """One row of the ledger: an agreement's flat amount, or one line.
 
-    `first` is its first day by the line's own dates, `until` the day behind its last one.
+    `first` is its first day by the line's own dates, `until` the day after its last one.
     """
 
     owner: Prepared
@@ -108,7 +108,7 @@ class Prepared(Struct, eq=False):
     """An agreement with what no day changes: its window, its settled reason, its rows.
 
     `cycle` is its own or its parent's, as the PSA has it. The rows are settled when someone asks
-    for them: whoever only wants to know whether the agreement is in force needs no lines.
+    for them: a caller that only asks whether the agreement is in force needs no lines.
     """
 
     agreement: Agreement
@@ -258,7 +258,7 @@ def _settled(agreement: Agreement, by_id: ById) -> str | None:
 
 
 def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
-    """The days behind the last ones that the agreement's own dates set, with their codes."""
+    """The days after the last ones that the agreement's own dates set, with their codes."""
     bounds = []
     if agreement.cancelled_date and agreement.cancelled is not False:
         bounds.append((agreement.cancelled_date.toordinal() + 1, "cancelled"))
@@ -358,7 +358,7 @@ def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction 
 
 
 def _cut(row: Row, gone_from: int) -> None:
-    """End a row behind which the PSA has its line no more: its past stays what it was."""
+    """End a row whose line the PSA no longer has from then on: its past stays what it was."""
     row.until = min(row.until, gone_from)
     if row.until <= row.first and row.settled is None:
         row.settled = "line_ended"
@@ -487,7 +487,7 @@ def _stretches(row: Row) -> Iterable[Stretch]:
 
 
 def next_change(prepared: Prepared, after: date) -> date | None:
-    """The next day behind `after` on which this agreement's MRR or a row's reason can change."""
+    """The next day after `after` on which this agreement's MRR or a row's reason can change."""
     today = after.toordinal()
     if not prepared.can_count(today):
         return None
@@ -502,5 +502,5 @@ def next_change(prepared: Prepared, after: date) -> date | None:
                 soonest = min(day for day in (begins, ends, soonest) if day > today)
         end = prepared.agreement.end_date
         if end and today <= end.toordinal() < soonest:
-            soonest = end.toordinal() + 1  # an assumed renewal shows from the day behind it
+            soonest = end.toordinal() + 1  # an assumed renewal shows from the day after it
     return date.fromordinal(soonest) if soonest < NEVER else None

@@ -1,7 +1,4 @@
-"""`make run`:
-
-the whole product on this machine, with a sandbox PSA, a demo tenant and real data.
-"""
+"""`make run`: the whole product on this machine, with sandbox PSAs and a demo tenant."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ def check_database(path: Path) -> None:
     if answer != "ok":
         raise SetupError(
             f"{path} is damaged ({answer}). Put a backup in its place, or move the file away to "
-            "begin anew."
+            "begin with an empty one."
         )
 
 

@@ -73,7 +73,7 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
 
 
 def lost(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    """Tell who sent something and had to sign in first; on the page itself, or on its button's."""
+    """Say that nothing was done to a person who was signed out when they sent a form."""
     messages.warning(request, "You had been signed out, so nothing was done. Do it again.")
     return redirect(request.path if "GET" in methods else page_above(request.path))
 
