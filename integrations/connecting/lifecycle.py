@@ -34,7 +34,7 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
 
 
 class IntegrationExistsError(DomainError):
-    """An account can be connected once; `integration` is that connection, where it can be told."""
+    """An account can be connected once; `integration` is that connection, where it is known."""
 
     def __init__(self, name: str, integration: Integration | None = None) -> None:
         super().__init__(
@@ -151,7 +151,7 @@ def _save_credentials(
         integration.candidate, integration.memory = None, {}
         forget_readings(integration)
         integration.save()
-        return start_connection_test(integration=integration, actor=None, anew=True)
+        return start_connection_test(integration=integration, actor=None, restart=True)
     test = queue_test(integration, is_candidate=True)
     integration.candidate = {
         "credentials": sealed,

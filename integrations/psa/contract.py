@@ -12,13 +12,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
+from integrations import kinds
+
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
     from integrations.psa.http import PsaHttp
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-Right = Literal["read_companies", "read_contacts", "read_agreements"]
+Right = kinds.Right
 #: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
 #: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
