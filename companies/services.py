@@ -18,6 +18,7 @@ from companies.models import Company, Contact
 MAKE_ROOM = (
     f"Archive an audITee that you no longer need, or ask us for more: {settings.HELP_EMAIL}."
 )
+#: What people type of a contact, and what a PSA gives of one.
 CONTACT_FIELDS = ("first_name", "last_name", "email", "phone")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
@@ -31,6 +32,14 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
         raise FieldErrors(
             [{"field": "psa", "code": "does_not_exist", "message": message}]
         ) from None
+
+
+def _account_key(adapter: type[PsaAdapter], credentials: Mapping[str, str]) -> str:
+    return fitted(Integration, "account_key", adapter.account_key(credentials))
+
+
+def _fitting(name: str) -> str:
+    return fitted(Integration, "name", name)
 
 
 class IntegrationExistsError(DomainError):
@@ -60,7 +69,7 @@ def create_integration(
     adapter = _find_adapter(psa)
     info = adapter.info
     values = clean_credentials(info, credentials)
-    account_key = adapter.account_key(values)[:255]
+    account_key = _account_key(adapter, values)
     try:
         with transaction.atomic():
             return _create(tenant, actor, info, values, account_key, name.strip())
@@ -80,12 +89,12 @@ def _create(
     integration = ours.select_for_update(no_key=True).filter(account_key=account_key).first()
     if integration is None:
         integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
-        integration.name = name or _default_name(info, values, ours.exists())
+        integration.name = _fitting(name or _default_name(info, values, ours.exists()))
         action = "integration.connected"
     elif not integration.is_disconnected:
         raise IntegrationExistsError(info.name, integration)
     else:
-        integration.name = name or integration.name
+        integration.name = _fitting(name or integration.name)
         action = "integration.reconnected"
     integration.status = Integration.Status.UNTESTED
     integration.disconnected_at = None
@@ -104,7 +113,7 @@ def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> st
         for f in info.fields
         if f.identifies and f.type == "text" and f.name in values
     ]
-    return f"{info.name} ({texts[0]})"[:255] if another and texts else info.name
+    return f"{info.name} ({texts[0]})" if another and texts else info.name
 
 
 @transaction.atomic
@@ -123,7 +132,7 @@ def update_integration(
     locked = lock_integration(integration)
     locked.refuse_disconnected()
     if name is not None and name.strip():
-        locked.name = integration.name = name.strip()[:255]
+        locked.name = integration.name = _fitting(name.strip())
         locked.save(update_fields=["name", "updated_at"])
     if credentials is None:
         return None
@@ -180,9 +189,8 @@ def _refuse_other_account(
                 "not fit it.",
                 "Connect the other account as an integration of its own.",
             )
-    account_key = registry.get_adapter(info.key).account_key(
-        {name: value for name, value in sealed.items() if name not in info.secret_fields}
-    )[:255]
+    shown = {name: value for name, value in sealed.items() if name not in info.secret_fields}
+    account_key = _account_key(registry.get_adapter(info.key), shown)
     twins = Integration.objects.filter(
         tenant=integration.tenant_id, psa=info.key, account_key=account_key
     )

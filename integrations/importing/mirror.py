@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import folded
-from integrations.importing.record_store import Changes, store
+from audit_site.db.lengths import fitted
+from integrations.importing.record_store import Changes, store, values_of
 from integrations.importing.rules import broken_rules, facts_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact
@@ -24,7 +24,10 @@ def store_companies(
     return store(
         PsaCompanyRecord,
         existing=PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
-        incoming=[_company_values(company) for company in companies],
+        incoming=[
+            {**values_of(company, PsaCompanyRecord), "search_text": _search_text(company)}
+            for company in companies
+        ],
         key=("external_id",),
         now=now,
         owner={"tenant_id": integration.tenant_id, "integration_id": integration.pk},
@@ -32,21 +35,9 @@ def store_companies(
     )
 
 
-def _company_values(company: PsaCompany) -> dict[str, Any]:
-    return {
-        "external_id": company.external_id,
-        "name": company.name,
-        "search_text": folded(f"{company.name} {company.external_id}")[:400],
-        "status": company.status[:100],
-        "type": company.type[:255],
-        "is_active": company.is_active,
-        "is_deleted": company.is_deleted,
-        "is_merged": company.is_merged,
-        "is_own": company.is_own,
-        "default_contact_id": company.default_contact_id,
-        "url": company.url[:500],
-        "changed_at": company.changed_at,
-    }
+def _search_text(company: PsaCompany) -> str:
+    """Name and id without case and accents."""
+    return fitted(PsaCompanyRecord, "search_text", folded(f"{company.name} {company.external_id}"))
 
 
 def store_contacts(
@@ -57,25 +48,11 @@ def store_contacts(
     return store(
         PsaContactRecord,
         existing=PsaContactRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
-        incoming=[_contact_values(contact) for contact in contacts],
+        incoming=[values_of(contact, PsaContactRecord) for contact in contacts],
         key=("external_id",),
         now=now,
         owner={"tenant_id": integration.tenant_id, "integration_id": integration.pk},
     )
-
-
-def _contact_values(contact: PsaContact) -> dict[str, Any]:
-    return {
-        "external_id": contact.external_id,
-        "company_external_id": contact.company_id,
-        "first_name": contact.first_name,
-        "last_name": contact.last_name,
-        "email": contact.email[:254],
-        "phone": contact.phone[:100],
-        "is_active": contact.is_active,
-        "is_default": contact.is_default,
-        "changed_at": contact.changed_at,
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,21 @@
-"""Set-based storing of what a PSA showed:
-
-new rows, changed rows, gone rows; unchanged ones are left alone.
-"""
+"""Set-based storing of what a PSA showed: new, changed and gone rows; unchanged ones are left."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from django.db import models
 
 from audit_site.db.bulk import AnyOf, bulk_upsert
+from companies.services import CONTACT_FIELDS
 from integrations.models import PsaContactRecord
+from integrations.psa.contract import PsaAgreement, PsaAgreementLine, PsaCompany, PsaContact
 
 RowT = TypeVar("RowT", bound=models.Model)
 Values = dict[str, Any]
@@ -38,7 +38,7 @@ class Changes(Generic[RowT]):
     rows: dict[tuple[Any, ...], RowT] = field(default_factory=dict)
     written: list[Change[RowT]] = field(default_factory=list)
     unchanged: int = 0
-    absent: list[RowT] = field(default_factory=list)  # known, and did not come
+    absent: list[RowT] = field(default_factory=list)  # stored, and not among the incoming ones
 
     def count(self, *kinds: str) -> int:
         return sum(change.kind in kinds for change in self.written)
@@ -49,6 +49,59 @@ class Changes(Generic[RowT]):
             written = {change.row.external_id for change in self.written}  # type: ignore[attr-defined]
             came = {row.external_id for row in self.rows.values()}  # type: ignore[attr-defined]
             self.unchanged -= len((came - written) & external_ids)
+
+
+#: Fields of the contract whose column has another name. None = not stored as a column: lines are
+#: rows of their own, the store knows our company, and what was withheld counts while it is read.
+COLUMNS: Final[Mapping[tuple[type, str], str | None]] = {
+    (PsaContact, "company_id"): "company_external_id",
+    (PsaAgreement, "company_id"): None,
+    (PsaAgreement, "parent_id"): "parent_external_id",
+    (PsaAgreement, "renews_id"): "renews_external_id",
+    (PsaAgreement, "withheld"): None,
+    (PsaAgreement, "lines"): None,
+}
+PsaRecord = PsaCompany | PsaContact | PsaAgreement | PsaAgreementLine
+Prepare = Callable[[Any], Any]
+
+
+def values_of(record: PsaRecord, model: type[models.Model]) -> Values:
+    """A record of a PSA as values by column, each fitting into it.
+
+    Columns are called like the contract's fields, but for `COLUMNS`. Texts are cut to what their
+    column holds; structures become plain JSON values (dates and decimals as text).
+    """
+    return {
+        column: prepare(getattr(record, name)) if prepare else getattr(record, name)
+        for name, column, prepare in _mapping(type(record), model)
+    }
+
+
+@cache
+def _mapping(
+    contract: type[PsaRecord], model: type[models.Model]
+) -> tuple[tuple[str, str, Prepare | None], ...]:
+    """Fields, their columns, and what makes a value fit; FieldDoesNotExist where none is there."""
+    names = [own.name for own in fields(contract)]
+    columns = {name: COLUMNS.get((contract, name), name) for name in names}
+    return tuple(
+        (name, column, _preparation(model._meta.get_field(column)))
+        for name, column in columns.items()
+        if column is not None
+    )
+
+
+def _preparation(column: Any) -> Prepare | None:
+    if isinstance(column, models.JSONField):
+        return _as_json
+    most = column.max_length if isinstance(column, models.CharField) else None
+    return (lambda text: text[:most]) if most else None
+
+
+def _as_json(value: Any) -> Any:
+    """A structure as a JSON column gives it back: equal to what is stored of it."""
+    built = msgspec.to_builtins(value)
+    return list(built) if isinstance(built, tuple) else built
 
 
 def fingerprint(values: Values) -> str:
@@ -81,7 +134,7 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
     `incoming` are values by field name, `key` names the fields that identify a row. `owner` fields
     (tenant, integration) are set on new rows, and so are the `fresh` ones of their key; `extra` on
     new and changed ones; none of them counts as a difference. With `complete`, rows in `existing`
-    that did not come are gone (softly); otherwise they are told as `absent`. The last of two
+    that did not come are gone (softly); otherwise they are listed as `absent`. The last of two
     incoming rows with one key wins. Three statements at the most, whatever the number.
 
     Nearly all rows are as they were: of those only their key, their fingerprint and the `needed`
@@ -141,14 +194,7 @@ def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:
     )
 
 
-def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:
-    """A contact of ours as the PSA has it."""
-    return {
-        "company_id": company_id,
-        "external_id": person.external_id,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "email": person.email,
-        "phone": person.phone,
-        "is_active": person.is_active,
-    }
+def contact_values(person: PsaContactRecord, company_id: Any) -> Values:
+    """The values of a contact of ours, as the PSA has it."""
+    names = ("external_id", *CONTACT_FIELDS, "is_active")
+    return {"company_id": company_id, **{name: getattr(person, name) for name in names}}

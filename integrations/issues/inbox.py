@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -73,7 +74,7 @@ def raise_issues(
                 external_id=trouble.external_id,
                 company_external_id=trouble.company_external_id,
                 code=trouble.code,
-                name=trouble.name[:255],
+                name=fitted(Issue, "name", trouble.name),
                 message=trouble.message,
                 fix=trouble.fix,
                 count=trouble.count,

@@ -44,6 +44,7 @@ OUTAGE_WORDS: Final[dict[str, str]] = {
 CODES: Final = OUTAGES | KEYS
 #: An issue that opens this soon after another one closed is the same outage by another name.
 HANDOVER: Final = timedelta(minutes=10)
+MOST_SUBJECT_LENGTH: Final = 200
 
 
 class MailNotSent(Exception):
@@ -208,7 +209,7 @@ def _send(
     }
     body = render_to_string(f"integrations/mail/{template}.txt", context)
     try:
-        send_mail(f"[audIT] {subject}"[:200], body, None, recipients)
+        send_mail(f"[audIT] {subject}"[:MOST_SUBJECT_LENGTH], body, None, recipients)
     except (SMTPException, OSError) as error:
         cause = type(error).__name__
         log.warning("mail_not_sent integration=%s error=%s", integration.pk, cause)

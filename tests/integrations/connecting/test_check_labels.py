@@ -11,7 +11,7 @@ from integrations.models import ConnectionTest
 
 
 def test_a_test_reaches_signs_in_and_probes_every_right() -> None:
-    assert CHECKS == ("reach_server", "authenticate", *RIGHTS)
+    assert ("reach_server", "authenticate", *RIGHTS) == CHECKS
 
 
 @pytest.mark.parametrize(
