@@ -17,7 +17,7 @@ from integrations.connecting.connection_test import (
     start_connection_test,
 )
 from integrations.connecting.credentials import clean_credentials, seal_credentials
-from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
+from integrations.models import ConnectionTest, Integration, SyncRun, lock_account, lock_integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.runs import starting
@@ -85,34 +85,40 @@ def _create(
     account_key: str,
     name: str,
 ) -> tuple[Integration, ConnectionTest]:
-    ours = Integration.objects.for_tenant(tenant).filter(psa=info.key)
-    integration = ours.select_for_update(no_key=True).filter(account_key=account_key).first()
+    integration = lock_account(tenant, info.key, account_key)
     if integration is None:
         integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
-        integration.name = _fitting(name or _default_name(info, values, ours.exists()))
+        integration.name = _fitting(name or _default_name(tenant, info, values))
         action = "integration.connected"
     elif not integration.is_disconnected:
         raise IntegrationExistsError(info.name, integration)
     else:
         integration.name = _fitting(name or integration.name)
         action = "integration.reconnected"
-    integration.status = Integration.Status.UNTESTED
-    integration.disconnected_at = None
-    integration.candidate = None
-    integration.memory, integration.watermarks = {}, {}
-    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
+    _reset(integration)
     integration.credentials = seal_credentials(integration, values, info)
     integration.save()
     record_audit(tenant=tenant, actor=actor, action=action, subject=integration)
     return integration, start_connection_test(integration=integration, actor=None)
 
 
-def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> str:
+def _reset(integration: Integration) -> None:
+    """As new: not tested, and nothing read or remembered through older keys."""
+    integration.status = Integration.Status.UNTESTED
+    integration.disconnected_at = None
+    integration.candidate = None
+    integration.memory, integration.watermarks = {}, {}
+    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
+
+
+def _default_name(tenant: Tenant, info: PsaInfo, values: Mapping[str, str]) -> str:
+    """The PSA's name; beside another account of it with the text that identifies this one."""
     texts = [
         values[f.name]
         for f in info.fields
         if f.identifies and f.type == "text" and f.name in values
     ]
+    another = Integration.objects.for_tenant(tenant).filter(psa=info.key).exists()
     return f"{info.name} ({texts[0]})" if another and texts else info.name
 
 

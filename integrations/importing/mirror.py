@@ -1,4 +1,4 @@
-"""The import list: the PSA's companies with what our rules say about each."""
+"""Writing the import list: the PSA's companies and contacts, and what the rules say of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audit_site.db.lengths import fitted
 from integrations.importing.record_store import Changes, store, values_of
 from integrations.importing.rules import broken_rules, facts_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
-from integrations.psa.contract import PsaCompany, PsaContact
+from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
 
 
 def store_companies(
@@ -68,29 +68,46 @@ def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checke
 
     Two reads and, where something differs, one write.
     """
-    contacts: dict[str, list[PsaContactRecord]] = defaultdict(list)
-    people = PsaContactRecord.objects.of(integration).present()
-    people = people.filter(AnyOf("company_external_id", external_ids))
-    for contact in people.defer("fingerprint", "changed_at").order_by("id"):
-        contacts[contact.company_external_id].append(contact)
     companies = PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", external_ids))
+    contacts = _contacts_of(integration, external_ids)
     checked = Checked({record.external_id: record for record in companies}, contacts)
     info = integration.psa_info
-    differing = []
-    for record in checked.companies.values():
-        facts = facts_of(record, contacts[record.external_id])
-        codes = broken_rules(facts, info)
-        outcome = {
-            "contact_count": facts.contacts,
-            "active_contact_count": facts.active_contacts,
-            "reachable_contact_count": facts.reachable_contacts,
-            "primary_contact_id": facts.primary_contact_id,
-            "rule_codes": codes,
-            "importable": not codes,
-        }
-        if any(getattr(record, name) != value for name, value in outcome.items()):
-            for name, value in outcome.items():
-                setattr(record, name, value)
-            differing.append(record)
+    differing = [
+        record
+        for record in checked.companies.values()
+        if _note_outcome(record, contacts[record.external_id], info)
+    ]
     bulk_upsert(PsaCompanyRecord, differing)
     return checked
+
+
+def _contacts_of(
+    integration: Integration, company_ids: Sequence[str]
+) -> dict[str, list[PsaContactRecord]]:
+    """The contacts of these companies that are not gone, in the order in which they were found."""
+    contacts: dict[str, list[PsaContactRecord]] = defaultdict(list)
+    people = PsaContactRecord.objects.of(integration).present()
+    people = people.filter(AnyOf("company_external_id", company_ids))
+    for contact in people.defer("fingerprint", "changed_at").order_by("id"):
+        contacts[contact.company_external_id].append(contact)
+    return contacts
+
+
+def _note_outcome(
+    record: PsaCompanyRecord, contacts: Sequence[PsaContactRecord], info: PsaInfo
+) -> bool:
+    """Set on a company what the rules find; whether that differs from what was there."""
+    facts = facts_of(record, contacts)
+    codes = broken_rules(facts, info)
+    outcome = {
+        "contact_count": facts.contacts,
+        "active_contact_count": facts.active_contacts,
+        "reachable_contact_count": facts.reachable_contacts,
+        "primary_contact_id": facts.primary_contact_id,
+        "rule_codes": codes,
+        "importable": not codes,
+    }
+    differs = any(getattr(record, name) != value for name, value in outcome.items())
+    for name, value in outcome.items():
+        setattr(record, name, value)
+    return differs

@@ -155,11 +155,8 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
         for identity, row in known.items()
         if identity in wanted and (row.fingerprint != marks[identity] or row.gone_at is not None)  # type: ignore[attr-defined]
     }
-    touched = [*differing.values(), *(changes.absent if complete else ())]
-    whole: dict[Any, RowT] = {}
-    if touched:
-        of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
-        whole = {row.pk: row for row in of_tenant.filter(AnyOf("id", [row.pk for row in touched]))}
+    ended = changes.absent if complete else []
+    whole = _read_whole(model, owner, [*differing.values(), *ended])
     for identity, values in wanted.items():
         row = known.get(identity)
         if row is None:
@@ -172,12 +169,22 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
         else:
             changes.unchanged += 1
         changes.rows[identity] = row
-    for gone in changes.absent if complete else ():
-        row = whole[gone.pk]
-        row.gone_at = now  # type: ignore[attr-defined]
-        changes.written.append(Change(row, "gone", None, None))
+    changes.written += [_end(whole[row.pk], now) for row in ended]
     bulk_upsert(model, [change.row for change in changes.written])
     return changes
+
+
+def _read_whole(model: type[RowT], owner: Values, rows: Sequence[models.Model]) -> dict[Any, RowT]:
+    """The same rows with all of their fields, by primary key."""
+    if not rows:
+        return {}
+    of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
+    return {row.pk: row for row in of_tenant.filter(AnyOf("id", [row.pk for row in rows]))}
+
+
+def _end(row: RowT, now: datetime) -> Change[RowT]:
+    row.gone_at = now  # type: ignore[attr-defined]
+    return Change(row, "gone", None, None)
 
 
 def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:

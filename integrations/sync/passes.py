@@ -146,7 +146,7 @@ class SyncPass:
         came = self._read_pages(kind, read(self.writer.checkpoint.get("cursor"), since), write)
         if since is not None and not came:
             # The record that set the mark should have come back: a PSA that shows nothing may not
-            # understand the question (a self-hosted ConnectWise was seen to do so). Read it all.
+            # understand the question (a self-hosted one was seen to do so). Read it all.
             self.writer.checkpoint.setdefault("whole", []).append(kind)
             self._read_pages(kind, read(None, None), write)
 
