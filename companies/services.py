@@ -18,6 +18,7 @@ from companies.models import Company, Contact
 MAKE_ROOM = (
     f"Archive an audITee that you no longer need, or ask us for more: {settings.HELP_EMAIL}."
 )
+#: What people type of a contact, and what a PSA gives of one.
 CONTACT_FIELDS = ("first_name", "last_name", "email", "phone")
 
 
@@ -57,10 +58,15 @@ def licence_exceeded(limit: int) -> DomainError:
     )
 
 
+def has_contact_method(email: str, phone: str) -> bool:
+    """Whether a person with these can be reached."""
+    return bool(email or phone)
+
+
 def clean_contact(contact: Mapping[str, str]) -> dict[str, str]:
     """Strip a contact's fields and insist on one contact method."""
     values = {name: (contact.get(name) or "").strip() for name in CONTACT_FIELDS}
-    if not values["email"] and not values["phone"]:
+    if not has_contact_method(values["email"], values["phone"]):
         raise DomainError(
             "contact_without_method",
             "The primary contact needs an e-mail address or a phone number.",

@@ -77,7 +77,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
 
 
 def tell(integration: Integration, what: str) -> None:
-    outages.tell_admins(
+    outages.notify_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )
 
@@ -95,7 +95,7 @@ def test_an_outage_is_told_to_all_admins_in_one_mail(
     settings.PUBLIC_URL = "https://audit.example.com"
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage can't be read"
@@ -128,7 +128,7 @@ def test_refused_keys_are_told_as_such(integration: Integration, worker: Any) ->
         fix="Make new ones under API Members.",
     )
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage no longer accepts the keys"
@@ -149,7 +149,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     integration.refresh_from_db()
     begin(integration, fix="")
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     body = mail.outbox[0].body
     assert "It is not tried again by itself: press Sync Now" in body
@@ -160,7 +160,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
 def test_the_same_outage_is_told_once(integration: Integration, worker: Any) -> None:
     for _ in range(3):
         begin(integration)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
     tell(integration, "began")
 
     assert len(mail.outbox) == 1
@@ -171,17 +171,17 @@ def test_an_outage_that_goes_on_under_another_code_is_told_once(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration, "timeout")
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     time_machine.move_to(START + timedelta(hours=1), tick=False)
     close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
     begin(integration, "dns_failure")
 
-    worker(outages.tell_began, integration)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_began, integration)
+    worker(outages.notify_ended, integration)
     begin(integration, "connection_refused")
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -193,12 +193,12 @@ def test_an_outage_after_an_end_that_was_never_told_is_told(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
     time_machine.move_to(START + timedelta(days=9), tick=False)
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     assert subjects() == ["[audIT] ConnectWise Manage can't be read"] * 2
 
@@ -208,7 +208,7 @@ def test_keys_are_told_also_during_an_outage_and_an_outage_not_during_refused_ke
 ) -> None:
     for code in ("timeout", "account_locked", "dns_failure", "mfa_required"):
         begin(integration, code)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -225,7 +225,7 @@ def test_other_issues_and_dismissed_ones_are_not_told(
     begin(integration, "timeout")
     dismiss(Issue.objects.get(code="timeout", kind=KIND_INTEGRATION), actor=None)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     tell(integration, "began")
 
     assert mail.outbox == []
@@ -235,7 +235,7 @@ def test_nobody_is_told_of_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    outages.tell_admins(
+    outages.notify_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")
@@ -278,7 +278,7 @@ def test_a_mail_is_plain_and_not_escaped(integration: Integration) -> None:
 
 def test_the_end_is_told_once(integration: Integration, worker: Any, time_machine: Any) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     mail.outbox.clear()
     time_machine.move_to(START + timedelta(hours=2), tick=False)
     close_issues(integration, kind=KIND_INTEGRATION)
@@ -286,7 +286,7 @@ def test_the_end_is_told_once(integration: Integration, worker: Any, time_machin
     integration.refresh_from_db()
 
     for _ in range(3):
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
     tell(integration, "ended")
 
     [message] = mail.outbox
@@ -317,11 +317,11 @@ def test_the_end_says_when_nothing_follows_by_itself(
 
 def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker: Any) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
 
     for _ in range(2):
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
 
     assert len(mail.outbox) == 2
 
@@ -330,8 +330,8 @@ def test_no_end_is_told_of_what_was_not_told(integration: Integration, worker: A
     begin(integration)
     close_issues(integration, kind=KIND_INTEGRATION)
 
-    worker(outages.tell_began, integration)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_began, integration)
+    worker(outages.notify_ended, integration)
     tell(integration, "ended")
 
     assert mail.outbox == []
@@ -342,14 +342,14 @@ def test_no_end_is_told_while_the_keys_are_still_refused(
 ) -> None:
     for code in ("timeout", "invalid_credentials"):
         begin(integration, code)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
     mail.outbox.clear()
     close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
     before = len(mail.outbox)
 
     close_issues(integration, kind=KIND_INTEGRATION)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
 
     assert before == 0
     assert subjects() == ["[audIT] ConnectWise Manage works again"]
@@ -361,9 +361,9 @@ def test_the_next_outage_is_told_again(
     for minutes in (0, 5, 10):
         time_machine.move_to(START + timedelta(minutes=minutes), tick=False)
         begin(integration)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
         close_issues(integration, kind=KIND_INTEGRATION)
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
 
     assert len(mail.outbox) == 6
 
@@ -445,7 +445,7 @@ def test_the_task_tries_again_until_the_mail_server_takes_it(
     settings.EMAIL_BACKEND = f"{__name__}.ThirdTime"
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     assert ThirdTime.tries == 3
     assert len(mail.outbox) == 1
@@ -456,7 +456,7 @@ def test_the_task_gives_up_after_hours_and_breaks_nobody(
 ) -> None:
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     waits = [min(30 * 2**number, 1800) for number in range(task.max_retries)]
     assert caplog.text.count("mail_not_sent") == 15
