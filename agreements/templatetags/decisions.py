@@ -19,13 +19,13 @@ DECISIONS = {
 
 @register.filter
 def decision(record: Any, labels: dict[str, str] | None = None) -> str:
-    """What a decision changed, in a few words; `labels` are what agreements are called, by id."""
-    told = [
+    """What a decision changed, in a few words; `labels` name agreements by their ids (text)."""
+    changes = [
         words[0 if record.after.get(name) else 1]
         for name, words in DECISIONS.items()
         if record.before.get(name) != record.after.get(name)
     ]
-    text = ", ".join(told)
+    text = ", ".join(changes)
     if older := (labels or {}).get(record.after.get("renews") or ""):
         text = text.replace("another agreement", older)
     if is_contradictory(record.after):

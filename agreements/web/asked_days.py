@@ -1,4 +1,4 @@
-"""The days that a page's address asks for, and what is said about those that are none."""
+"""The days that a page's address asks for, and what is wrong with those that are no days."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 class Days:
     """An as-of day, and a movement that ends on it unless the address says otherwise.
 
-    `given` are the days that the address itself names: what links and forms hand on. `troubles` are
-    sentences about those that could not be taken; the defaults stand in for them.
+    `given` are the days that the address itself names: what links and forms pass on. `troubles` are
+    sentences about those that could not be used; the defaults take their place.
     """
 
     as_of: date
@@ -50,13 +50,13 @@ class Days:
         named = {name: day.isoformat() for name, day in given.items()}
         return cls(as_of, start, end, named, troubles)
 
-    def tell(self, request: HttpRequest) -> None:
+    def show_troubles(self, request: HttpRequest) -> None:
         """Say on the page what was wrong."""
         for trouble in self.troubles:
             messages.error(request, trouble)
 
     def refusal(self) -> HttpResponse | None:
-        """The answer of a download or a part of a page, which has no place to say it beside."""
+        """The answer of a download or a part of a page, which has no place for messages."""
         if not self.troubles:
             return None
         text = "\n".join(self.troubles)

@@ -167,7 +167,7 @@ def resync(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("GET", section="companies")
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
-    """The re-sync under way, asked for every second; at its end the whole page comes anew."""
+    """The re-sync under way, asked for every second; at its end the whole page is loaded again."""
     found = _company(request, pk)
     run = list_sync_runs(found.tenant, company=found.pk).first()
     response = render(request, "companies/_sync.html", {"company": found, "run": run})

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from audit_site.tenants.models import Tenant
-from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.models import ConnectionTest, Integration, LeasedWork, SyncRun
 
 WorkT = TypeVar("WorkT", ConnectionTest, SyncRun)
 
@@ -40,6 +40,10 @@ class LatestWork:
     candidate_test: ConnectionTest | None
     run: SyncRun | None
 
+    @property
+    def works(self) -> tuple[LeasedWork | None, ...]:
+        return self.test, self.candidate_test, self.run
+
 
 def latest_work(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, LatestWork]:
     """The newest work of each of these, by the integration's id. Three statements at the most."""
@@ -55,6 +59,10 @@ def latest_work(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUI
         )
         for pk, integration in by_id.items()
     }
+
+
+def latest_of(integration: Integration) -> LatestWork:
+    return latest_work(integration.tenant, [integration])[integration.pk]
 
 
 def latest_test(integration: Integration) -> ConnectionTest | None:

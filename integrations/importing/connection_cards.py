@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from audit_site.db.counting import CappedCount
 from audit_site.tenants.models import Tenant, User
-from integrations.connecting.selectors import latest_work
+from integrations.connecting.selectors import LatestWork, latest_work
 from integrations.importing.selectors import new_company_counts
 from integrations.issues.selectors import open_issues_of
-from integrations.models import ConnectionTest, Integration, LeasedWork, SyncRun
+from integrations.models import Integration
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,35 +21,26 @@ class ConnectionCard:
     """One integration as one person sees it.
 
     `new_companies`: how many came since this person looked at its import list, None = they never
-    did. `open_issues` wait for a person. For the works see `LatestWork`.
+    did. `open_issues` wait for a person.
     """
 
     integration: Integration
-    latest_test: ConnectionTest | None
-    candidate_test: ConnectionTest | None
-    latest_run: SyncRun | None
+    latest: LatestWork
     new_companies: CappedCount | None
     open_issues: int
-
-    @property
-    def works(self) -> tuple[LeasedWork | None, ...]:
-        """What may be under way: its tests and its sync."""
-        return self.latest_test, self.candidate_test, self.latest_run
 
 
 def connection_cards(
     tenant: Tenant, user: User, integrations: Sequence[Integration]
 ) -> list[ConnectionCard]:
     """A card for each integration of a tenant, in their order. Five statements at the most."""
-    works = latest_work(tenant, integrations)
+    latest = latest_work(tenant, integrations)
     arrived = new_company_counts(tenant, user, integrations)
     waiting = open_issues_of(tenant, integrations)
     return [
         ConnectionCard(
             integration,
-            works[integration.pk].test,
-            works[integration.pk].candidate_test,
-            works[integration.pk].run,
+            latest[integration.pk],
             arrived.get(integration.pk),
             waiting.get(integration.pk, 0),
         )

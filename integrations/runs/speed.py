@@ -79,11 +79,6 @@ def measure(runs: Iterable[SyncRun]) -> dict[UUID, RunSpeed]:
     return {pk: speed for pk, speed in speeds.items() if speed is not None}
 
 
-def speed_of(run: SyncRun) -> RunSpeed | None:
-    """How fast a run reads right now; None where that is not known."""
-    return measure([run]).get(run.pk)
-
-
 def remaining_seconds(run: SyncRun, speed: RunSpeed | None) -> int | None:
     """How long the step under way still takes at this speed; None where that is not known."""
     return None if speed is None else speed.remaining(run.progress_done, run.progress_total)

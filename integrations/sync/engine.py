@@ -11,8 +11,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from integrations.connecting.selectors import latest_test
 from integrations.connecting.open_adapter import open_adapter
+from integrations.connecting.selectors import latest_test
 from integrations.importing.record_store import fingerprint
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues

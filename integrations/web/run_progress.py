@@ -7,7 +7,7 @@ waits for, what it reads, and its counts as a table whose sums agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -263,7 +263,7 @@ COLUMNS: Final = {
 class CountTable:
     """What a run counted: `rows` = (kind, numbers) in the order of COLUMNS, `totals` below them."""
 
-    rows: list[tuple[str, list[int]]]
+    rows: Sequence[tuple[str, list[int]]]
     totals: list[int]
 
     @property

@@ -16,6 +16,7 @@ from integrations.connecting.lifecycle import (
     disconnect_integration,
     update_integration,
 )
+from integrations.connecting.selectors import latest_of
 from integrations.importing.import_companies import import_companies
 from integrations.importing.linking import link_of
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
@@ -112,10 +113,10 @@ def test_keys_that_see_no_table_and_no_contacts_are_told_so(
     no_tables = connect(tenant, sandbox, public_key="no-tables")
 
     assert no_tables.status == "connected"
-    assert "billing cycle table can't be read" in no_tables.latest_test.message
+    assert "billing cycle table can't be read" in latest_of(no_tables).test.message
     disconnect_integration(integration=no_tables, actor=None)
     empty = connect(tenant, sandbox, public_key="empty-contacts")
-    assert "The keys see no contacts at all" in empty.latest_test.message
+    assert "The keys see no contacts at all" in latest_of(empty).test.message
 
 
 @pytest.mark.parametrize(
@@ -196,8 +197,8 @@ def test_refused_new_keys_leave_the_old_ones_working(
     assert connected.status == "connected"
     assert connected.candidate["state"] == "refused"
     assert connected.candidate["credentials"] == {}
-    assert connected.candidate_test.code == "invalid_credentials"
-    assert connected.latest_test.ok
+    assert latest_of(connected).candidate_test.code == "invalid_credentials"
+    assert latest_of(connected).test.ok
     run, _ = start_sync_run(integration=connected)
     work_off()
     run.refresh_from_db()
@@ -360,8 +361,8 @@ def test_a_missing_encryption_key_is_explained_and_nothing_breaks(
     work_off()
 
     run.refresh_from_db()
-    assert connected.latest_test.code == "invalid_credentials"
-    assert "encryption key" in connected.latest_test.message
+    assert latest_of(connected).test.code == "invalid_credentials"
+    assert "encryption key" in latest_of(connected).test.message
     assert (run.state, run.error_code) == ("failed", "invalid_credentials")
 
 

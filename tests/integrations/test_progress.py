@@ -16,7 +16,7 @@ from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from integrations.importing.import_companies import import_companies
 from integrations.models import KINDS, Integration, PsaCompanyRecord, SyncRun, SyncRunPage
-from integrations.runs.speed import measure, remaining_seconds, speed_from, speed_of
+from integrations.runs.speed import RunSpeed, measure, remaining_seconds, speed_from
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.web.run_progress import (
@@ -92,6 +92,10 @@ def test_a_pace_is_told_only_when_it_can_be_known(
     assert (pace.per_second if pace else None) == per_second
 
 
+def speed_of(run: SyncRun) -> RunSpeed | None:
+    return measure([run]).get(run.pk)
+
+
 def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
     tenant: Tenant, now: datetime
 ) -> None:
@@ -106,7 +110,7 @@ def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
 
     assert pace is not None
     assert pace.rate == 1236  # 412 records in 20 seconds
-    assert remaining_seconds(run) == 121
+    assert remaining_seconds(run, pace) == 121
     assert live(run).pace == "1,240 a minute, about 2 minutes left"
     assert live(run).numbers == "2,000 of 4,480 contacts"
     assert live(run).step == "Step 2 of 5"
@@ -127,7 +131,7 @@ def test_a_wait_that_is_over_slows_nothing_down(tenant: Tenant, now: datetime) -
 
     assert pace is not None
     assert pace.rate == 1200
-    assert remaining_seconds(run) == 50
+    assert remaining_seconds(run, pace) == 50
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_who_does_not_read_has_no_pace(tenant: Tenant, now: datetime, over: Any)
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100, kind=run.phase)
 
-    assert (speed_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
+    assert (speed_of(run), remaining_seconds(run, None), live(run).pace) == (None, None, "")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_what_can_not_be_known_is_not_said(
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100)
 
-    assert remaining_seconds(run) is left
+    assert remaining_seconds(run, speed_of(run)) is left
     assert live(run).pace == "1,200 a minute"
 
 
@@ -190,7 +194,7 @@ def test_agreements_are_counted_by_company(tenant: Tenant, now: datetime, scope:
 
     assert pace is not None
     assert pace.rate == 60
-    assert remaining_seconds(run) == 20
+    assert remaining_seconds(run, pace) == 20
     assert live(run).numbers == "13 of 33 companies"
 
 
@@ -210,12 +214,10 @@ def test_many_runs_are_measured_at_once(tenant: Tenant, now: datetime) -> None:
         runs.append(run)
 
     with CaptureQueriesContext(connection) as captured:
-        measure(runs)
+        found = measure(runs)
 
     assert len(captured) == 2
-    found = [speed_of(run) for run in runs]
-    assert len(captured) == 2
-    assert [pace.rate if pace else None for pace in found] == [1200, 12, 3600, 36, 6000, 60]
+    assert [found[run.pk].rate for run in runs] == [1200, 12, 3600, 36, 6000, 60]
 
 
 @pytest.mark.parametrize(
@@ -261,10 +263,10 @@ def test_a_run_that_waits_says_for_whom_and_until_when(tenant: Tenant, now: date
     with timezone.override(ZoneInfo("Europe/Berlin")):
         shown = live(run)
         assert shown.waiting == "Waiting for Autotask, goes on at 14:55"
-        assert shown.milestone == "Waiting for Autotask, goes on at 14:55."
+        assert shown.announcement == "Waiting for Autotask, goes on at 14:55."
     assert shown.countdown == "in 50 minutes"
     assert shown.reason.startswith("It takes no more requests until then.")
-    assert not shown.goes_on
+    assert not shown.resumed
 
 
 def test_a_short_wait_in_place_says_why(tenant: Tenant, now: datetime) -> None:
@@ -288,8 +290,8 @@ def test_a_wait_that_is_over_is_not_told_as_one(
     )
 
     assert (live(run).waiting, live(run).reason, live(run).countdown) == ("", "", "")
-    assert live(run).goes_on
-    assert live(run).milestone == "Reading contacts."
+    assert live(run).resumed
+    assert live(run).announcement == "Reading contacts."
 
 
 @pytest.mark.parametrize(

@@ -147,12 +147,6 @@ def money(amount: str) -> str:
 
 
 @register.filter
-def item(mapping: dict[Any, Any], key: Any) -> Any:
-    """A value of a mapping by a key that is only known at run time."""
-    return mapping.get(key)
-
-
-@register.filter
 def unlocalized(value: float) -> str:
     """A number for an attribute: with a point, whatever the language."""
     return str(value)
