@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 
 from agreements.mrr.dates import EARLIEST, LATEST, day_of
+from companies.models import Company
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 
@@ -49,6 +52,25 @@ class Days:
         start = given.get("from", last_month)
         named = {name: day.isoformat() for name, day in given.items()}
         return cls(as_of, start, end, named, troubles)
+
+    @property
+    def movement_query(self) -> str:
+        """The days of the movement as a query: `from=2026-10-31&to=2026-11-29`."""
+        return urlencode({"from": self.start.isoformat(), "to": self.end.isoformat()})
+
+    @property
+    def given_query(self) -> str:
+        """What a query goes on with to keep the given days of the movement; "" = there are none."""
+        given = {name: day for name, day in self.given.items() if name != "as_of"}
+        return f"&{urlencode(given)}" if given else ""
+
+    def csv_addresses(self, company: Company | None = None) -> dict[str, str]:
+        """Where a page's charts can be downloaded; of one company, or of all."""
+        of = f"&company={company.pk}" if company else ""
+        return {
+            "series_address": f"{reverse('agreements:series-csv')}?as_of={self.as_of}{of}",
+            "movement_address": f"{reverse('agreements:movement-csv')}?{self.movement_query}{of}",
+        }
 
     def show_troubles(self, request: HttpRequest) -> None:
         """Say on the page what was wrong."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from agreements import mrr
-from agreements.figures import company_figure
+from agreements.figures import CompanyFigure, company_figure
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
@@ -41,10 +41,19 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": movement_rows.by_row(movement, figure.ledger),
         "days": days,
-        "series_address": reverse("agreements:series-csv"),
-        "movement_address": reverse("agreements:movement-csv"),
+        "mail_query": mail_query(company, figure),
+        **days.csv_addresses(company),
     }
     return render(request, "agreements/mrr.html", context)
+
+
+def mail_query(company: Company, figure: CompanyFigure) -> str:
+    """Subject and beginning of the mail of a person who doubts a figure."""
+    mail = {
+        "subject": f"MRR of company {company.pk}",
+        "body": f"As of {figure.as_of.isoformat()} it should be:",
+    }
+    return urlencode(mail, quote_via=quote)
 
 
 @page("GET", section="companies")

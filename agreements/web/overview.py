@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from agreements import mrr
 from agreements.figures import recognized_by_month, tenant_book
@@ -60,8 +59,7 @@ def overview_charts(request: PageRequest) -> HttpResponse:
         "months": charts.by_month(prepared, days.as_of),
         "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
-        "series_address": reverse("agreements:series-csv"),
-        "movement_address": reverse("agreements:movement-csv"),
+        **days.csv_addresses(),
     }
     return render(request, "agreements/_charts.html", context)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
@@ -80,11 +81,14 @@ def settings_page(
 
 def _status_context(integration: Integration, latest: LatestWork) -> dict[str, Any]:
     """What `_status.html` shows: the newest work of a connection, and when to ask again."""
+    status = run_progress.live(latest.run) if latest.run else None
+    address = reverse("integrations:status", args=[integration.pk])
     return {
         "integration": integration,
         "latest": latest,
         "run": latest.run,
-        "status": run_progress.live(latest.run) if latest.run else None,
+        "status": status,
+        "poll_address": run_progress.poll_address(address, status),
         "poll_seconds": run_progress.poll_seconds(*latest.works),
     }
 

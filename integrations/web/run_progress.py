@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import quote
 
 from django.utils import timezone
 
@@ -159,6 +160,11 @@ class RunStatus:
         """All of it in one line."""
         parts = [self.waiting or self.title, self.numbers, "" if self.waiting else self.pace]
         return ", ".join(part for part in parts if part)
+
+
+def poll_address(address: str, status: RunStatus | None) -> str:
+    """Where a page asks again; it says what it has announced, so that nothing is said twice."""
+    return f"{address}?told={quote(status.announcement, safe='')}" if status else address
 
 
 def live(run: SyncRun) -> RunStatus:

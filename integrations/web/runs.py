@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
 from audit_site.tenants.models import Role
@@ -75,7 +76,14 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
 
 
 def _run_context(sync_run: SyncRun) -> dict[str, Any]:
-    return {"run": sync_run, "shown": run_page(sync_run), "status": run_progress.live(sync_run)}
+    status = run_progress.live(sync_run)
+    address = reverse("integrations:run", args=[sync_run.pk])
+    return {
+        "run": sync_run,
+        "shown": run_page(sync_run),
+        "status": status,
+        "poll_address": run_progress.poll_address(address, status),
+    }
 
 
 def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:

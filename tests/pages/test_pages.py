@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -28,8 +29,21 @@ def browser(tenant: Tenant, role: str = "admin", **over: Any) -> Client:
     return client
 
 
+#: A line break that nobody sees: inside the edges of a tag, and beside a block.
+UNSEEN = re.compile(
+    r"(?<=>)\s*\n\s*(?=</)|(<[a-z][^<>]*>)\s*\n\s*|\s*\n\s*(?=</)"
+    r"|(</(?:div|td|th|tr|thead|tbody|tfoot|table|p|li|ul|dl|h\d|section|form|option|nav|main)>)\s*\n\s*"
+    r"|\s*\n\s*(?=<(?:div|td|th|tr|thead|tbody|tfoot|table|p|li|ul|dl|h\d|section|form|option|nav|main)\b)"
+)
+
+
 def text(answer: Any) -> str:
-    return answer.content.decode()
+    """The answer; a page without the line breaks and indents of its templates."""
+    page: str = answer.content.decode()
+    if "html" not in answer["Content-Type"]:
+        return page
+    joined = UNSEEN.sub(lambda gap: gap[1] or gap[2] or "", page)
+    return re.sub(r"\s*\n\s*", " ", joined)
 
 
 def test_the_start_is_the_integrations_page(tenant: Tenant) -> None:
