@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -42,9 +43,11 @@ from integrations.psa.http import retry_after
 from integrations.runs import dispatching, leases, schedule, shutdown
 from integrations.runs.starting import cancel_sync_run, start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import engine, linked_companies, passes
-from integrations.sync.absences import Absences
+from integrations.sync import engine
 from integrations.sync.engine import run_sync
+from integrations.sync.moments import OnMoment, unwatched
+from integrations.sync.outcomes import fail, succeed, wait_or_fail
+from integrations.sync.rules_phase import AllRulesPhase
 from integrations.sync.run_writer import RunWriter
 from tests.conftest import connect
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
@@ -52,10 +55,12 @@ from tests.integrations.test_sync import import_all
 from tests.worker import work_off
 
 
-def synced(integration: Integration, trigger: str = "manual") -> SyncRun:
+def synced(
+    integration: Integration, trigger: str = "manual", on_moment: OnMoment = unwatched
+) -> SyncRun:
     integration.refresh_from_db()
     run, _ = start_sync_run(integration=integration, trigger=trigger)
-    work_off()
+    work_off(on_moment)
     run.refresh_from_db()
     return run
 
@@ -179,23 +184,21 @@ def test_a_company_that_a_resync_found_gone_can_still_turn_out_merged(
 
 
 def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
-    whole = passes.SyncPass.settle_absences
     made: list[str] = []
 
-    def between(self: passes.SyncPass) -> None:
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) != ("phase", "absences"):
+            return
         values = {"firstName": "New", "company": {"id": int(link.external_id)}}
         made.append(str(change(sandbox, "contacts", "999999", do="add", values=values)["id"]))
         run, _ = start_company_sync(company=link.company, actor=None)
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
-        whole(self)
 
-    monkeypatch.setattr(passes.SyncPass, "settle_absences", between)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=between).state == "succeeded"
     assert PsaContactRecord.objects.get(external_id=made[0]).gone_at is None
 
 
@@ -334,17 +337,13 @@ def test_many_cured_companies_cost_few_statements(connected: Integration) -> Non
 
 
 def test_an_outage_that_another_run_told_of_ends_with_the_next_good_one(
-    connected: Integration, monkeypatch: pytest.MonkeyPatch
+    connected: Integration,
 ) -> None:
-    whole = passes.SyncPass.check_rules
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) == ("phase", "rules"):
+            raise_issues(connected, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
 
-    def between(self: passes.SyncPass) -> None:
-        raise_issues(self.integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
-        whole(self)
-
-    monkeypatch.setattr(passes.SyncPass, "check_rules", between)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=between).state == "succeeded"
     assert open_causes() == []
 
 
@@ -372,24 +371,23 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
 
 
 def test_what_a_resync_saw_again_is_not_taken_for_cured(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     person = PsaContactRecord.objects.order_by("external_id")[0]
     change(sandbox, "contacts", person.external_id, values={"firstName": {"x": 1}})
     synced(connected)
     other = SyncRun.objects.order_by("id")[0]
-    whole = passes.SyncPass._end_list
 
-    def between(self: passes.SyncPass, kind: str) -> None:
+    def between(moment: str, kind: str) -> None:
+        if moment != "list read":
+            return
         issue = Issue.objects.get(closed_at=None)
         raise_issues(
             connected, [IssueReport("contact", issue.code, "again", "", person.external_id)], other
         )
-        whole(self, kind)
 
-    monkeypatch.setattr(passes.SyncPass, "_end_list", between)
-    synced(connected)
+    synced(connected, on_moment=between)
 
     assert [kind for kind, _, _ in open_causes()] == ["contact"]
 
@@ -402,7 +400,7 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     newer = {**connected.credentials, "public_key": "new"}
     Integration.objects.update(credentials=newer)
 
-    engine._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
+    fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
 
     connected.refresh_from_db()
     run.refresh_from_db()
@@ -410,22 +408,20 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
 
 
 def test_memory_of_an_old_address_does_not_outlive_it(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     Integration.objects.update(memory={})
     old = sandbox.credentials("connectwise")["server_url"]
     new = old.replace("127.0.0.1", "localhost")
-    check_rules = passes.SyncPass.check_rules
 
-    def move_meanwhile(reading: passes.SyncPass) -> None:
+    def move_meanwhile(moment: str, subject: str) -> None:
+        if (moment, subject) != ("phase", "rules"):
+            return
         update_integration(integration=connected, actor=None, credentials={"server_url": new})
         work_off()  # the test of the new address; the run under way is held
         Integration.objects.update(memory={})
-        check_rules(reading)
 
-    monkeypatch.setattr(passes.SyncPass, "check_rules", move_meanwhile)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=move_meanwhile).state == "succeeded"
 
     connected.refresh_from_db()
     assert (connected.credentials["server_url"], connected.memory) == (new, {})
@@ -591,7 +587,7 @@ def test_a_cancelled_run_is_not_parked_again(
     run = claimed(connected)
     cancel_sync_run(run=run, actor=None)
 
-    engine._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
+    wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
 
     run.refresh_from_db()
     assert run.state == "cancelled"
@@ -671,26 +667,23 @@ def test_a_bad_contract_is_told_once(tenant: Any, sandbox: SandboxServer) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnecting_while_a_run_ends_locks_nobody_out() -> None:
     integration = make_integration(make_tenant())
     run = claimed(integration)
-    whole = RunWriter.end
     troubles: list[Exception] = []
 
-    def slow(self: RunWriter, *args: Any) -> bool:
-        ended = whole(self, *args)
+    def slow(moment: str, subject: str) -> None:
+        assert (moment, subject) == ("ended", "succeeded")
         time.sleep(0.5)
-        return ended
 
     def finish() -> None:
         try:
-            engine._succeed(RunWriter(run))
+            succeed(RunWriter(run, slow))
         except Exception as error:  # noqa: BLE001  told to the test
             troubles.append(error)
         finally:
             connections.close_all()
 
-    monkeypatch.setattr(RunWriter, "end", slow)
     thread = threading.Thread(target=finish)
     thread.start()
     time.sleep(0.2)
@@ -742,9 +735,7 @@ def test_disconnecting_while_somebody_imports_locks_nobody_out(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_name_that_a_person_gives_behind_an_unlinking_stays(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_that_a_person_gives_behind_an_unlinking_stays() -> None:
     integration = make_integration(make_tenant())
     record, company = make_psa_company(integration), make_company(integration.tenant)
     link_company(
@@ -752,17 +743,16 @@ def test_a_name_that_a_person_gives_behind_an_unlinking_stays(
     )
     adapter: Any = None
     run = claimed(integration)
-    reading = passes.SyncPass(run, RunWriter(run), adapter)
-    apply_names, begun = linked_companies._apply_names, threading.Event()
+    begun = threading.Event()
 
-    def slow(*args: Any) -> None:
-        begun.set()
-        time.sleep(0.5)
-        apply_names(*args)
+    def slow(moment: str, subject: str) -> None:
+        if moment == "rules checked":
+            begun.set()
+            time.sleep(0.5)
 
-    monkeypatch.setattr(linked_companies, "_apply_names", slow)
+    phase = AllRulesPhase(RunWriter(run, slow), adapter)
     with ThreadPoolExecutor(1) as pool:
-        page = pool.submit(in_a_thread(reading.check_rules))
+        page = pool.submit(in_a_thread(phase.run))
         begun.wait()
         unlink_company(company=company, actor=None)
         Company.objects.update(name="A person's")
@@ -795,27 +785,20 @@ def test_a_beat_that_the_database_misses_costs_nobody_the_work(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(
-    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(sandbox: SandboxServer) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no connections that can be cut")
     connected = connect(make_tenant(company_limit=100), sandbox, "connectwise")
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
-    whole = RunWriter.add
-    cut: list[str] = []
 
-    def add(self: RunWriter, kind: str, *args: Any, **options: Any) -> None:
-        whole(self, kind, *args, **options)
-        if kind == "contacts" and not cut:
-            cut.append(kind)
+    def cut(moment: str, subject: str) -> None:
+        if (moment, subject) == ("page", "contacts"):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
-    monkeypatch.setattr(RunWriter, "add", add)
     with pytest.raises(OperationalError):
-        run_sync(**key)
+        run_sync(**key, on_moment=cut)
 
     run.refresh_from_db()
     assert (run.state, run.counts["contacts"]["seen"]) == ("running", 0)
@@ -924,7 +907,8 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
     early, late = links.select_related("company")[:2]
     moved = late.company.agreements.order_by("external_id")[0]
-    monkeypatch.setattr(passes, "batched", lambda items, size: ([item] for item in items))
+    one_by_one = replace(connectwise.ConnectWiseAdapter.info, company_batch=1)
+    monkeypatch.setattr(connectwise.ConnectWiseAdapter, "info", one_by_one)
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 
@@ -1010,7 +994,7 @@ def test_the_hour_takes_no_sync_now_away(connected: Integration) -> None:
 
 
 def test_what_a_full_run_found_gone_is_not_hidden_by_a_resync(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     links = CompanyLink.objects.order_by("id").select_related("company")
@@ -1019,19 +1003,15 @@ def test_what_a_full_run_found_gone_is_not_hidden_by_a_resync(
     gone = y.company.agreements.order_by("external_id")[0]
     change(sandbox, "agreements", gone.external_id, do="delete")
     full, _ = start_sync_run(integration=connected)
-    settle, done = Absences.settle_agreements, list[Any]()
 
-    def slow(self: Any, companies: Any, read: Any) -> None:
-        if companies is None and not done:  # all was read; now one moves, and x is re-synced
-            done.append(companies)
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) == ("agreements read", "all"):  # now one moves, and x is re-synced
             to = {"company": {"id": int(y.external_id)}}
             change(sandbox, "agreements", moved.external_id, values=to)
             part, _ = start_company_sync(company=x.company, actor=None)
             run_sync(tenant_id=str(part.tenant_id), run_id=str(part.pk))
-        settle(self, companies, read)
 
-    monkeypatch.setattr(Absences, "settle_agreements", slow)
-    work_off()
+    work_off(between)
 
     full.refresh_from_db()
     gone.refresh_from_db()
@@ -1162,7 +1142,7 @@ def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -
 
 
 def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_linked(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
@@ -1172,19 +1152,15 @@ def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_lin
     assert len(open_causes()) == 1
     connected.refresh_from_db()
     run, _ = start_sync_run(integration=connected)
-    whole = RunWriter.end_phase
 
-    def told(self: RunWriter, phase: str) -> None:
-        whole(self, phase)
-        if phase == "rules":
+    def stop(moment: str, subject: str) -> None:
+        if (moment, subject) == ("phase", "agreements"):
             shutdown.requested.set()
 
-    monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
-        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk), on_moment=stop)
     finally:
         shutdown.requested.clear()
-    monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 
     run.refresh_from_db()
