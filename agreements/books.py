@@ -21,12 +21,13 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
+from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
-    """Which column is which field of the engine's. Fields behind these stay what they are by
+    """Which column is which field of the engine's. Fields after these stay what they are by
     default.
     """
     fields = type_.__struct_fields__
@@ -155,7 +156,7 @@ def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agree
 
 
 def _end(agreement: mrr.Agreement, last_day: date) -> None:
-    """Out of MRR behind this day, if it was in: a cancellation without a date never was."""
+    """Out of MRR after this day, if it was in: a cancellation without a date never was."""
     if agreement.cancelled is not False:
         if agreement.cancelled_date is not None:
             last_day = min(last_day, agreement.cancelled_date)
@@ -174,6 +175,14 @@ def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tena
 
 
 # Books
+
+
+def sources() -> dict[str, mrr.Source]:
+    """What the engine needs to know of each PSA, by its key."""
+    return {
+        info.key: mrr.Source(info.name, info.bills_when_inactive, info.agreement_word)
+        for info in registry.infos()
+    }
 
 
 def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
@@ -237,7 +246,7 @@ def _prepared(kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant) -> 
     """Settle a book; those of `context` have no rows in it, and stand at its end."""
     book = [item.agreement for item in kept]
     book += [replace(other.agreement, is_context=True) for other in context]
-    return mrr.prepare(mrr.Book(book, tenant.currency))
+    return mrr.prepare(mrr.Book(book, tenant.currency, sources()))
 
 
 def _foreign(

@@ -43,7 +43,7 @@ class MeSerializer(serializers.Serializer[Any]):
 class MeView(APIView):
     @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
     def get(self, request: Request) -> Response:
-        """Tell who asks, in which tenant, and what they may do."""
+        """Return who asks, in which tenant, and what they may do."""
         membership = membership_of(request)
         body = MeSerializer(
             {

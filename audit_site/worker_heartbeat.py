@@ -1,4 +1,4 @@
-"""A sign of life that workers leave, so that /readyz/ can tell whether there is one."""
+"""A sign of life that workers leave, so that /readyz/ knows whether there is one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Write the tables of the docs that test runs make: `make tables`, or one with ARGS=contract|bad-days.
+"""Write the tables of the docs: `make tables`, or one with ARGS=contract|bad-days|refusals.
 
-Each runs its suite once and puts a row for each test, or each kind of bad day, into its document.
+The first two run their suite once and put a row for each test, or each kind of bad day, into their
+document; the third is what the adapters' own tables of refusals say.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from integrations.psa import registry
+from tests import refusal_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ROOT / "tests" / "integrations"
+CONTRACT = SUITES / "adapters" / "contract"
 DOCS = ROOT / "docs"
 
 
@@ -35,10 +38,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A suite whose tests take a fixture once for each PSA, and the document with their table."""
+    """A suite (files in order) with tests of a fixture that each PSA has, and its document."""
 
     name: str
-    suite: Path
+    suite: tuple[Path, ...]
     fixture: str
     document: Path
     first_column: str
@@ -51,7 +54,8 @@ class Table:
     def tests(self) -> list[str]:
         """The suite's tests that run once for each PSA, in their order."""
         pattern = rf"^def (test_\w+)\(\s*{self.fixture}"
-        return list(re.findall(pattern, self.suite.read_text(), re.MULTILINE))
+        texts = (path.read_text() for path in self.suite)
+        return [name for text in texts for name in re.findall(pattern, text, re.MULTILINE)]
 
     def listed(self) -> list[str]:
         """The first column of the table in the document, each row once, without its variants."""
@@ -75,7 +79,7 @@ class Table:
     def _run(self) -> list[Case]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
-            suite = [str(self.suite), f"--junitxml={report}"]
+            suite = [*map(str, self.suite), f"--junitxml={report}"]
             command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *suite]
             subprocess.run(command, cwd=ROOT, check=True)
             root = ElementTree.parse(report).getroot()  # noqa: S314  our own
@@ -89,9 +93,9 @@ def read_case(element: ElementTree.Element) -> Case | None:
     psa = next((key for key in registry.adapters() if key in words), "")
     if not psa or element.find("failure") is not None or element.find("skipped") is not None:
         return None
-    told = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
+    words = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
     noted = {found.get("name", ""): found.get("value", "") for found in element.iter("property")}
-    variant = noted.get("variant") or ", ".join(dict.fromkeys(told))
+    variant = noted.get("variant") or ", ".join(dict.fromkeys(words))
     return Case(test, psa, variant, noted.get("outcome", ""))
 
 
@@ -121,8 +125,8 @@ def outcomes(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
             ends = tuple(of_psa.get(psa, "does not apply") for psa in registry.adapters())
             alike[ends].append(variant)
         for ends, variants in sorted(alike.items()):
-            told = "; ".join(sorted(variant for variant in variants if variant))
-            yield [sentence(test) + (f": {told}" if told else ""), *ends]
+            variants_text = "; ".join(sorted(variant for variant in variants if variant))
+            yield [sentence(test) + (f": {variants_text}" if variants_text else ""), *ends]
 
 
 TABLES = {
@@ -130,7 +134,12 @@ TABLES = {
     for table in (
         Table(
             "contract",
-            SUITES / "test_adapter_contract.py",
+            (
+                CONTRACT / "test_reading.py",
+                CONTRACT / "test_records.py",
+                CONTRACT / "test_refusals.py",
+                CONTRACT / "test_bad_days.py",
+            ),
             "make: Adapters",
             DOCS / "psas.md",
             "Case",
@@ -138,7 +147,7 @@ TABLES = {
         ),
         Table(
             "bad-days",
-            SUITES / "test_bad_days.py",
+            (SUITES / "test_bad_days.py",),
             "(?:open_)?day: Day",
             DOCS / "bad-days.md",
             "Bad day",
@@ -150,9 +159,10 @@ TABLES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make tables")
-    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
-    for name in parser.parse_args().tables or TABLES:
-        TABLES[name].write()
+    every = {**TABLES, refusal_tables.NAME: refusal_tables}
+    parser.add_argument("tables", nargs="*", choices=[[], *every], default=[])
+    for name in parser.parse_args().tables or every:
+        every[name].write()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def one_each(rows: QuerySet[Any], limit: int) -> QuerySet[Any]:
 
 
 def capped_count(rows: QuerySet[Any], limit: int = LIST_LIMIT) -> CappedCount:
-    """Count rows without reading on behind the limit."""
+    """Count rows, reading none beyond the limit."""
     return CappedCount(one_each(rows, limit).aggregate(number=Count("one"))["number"], limit)
 
 

@@ -26,8 +26,8 @@ POSTGRES_PORT, REDIS_PORT = 5432, 6379
 PROCESSES = (os.cpu_count() or 2) + 2
 PYTEST = [sys.executable, "-m", "pytest", "--dist", "worksteal", "-q", "-rs"]
 
-#: Compiled once, also where the environment says to leave no __pycache__ behind: each of some
-#: hundred processes would compile everything anew.
+#: Compiled once, also where the environment says to leave no __pycache__: each of some
+#: hundred processes would compile everything again.
 BYTECODE = {
     "PYTHONDONTWRITEBYTECODE": "",
     "PYTHONPYCACHEPREFIX": str(BASE_DIR / ".venv" / "bytecode"),

@@ -22,9 +22,6 @@ from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.selectors import admins_of
 
-pass
-
-
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
 
@@ -73,7 +70,7 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
 
 
 def lost(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    """Tell who sent something and had to sign in first; on the page itself, or on its button's."""
+    """Say that nothing was done to a person who was signed out when they sent a form."""
     messages.warning(request, "You had been signed out, so nothing was done. Do it again.")
     return redirect(request.path if "GET" in methods else page_above(request.path))
 

@@ -31,10 +31,10 @@ def dispatch(work: LeasedWork) -> None:
 
 
 def sweep() -> None:
-    """Send again what no worker holds although it could go on:
+    """Send again what no worker holds although it could go on.
 
-    lost hints, dead workers, ended waits. Of two sweeps at once only one sends a row; one that is
-    locked, for its worker writes a long page, is left to a later sweep.
+    That is work whose hint was lost, whose worker died or whose wait has ended. Of two sweeps at
+    once only one sends a row; a row that its worker has locked is left to a later sweep.
     """
     now = timezone.now()
     forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)

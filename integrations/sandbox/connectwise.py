@@ -178,7 +178,8 @@ class ConnectWiseSandbox:
             "private_key": KEYS["demo"][0],
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
         return {"CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1"}
 
     def truth(self, as_of: date) -> dict[str, Any]:
@@ -368,8 +369,8 @@ class ConnectWiseSandbox:
             self._lose_first(family)
             rows = rows[1:]
         if forward:
-            behind = int(request.args.get("pageId") or 0)
-            chosen = list(islice((row for row in rows if row["id"] > behind), size))
+            last = int(request.args.get("pageId") or 0)
+            chosen = list(islice((row for row in rows if row["id"] > last), size))
             links = [("next", {"pageId": chosen[-1]["id"]})] if chosen else []
         else:
             page = max(int(request.args.get("page") or 1), 1)
@@ -390,10 +391,7 @@ class ConnectWiseSandbox:
             self._remove(family, next(iter(records)))
 
     def _dressed(self, family: str, record: Record, fields: str, path: str) -> Record:
-        """A record as it goes out:
-
-        only the asked-for fields (then `_info` too only if asked for).
-        """
+        """A record as it is sent: only the fields asked for; `_info` too only if asked for."""
         dressed = dict(record)
         if self.faults.hit("explicit_nulls", path):
             dressed = {**dict.fromkeys(NULLS[family]), **dressed}

@@ -12,10 +12,9 @@ from django.utils import timezone
 
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.record_store import fingerprint
-from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
 from integrations.models import Integration, SyncRun
-from integrations.psa.errors import PsaError, PsaRateLimited, PsaRefused
+from integrations.psa.errors import KEYS, PsaError, PsaRateLimited, PsaRefused
 from integrations.runs import leases, shutdown
 from integrations.runs.starting import NOT_AVAILABLE
 from integrations.sync import checkpoint
@@ -138,14 +137,14 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
         return None
     issue = (
         open_issues(integration)
-        .filter(kind=KIND_INTEGRATION, external_id="", code__in=outages.KEYS)
+        .filter(kind=KIND_INTEGRATION, external_id="", code__in=KEYS)
         .order_by("-last_seen_at")
         .first()
     )
     test = integration.latest_test
     if issue is None:
         return None
-    if test and issue.last_seen_at < test.queued_at and test.code not in outages.KEYS:
+    if test and issue.last_seen_at < test.queued_at and test.code not in KEYS:
         return None
     return PsaRefused(issue.code, issue.message, issue.fix)
 

@@ -15,7 +15,7 @@ from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
 from integrations.kinds import COMPANIES, CONTACTS
 from integrations.models import Integration, SyncRun, lock_integration
-from integrations.psa.errors import PsaBadResponse, PsaError, PsaRateLimited, PsaUnavailable
+from integrations.psa.errors import IN_LISTS, KEYS, LEFT_ALONE, PsaError, PsaRateLimited
 from integrations.runs.starting import lift_pause
 from integrations.sync.absence_guard import TOO_MANY_GONE
 from integrations.sync.run_writer import RunWriter
@@ -26,8 +26,6 @@ MOST_POSTPONEMENTS: Final = 16
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
-#: What may be wrong with a list alone.
-IN_LISTS: Final = frozenset({"bad_response", "internal_error"})
 #: Kinds that are read as lists.
 LISTS: Final = frozenset({COMPANIES.name, CONTACTS.name})
 
@@ -137,15 +135,15 @@ def fail(writer: RunWriter, error: PsaError) -> None:
     """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
     run, now = writer.run, timezone.now()
     integration = lock_integration(run.integration)
-    if error.code in outages.KEYS and integration.credentials != run.integration.credentials:
+    if error.code in KEYS and integration.credentials != run.integration.credentials:
         writer.postpone(now, "New keys were saved", counts=False)  # those were not refused
         return
     if not writer.end(SyncRun.State.FAILED, error):
         return
-    if error.code in outages.KEYS:
+    if error.code in KEYS:
         rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
         rows.connected().update(status=Integration.Status.FAILING)
-    elif isinstance(error, PsaUnavailable | PsaBadResponse):
+    elif error.code in LEFT_ALONE:
         _leave_alone(integration, now)
     report = IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)
     raise_issues(run.integration, [report], run)

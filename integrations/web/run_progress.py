@@ -28,8 +28,6 @@ from integrations.sync.engine import SYNCS
 from integrations.sync.list_phases import OVERLAP
 from integrations.sync.phase import Phase
 
-#: What each phase does, by name. Pages of `absences` are written in other phases, too.
-TITLES: Final = {phase.name: phase.title for sync in SYNCS.values() for phase in sync.phases}
 #: Whoever watches asks every second for half a minute, then every three.
 QUICK_FOR: Final = timedelta(seconds=30)
 #: A wait that ends sooner than this is told to the second.
@@ -64,7 +62,7 @@ class RunStatus:
         """What it does right now."""
         if self.run.state == SyncRun.State.QUEUED:
             return "Waiting for a worker"
-        return TITLES.get(self.run.phase, "Starting")
+        return _titles().get(self.run.phase, "Starting")
 
     @property
     def step(self) -> str:
@@ -167,6 +165,11 @@ class RunStatus:
         """All of it in one line."""
         parts = [self.waiting or self.title, self.numbers, "" if self.waiting else self.pace]
         return ", ".join(part for part in parts if part)
+
+
+def _titles() -> dict[str, str]:
+    """What each phase does, by name: of all runs, for one may write pages in another's name."""
+    return {phase.name: phase.title for sync in SYNCS.values() for phase in sync.phases}
 
 
 def live(run: SyncRun) -> RunStatus:

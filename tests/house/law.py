@@ -36,7 +36,8 @@ def ladders(checkout: Checkout) -> Iterator[dict[str, Rank]]:
         if contract["type"] != "layers" or len(contract["layers"]) == 1:
             continue  # one layer alone lists modules and orders nothing
         # exceptions are no part of the law that is measured
-        rules = {key: value for key, value in contract.items() if key != "ignore_imports"}
+        left_out = {"ignore_imports", "exhaustive"}
+        rules = {key: value for key, value in contract.items() if key not in left_out}
         read: Any = LayersContract("", {}, rules)
         containers = module_expressions_to_modules(checkout.graph, read.containers or [])
         for prefix in [f"{module.name}." for module in containers] or [""]:

@@ -17,7 +17,6 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine, CompanyMrr
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from integrations.adapters import autotask, connectwise, kaseya_bms
 from integrations.connecting.lifecycle import disconnect_integration, update_integration
 from integrations.connecting.open_adapter import budget_of
 from integrations.importing.import_companies import import_companies
@@ -31,6 +30,7 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
+from integrations.psa import registry
 from integrations.runs.starting import start_company_sync, start_reread, start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from integrations.sync.engine import run_sync
@@ -38,7 +38,6 @@ from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
 from tests.worker import work_off
 
-MODULES = {"autotask": autotask, "connectwise": connectwise, "kaseya_bms": kaseya_bms}
 PSAS = sorted(sandbox_psas())
 #: Where each PSA lists its records, and what its sandbox calls them and their members.
 PATHS = {
@@ -93,7 +92,9 @@ class Day:
         budget_of(self.integration).forget()
         self.tenant.refresh_from_db()
         self.integration.refresh_from_db()
-        self.small_pages = lambda: monkeypatch.setattr(MODULES[self.psa], "PAGE_SIZE", 10)
+        self.small_pages = lambda: monkeypatch.setattr(
+            registry.get_adapter(self.psa), "page_size", 10
+        )
         return self
 
     def path(self, kind: str) -> str:

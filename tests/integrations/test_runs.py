@@ -16,6 +16,7 @@ from integrations.connecting.lifecycle import disconnect_integration
 from integrations.importing.import_companies import import_companies
 from integrations.importing.linking import link_of
 from integrations.models import Integration, Issue, SyncEvent, SyncRun
+from integrations.psa import registry
 from integrations.runs import dispatching, history, leases, shutdown
 from integrations.runs.starting import cancel_sync_run, start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -104,7 +105,7 @@ def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxS
 def test_a_server_without_forward_only_paging_is_read_whole(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.adapters.connectwise.PAGE_SIZE", 10)
+    monkeypatch.setattr(registry.get_adapter("connectwise"), "page_size", 10)
     sandbox.faults.switch_on("no_forward_only")
 
     run = sync(connected)
