@@ -71,7 +71,7 @@ class AbsenceGuard:
         """`asks`: open an issue; a question about some companies only would stand for all."""
         error = self._too_many_gone(kind, missing, known)
         with self.writer.page("absences"):
-            self.writer.checkpoint.note_trouble(error)
+            self.writer.checkpoint.note_refusal(error)
             if asks:
                 report = IssueReport(
                     KIND_INTEGRATION,

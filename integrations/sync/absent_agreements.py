@@ -115,7 +115,7 @@ class AbsentAgreements:
         kept = len(former) - len(followed)
         if kept and self.guard.sees_nothing(AGREEMENTS.name):
             with self.writer.page("absences"):
-                self.writer.checkpoint.note_trouble(self._nothing_follows(kept))
+                self.writer.checkpoint.note_refusal(self._nothing_follows(kept))
         else:
             followed = list(former)
         self._mark_gone(AGREEMENTS.name, rows, followed)

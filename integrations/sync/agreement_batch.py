@@ -58,7 +58,7 @@ class AgreementBatch:
 
     @property
     def proves_absence(self) -> bool:
-        """Whether what is not among the agreements is gone: not when one came without its id."""
+        """Whether what is not among the agreements is gone: not when one had no id."""
         return all(record.external_id for record in self.rejected_agreements)
 
 

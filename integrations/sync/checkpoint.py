@@ -33,7 +33,7 @@ MOST_MOVES: Final = 500
 log = logging.getLogger(__name__)
 
 
-class Trouble(msgspec.Struct, omit_defaults=True, frozen=True):
+class Refusal(msgspec.Struct, omit_defaults=True, frozen=True):
     """Why a run ends as `partial`: code, message and fix of the first refusal."""
 
     code: str = ""
@@ -62,7 +62,7 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
     lists_read_whole: list[str] = msgspec.field(default_factory=list, name="whole")
     #: By kind, the newest stamp of the PSA's own clock that was seen: ISO 8601 in UTC.
     newest: dict[str, str] = {}
-    #: Kinds of which a record came without its id, so that no absence proves anything.
+    #: Kinds of which a record had no id, so that no absence proves anything.
     unproven: dict[str, bool] = {}
     #: PSA company that contacts left → company to which the last of them moved.
     moves: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
     #: The run's `attempts` when its last page was stored: what is above it was in vain.
     attempts_at_last_page: int = msgspec.field(default=0, name="attempts")
     #: The first refusal, which makes the run end as `partial`; None = none.
-    trouble: Trouble | None = None
+    refusal: Refusal | None = msgspec.field(default=None, name="trouble")
 
     # Row and structure
 
@@ -106,7 +106,7 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
         return {**values, "version": VERSION}
 
     def restore(self, earlier: Checkpoint) -> None:
-        """Become what an earlier copy was: the page that changed it was rolled back."""
+        """Take the values of an earlier copy: the page that changed them was rolled back."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(earlier, name))
 
@@ -127,7 +127,7 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
     # What was learned
 
     def proves_absence(self, kind: str) -> bool:
-        """Whether a record of the kind that did not come is gone."""
+        """Whether a record of the kind that was not shown is gone."""
         return kind not in self.unproven
 
     def note_newest(self, kind: str, records: Iterable[PsaCompany | PsaContact]) -> None:
@@ -142,18 +142,18 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
         if len(self.moves) < MOST_MOVES:
             self.moves[before] = after
 
-    def note_trouble(self, error: PsaError) -> None:
+    def note_refusal(self, error: PsaError) -> None:
         """Remember the first refusal: the run continues with the rest and ends as `partial`.
 
         Call it inside a page.
         """
-        if self.trouble is None:
-            self.trouble = Trouble(error.code, error.message, error.fix)
+        if self.refusal is None:
+            self.refusal = Refusal(error.code, error.message, error.fix)
 
     @property
-    def trouble_code(self) -> str:
+    def refusal_code(self) -> str:
         """Code of the first refusal; "" = nothing was refused."""
-        return self.trouble.code if self.trouble else ""
+        return self.refusal.code if self.refusal else ""
 
 
 class _Versioned(msgspec.Struct):

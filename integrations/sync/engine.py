@@ -129,8 +129,10 @@ def _is_sync_now(run: SyncRun) -> bool:
 
 
 def _refused_keys(run: SyncRun) -> PsaRefused | None:
-    """What the PSA has said of the keys in use, if it refused them: some PSAs lock a user who tries
-    again and again, so only Sync Now and a test do. A change of keys begins with a test.
+    """What the PSA has said of the keys in use, if it refused them.
+
+    Some PSAs lock a user who tries again and again, so only Sync Now and a connection test do. A
+    change of keys begins with a test.
     """
     integration = run.integration
     if integration.status != Integration.Status.FAILING or _is_sync_now(run):

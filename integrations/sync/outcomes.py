@@ -37,7 +37,7 @@ LISTS: Final = frozenset({COMPANIES.name, CONTACTS.name})
 def succeed(writer: RunWriter) -> None:
     """End a run that was carried out: the PSA works with our keys, so its outages are over."""
     integration = lock_integration(writer.integration)
-    is_partial = writer.journal.rejected or writer.checkpoint.trouble is not None
+    is_partial = writer.journal.rejected or writer.checkpoint.refusal is not None
     if not writer.end(SyncRun.State.PARTIAL if is_partial else SyncRun.State.SUCCEEDED):
         return
     lasting = _lasting(writer.run)
@@ -90,7 +90,7 @@ def _what_was_read(writer: RunWriter) -> dict[str, Any]:
     values: dict[str, Any] = {"watermarks": _watermarks(writer, whole)}
     if whole == LISTS:
         values["full_pass_at"] = run.started_at
-    if COMPANIES.name in whole and writer.checkpoint.trouble_code != TOO_MANY_GONE:
+    if COMPANIES.name in whole and writer.checkpoint.refusal_code != TOO_MANY_GONE:
         values["companies_read_at"] = timezone.now()
     return values
 

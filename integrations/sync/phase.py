@@ -55,7 +55,7 @@ class Phase(ABC):
     def report_right(self, error: PsaRefused) -> None:
         """Inside a page: what this phase reads is refused; say which right is missing."""
         right = error.right or self._right
-        self.checkpoint.note_trouble(error)
+        self.checkpoint.note_refusal(error)
         self.journal.raise_issue(
             IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix, right)
         )

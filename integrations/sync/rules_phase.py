@@ -84,7 +84,7 @@ class RulesPhase(Phase):
         psa_name = self.integration.psa_info.name
         for record in broken:
             into = names.get(record.merged_into, record.merged_into)
-            for report in linked_companies.troubles_of(record, psa_name, into):
+            for report in linked_companies.reports_of(record, psa_name, into):
                 self.journal.raise_issue(report)
 
     def _rule_causes(self, external_ids: set[str] | None = None) -> set[tuple[str, str]]:

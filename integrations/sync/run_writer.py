@@ -18,7 +18,7 @@ from integrations.models import SyncRun
 from integrations.psa.errors import PsaError
 from integrations.runs import leases, shutdown
 from integrations.runs.starting import start_follower
-from integrations.sync.checkpoint import Checkpoint, Trouble
+from integrations.sync.checkpoint import Checkpoint, Refusal
 from integrations.sync.journal import Journal
 from integrations.sync.moments import OnMoment, unwatched
 from integrations.sync.seen_ids import SeenIds
@@ -150,7 +150,7 @@ class RunWriter:
 
     def end(self, state: str, error: PsaError | None = None) -> bool:
         """End the run; False when another worker holds it now."""
-        said = error or self.checkpoint.trouble or Trouble()
+        said = error or self.checkpoint.refusal or Refusal()
         ended = leases.held(self.run).update(
             state=state,
             phase="",

@@ -33,7 +33,7 @@ class SeenIds:
     def note(self, name: str, external_ids: list[str], *, unnamed: bool = False) -> None:
         """Note the ids on a page.
 
-        `unnamed`: a record without an id came, so no absence proves anything.
+        `unnamed`: a record had no id, so that no absence proves anything.
         """
         if external_ids:
             _write(self.run, name, external_ids)

@@ -28,7 +28,7 @@ from integrations.psa.errors import PsaError
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync.checkpoint import VERSION, Checkpoint, Trouble, is_newer
+from integrations.sync.checkpoint import VERSION, Checkpoint, Refusal, is_newer
 from integrations.sync.engine import run_sync
 from integrations.sync.run_writer import RunWriter
 from tests.integrations.test_sync import import_all
@@ -50,9 +50,9 @@ EACH_FIELD: dict[str, tuple[str, Any, Any]] = {
     "lines_refused": ("lines_refused", True, True),
     "postponements": ("parks", 3, 3),
     "attempts_at_last_page": ("attempts", 2, 2),
-    "trouble": (
+    "refusal": (
         "trouble",
-        Trouble("too_many_gone", "m", "f"),
+        Refusal("too_many_gone", "m", "f"),
         {"code": "too_many_gone", "message": "m", "fix": "f"},
     ),
 }
@@ -117,10 +117,10 @@ def test_the_end_of_a_phase_is_the_beginning_of_the_next() -> None:
 def test_the_first_refusal_is_the_one_that_is_reported() -> None:
     checkpoint = Checkpoint()
 
-    checkpoint.note_trouble(PsaError("permission_denied", "first", "f"))
-    checkpoint.note_trouble(PsaError("too_many_gone", "second"))
+    checkpoint.note_refusal(PsaError("permission_denied", "first", "f"))
+    checkpoint.note_refusal(PsaError("too_many_gone", "second"))
 
-    assert checkpoint.trouble == Trouble("permission_denied", "first", "f")
+    assert checkpoint.refusal == Refusal("permission_denied", "first", "f")
 
 
 def test_a_page_that_fails_changes_no_checkpoint(connected: Integration) -> None:
