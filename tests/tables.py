@@ -138,7 +138,7 @@ TABLES = {
         ),
         Table(
             "bad-days",
-            SUITES / "test_bad_days.py",
+            SUITES / "sync" / "bad_days" / "test_bad_days.py",
             "(?:open_)?day: Day",
             DOCS / "bad-days.md",
             "Bad day",

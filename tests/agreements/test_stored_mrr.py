@@ -33,7 +33,7 @@ from companies.models import Company
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_tenant
-from tests.integrations.test_sync import import_all, sync
+from tests.integrations.sync.test_sync import import_all, sync
 
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audit_site.pages.templatetags.pages import upcoming
+from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.models import Integration
+from integrations.services import schedule
+from integrations.services.issues import WHOLE, Trouble, raise_issues
+from tests.audit_site.pages.test_pages import browser, text
+from tests.factories import make_integration, make_tenant
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
+
+
+@pytest.fixture
+def integration(time_machine: Any, db: None) -> Integration:
+    time_machine.move_to(NOW, tick=False)
+    tenant = make_tenant(timezone="Europe/Berlin")
+    return make_integration(
+        tenant,
+        name="ConnectWise Manage",
+        next_sync_at=datetime(2026, 11, 26, 2, 17, tzinfo=BERLIN),
+    )
+
+
+def save(client: Client, integration: Integration, **typed: str) -> Any:
+    return client.post(f"/integrations/{integration.pk}/schedule/", typed, follow=True)
+
+
+# Automatic sync
+
+
+def test_settings_show_the_schedule_and_the_next_sync(integration: Integration) -> None:
+    page = text(browser(integration.tenant).get(f"/integrations/{integration.pk}/"))
+
+    assert "Automatic sync" in page
+    chosen = {tag for tag in re.findall('<input[^>]*name="every"[^>]*>', page) if " checked" in tag}
+    assert ["nightly" in tag for tag in chosen] == [True]
+    assert '<input type="time" name="at" value="02:00"' in page
+    assert "by the clock of Europe/Berlin" in page
+    assert "Next: tonight, 02:17" in page
+    assert "Save automatic sync" in page
+
+
+def test_an_admin_saves_another_time(integration: Integration) -> None:
+    client = browser(integration.tenant)
+
+    page = text(save(client, integration, every="nightly", at="04:30"))
+
+    integration.refresh_from_db()
+    assert integration.nightly_at == time(4, 30)
+    minutes = 30 + schedule.spread(integration.pk)
+    due = datetime(2026, 11, 26, 4, 0, tzinfo=BERLIN) + timedelta(minutes=minutes)
+    assert integration.next_sync_at == due
+    assert "Automatic sync is saved." in page
+    assert f"Next: tonight, {due:%H:%M}" in page
+    assert AuditEvent.objects.get(action="integration.schedule_changed").actor is not None
+
+
+def test_off_and_every_hour_keep_the_time_of_the_night(integration: Integration) -> None:
+    client = browser(integration.tenant)
+
+    off = text(save(client, integration, every="off", at=""))
+    hourly = text(save(client, integration, every="hourly", at="02:00"))
+
+    integration.refresh_from_db()
+    assert "Synced only when somebody presses Sync Now." in off
+    assert "Next: t" in hourly
+    assert (integration.schedule, integration.nightly_at) == ("hourly", time(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"every": "nightly", "at": "25:99"}, "Write the time as HH:MM, such as 02:00."),
+        ({"every": "nightly", "at": ""}, "Choose the time of the night."),
+        ({"every": "weekly", "at": "02:00"}, "Select a valid choice."),
+        ({}, "This field is required."),
+    ],
+)
+def test_what_makes_no_schedule_is_said_there(
+    integration: Integration, typed: dict[str, str], said: str
+) -> None:
+    answer = save(browser(integration.tenant), integration, **typed)
+
+    integration.refresh_from_db()
+    assert answer.status_code == 422
+    assert said in text(answer)
+    assert (integration.schedule, integration.nightly_at) == ("nightly", time(2, 0))
+
+
+@pytest.mark.parametrize("role", ["member", "viewer"])
+def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -> None:
+    client = browser(integration.tenant, role)
+
+    page = text(client.get(f"/integrations/{integration.pk}/"))
+    refused = save(client, integration, every="off", at="02:00")
+
+    integration.refresh_from_db()
+    assert '<input type="time" name="at" value="02:00" class="form-control" disabled' in page
+    assert page.count('name="every"') == 3
+    assert "Save automatic sync" not in page
+    assert "Next: tonight, 02:17" in page
+    assert refused.status_code == 403
+    assert integration.schedule == "nightly"
+
+
+def test_what_is_not_connected_has_no_next_time(integration: Integration) -> None:
+    Integration.objects.update(status="failing")
+
+    page = text(browser(integration.tenant).get(f"/integrations/{integration.pk}/"))
+
+    assert "Starts when the connection works." in page
+    assert "Next:" not in page
+
+
+@pytest.mark.parametrize(
+    ("now", "moment", "words"),
+    [
+        ("2026-11-25T14:05", "2026-11-25T14:47", "today, 14:47"),
+        ("2026-11-25T14:05", "2026-11-25T18:17", "tonight, 18:17"),
+        ("2026-11-25T14:05", "2026-11-26T02:17", "tonight, 02:17"),
+        ("2026-11-26T01:05", "2026-11-26T02:17", "tonight, 02:17"),
+        ("2026-11-26T03:05", "2026-11-27T02:17", "tomorrow, 02:17"),
+        ("2026-11-25T14:05", "2026-11-26T09:17", "tomorrow, 09:17"),
+        ("2026-11-25T14:05", "2026-11-28T02:17", "Sat 28 Nov, 02:17"),
+        ("2026-11-25T14:05", "2026-11-25T14:05", "now, as soon as it is its turn"),
+    ],
+)
+def test_a_moment_to_come_is_said_as_a_person_would(
+    time_machine: Any, now: str, moment: str, words: str
+) -> None:
+    time_machine.move_to(datetime.fromisoformat(now).replace(tzinfo=BERLIN), tick=False)
+
+    with timezone.override(BERLIN):
+        assert upcoming(datetime.fromisoformat(moment).replace(tzinfo=BERLIN)) == words
+
+
+# Outages on every page
+
+
+def outage(integration: Integration, code: str = "timeout") -> None:
+    raise_issues(integration, [Trouble(WHOLE, code, "It did not answer.")])
+
+
+@pytest.mark.parametrize("role", ["admin", "member", "viewer"])
+def test_every_page_says_that_a_psa_can_not_be_read(integration: Integration, role: str) -> None:
+    outage(integration)
+    client = browser(integration.tenant, role)
+    pages = (
+        "/integrations/",
+        "/companies/",
+        "/sync-runs/",
+        "/mrr/",
+        f"/integrations/{integration.pk}/",
+    )
+
+    for address in pages:
+        page = text(client.get(address))
+
+        assert (
+            "ConnectWise Manage has not been reachable since 14:05. Your data stays as it was; "
+            "the next try is on 26 Nov, 02:17."
+        ) in page, address
+        assert page.count('class="alert alert-warning"') == 1
+
+
+def test_refused_keys_lead_to_where_they_are_replaced(integration: Integration) -> None:
+    outage(integration, "invalid_credentials")
+
+    page = text(browser(integration.tenant).get("/companies/"))
+
+    assert "ConnectWise Manage no longer accepts the keys. An admin needs to replace them." in page
+    assert f'href="/integrations/{integration.pk}/">Replace the keys</a>' in page
+
+
+def test_another_tenant_and_nobody_see_no_banner(
+    integration: Integration, other_tenant: Tenant
+) -> None:
+    outage(integration)
+
+    theirs = text(browser(other_tenant).get("/integrations/"))
+    nobody = text(Client().get("/accounts/login/"))
+
+    assert "reachable" not in theirs
+    assert "reachable" not in nobody
+
+
+def test_a_banner_costs_a_page_one_query_however_many(integration: Integration) -> None:
+    client = browser(integration.tenant)
+    asked = []
+    for _ in range(3):
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/sync-runs/")
+        issues = [entry for entry in queries if '"integrations_issue"."code" IN' in entry["sql"]]
+        asked.append((len(issues), len(queries)))
+        outage(make_integration(integration.tenant))
+
+    assert asked[0][0] == 1
+    assert asked[1] == asked[2] == asked[0]
+
+
+def test_a_part_of_a_page_asks_for_no_banner(integration: Integration) -> None:
+    client = browser(integration.tenant)
+
+    with CaptureQueriesContext(connection) as queries:
+        client.get(f"/integrations/{integration.pk}/status/", HTTP_HX_REQUEST="true")
+
+    assert not [entry for entry in queries if "told_at" in entry["sql"]]
