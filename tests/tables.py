@@ -20,6 +20,7 @@ from integrations.psa import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ROOT / "tests" / "integrations"
+BAD_DAYS = SUITES / "sync" / "bad_days"
 DOCS = ROOT / "docs"
 
 
@@ -35,10 +36,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A suite whose tests take a fixture once for each PSA, and the document with their table."""
+    """A suite (files in order) with tests of a fixture that each PSA has, and its document."""
 
     name: str
-    suite: Path
+    suite: tuple[Path, ...]
     fixture: str
     document: Path
     first_column: str
@@ -51,7 +52,8 @@ class Table:
     def tests(self) -> list[str]:
         """The suite's tests that run once for each PSA, in their order."""
         pattern = rf"^def (test_\w+)\(\s*{self.fixture}"
-        return list(re.findall(pattern, self.suite.read_text(), re.MULTILINE))
+        texts = (path.read_text() for path in self.suite)
+        return [name for text in texts for name in re.findall(pattern, text, re.MULTILINE)]
 
     def listed(self) -> list[str]:
         """The first column of the table in the document, each row once, without its variants."""
@@ -75,7 +77,7 @@ class Table:
     def _run(self) -> list[Case]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
-            suite = [str(self.suite), f"--junitxml={report}"]
+            suite = [*map(str, self.suite), f"--junitxml={report}"]
             command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *suite]
             subprocess.run(command, cwd=ROOT, check=True)
             root = ElementTree.parse(report).getroot()  # noqa: S314  our own
@@ -130,7 +132,7 @@ TABLES = {
     for table in (
         Table(
             "contract",
-            SUITES / "test_adapter_contract.py",
+            (SUITES / "test_adapter_contract.py",),
             "make: Adapters",
             DOCS / "psas.md",
             "Case",
@@ -138,7 +140,13 @@ TABLES = {
         ),
         Table(
             "bad-days",
-            SUITES / "sync" / "bad_days" / "test_bad_days.py",
+            (
+                BAD_DAYS / "test_failures.py",
+                BAD_DAYS / "test_missing_records.py",
+                BAD_DAYS / "test_bad_records.py",
+                BAD_DAYS / "test_killed.py",
+                BAD_DAYS / "test_changes_in_mid_run.py",
+            ),
             "(?:open_)?day: Day",
             DOCS / "bad-days.md",
             "Bad day",

@@ -13,14 +13,9 @@ from agreements.selectors import company_figure, tenant_book
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
-from tests.factories import make_agreement, make_company, make_integration, make_line
+from tests.factories import make_agreement, make_company, make_line
 
 ON = date(2026, 11, 25)
-
-
-@pytest.fixture
-def integration(tenant: Tenant) -> Integration:
-    return make_integration(tenant)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.models import SyncRun
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
 from tests.factories import PASSWORD, make_company, make_integration, make_issue, make_member
 
 SIGNED_OUT = "You had been signed out, so nothing was done. Do it again."
@@ -41,9 +41,9 @@ def ids(tenant: Tenant) -> dict[str, str]:
 
 @pytest.mark.parametrize(("button", "belongs_to"), BUTTONS)
 def test_a_look_at_a_button_leads_to_its_page(
-    tenant: Tenant, ids: dict[str, str], button: str, belongs_to: str
+    alex: User, ids: dict[str, str], button: str, belongs_to: str
 ) -> None:
-    answer = browser(tenant).get(button.format(**ids))
+    answer = browser(alex).get(button.format(**ids))
 
     assert answer.status_code == 405
     assert answer["Allow"] == "POST"
@@ -77,19 +77,19 @@ def test_who_signs_in_after_pressing_a_button_is_back_on_its_page(
 
 
 def test_a_form_whose_session_had_ended_says_that_nothing_was_saved(
-    tenant: Tenant, ids: dict[str, str]
+    alex: User, ids: dict[str, str]
 ) -> None:
     address = f"/companies/{ids['company']}/edit/"
     assert Client().post(address)["Location"].endswith(f"{address}%3Fsigned-out%3D1")
 
-    back = browser(tenant).get(f"{address}?signed-out=1", follow=True)
+    back = browser(alex).get(f"{address}?signed-out=1", follow=True)
 
     assert back.redirect_chain == [(address, 302)]
     assert text(back).count(SIGNED_OUT) == 1
 
 
-def test_what_no_page_takes_is_told_too(tenant: Tenant) -> None:
-    answer = browser(tenant).delete("/companies/")
+def test_what_no_page_takes_is_told_too(alex: User) -> None:
+    answer = browser(alex).delete("/companies/")
 
     assert answer.status_code == 405
     assert answer["Allow"] == "GET"

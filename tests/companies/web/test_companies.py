@@ -1,4 +1,4 @@
-"""Pages of an audITee: what is asked before it is archived or unlinked."""
+"""Pages of an audITee: what is asked before it is archived or unlinked, and the list."""
 
 from __future__ import annotations
 
@@ -8,22 +8,50 @@ from typing import Any
 import pytest
 
 from agreements.services import stored
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
 from tests.factories import (
     make_agreement,
     make_company,
     make_integration,
     make_link,
+    make_member,
     make_psa_company,
 )
 
 
-@pytest.fixture
-def integration(tenant: Tenant) -> Integration:
-    return make_integration(tenant)
+def test_what_the_psa_owns_is_marked_and_not_editable(alex: User, tenant: Tenant) -> None:
+    company, integration = make_company(tenant), make_integration(tenant)
+    make_link(company, integration, problem_codes=["inactive"])
+    client = browser(alex)
+
+    page = text(client.get(f"/companies/{company.pk}/"))
+    refused = client.post(
+        f"/companies/{company.pk}/edit/", {"name": "Mine", "phone": "1"}, follow=True
+    )
+
+    assert "From ConnectWise Manage" in page
+    assert "Its status in ConnectWise Manage is not Active." in page
+    assert "come from ConnectWise Manage" in text(refused)
+    company.refresh_from_db()
+    assert company.name != "Mine"
+
+
+def test_an_auditee_is_added_archived_and_brought_back(mia: User) -> None:
+    client = browser(mia)
+
+    client.post("/companies/add/", {"name": "By hand", "email": "a@b.example"})
+    company = Company.objects.get()
+    client.post(f"/companies/{company.pk}/archive/")
+    company.refresh_from_db()
+    assert company.status == "archived"
+    assert "By hand" not in text(client.get("/companies/"))
+    assert "By hand" in text(client.get("/companies/?status=archived"))
+    client.post(f"/companies/{company.pk}/restore/")
+    company.refresh_from_db()
+    assert company.status == "active"
 
 
 @pytest.fixture
@@ -43,8 +71,8 @@ def points(answer: Any) -> list[str]:
     return re.findall(r"<li>(.*?)</li>", content)
 
 
-def test_archiving_asks_first_with_what_it_does(tenant: Tenant, company: Company) -> None:
-    client, address = browser(tenant, "member"), f"/companies/{company.pk}/archive/"
+def test_archiving_asks_first_with_what_it_does(mia: User, company: Company) -> None:
+    client, address = browser(mia), f"/companies/{company.pk}/archive/"
 
     asked = client.get(address)
 
@@ -64,17 +92,17 @@ def test_archiving_asks_first_with_what_it_does(tenant: Tenant, company: Company
     assert client.get(address)["Location"] == f"/companies/{company.pk}/"
 
 
-def test_an_auditee_without_mrr_takes_none_with_it(tenant: Tenant) -> None:
+def test_an_auditee_without_mrr_takes_none_with_it(alex: User, tenant: Tenant) -> None:
     company = make_company(tenant)
 
-    asked = points(browser(tenant).get(f"/companies/{company.pk}/archive/"))
+    asked = points(browser(alex).get(f"/companies/{company.pk}/archive/"))
 
     assert asked[0] == "The MRR of all audITees stays as it is: it has none."
     assert len(asked) == 3
 
 
-def test_unlinking_asks_first_with_what_it_does(tenant: Tenant, company: Company) -> None:
-    client, address = browser(tenant, "member"), f"/companies/{company.pk}/unlink/"
+def test_unlinking_asks_first_with_what_it_does(mia: User, company: Company) -> None:
+    client, address = browser(mia), f"/companies/{company.pk}/unlink/"
 
     asked = client.get(address)
 
@@ -96,10 +124,10 @@ def test_unlinking_asks_first_with_what_it_does(tenant: Tenant, company: Company
 
 
 def test_unlinking_an_archived_one_changes_no_sum_and_no_licence(
-    tenant: Tenant, company: Company
+    mia: User, company: Company
 ) -> None:
     Company.objects.update(status="archived")
-    client = browser(tenant, "member")
+    client = browser(mia)
 
     asked = points(client.get(f"/companies/{company.pk}/unlink/"))
 
@@ -114,14 +142,14 @@ def test_unlinking_an_archived_one_changes_no_sum_and_no_licence(
 
 
 @pytest.mark.parametrize("path", ["archive/", "unlink/"])
-def test_a_viewer_is_not_asked(tenant: Tenant, company: Company, path: str) -> None:
-    assert browser(tenant, "viewer").get(f"/companies/{company.pk}/{path}").status_code == 403
+def test_a_viewer_is_not_asked(vic: User, company: Company, path: str) -> None:
+    assert browser(vic).get(f"/companies/{company.pk}/{path}").status_code == 403
 
 
 def test_an_archived_one_offers_no_resync_and_is_told_in_the_import_list(
-    tenant: Tenant, integration: Integration, company: Company
+    alex: User, integration: Integration, company: Company
 ) -> None:
-    client = browser(tenant)
+    client = browser(alex)
     address, listed = f"/companies/{company.pk}/", f"/integrations/{integration.pk}/companies/"
     assert f'action="{address}sync/"' in text(client.get(address))
     assert "Linked to Acme</a>" in text(client.get(listed))
@@ -135,11 +163,8 @@ def test_an_archived_one_offers_no_resync_and_is_told_in_the_import_list(
     assert found[1] == address
 
 
-# Link…
-
-
 def begins_with(tenant: Tenant, company: Company, query: str = "") -> list[str]:
-    page = text(browser(tenant).get(f"/companies/{company.pk}/link/{query}"))
+    page = text(browser(make_member(tenant)).get(f"/companies/{company.pk}/link/{query}"))
     return re.findall(r'<option value="[^"]*" selected>([^<]*)</option>', page)
 
 
@@ -156,14 +181,11 @@ def test_linking_begins_where_a_company_of_the_same_name_waits(tenant: Tenant) -
     assert begins_with(tenant, make_company(tenant, name="Nobody")) == ["One"]
 
 
-# The list
-
-
 NAMES = ("Gärtner Realty", "Greenfield", "garden & sons", "Élan", "Zoë", "Straße", "eagle", "Čapek")
 
 
 def listed(tenant: Tenant, query: str = "") -> list[str]:
-    page = text(browser(tenant).get(f"/companies/{query}"))
+    page = text(browser(make_member(tenant)).get(f"/companies/{query}"))
     return re.findall(r"<strong>([^<]*)</strong></a>", page)
 
 

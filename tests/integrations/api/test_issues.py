@@ -1,3 +1,5 @@
+"""The issues inbox over REST."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,31 +9,25 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from audit_site.tenants.models import AuditEvent, Tenant
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration, Issue, SyncRun
 from integrations.services import issues
+from tests.clients import V1, api_of, problem
 from tests.factories import make_api, make_company, make_integration, make_issue, make_link
-
-V1 = "/api/v1"
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    assert answer["Content-Type"] == "application/problem+json"
-    return answer.status_code, answer.json()["code"]
 
 
 def stamp(value: Any) -> str:
     return value.isoformat().replace("+00:00", "Z")
 
 
-def test_an_issue_says_what_why_since_when_and_what_to_do(tenant: Tenant) -> None:
+def test_an_issue_says_what_why_since_when_and_what_to_do(vic: User, tenant: Tenant) -> None:
     integration, company = make_integration(tenant), make_company(tenant)
     make_link(company, integration, external_id="7")
     run = SyncRun.objects.create(tenant=tenant, integration=integration)
     values = {"kind": "agreements", "external_id": "31", "name": "Gold", "company_external_id": "7"}
     make_issue(integration, **values)
     issue = make_issue(integration, run, **values)
-    api = make_api(tenant, "viewer")
+    api = api_of(vic)
 
     body = api.get(f"{V1}/integrations/{integration.pk}/issues/").json()
 
@@ -58,14 +54,15 @@ def test_an_issue_says_what_why_since_when_and_what_to_do(tenant: Tenant) -> Non
     }
 
 
-def test_the_list_is_by_state_and_of_this_integration(tenant: Tenant, other_tenant: Tenant) -> None:
+def test_the_list_is_by_state_and_of_this_integration(
+    api: APIClient, tenant: Tenant, other_tenant: Tenant
+) -> None:
     integration = make_integration(tenant)
     closed, dismissed, waiting = (make_issue(integration) for _ in range(3))
     issues.close_issues(integration, kind="companies", external_ids=[closed.external_id])
     issues.dismiss(dismissed, actor=None)
     make_issue(make_integration(tenant))
     make_issue(make_integration(other_tenant), external_id=waiting.external_id)
-    api = make_api(tenant)
 
     def found(query: str) -> list[tuple[str, str]]:
         address = f"{V1}/integrations/{integration.pk}/issues/{query}"
@@ -81,10 +78,9 @@ def test_the_list_is_by_state_and_of_this_integration(tenant: Tenant, other_tena
     ]
 
 
-def test_the_pages_follow_each_other(tenant: Tenant) -> None:
+def test_the_pages_follow_each_other(api: APIClient, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     rows = [make_issue(integration) for _ in range(3)]
-    api = make_api(tenant)
 
     first = api.get(f"{V1}/integrations/{integration.pk}/issues/?page_size=2").json()
     second = api.get(first["next"]).json()
@@ -94,13 +90,14 @@ def test_the_pages_follow_each_other(tenant: Tenant) -> None:
     assert second["next"] is None
 
 
-def test_an_integration_counts_its_open_issues(tenant: Tenant, other_tenant: Tenant) -> None:
+def test_an_integration_counts_its_open_issues(
+    api: APIClient, tenant: Tenant, other_tenant: Tenant
+) -> None:
     with_two, with_none = make_integration(tenant), make_integration(tenant)
     gone, aside, *_ = (make_issue(with_two) for _ in range(4))
     issues.close_issues(with_two, kind="companies", external_ids=[gone.external_id])
     issues.dismiss(aside, actor=None)
     make_issue(make_integration(other_tenant))
-    api = make_api(tenant)
 
     listed = api.get(f"{V1}/integrations/").json()["results"]
 
@@ -115,8 +112,8 @@ def test_an_integration_counts_its_open_issues(tenant: Tenant, other_tenant: Ten
 
 
 @pytest.mark.parametrize("path", ["integrations/", "integrations/{}/issues/"])
-def test_a_list_costs_the_same_however_many_issues(tenant: Tenant, path: str) -> None:
-    integration, api = make_integration(tenant), make_api(tenant)
+def test_a_list_costs_the_same_however_many_issues(alex: User, tenant: Tenant, path: str) -> None:
+    integration, api = make_integration(tenant), api_of(alex)
 
     def add(count: int) -> None:
         for number in range(count):
@@ -139,9 +136,9 @@ def test_a_list_costs_the_same_however_many_issues(tenant: Tenant, path: str) ->
     assert queries() == one
 
 
-def test_reading_again_is_202_and_then_the_same_run_with_200(tenant: Tenant) -> None:
+def test_reading_again_is_202_and_then_the_same_run_with_200(mia: User, tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), company_external_id="7")
-    api = make_api(tenant, "member")
+    api = api_of(mia)
 
     first = api.post(f"{V1}/issues/{issue.pk}/retry/")
     second = api.post(f"{V1}/issues/{issue.pk}/retry/")
@@ -153,9 +150,11 @@ def test_reading_again_is_202_and_then_the_same_run_with_200(tenant: Tenant) -> 
     assert run.started_by == api.user
 
 
-def test_reading_everything_again_is_202_and_then_the_same_run_with_200(tenant: Tenant) -> None:
+def test_reading_everything_again_is_202_and_then_the_same_run_with_200(
+    mia: User, tenant: Tenant
+) -> None:
     integration = make_integration(tenant)
-    api = make_api(tenant, "member")
+    api = api_of(mia)
 
     first = api.post(f"{V1}/integrations/{integration.pk}/issues/retry/")
     second = api.post(f"{V1}/integrations/{integration.pk}/issues/retry/")
@@ -166,11 +165,11 @@ def test_reading_everything_again_is_202_and_then_the_same_run_with_200(tenant: 
     assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
 
 
-def test_dismissing_answers_with_the_issue(tenant: Tenant) -> None:
+def test_dismissing_answers_with_the_issue(mia: User, tenant: Tenant) -> None:
     integration, company = make_integration(tenant), make_company(tenant)
     make_link(company, integration, external_id="7")
     issue = make_issue(integration, company_external_id="7")
-    api = make_api(tenant, "member")
+    api = api_of(mia)
 
     answer = api.post(f"{V1}/issues/{issue.pk}/dismiss/")
 
@@ -187,11 +186,10 @@ def test_dismissing_answers_with_the_issue(tenant: Tenant) -> None:
     assert [row["state"] for row in listed] == ["open", "closed"]
 
 
-def test_an_admin_says_that_they_are_gone(tenant: Tenant) -> None:
+def test_an_admin_says_that_they_are_gone(api: APIClient, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     question = make_issue(integration, code="too_many_gone", external_id="")
     ordinary = make_issue(integration)
-    api = make_api(tenant)
 
     refused = api.post(f"{V1}/issues/{ordinary.pk}/confirm-gone/")
     said = api.post(f"{V1}/issues/{question.pk}/confirm-gone/")
@@ -204,12 +202,12 @@ def test_an_admin_says_that_they_are_gone(tenant: Tenant) -> None:
     assert problem(again) == (409, "run_under_way")
 
 
-def test_a_closed_issue_is_409(tenant: Tenant) -> None:
+def test_a_closed_issue_is_409(alex: User, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     issue = make_issue(integration)
     issues.close_issues(integration, kind="companies")
 
-    assert problem(make_api(tenant).post(f"{V1}/issues/{issue.pk}/retry/")) == (409, "issue_closed")
+    assert problem(api_of(alex).post(f"{V1}/issues/{issue.pk}/retry/")) == (409, "issue_closed")
 
 
 @pytest.mark.parametrize(
@@ -243,10 +241,11 @@ def test_who_may_not_gets_403_and_nothing_changes(
         ("integrations/{integration}/issues/retry/", 202),
     ],
 )
-def test_the_same_key_is_carried_out_once(tenant: Tenant, path: str, status: int) -> None:
+def test_the_same_key_is_carried_out_once(
+    api: APIClient, tenant: Tenant, path: str, status: int
+) -> None:
     issue = make_issue(make_integration(tenant), code="too_many_gone")
     address = f"{V1}/{path.format(issue=issue.pk, integration=issue.integration_id)}"
-    api = make_api(tenant)
 
     first = api.post(address, HTTP_IDEMPOTENCY_KEY="k")
     SyncRun.objects.update(state="succeeded")
@@ -259,9 +258,8 @@ def test_the_same_key_is_carried_out_once(tenant: Tenant, path: str, status: int
 
 
 @pytest.mark.parametrize("act", ["retry", "dismiss", "confirm-gone"])
-def test_another_tenants_issue_is_404(tenant: Tenant, other_tenant: Tenant, act: str) -> None:
+def test_another_tenants_issue_is_404(api: APIClient, other_tenant: Tenant, act: str) -> None:
     foreign = make_issue(make_integration(other_tenant), code="too_many_gone")
-    api = make_api(tenant)
 
     assert problem(api.post(f"{V1}/issues/{foreign.pk}/{act}/")) == (404, "not_found")
     assert problem(api.post(f"{V1}/issues/nonsense/{act}/")) == (404, "not_found")

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from audit_site.tenants.models import AuditEvent, Tenant
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from integrations.services import schedule
-from tests.audit_site.api.test_api import V1, create, problem
+from tests.clients import V1, api_of, create, problem
 from tests.factories import make_api, make_integration
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -21,11 +21,11 @@ def change(tenant: Tenant, integration: Integration, body: Any, role: str = "adm
     )
 
 
-def test_an_integration_shows_its_schedule(tenant: Tenant, time_machine: Any) -> None:
+def test_an_integration_shows_its_schedule(vic: User, tenant: Tenant, time_machine: Any) -> None:
     time_machine.move_to(NOW, tick=False)
     due = make_integration(tenant, next_sync_at=NOW + timedelta(hours=14, minutes=17))
     off = make_integration(tenant, schedule="off", nightly_at=time(23, 5))
-    api = make_api(tenant, "viewer")
+    api = api_of(vic)
 
     listed = [row["schedule"] for row in api.get(f"{V1}/integrations/").json()["results"]]
 
@@ -110,27 +110,29 @@ def test_only_admins_change_it(tenant: Tenant, role: str) -> None:
     assert problem(answer) == (403, "admin_required")
 
 
-def test_it_is_chosen_while_connecting(tenant: Tenant, sandbox: SandboxServer) -> None:
+def test_it_is_chosen_while_connecting(alex: User, sandbox: SandboxServer) -> None:
     chosen = {"every": "nightly", "at": "23:45"}
 
-    answer = create(make_api(tenant), sandbox, schedule=chosen)
+    answer = create(api_of(alex), sandbox, schedule=chosen)
 
     assert answer.status_code == 201
     assert answer.json()["schedule"] == {**chosen, "next_at": None}  # not connected yet
     assert Integration.objects.get().nightly_at == time(23, 45)
 
 
-def test_a_bad_schedule_connects_nothing(tenant: Tenant, sandbox: SandboxServer) -> None:
-    answer = create(make_api(tenant), sandbox, schedule={"at": "late"})
+def test_a_bad_schedule_connects_nothing(alex: User, sandbox: SandboxServer) -> None:
+    answer = create(api_of(alex), sandbox, schedule={"at": "late"})
 
     assert problem(answer) == (400, "invalid")
     assert not Integration.objects.exists()
 
 
-def test_keys_that_can_not_be_taken_leave_the_schedule_as_it_was(tenant: Tenant) -> None:
+def test_keys_that_can_not_be_taken_leave_the_schedule_as_it_was(
+    alex: User, tenant: Tenant
+) -> None:
     integration = make_integration(tenant)
 
-    answer = make_api(tenant).patch(
+    answer = api_of(alex).patch(
         f"{V1}/integrations/{integration.pk}/",
         {"schedule": {"every": "off"}, "credentials": {"no_such": "x"}},
         format="json",

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
 from integrations.sandbox.server import SandboxServer
@@ -26,7 +26,7 @@ from integrations.services import ending, leases
 from integrations.services.budget import Budget
 from integrations.services.psa_access import budget_of
 from integrations.services.runs import start_sync_run
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
 from tests.conftest import connect
 from tests.databases import ROOT
 from tests.worker import work_off
@@ -348,7 +348,7 @@ def test_autotask_sees_three_at_once_whatever_runs(
     ],
 )
 def test_a_spent_budget_is_waited_out_and_shown(
-    tenant: Tenant, sandbox: SandboxServer, psa: str, fault: dict[str, Any]
+    alex: User, tenant: Tenant, sandbox: SandboxServer, psa: str, fault: dict[str, Any]
 ) -> None:
     integration = connect(tenant, sandbox, psa)
     name = integration.name
@@ -362,7 +362,7 @@ def test_a_spent_budget_is_waited_out_and_shown(
     assert (run.state, run.waiting_for) == ("running", f"Waiting for {name}")
     assert run.resume_at is not None
     assert timedelta(seconds=20) < run.resume_at - timezone.now() <= timedelta(seconds=300)
-    page = text(browser(tenant).get(f"/sync-runs/{run.pk}/"))
+    page = text(browser(alex).get(f"/sync-runs/{run.pk}/"))
     assert f"Waiting for {name}" in page
     assert "goes on " in page
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from audit_site.tenants.models import AuditEvent, Tenant
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
+from tests.factories import make_member
 from tests.worker import work_off
 
 FORGET = "Forget the refused keys"
@@ -22,9 +23,9 @@ def plain(html: str) -> str:
 
 
 @pytest.fixture
-def refused(tenant: Tenant, connected: Integration, sandbox: SandboxServer) -> Integration:
+def refused(alex: User, connected: Integration, sandbox: SandboxServer) -> Integration:
     """A connection whose new keys were refused, synced well since."""
-    client, keys = browser(tenant), sandbox.credentials("connectwise")
+    client, keys = browser(alex), sandbox.credentials("connectwise")
     client.post(f"/integrations/{connected.pk}/", {**keys, "private_key": "wrong"})
     work_off()
     client.post(f"/integrations/{connected.pk}/sync/")
@@ -45,7 +46,7 @@ def shown(client: Client, integration: Integration) -> tuple[str, str]:
 def test_the_keys_in_use_are_told_beside_refused_ones(
     tenant: Tenant, refused: Integration, role: str
 ) -> None:
-    in_use, new = shown(browser(tenant, role), refused)
+    in_use, new = shown(browser(make_member(tenant, role)), refused)
 
     assert "The keys in use Everything checks out with ConnectWise Manage." in plain(in_use)
     assert (in_use.count('"passed"'), in_use.count('"failed"')) == (5, 0)
@@ -56,13 +57,13 @@ def test_the_keys_in_use_are_told_beside_refused_ones(
 
 
 def test_a_good_test_of_long_ago_says_nothing_of_keys_that_fail_now(
-    tenant: Tenant, connected: Integration, sandbox: SandboxServer
+    alex: User, connected: Integration, sandbox: SandboxServer
 ) -> None:
     sandbox.faults.switch_on("bad_keys")
-    browser(tenant).post(f"/integrations/{connected.pk}/sync/")
+    browser(alex).post(f"/integrations/{connected.pk}/sync/")
     work_off()
 
-    in_use, _ = shown(browser(tenant), connected)
+    in_use, _ = shown(browser(alex), connected)
 
     assert "Failing" in in_use
     assert "Everything checks out" not in in_use
@@ -70,10 +71,10 @@ def test_a_good_test_of_long_ago_says_nothing_of_keys_that_fail_now(
 
 
 def test_testing_again_shows_that_test(
-    tenant: Tenant, refused: Integration, sandbox: SandboxServer
+    alex: User, refused: Integration, sandbox: SandboxServer
 ) -> None:
     sandbox.faults.switch_on("refused_right", path="/company/contacts")
-    client = browser(tenant)
+    client = browser(alex)
 
     client.post(f"/integrations/{refused.pk}/test/")
     going, _ = shown(client, refused)
@@ -84,13 +85,13 @@ def test_testing_again_shows_that_test(
     assert (done.count('"passed"'), done.count('"failed"')) == (4, 1)
 
 
-def test_an_admin_forgets_refused_keys(tenant: Tenant, refused: Integration) -> None:
+def test_an_admin_forgets_refused_keys(mia: User, alex: User, refused: Integration) -> None:
     kept = refused.credentials
     address = f"/integrations/{refused.pk}/candidate/forget/"
     before = AuditEvent.objects.filter(action="integration.keys_forgotten")
 
-    assert browser(tenant, "member").post(address).status_code == 403
-    answers = [browser(tenant).post(address, follow=True) for _ in range(2)]
+    assert browser(mia).post(address).status_code == 403
+    answers = [browser(alex).post(address, follow=True) for _ in range(2)]
 
     refused.refresh_from_db()
     assert (refused.candidate, refused.credentials, refused.status) == (None, kept, "connected")
@@ -101,9 +102,9 @@ def test_an_admin_forgets_refused_keys(tenant: Tenant, refused: Integration) -> 
 
 
 def test_keys_that_are_being_tested_are_not_forgotten(
-    tenant: Tenant, connected: Integration, sandbox: SandboxServer
+    alex: User, connected: Integration, sandbox: SandboxServer
 ) -> None:
-    client, keys = browser(tenant), sandbox.credentials("connectwise")
+    client, keys = browser(alex), sandbox.credentials("connectwise")
     client.post(f"/integrations/{connected.pk}/", {**keys, "private_key": "wrong"})
 
     page: Any = client.post(f"/integrations/{connected.pk}/candidate/forget/", follow=True)

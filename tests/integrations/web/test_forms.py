@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
 from tests.factories import make_integration
 
 KEYS = {"company_id": "msp", "public_key": "a", "private_key": "b"}
@@ -24,10 +24,8 @@ def errors(page: str) -> list[str]:
 @pytest.mark.parametrize(
     "typed", ["not a host!!", "https://", "https://not a host/x", "a,b", "[::1", "..", "h:port"]
 )
-def test_what_is_no_server_is_refused_at_its_field(tenant: Tenant, typed: str) -> None:
-    answer = browser(tenant).post(
-        "/integrations/connect/connectwise/", {**KEYS, "server_url": typed}
-    )
+def test_what_is_no_server_is_refused_at_its_field(alex: User, typed: str) -> None:
+    answer = browser(alex).post("/integrations/connect/connectwise/", {**KEYS, "server_url": typed})
 
     assert answer.status_code == 422
     assert errors(text(answer)) == [
@@ -48,17 +46,15 @@ def test_what_is_no_server_is_refused_at_its_field(tenant: Tenant, typed: str) -
         "\u200bna.myconnectwise.net",
     ],
 )
-def test_however_an_address_is_pasted_it_is_taken(tenant: Tenant, typed: str) -> None:
-    answer = browser(tenant).post(
-        "/integrations/connect/connectwise/", {**KEYS, "server_url": typed}
-    )
+def test_however_an_address_is_pasted_it_is_taken(alex: User, typed: str) -> None:
+    answer = browser(alex).post("/integrations/connect/connectwise/", {**KEYS, "server_url": typed})
 
     assert answer.status_code == 302
     assert Integration.objects.count() == 1
 
 
-def test_a_name_is_no_longer_than_its_column(tenant: Tenant) -> None:
-    client, integration = browser(tenant), make_integration(tenant)
+def test_a_name_is_no_longer_than_its_column(alex: User, tenant: Tenant) -> None:
+    client, integration = browser(alex), make_integration(tenant)
     address = f"/integrations/{integration.pk}/"
 
     answer = client.post(address, {**KEYS, "server_url": "psa.example", "name": "x" * 500})
@@ -71,9 +67,9 @@ def test_a_name_is_no_longer_than_its_column(tenant: Tenant) -> None:
 
 
 def test_an_account_that_is_connected_already_leads_to_its_settings(
-    tenant: Tenant, connected: Integration, sandbox: SandboxServer
+    alex: User, connected: Integration, sandbox: SandboxServer
 ) -> None:
-    answer = browser(tenant).post(
+    answer = browser(alex).post(
         "/integrations/connect/connectwise/",
         {**sandbox.credentials("connectwise"), "name": "Twice <b>"},
     )
@@ -92,8 +88,8 @@ def test_an_account_that_is_connected_already_leads_to_its_settings(
     ("phone", "is_taken"),
     [("abc", False), ("1234", False), ("12345", True), ("+1 (555) 0100", True), ("٠١٢٣٤", True)],
 )
-def test_a_phone_number_has_digits(tenant: Tenant, phone: str, is_taken: bool) -> None:
-    answer = browser(tenant).post("/companies/add/", {"name": "By hand", "phone": phone})
+def test_a_phone_number_has_digits(alex: User, phone: str, is_taken: bool) -> None:
+    answer = browser(alex).post("/companies/add/", {"name": "By hand", "phone": phone})
 
     assert answer.status_code == (302 if is_taken else 422)
     assert errors(text(answer)) == (

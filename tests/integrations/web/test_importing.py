@@ -10,8 +10,8 @@ import pytest
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
-from tests.audit_site.pages.test_pages import browser, text
-from tests.factories import make_company, make_integration, make_link, make_psa_company
+from tests.clients import browser, text
+from tests.factories import make_company, make_integration, make_link, make_member, make_psa_company
 
 NAMES = ("Delta", "Alpha", "Échos", "Bravo", "Charlie")
 
@@ -33,7 +33,7 @@ def integration(tenant: Tenant) -> Integration:
 
 def choose(tenant: Tenant, integration: Integration, *ids: str) -> Any:
     address = f"/integrations/{integration.pk}/companies/import/"
-    return browser(tenant, "member").post(address, {"external_ids": ids}, follow=True)
+    return browser(make_member(tenant, "member")).post(address, {"external_ids": ids}, follow=True)
 
 
 def errors(answer: Any) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from integrations.selectors import company_meant
-from tests.audit_site.pages.test_pages import browser, text
+from tests.clients import browser, text
 from tests.factories import make_company, make_integration, make_link, make_psa_company
 
 
@@ -67,8 +67,8 @@ def test_the_choices_are_bounded(integration: Integration) -> None:
 
 
 @pytest.fixture
-def page(tenant: Tenant, connected: Integration, sandbox: SandboxServer) -> Callable[[str], str]:
-    client = browser(tenant, "viewer")
+def page(vic: User, connected: Integration, sandbox: SandboxServer) -> Callable[[str], str]:
+    client = browser(vic)
     address = f"/integrations/{connected.pk}/companies/missing/"
     return lambda typed: text(client.get(address, {"external_id": typed}))
 

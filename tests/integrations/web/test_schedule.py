@@ -1,3 +1,5 @@
+"""Automatic sync in the settings of an integration."""
+
 from __future__ import annotations
 
 import re
@@ -6,18 +8,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit_site.pages.templatetags.pages import upcoming
-from audit_site.tenants.models import AuditEvent, Tenant
+from audit_site.tenants.models import AuditEvent
 from integrations.models import Integration
 from integrations.services import schedule
-from integrations.services.issues import WHOLE, Trouble, raise_issues
-from tests.audit_site.pages.test_pages import browser, text
-from tests.factories import make_integration, make_tenant
+from tests.clients import browser, text
+from tests.factories import make_integration, make_member, make_tenant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
@@ -38,11 +37,8 @@ def save(client: Client, integration: Integration, **typed: str) -> Any:
     return client.post(f"/integrations/{integration.pk}/schedule/", typed, follow=True)
 
 
-# Automatic sync
-
-
 def test_settings_show_the_schedule_and_the_next_sync(integration: Integration) -> None:
-    page = text(browser(integration.tenant).get(f"/integrations/{integration.pk}/"))
+    page = text(browser(make_member(integration.tenant)).get(f"/integrations/{integration.pk}/"))
 
     assert "Automatic sync" in page
     chosen = {tag for tag in re.findall('<input[^>]*name="every"[^>]*>', page) if " checked" in tag}
@@ -54,7 +50,7 @@ def test_settings_show_the_schedule_and_the_next_sync(integration: Integration) 
 
 
 def test_an_admin_saves_another_time(integration: Integration) -> None:
-    client = browser(integration.tenant)
+    client = browser(make_member(integration.tenant))
 
     page = text(save(client, integration, every="nightly", at="04:30"))
 
@@ -69,7 +65,7 @@ def test_an_admin_saves_another_time(integration: Integration) -> None:
 
 
 def test_off_and_every_hour_keep_the_time_of_the_night(integration: Integration) -> None:
-    client = browser(integration.tenant)
+    client = browser(make_member(integration.tenant))
 
     off = text(save(client, integration, every="off", at=""))
     hourly = text(save(client, integration, every="hourly", at="02:00"))
@@ -92,7 +88,7 @@ def test_off_and_every_hour_keep_the_time_of_the_night(integration: Integration)
 def test_what_makes_no_schedule_is_said_there(
     integration: Integration, typed: dict[str, str], said: str
 ) -> None:
-    answer = save(browser(integration.tenant), integration, **typed)
+    answer = save(browser(make_member(integration.tenant)), integration, **typed)
 
     integration.refresh_from_db()
     assert answer.status_code == 422
@@ -102,7 +98,7 @@ def test_what_makes_no_schedule_is_said_there(
 
 @pytest.mark.parametrize("role", ["member", "viewer"])
 def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -> None:
-    client = browser(integration.tenant, role)
+    client = browser(make_member(integration.tenant, role))
 
     page = text(client.get(f"/integrations/{integration.pk}/"))
     refused = save(client, integration, every="off", at="02:00")
@@ -119,7 +115,7 @@ def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -
 def test_what_is_not_connected_has_no_next_time(integration: Integration) -> None:
     Integration.objects.update(status="failing")
 
-    page = text(browser(integration.tenant).get(f"/integrations/{integration.pk}/"))
+    page = text(browser(make_member(integration.tenant)).get(f"/integrations/{integration.pk}/"))
 
     assert "Starts when the connection works." in page
     assert "Next:" not in page
@@ -145,76 +141,3 @@ def test_a_moment_to_come_is_said_as_a_person_would(
 
     with timezone.override(BERLIN):
         assert upcoming(datetime.fromisoformat(moment).replace(tzinfo=BERLIN)) == words
-
-
-# Outages on every page
-
-
-def outage(integration: Integration, code: str = "timeout") -> None:
-    raise_issues(integration, [Trouble(WHOLE, code, "It did not answer.")])
-
-
-@pytest.mark.parametrize("role", ["admin", "member", "viewer"])
-def test_every_page_says_that_a_psa_can_not_be_read(integration: Integration, role: str) -> None:
-    outage(integration)
-    client = browser(integration.tenant, role)
-    pages = (
-        "/integrations/",
-        "/companies/",
-        "/sync-runs/",
-        "/mrr/",
-        f"/integrations/{integration.pk}/",
-    )
-
-    for address in pages:
-        page = text(client.get(address))
-
-        assert (
-            "ConnectWise Manage has not been reachable since 14:05. Your data stays as it was; "
-            "the next try is on 26 Nov, 02:17."
-        ) in page, address
-        assert page.count('class="alert alert-warning"') == 1
-
-
-def test_refused_keys_lead_to_where_they_are_replaced(integration: Integration) -> None:
-    outage(integration, "invalid_credentials")
-
-    page = text(browser(integration.tenant).get("/companies/"))
-
-    assert "ConnectWise Manage no longer accepts the keys. An admin needs to replace them." in page
-    assert f'href="/integrations/{integration.pk}/">Replace the keys</a>' in page
-
-
-def test_another_tenant_and_nobody_see_no_banner(
-    integration: Integration, other_tenant: Tenant
-) -> None:
-    outage(integration)
-
-    theirs = text(browser(other_tenant).get("/integrations/"))
-    nobody = text(Client().get("/accounts/login/"))
-
-    assert "reachable" not in theirs
-    assert "reachable" not in nobody
-
-
-def test_a_banner_costs_a_page_one_query_however_many(integration: Integration) -> None:
-    client = browser(integration.tenant)
-    asked = []
-    for _ in range(3):
-        with CaptureQueriesContext(connection) as queries:
-            client.get("/sync-runs/")
-        issues = [entry for entry in queries if '"integrations_issue"."code" IN' in entry["sql"]]
-        asked.append((len(issues), len(queries)))
-        outage(make_integration(integration.tenant))
-
-    assert asked[0][0] == 1
-    assert asked[1] == asked[2] == asked[0]
-
-
-def test_a_part_of_a_page_asks_for_no_banner(integration: Integration) -> None:
-    client = browser(integration.tenant)
-
-    with CaptureQueriesContext(connection) as queries:
-        client.get(f"/integrations/{integration.pk}/status/", HTTP_HX_REQUEST="true")
-
-    assert not [entry for entry in queries if "told_at" in entry["sql"]]

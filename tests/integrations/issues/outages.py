@@ -1,0 +1,38 @@
+"""Outages of an integration, and the mails about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core import mail
+
+from integrations.models import Integration
+from integrations.services import notices
+from integrations.services.issues import WHOLE, Trouble, raise_issues
+
+START = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+
+def trouble(code: str = "timeout", **over: Any) -> Trouble:
+    values = {
+        "message": "ConnectWise Manage did not answer within 30 seconds.",
+        "fix": "Check its status page.",
+        **over,
+    }
+    return Trouble(WHOLE, code, **values)
+
+
+def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
+    raise_issues(integration, [trouble(code, **over)])
+
+
+def tell(integration: Integration, what: str) -> None:
+    notices.tell_admins(
+        tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
+    )
+
+
+def subjects() -> list[str]:
+    return [message.subject for message in mail.outbox]

@@ -1,0 +1,57 @@
+"""The counts of a real run add up."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit_site.tenants.models import Tenant
+from integrations.models import KINDS, PsaCompanyRecord, SyncRun
+from integrations.progress import count_table
+from integrations.sandbox.server import SandboxServer, sandbox_psas
+from integrations.services.importing import import_companies
+from integrations.services.runs import start_sync_run
+from tests.conftest import connect
+from tests.worker import work_off
+
+PSAS = sorted(sandbox_psas())
+
+
+def add_up(run: SyncRun) -> None:
+    table = count_table(run)
+    assert table.columns == ["New", "Changed", "Unchanged", "Rejected", "Seen", "Gone"]
+    assert [kind for kind, _ in table.rows] == list(KINDS)
+    for kind, (new, changed, unchanged, rejected, seen, _gone) in table.rows:
+        assert new + changed + unchanged + rejected == seen, kind
+    assert table.totals == [
+        sum(numbers[place] for _, numbers in table.rows) for place in range(len(table.columns))
+    ]
+    assert table.totals[4] == sum(table.totals[:4])
+
+
+@pytest.mark.parametrize("psa", PSAS)
+def test_the_sums_of_a_real_run_agree(tenant: Tenant, sandbox: SandboxServer, psa: str) -> None:
+    integration = connect(tenant, sandbox, psa)
+    ids = PsaCompanyRecord.objects.filter(importable=True).values_list("external_id", flat=True)
+    import_companies(integration=integration, external_ids=list(ids)[:20], actor=None)
+    work_off()
+    gone, changed = list(ids)[-2:]
+    kind = "accounts" if psa == "kaseya_bms" else "companies"
+    name = {"connectwise": "name", "autotask": "companyName", "kaseya_bms": "accountName"}[psa]
+    sandbox.psas[psa].change({"do": "delete", "kind": kind, "id": gone})
+    values = {name: "Another name"}
+    sandbox.psas[psa].change({"do": "change", "kind": kind, "id": changed, "values": values})
+    sandbox.faults.switch_on("bad_record", path="ontacts", times=1, how="wrong_type")
+    start_sync_run(integration=integration)
+    work_off()
+
+    for run in SyncRun.objects.all():
+        add_up(run)
+    last = SyncRun.objects.latest("id")
+    totals = dict(zip(count_table(last).columns, count_table(last).totals, strict=True))
+    assert last.state == "partial"
+    assert totals["Rejected"] == 1
+    assert totals["Gone"] >= 1
+    assert totals["Changed"] >= 1
+    assert totals["Seen"] > 100
+    assert last.counts["agreements"]["unchanged"] > 0
+    assert last.requests > 0
