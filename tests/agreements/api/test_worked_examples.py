@@ -16,7 +16,7 @@ from agreements.services import stored
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
-from tests.agreements.mrr.test_mrr_examples import EXAMPLES
+from tests.agreements.worked_examples import EXAMPLES
 from tests.clients import V1, api_of
 from tests.factories import make_agreement, make_company, make_integration, make_line
 

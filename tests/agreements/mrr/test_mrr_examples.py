@@ -11,10 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from agreements.mrr.money import exact_text
-from agreements.mrr.questions import answer, answer_all, decimal_json
+from agreements.mrr.questions import answer, answer_all
+from tests.agreements.worked_examples import EXAMPLES, FILE
 
-FILE = Path(__file__).parents[1] / "data" / "mrr_examples.json"
-EXAMPLES = decimal_json(FILE.read_bytes())
 ASK = {"what": "mrr", "as_of": "2026-06-15"}
 AGREEMENT = {
     "source": "s",
