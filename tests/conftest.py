@@ -138,7 +138,7 @@ def integration(tenant: Tenant) -> Integration:
 
 @pytest.fixture
 def sandbox(settings: Any) -> Iterator[SandboxServer]:
-    """All sandbox PSAs at one address, and the product told where they are."""
+    """All sandbox PSAs at one address, which the settings name."""
     with SandboxServer(seed=1, companies=40, today=TODAY) as server:
         for name, value in server.settings().items():
             setattr(settings, name, value)

@@ -91,9 +91,9 @@ def read_case(element: ElementTree.Element) -> Case | None:
     psa = next((key for key in registry.adapters() if key in words), "")
     if not psa or element.find("failure") is not None or element.find("skipped") is not None:
         return None
-    told = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
+    said = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
     noted = {found.get("name", ""): found.get("value", "") for found in element.iter("property")}
-    variant = noted.get("variant") or ", ".join(dict.fromkeys(told))
+    variant = noted.get("variant") or ", ".join(dict.fromkeys(said))
     return Case(test, psa, variant, noted.get("outcome", ""))
 
 
@@ -123,8 +123,8 @@ def outcomes(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
             ends = tuple(of_psa.get(psa, "does not apply") for psa in registry.adapters())
             alike[ends].append(variant)
         for ends, variants in sorted(alike.items()):
-            told = "; ".join(sorted(variant for variant in variants if variant))
-            yield [sentence(test) + (f": {told}" if told else ""), *ends]
+            said = "; ".join(sorted(variant for variant in variants if variant))
+            yield [sentence(test) + (f": {said}" if said else ""), *ends]
 
 
 TABLES = {

@@ -44,7 +44,7 @@ def warnings(company: Company) -> list[list[str]]:
     return found
 
 
-def test_a_child_tells_that_its_parent_elsewhere_was_replaced(
+def test_a_child_says_that_its_parent_elsewhere_was_replaced(
     child_company: Company, parent: Agreement
 ) -> None:
     assert warnings(child_company) == [[], []]

@@ -71,7 +71,7 @@ def test_a_day_reads_no_line_of_an_agreement_whose_day_is_yet_to_come(
     assert shown(tenant) == {"Both": ["40/1 USD"]}
     days = AgreementMrr.objects.order_by("agreement").values_list("next_change", flat=True)
     assert list(days) == [date(2026, 6, 16), date(2026, 9, 1)]
-    AgreementLine.objects.update(unit_price="99")  # behind everyone's back
+    AgreementLine.objects.update(unit_price="99")  # where nobody notices
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
     assert stored.pass_days() == 1

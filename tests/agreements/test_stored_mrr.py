@@ -92,7 +92,7 @@ def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
         )  # fmt: skip
         stored.verify([tenant.pk], mend=True)
     bad = tenants[1]
-    AgreementLine.objects.for_tenant(bad).update(units="no list")  # behind everyone's back
+    AgreementLine.objects.for_tenant(bad).update(units="no list")  # where nobody notices
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
     passed = stored.pass_days()
@@ -178,7 +178,7 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     assert stored.refresh_stale(tenant) == 0
 
 
-def test_verify_tells_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:
+def test_verify_reports_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:
     good, bad = make_company(tenant), make_company(tenant)
     for company in (good, bad):
         make_agreement(company, integration)

@@ -1,4 +1,4 @@
-"""The broker of a single machine, in folders: what a killed process leaves behind harms nobody."""
+"""The broker of a single machine, in folders: what a killed process leaves harms nobody."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_a_message_that_was_never_filled_is_passed_over(broker: Connection, tmp_
     assert message.payload == {"id": 2}
 
 
-def test_an_exchange_that_was_never_filled_is_made_anew(broker: Connection, tmp_path: Path) -> None:
+def test_an_exchange_that_was_never_filled_is_made_again(
+    broker: Connection, tmp_path: Path
+) -> None:
     (tmp_path / "control" / "unbound.exchange").touch()
 
     with broker.SimpleQueue("unbound") as queue:

@@ -7,7 +7,7 @@ from tests.clients import V1, api_of
 from tests.factories import make_company
 
 
-def test_me_tells_user_role_scopes_and_licence(mia: User, tenant: Tenant) -> None:
+def test_me_shows_user_role_scopes_and_licence(mia: User, tenant: Tenant) -> None:
     api = api_of(mia)
     make_company(tenant)
 

@@ -169,7 +169,7 @@ def installed(
 ) -> Iterator[Installation]:
     """An installation whose tables are there and whose processes are not.
 
-    Its database is made anew beside `postgres`, or a SQLite file.
+    Its database is made beside `postgres`, or a SQLite file.
     """
     name, url = copy_template(postgres, var)
     made = Installation(var, sandbox, url, broker_url)

@@ -1,6 +1,6 @@
 """SIGKILL at any moment: nothing is lost, nothing is doubled, and nobody has to help.
 
-The plan of a run follows from one number, which a failure tells; `CHAOS_SEED=that` plays it again.
+The plan of a run follows from one number, which a failure prints; `CHAOS_SEED=that` plays it again.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
     failed = installation.api("POST", f"/integrations/{integration}/sync/")["id"]
     wait_for(lambda: installation.api("GET", f"/sync-runs/{failed}/")["finished_at"])
 
-    told = [
+    said = [
         installation.session.get(f"{installation.url}/api/v1{path}", timeout=30).text
         for path in (
             f"/integrations/{integration}/",
@@ -53,7 +53,7 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
         for secret in secrets:
             assert secret.encode() not in content, f"{secret} is in {path.name}"
     for secret in secrets:
-        assert secret not in "".join(told)
+        assert secret not in "".join(said)
 
 
 def test_two_workers_together_never_ask_a_fourth_question(installation: Installation) -> None:

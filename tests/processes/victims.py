@@ -93,20 +93,20 @@ def dice_of(seed: str, purpose: str) -> random.Random:
 
 
 def kill_at_random(victims: Victims, story: Story, dice: random.Random) -> None:
-    """Kill at twenty random moments while the story is told."""
+    """Kill at twenty random moments while the story goes on."""
     ended, begun = threading.Event(), time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(story.tell, ended)
+        said = pool.submit(story.tell, ended)
         try:
             for number, victim in enumerate(dice.sample(VICTIMS, len(VICTIMS)), 1):
                 await_moment(dice, victim, story)
-                assert not told.done(), told.result()
+                assert not said.done(), said.result()
                 print(f"{number:2} after {time.monotonic() - begun:5.2f} s: {victim}")
                 victims.revive_worker()
                 victims.kill(victim)
         finally:
             ended.set()
-        told.result(timeout=HEALED_SECONDS)
+        said.result(timeout=HEALED_SECONDS)
 
 
 def await_moment(dice: random.Random, victim: str, story: Story) -> None:

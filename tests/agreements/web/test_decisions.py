@@ -13,7 +13,7 @@ from agreements.services import stored
 from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration
 from tests.clients import V1, api_of, browser, text
-from tests.factories import make_agreement, make_company, make_member
+from tests.factories import make_agreement, make_company
 from tests.syncing import import_all, synced
 
 
@@ -33,11 +33,10 @@ def mrr_of(api: APIClient, agreement: Agreement) -> Any:
     return api.get(f"{V1}/companies/{agreement.company_id}/mrr/").json()
 
 
-def test_decisions_survive_every_sync_and_can_be_undone(connected: Integration) -> None:
+def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: Integration) -> None:
     import_all(connected)
-    tenant = connected.tenant
     agreement = Agreement.objects.filter(stored_mrr__included=True).order_by("id")[0]
-    client = browser(make_member(tenant, "member", email="mia@example.com"))
+    client = browser(mia)
     before = text(client.get(f"/companies/{agreement.company_id}/"))
 
     said = client.post(
@@ -116,11 +115,13 @@ def test_what_begins_earlier_replaces_nothing_on_the_page(
     assert ChoiceRecord.objects.count() == 1
 
 
-def test_both_sides_of_a_replacement_say_so(tenant: Tenant, agreement: Agreement) -> None:
+def test_both_sides_of_a_replacement_say_so(
+    mia: User, tenant: Tenant, agreement: Agreement
+) -> None:
     Agreement.objects.filter(pk=agreement.pk).update(end_date="2026-12-31")
     newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
                            name="Gold", start_date="2026-01-01")  # fmt: skip
-    client = browser(make_member(tenant, "member", email="mia@example.com", name="Mia"))
+    client = browser(mia)
     choosing = text(client.get(f"/agreements/{newer.pk}/decide/"))
 
     client.post(f"/agreements/{newer.pk}/decide/", {"renews": str(agreement.pk), "note": "Yes"})
@@ -131,14 +132,14 @@ def test_both_sides_of_a_replacement_say_so(tenant: Tenant, agreement: Agreement
 
     page = text(client.get(f"/companies/{agreement.company_id}/mrr/"))
     today = date_text(tenant.today(), "j M Y")
-    by_whom = f"by Mia on {today}: Yes</div>"
+    by_whom = f"by Mia Member on {today}: Yes</div>"
     older, it = (
         "Managed Services (id A1, 1 Jan 2025 to 31 Dec 2026)",
         "Gold (id A2, 1 Jan 2026 to no end)",
     )
     assert f">{older}</option>" in choosing
     assert page.count(f'Replaced by {it}<div class="sub">decided {by_whom}') == 1
-    assert page.count(f" Replaced by Gold, decided by Mia on {today}</div>") == 1
+    assert page.count(f" Replaced by Gold, decided by Mia Member on {today}</div>") == 1
     assert f'<div>Replaces {older}<div class="sub">{by_whom}' in page
     assert f"Replaced by {it}" in text(client.get(f"/agreements/{agreement.pk}/decide/"))
     assert f"<td>Replaces {older}</td><td>Yes</td>" in text(

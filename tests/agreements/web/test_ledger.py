@@ -73,7 +73,7 @@ def test_the_ledger_reads_like_a_sum_and_downloads_as_csv(alex: User, company: C
     ]  # fmt: skip
 
 
-def test_the_report_holds_everything_behind_a_figure(alex: User, company: Company) -> None:
+def test_the_report_holds_everything_of_a_figure(alex: User, company: Company) -> None:
     agreement = company.agreements.get()
     choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="They said so")
 

@@ -8,7 +8,7 @@ from django.test import Client
 from audit_site.tenants.models import Tenant, User
 from integrations.models import SyncRun
 from tests.clients import browser, text
-from tests.factories import PASSWORD, make_company, make_integration, make_issue, make_member
+from tests.factories import PASSWORD, make_company, make_integration, make_issue
 
 SIGNED_OUT = "You had been signed out, so nothing was done. Do it again."
 
@@ -53,16 +53,15 @@ def test_a_look_at_a_button_leads_to_its_page(
 
 @pytest.mark.parametrize(("button", "belongs_to"), BUTTONS)
 def test_who_signs_in_after_pressing_a_button_is_back_on_its_page(
-    tenant: Tenant, ids: dict[str, str], button: str, belongs_to: str
+    alex: User, ids: dict[str, str], button: str, belongs_to: str
 ) -> None:
-    make_member(tenant, email="admin@example.com")
     client, address = Client(), button.format(**ids)
 
     sign_in = client.post(address)["Location"]
     done = client.post(
         sign_in,
         {
-            "login": "admin@example.com",
+            "login": alex.email,
             "password": PASSWORD,
             "next": f"{address}?signed-out=1",
         },
@@ -88,7 +87,7 @@ def test_a_form_whose_session_had_ended_says_that_nothing_was_saved(
     assert text(back).count(SIGNED_OUT) == 1
 
 
-def test_what_no_page_takes_is_told_too(alex: User) -> None:
+def test_a_method_that_no_page_takes_is_explained(alex: User) -> None:
     answer = browser(alex).delete("/companies/")
 
     assert answer.status_code == 405

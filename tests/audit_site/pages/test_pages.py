@@ -7,7 +7,7 @@ from django.test import Client
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
-from tests.factories import make_company, make_member, make_user
+from tests.factories import make_company, make_user
 
 
 def test_the_start_is_the_integrations_page(alex: User) -> None:
@@ -18,14 +18,10 @@ def test_the_start_is_the_integrations_page(alex: User) -> None:
     assert 'href="/integrations/connect/connectwise/"' in text(answer)
 
 
-def test_a_person_in_two_tenants_works_in_the_one_chosen(
-    tenant: Tenant, other_tenant: Tenant
-) -> None:
+def test_a_person_in_two_tenants_works_in_the_one_chosen(alex: User, other_tenant: Tenant) -> None:
     make_company(other_tenant, name="Of the other")
-    user = make_member(tenant)
-    Membership.objects.create(tenant=other_tenant, user=user, role="viewer")
-    client = Client()
-    client.force_login(user)
+    Membership.objects.create(tenant=other_tenant, user=alex, role="viewer")
+    client = browser(alex)
 
     assert "Of the other" not in text(client.get("/companies/"))
     client.post("/tenant/", {"tenant": str(other_tenant.pk)})
@@ -33,7 +29,7 @@ def test_a_person_in_two_tenants_works_in_the_one_chosen(
     assert client.post("/companies/add/", {"name": "x"}).status_code == 403
 
 
-def test_who_is_in_no_tenant_is_told_so(db: None) -> None:
+def test_who_is_in_no_tenant_reads_that(db: None) -> None:
     client = Client()
     client.force_login(make_user())
 

@@ -146,7 +146,7 @@ def test_a_viewer_is_not_asked(vic: User, company: Company, path: str) -> None:
     assert browser(vic).get(f"/companies/{company.pk}/{path}").status_code == 403
 
 
-def test_an_archived_one_offers_no_resync_and_is_told_in_the_import_list(
+def test_an_archived_one_offers_no_resync_and_is_named_in_the_import_list(
     alex: User, integration: Integration, company: Company
 ) -> None:
     client = browser(alex)

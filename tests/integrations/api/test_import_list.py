@@ -127,7 +127,7 @@ def test_the_rest_list_costs_the_same_wherever(api: APIClient, integration: Inte
     assert api.get(following).json()["results"][0]["name"] == "Firm 050"
 
 
-def test_rest_tells_what_is_new_without_looking(
+def test_rest_shows_what_is_new_without_looking(
     vic: User, alex: User, integration: Integration
 ) -> None:
     api = api_of(vic)
@@ -176,7 +176,7 @@ def test_rest_counts_what_is_new_up_to_a_thousand(
     assert "1,000+ new since" in page_text(browser(api.user).get("/integrations/"))
 
 
-def test_the_schema_tells_of_new_companies(alex: User) -> None:
+def test_the_schema_describes_new_companies(alex: User) -> None:
     schema = api_of(alex).get(f"{V1}/schema/?format=json").json()
 
     integration = schema["components"]["schemas"]["Integration"]["properties"]

@@ -9,7 +9,7 @@ from tests.clients import V1, create, problem
 from tests.worker import work_off
 
 
-def test_psas_tell_their_form_and_guide(api: APIClient) -> None:
+def test_psas_show_their_form_and_guide(api: APIClient) -> None:
     (connectwise,) = [p for p in api.get(f"{V1}/psas/").json() if p["psa"] == "connectwise"]
 
     assert connectwise["name"] == "ConnectWise Manage"

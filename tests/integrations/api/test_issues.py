@@ -267,7 +267,7 @@ def test_another_tenants_issue_is_404(api: APIClient, other_tenant: Tenant, act:
     assert not SyncRun.objects.exists()
 
 
-def test_the_schema_tells_the_whole_inbox(db: None) -> None:
+def test_the_schema_describes_the_whole_inbox(db: None) -> None:
     schema = APIClient().get(f"{V1}/schema/", HTTP_ACCEPT="application/json").json()
     paths, shape = schema["paths"], schema["components"]["schemas"]["Issue"]
 

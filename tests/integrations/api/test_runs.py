@@ -34,7 +34,7 @@ def test_sync_now_is_202_and_then_the_same_run_with_200(mia: User, connected: In
     assert set(run["counts"]) == {"companies", "contacts", "agreements", "lines"}
 
 
-def test_a_run_tells_its_reading_rate_requests_and_remaining_time(
+def test_a_run_shows_its_reading_rate_requests_and_remaining_time(
     vic: User, tenant: Tenant, time_machine: Any
 ) -> None:
     time_machine.move_to(NOW, tick=False)
@@ -48,8 +48,8 @@ def test_a_run_tells_its_reading_rate_requests_and_remaining_time(
 
     shown = api.get(f"{V1}/sync-runs/{run.pk}/").json()
 
-    told = {"reading": "changes", "requests": 42, "rate": 1200, "remaining_seconds": 30}
-    assert {name: shown[name] for name in told} == told
+    said = {"reading": "changes", "requests": 42, "rate": 1200, "remaining_seconds": 30}
+    assert {name: shown[name] for name in said} == said
     assert (shown["waiting_for"], shown["resume_at"]) == ("", None)
     assert api.get(f"{V1}/sync-runs/").json()["results"] == [shown]
     assert api.get(f"{V1}/integrations/{integration.pk}/").json()["last_sync"] == shown

@@ -73,12 +73,12 @@ def test_empty_for_want_of_rights_is_a_warning_with_the_menu_path(
 ) -> None:
     integration = connect(tenant, sandbox, psa, username=username)
 
-    told = {one["name"]: one["message"] for one in integration.tests.get().checks}
-    assert "at all. If there are some, allow" in told[check]
+    said = {one["name"]: one["message"] for one in integration.tests.get().checks}
+    assert "at all. If there are some, allow" in said[check]
     assert integration.status == "connected"
 
 
-def test_a_locked_user_is_told_from_wrong_keys(tenant: Tenant, sandbox: SandboxServer) -> None:
+def test_a_locked_user_differs_from_wrong_keys(tenant: Tenant, sandbox: SandboxServer) -> None:
     sandbox.faults.switch_on("locked")
 
     integration = connect(tenant, sandbox, "kaseya_bms")

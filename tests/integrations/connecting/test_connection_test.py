@@ -84,7 +84,7 @@ def test_each_bad_answer_has_its_own_code(
     assert integration.status == "failing"
 
 
-def test_keys_that_see_no_table_and_no_contacts_are_told_so(
+def test_keys_that_see_no_table_and_no_contacts_are_said_to(
     tenant: Tenant, sandbox: SandboxServer
 ) -> None:
     no_tables = connect(tenant, sandbox, public_key="no-tables")

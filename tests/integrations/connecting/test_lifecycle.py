@@ -151,7 +151,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     def finish() -> None:
         try:
             sync._succeed(RunWriter(run))
-        except Exception as error:  # noqa: BLE001  told to the test
+        except Exception as error:  # noqa: BLE001  the test reads it
             troubles.append(error)
         finally:
             connections.close_all()
@@ -168,7 +168,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     assert integration.status == "disconnected"
 
 
-def test_connected_anew_while_the_run_before_ends_the_list_is_read(
+def test_connected_again_while_the_run_before_ends_the_list_is_read(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     Integration.objects.update(companies_read_at=None)  # it was the first run

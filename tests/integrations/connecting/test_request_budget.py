@@ -154,7 +154,7 @@ def test_places_outlive_two_signs_of_life_and_not_a_dead_workers_lease() -> None
 
 
 @pytest.mark.parametrize("seconds", [15, 0])
-def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_is_told_to_end(
+def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_must_end(
     shared: str, seconds: int
 ) -> None:
     """At the gate that the PSA named, or for a place."""

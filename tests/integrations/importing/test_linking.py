@@ -57,7 +57,7 @@ def test_linking_needs_a_company_that_the_psa_showed(tenant: Tenant) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_name_that_a_person_gives_behind_an_unlinking_stays(
+def test_a_name_that_a_person_gives_after_unlinking_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     integration = make_integration(make_tenant())
@@ -97,7 +97,7 @@ def test_unlinking_ends_a_resync_that_waits(connected: Integration) -> None:
     assert run.state == "cancelled"
 
 
-def test_whoever_is_linked_anew_is_read_although_the_run_before_has_not_ended(
+def test_who_is_linked_again_is_read_although_the_run_before_has_not_ended(
     connected: Integration,
 ) -> None:
     import_all(connected)

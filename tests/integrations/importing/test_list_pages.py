@@ -46,7 +46,7 @@ def test_a_name_jumps_into_the_list_and_past_it_to_its_end(alphabet: Integration
     assert shown(alphabet, start="zz") == ("fgh", True, False)
 
 
-def test_a_row_that_is_gone_from_the_filter_still_tells_the_place(alphabet: Integration) -> None:
+def test_a_row_that_is_gone_from_the_filter_still_marks_the_place(alphabet: Integration) -> None:
     PsaCompanyRecord.objects.filter(name="c firm").update(importable=False)
     rows = list_psa_companies(alphabet, importable=True)
 

@@ -28,7 +28,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
     raise_issues(integration, [trouble(code, **over)])
 
 
-def tell(integration: Integration, what: str) -> None:
+def mail_admins(integration: Integration, what: str) -> None:
     notices.tell_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )

@@ -17,7 +17,7 @@ from integrations.services.issues import WHOLE, close_issues
 from integrations.tasks import tell_admins as task
 from tests.concurrency import at_once
 from tests.factories import make_integration, make_member, make_tenant
-from tests.integrations.issues.outages import SMTP, begin, subjects, tell
+from tests.integrations.issues.outages import SMTP, begin, mail_admins, subjects
 
 
 def closed_port() -> int:
@@ -35,18 +35,18 @@ def dead_mail_server(settings: Any) -> None:
     settings.EMAIL_HOST_PASSWORD = "hush-hush"
 
 
-def test_a_mail_that_was_not_sent_is_not_marked_as_told(
+def test_a_mail_that_was_not_sent_is_not_marked_as_sent(
     integration: Integration, dead_mail_server: None, settings: Any, caplog: Any
 ) -> None:
     begin(integration)
 
     with pytest.raises(notices.MailNotSent) as raised:
-        tell(integration, "began")
-    told = Issue.objects.get().told_at
+        mail_admins(integration, "began")
+    said = Issue.objects.get().told_at
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
-    assert told is None
+    assert said is None
     assert str(raised.value) == "ConnectionRefusedError"
     assert "hush-hush" not in caplog.text
     assert "grace@example.com" not in caplog.text
@@ -58,16 +58,16 @@ def test_an_end_that_was_not_sent_can_be_sent_again(
     integration: Integration, settings: Any
 ) -> None:
     begin(integration)
-    tell(integration, "began")
+    mail_admins(integration, "began")
     close_issues(integration, kind=WHOLE)
     locmem, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
 
     with pytest.raises(notices.MailNotSent):
-        tell(integration, "ended")
+        mail_admins(integration, "ended")
     settings.EMAIL_BACKEND = locmem
     for _ in range(2):
-        tell(integration, "ended")
+        mail_admins(integration, "ended")
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -123,9 +123,9 @@ def test_two_workers_at_once_send_one_mail() -> None:
     begin(integration, "timeout")
     begin(integration, "dns_failure")
 
-    at_once(*[lambda: tell(integration, "began")] * 4)
+    at_once(*[lambda: mail_admins(integration, "began")] * 4)
     close_issues(integration, kind=WHOLE)
-    at_once(*[lambda: tell(integration, "ended")] * 4)
+    at_once(*[lambda: mail_admins(integration, "ended")] * 4)
 
     assert sorted(subjects()) == sorted(
         [f"[audIT] {integration.name} can't be read", f"[audIT] {integration.name} works again"]

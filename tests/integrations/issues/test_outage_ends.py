@@ -11,10 +11,10 @@ from django.core import mail
 from integrations.models import Integration
 from integrations.services import notices
 from integrations.services.issues import WHOLE, close_issues
-from tests.integrations.issues.outages import START, begin, subjects, tell
+from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
 
-def test_the_end_is_told_once(integration: Integration, worker: Any, time_machine: Any) -> None:
+def test_the_end_is_mailed_once(integration: Integration, worker: Any, time_machine: Any) -> None:
     begin(integration)
     worker(notices.tell_began, integration)
     mail.outbox.clear()
@@ -25,7 +25,7 @@ def test_the_end_is_told_once(integration: Integration, worker: Any, time_machin
 
     for _ in range(3):
         worker(notices.tell_ended, integration)
-    tell(integration, "ended")
+    mail_admins(integration, "ended")
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage works again"
@@ -43,17 +43,17 @@ def test_the_end_says_when_nothing_follows_by_itself(
     integration: Integration, over: dict[str, str], says_off: bool
 ) -> None:
     begin(integration)
-    tell(integration, "began")
+    mail_admins(integration, "began")
     close_issues(integration, kind=WHOLE)
     Integration.objects.update(**over)
 
-    tell(integration, "ended")
+    mail_admins(integration, "ended")
 
     assert ("Automatic sync is off: press Sync Now" in mail.outbox[1].body) is says_off
     assert "next automatic sync" not in mail.outbox[1].body
 
 
-def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker: Any) -> None:
+def test_an_end_at_the_same_moment_is_mailed_too(integration: Integration, worker: Any) -> None:
     begin(integration)
     worker(notices.tell_began, integration)
     close_issues(integration, kind=WHOLE)
@@ -64,18 +64,18 @@ def test_an_end_at_the_same_moment_is_told_too(integration: Integration, worker:
     assert len(mail.outbox) == 2
 
 
-def test_no_end_is_told_of_what_was_not_told(integration: Integration, worker: Any) -> None:
+def test_no_end_is_mailed_of_what_was_not_mailed(integration: Integration, worker: Any) -> None:
     begin(integration)
     close_issues(integration, kind=WHOLE)
 
     worker(notices.tell_began, integration)
     worker(notices.tell_ended, integration)
-    tell(integration, "ended")
+    mail_admins(integration, "ended")
 
     assert mail.outbox == []
 
 
-def test_no_end_is_told_while_the_keys_are_still_refused(
+def test_no_end_is_mailed_while_the_keys_are_still_refused(
     integration: Integration, worker: Any
 ) -> None:
     for code in ("timeout", "invalid_credentials"):
@@ -93,7 +93,7 @@ def test_no_end_is_told_while_the_keys_are_still_refused(
     assert subjects() == ["[audIT] ConnectWise Manage works again"]
 
 
-def test_the_next_outage_is_told_again(
+def test_the_next_outage_is_mailed_again(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     for minutes in (0, 5, 10):

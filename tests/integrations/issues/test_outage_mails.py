@@ -12,10 +12,10 @@ from integrations.models import Integration, Issue
 from integrations.services import notices
 from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from tests.factories import make_integration
-from tests.integrations.issues.outages import START, begin, subjects, tell
+from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
 
-def test_an_outage_is_told_to_all_admins_in_one_mail(
+def test_an_outage_is_one_mail_to_all_admins(
     integration: Integration, worker: Any, settings: Any
 ) -> None:
     settings.PUBLIC_URL = "https://audit.example.com"
@@ -45,7 +45,7 @@ def test_an_outage_is_told_to_all_admins_in_one_mail(
     assert Issue.objects.get().told_at == START
 
 
-def test_refused_keys_are_told_as_such(integration: Integration, worker: Any) -> None:
+def test_refused_keys_are_mailed_as_such(integration: Integration, worker: Any) -> None:
     Integration.objects.update(status="failing")
     begin(
         integration,
@@ -83,17 +83,17 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     assert "What to do" not in body
 
 
-def test_the_same_outage_is_told_once(integration: Integration, worker: Any) -> None:
+def test_the_same_outage_is_mailed_once(integration: Integration, worker: Any) -> None:
     for _ in range(3):
         begin(integration)
         worker(notices.tell_began, integration)
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert len(mail.outbox) == 1
     assert Issue.objects.get().times == 3
 
 
-def test_an_outage_that_goes_on_under_another_code_is_told_once(
+def test_an_outage_that_goes_on_under_another_code_is_mailed_once(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration, "timeout")
@@ -115,7 +115,7 @@ def test_an_outage_that_goes_on_under_another_code_is_told_once(
     ]
 
 
-def test_an_outage_after_an_end_that_was_never_told_is_told(
+def test_an_outage_after_an_end_that_was_never_mailed_is_mailed(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration)
@@ -129,7 +129,7 @@ def test_an_outage_after_an_end_that_was_never_told_is_told(
     assert subjects() == ["[audIT] ConnectWise Manage can't be read"] * 2
 
 
-def test_keys_are_told_also_during_an_outage_and_an_outage_not_during_refused_keys(
+def test_keys_are_mailed_also_during_an_outage_and_an_outage_not_during_refused_keys(
     integration: Integration, worker: Any
 ) -> None:
     for code in ("timeout", "account_locked", "dns_failure", "mfa_required"):
@@ -143,7 +143,7 @@ def test_keys_are_told_also_during_an_outage_and_an_outage_not_during_refused_ke
     assert not Issue.objects.filter(told_at=None).exists()
 
 
-def test_other_issues_and_dismissed_ones_are_not_told(
+def test_other_issues_and_dismissed_ones_are_not_mailed(
     integration: Integration, worker: Any
 ) -> None:
     raise_issues(integration, [Trouble("companies", "timeout", "Odd.", external_id="7")])
@@ -152,12 +152,12 @@ def test_other_issues_and_dismissed_ones_are_not_told(
     dismiss(Issue.objects.get(code="timeout", kind=WHOLE), actor=None)
 
     worker(notices.tell_began, integration)
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert mail.outbox == []
 
 
-def test_nobody_is_told_of_what_was_disconnected_or_is_another_tenants(
+def test_no_mail_is_about_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
@@ -165,16 +165,16 @@ def test_nobody_is_told_of_what_was_disconnected_or_is_another_tenants(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert mail.outbox == []
 
 
-def test_without_admins_nothing_is_marked_as_told(tenant: Tenant) -> None:
+def test_without_admins_nothing_is_marked_as_sent(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     begin(integration)
 
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert Issue.objects.get().told_at is None
 
@@ -183,7 +183,7 @@ def test_a_name_with_a_line_break_is_one_line_and_no_header(integration: Integra
     Integration.objects.update(name="Connect\nBcc: all@example.com")
     begin(integration)
 
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert subjects() == ["[audIT] Connect Bcc: all@example.com can't be read"]
 
@@ -192,7 +192,7 @@ def test_a_mail_is_plain_and_not_escaped(integration: Integration) -> None:
     Integration.objects.update(name="R&D <east>")
     begin(integration, message='It said "no" & left.')
 
-    tell(integration, "began")
+    mail_admins(integration, "began")
 
     assert "R&D <east> has not been reachable" in mail.outbox[0].body
     assert 'What happened: It said "no" & left.' in mail.outbox[0].body

@@ -56,7 +56,7 @@ def test_the_sweeper_sends_again_what_nobody_holds(
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
 
 
-def test_history_is_pruned_behind_its_time(connected: Integration, settings: Any) -> None:
+def test_history_is_pruned_after_its_time(connected: Integration, settings: Any) -> None:
     old = SyncRun.objects.get()
     SyncRun.objects.update(finished_at=timezone.now() - timedelta(days=91))
     new = synced(connected)

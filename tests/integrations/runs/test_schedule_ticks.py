@@ -46,7 +46,7 @@ def test_what_has_no_time_yet_is_planned(tenant: Tenant, time_machine: Any) -> N
     assert not SyncRun.objects.exists()
 
 
-def test_what_is_due_starts_once_and_is_planned_anew(tenant: Tenant, time_machine: Any) -> None:
+def test_what_is_due_starts_once_and_is_planned_again(tenant: Tenant, time_machine: Any) -> None:
     integration = make_integration(tenant, id=SEVENTEEN, next_sync_at=at("2026-11-26T02:17"))
     time_machine.move_to(at("2026-11-26T02:16:59"), tick=False)
     schedule.dispatch_due()

@@ -77,7 +77,7 @@ def test_nightly_is_by_the_tenants_clock(zone: str, nightly_at: time, after: str
     ("nightly_at", "due"),
     [
         (time(1, 30), "2026-03-29T01:47+01:00"),
-        (time(1, 50), "2026-03-29T03:07+02:00"),  # 17 minutes behind 01:50
+        (time(1, 50), "2026-03-29T03:07+02:00"),  # 17 minutes after 01:50
         (time(2, 30), "2026-03-29T03:47+02:00"),  # 02:30 does not exist
         (time(3, 0), "2026-03-29T03:17+02:00"),
     ],
@@ -97,7 +97,7 @@ def test_the_night_the_clock_goes_forward_has_one_sync(nightly_at: time, due: st
     [
         (time(1, 50), "2026-10-25T02:07+02:00"),
         (time(2, 30), "2026-10-25T02:47+02:00"),  # the first of two
-        (time(2, 50), "2026-10-25T02:07+01:00"),  # 17 minutes behind the first 02:50
+        (time(2, 50), "2026-10-25T02:07+01:00"),  # 17 minutes after the first 02:50
         (time(3, 0), "2026-10-25T03:17+01:00"),
     ],
 )

@@ -18,7 +18,7 @@ from tests.syncing import change, import_all, open_causes, synced
 from tests.worker import work_off
 
 
-def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
+def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
     connected: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = synced(connected)
@@ -51,7 +51,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
     assert (run.state, run.attempts, run.counts) == ("succeeded", 2, undisturbed.counts)
 
 
-def test_a_worker_that_is_told_to_end_begins_nothing_more(connected: Integration) -> None:
+def test_a_worker_that_must_end_begins_nothing_more(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     writer = RunWriter(run)
     ending.told.set()
@@ -95,7 +95,7 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
     assert (connected.failures, connected.paused_until) == (0, None)
 
 
-def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -> None:
+def test_a_worker_that_must_end_passes_a_hint_on(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     ending.told.set()
     try:
@@ -108,7 +108,7 @@ def test_a_worker_that_is_told_to_end_passes_a_hint_on(connected: Integration) -
     assert run.dispatched_at is None, "the next sweep sends it again"
 
 
-def test_a_run_that_is_taken_over_behind_the_rules_has_forgotten_what_is_not_linked(
+def test_a_run_that_is_taken_over_after_the_rules_has_forgotten_what_is_not_linked(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_all(connected)

@@ -34,7 +34,7 @@ def now(time_machine: Any) -> datetime:
         ([(-5, 500), (0, 100)], 100 / 10),  # the next page is 5 seconds late
     ],
 )
-def test_a_pace_is_told_only_when_it_can_be_known(
+def test_a_speed_is_said_only_when_it_can_be_known(
     samples: list[tuple[float, int]], per_second: float | None
 ) -> None:
     pace = pace_from(samples, 10)
@@ -91,7 +91,7 @@ def test_a_wait_that_is_over_slows_nothing_down(tenant: Tenant, now: datetime) -
         {"scope": "companies", "companies": ["1"]},
     ],
 )
-def test_who_does_not_read_has_no_pace(tenant: Tenant, now: datetime, over: Any) -> None:
+def test_who_does_not_read_has_no_speed(tenant: Tenant, now: datetime, over: Any) -> None:
     run = make_reading(make_integration(tenant), **over)
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100, kind=run.phase)

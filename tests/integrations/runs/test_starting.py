@@ -49,7 +49,7 @@ def test_a_cancelled_run_stops_and_keeps_what_it_stored(connected: Integration) 
     assert queued.state == "cancelled"
 
 
-def test_a_running_run_stops_behind_its_page(connected: Integration) -> None:
+def test_a_running_run_stops_after_its_page(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
 
@@ -138,7 +138,7 @@ def test_the_hour_takes_no_sync_now_away(connected: Integration) -> None:
     assert (run.trigger, run.reading) == ("manual", "full")
 
 
-def test_sync_now_behind_a_cancel_is_carried_out(connected: Integration) -> None:
+def test_sync_now_after_a_cancel_is_carried_out(connected: Integration) -> None:
     dying = claimed(connected)
     cancel_sync_run(run=dying, actor=None)
 

@@ -50,7 +50,7 @@ def test_when_the_pause_is_lifted_what_waited_goes_on(
     assert run.state == "succeeded"
 
 
-def test_a_cancelled_run_is_not_parked_again(
+def test_a_cancelled_run_is_not_postponed_again(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     run = claimed(connected)
@@ -62,7 +62,7 @@ def test_a_cancelled_run_is_not_parked_again(
     assert run.state == "cancelled"
 
 
-def test_a_run_that_is_cancelled_while_it_waits_leaves_nothing_behind(
+def test_a_run_that_is_cancelled_while_it_waits_leaves_nothing(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     sandbox.forget_requests()

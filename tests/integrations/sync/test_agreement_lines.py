@@ -20,7 +20,7 @@ def test_lines_are_read_only_of_agreements_whose_lines_differ(
     )
     first, second = lines[0], lines.exclude(agreement=lines[0].agreement)[0]  # each the last one
     assert AgreementLine.objects.count() == lines.count(), "all came whole"
-    AgreementLine.objects.update(description="ours")  # behind everyone's back, to see who is read
+    AgreementLine.objects.update(description="ours")  # where nobody notices, to see who is read
     change = sandbox.psas["connectwise"].change
     values = {"description": "theirs", "invoiceDescription": "theirs"}
     change({"do": "change", "kind": "additions", "id": first.external_id, "values": values})

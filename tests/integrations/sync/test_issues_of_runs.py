@@ -97,7 +97,7 @@ def test_many_cured_companies_cost_few_statements(connected: Integration) -> Non
     assert open_causes() == []
 
 
-def test_an_outage_that_another_run_told_of_ends_with_the_next_good_one(
+def test_an_outage_that_another_run_found_ends_with_the_next_good_one(
     connected: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = passes.SyncPass.check_rules
@@ -133,7 +133,7 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
     assert (open_causes(), connected.failures) == ([], 0)
 
 
-def test_a_bad_contract_is_told_once(tenant: Any, sandbox: SandboxServer) -> None:
+def test_a_bad_contract_is_reported_once(tenant: Any, sandbox: SandboxServer) -> None:
     """Kaseya BMS lists all contracts at once; each batch of companies looks into the same list."""
     integration = connect(tenant, sandbox, "kaseya_bms")
     import_all(integration)

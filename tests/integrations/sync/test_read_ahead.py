@@ -12,7 +12,7 @@ def test_items_come_in_order() -> None:
     assert list(prefetch(range(100), depth=3)) == list(range(100))
 
 
-def test_an_error_of_the_source_arrives_behind_the_items_before_it() -> None:
+def test_an_error_of_the_source_arrives_after_the_items_before_it() -> None:
     def source() -> Iterator[int]:
         yield 1
         raise LookupError("page 2")

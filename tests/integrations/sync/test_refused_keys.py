@@ -62,7 +62,7 @@ def test_other_keys_are_not_taken_for_the_refused_ones(
     assert resync_all(1) == [("succeeded", "")]
 
 
-def test_keys_that_end_behind_the_list_of_agreements_cost_no_mrr(
+def test_keys_that_end_after_the_list_of_agreements_cost_no_mrr(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     """The cloud may answer refused keys with 404, as what is not there."""

@@ -1,4 +1,4 @@
-"""What is said about a record that can't be used: for people first, for programmers behind it."""
+"""What is said about a record that can't be used: for people first, then for programmers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_is_unreadable_is_said_for_people(
     assert not record.can_mend
 
 
-def test_what_a_person_can_mend_is_told() -> None:
+def test_what_a_person_can_mend_is_said() -> None:
     def build(raw: Wire) -> str:
         return name_of("x" * 256, "name")
 
@@ -84,7 +84,7 @@ def test_what_a_person_can_mend_is_told() -> None:
     ]
 
 
-def test_what_nobody_there_can_mend_is_told_without_a_detail() -> None:
+def test_what_nobody_there_can_mend_is_said_without_a_detail() -> None:
     def build(raw: Wire) -> str:
         raise RecordUnusableError("invalid_record", "The currency could not be read.")
 

@@ -20,7 +20,7 @@ from tests.worker import work_off
 
 
 def left_by_a_dead_worker(run: SyncRun, checkpoint: dict[str, Any], **seen: list[str]) -> None:
-    """What is there after a SIGKILL right behind the commit of a page."""
+    """What is there when a page is committed and the worker is killed."""
     counts = no_counts()
     for kind, ids in seen.items():
         counts[kind]["seen"] = counts[kind]["unchanged"] = len(ids)
@@ -30,7 +30,7 @@ def left_by_a_dead_worker(run: SyncRun, checkpoint: dict[str, Any], **seen: list
     )
 
 
-def test_a_run_that_died_behind_its_last_page_does_not_read_it_again(
+def test_a_run_that_died_after_its_last_page_does_not_read_it_again(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     run, _ = start_sync_run(integration=connected)
@@ -49,7 +49,7 @@ def test_a_run_that_died_behind_its_last_page_does_not_read_it_again(
     assert "/company/companies" not in asked
 
 
-def test_an_import_that_died_behind_its_contacts_counts_them_once(
+def test_an_import_that_died_after_its_contacts_counts_them_once(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     ids = list(

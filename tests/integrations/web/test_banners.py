@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit_site.tenants.models import User
+from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration
 from integrations.services.issues import WHOLE, Trouble, raise_issues
 from tests.clients import browser, text
@@ -22,9 +22,13 @@ NOW = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
 
 
 @pytest.fixture
-def integration(time_machine: Any, db: None) -> Integration:
+def tenant(time_machine: Any, db: None) -> Tenant:
     time_machine.move_to(NOW, tick=False)
-    tenant = make_tenant(timezone="Europe/Berlin")
+    return make_tenant(timezone="Europe/Berlin")
+
+
+@pytest.fixture
+def integration(tenant: Tenant) -> Integration:
     return make_integration(
         tenant,
         name="ConnectWise Manage",
@@ -58,10 +62,10 @@ def test_every_page_says_that_a_psa_can_not_be_read(integration: Integration, ro
         assert page.count('class="alert alert-warning"') == 1
 
 
-def test_refused_keys_lead_to_where_they_are_replaced(integration: Integration) -> None:
+def test_refused_keys_lead_to_where_they_are_replaced(alex: User, integration: Integration) -> None:
     outage(integration, "invalid_credentials")
 
-    page = text(browser(make_member(integration.tenant)).get("/companies/"))
+    page = text(browser(alex).get("/companies/"))
 
     assert "ConnectWise Manage no longer accepts the keys. An admin needs to replace them." in page
     assert f'href="/integrations/{integration.pk}/">Replace the keys</a>' in page
@@ -77,8 +81,8 @@ def test_another_tenant_and_nobody_see_no_banner(integration: Integration, otto:
     assert "reachable" not in nobody
 
 
-def test_a_banner_costs_a_page_one_query_however_many(integration: Integration) -> None:
-    client = browser(make_member(integration.tenant))
+def test_a_banner_costs_a_page_one_query_however_many(alex: User, integration: Integration) -> None:
+    client = browser(alex)
     asked = []
     for _ in range(3):
         with CaptureQueriesContext(connection) as queries:
@@ -91,8 +95,8 @@ def test_a_banner_costs_a_page_one_query_however_many(integration: Integration) 
     assert asked[1] == asked[2] == asked[0]
 
 
-def test_a_part_of_a_page_asks_for_no_banner(integration: Integration) -> None:
-    client = browser(make_member(integration.tenant))
+def test_a_part_of_a_page_asks_for_no_banner(alex: User, integration: Integration) -> None:
+    client = browser(alex)
 
     with CaptureQueriesContext(connection) as queries:
         client.get(f"/integrations/{integration.pk}/status/", HTTP_HX_REQUEST="true")

@@ -43,7 +43,7 @@ def shown(client: Client, integration: Integration) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("role", ["admin", "member", "viewer"])
-def test_the_keys_in_use_are_told_beside_refused_ones(
+def test_the_keys_in_use_are_shown_beside_refused_ones(
     tenant: Tenant, refused: Integration, role: str
 ) -> None:
     in_use, new = shown(browser(make_member(tenant, role)), refused)

@@ -48,8 +48,8 @@ def test_more_than_there_is_room_for_is_asked_about_first(
 
     assert "<h1>Room for 2 of 5</h1>" in text(page)
     assert "The first 2 in the list are imported:" in text(page)
-    told = re.findall(r"<li>(\w+) <span", text(page))
-    assert told == ["Alpha", "Bravo", "Charlie", "Delta", "Échos"]
+    said = re.findall(r"<li>(\w+) <span", text(page))
+    assert said == ["Alpha", "Bravo", "Charlie", "Delta", "Échos"]
     sent = re.findall(r'name="external_ids" value="(\d+)"', text(page))
     assert sent == ["11", "13", "9", "8"]
     assert 'href="mailto:help@auditforit.com"' in text(page)
@@ -72,7 +72,7 @@ def test_what_fits_is_imported_at_once(tenant: Tenant, integration: Integration)
     assert Company.objects.count() == 3
 
 
-def test_rejected_ones_are_told_by_name_and_reason(
+def test_rejected_ones_are_listed_by_name_and_reason(
     tenant: Tenant, integration: Integration
 ) -> None:
     Tenant.objects.filter(pk=tenant.pk).update(company_limit=1)

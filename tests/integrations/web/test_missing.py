@@ -88,7 +88,7 @@ def test_a_number_is_asked_for_as_an_id(page: Callable[[str], str]) -> None:
     assert heading(page("20006")) == PsaCompanyRecord.objects.get(external_id="20006").name
 
 
-def test_whoever_needs_no_place_hears_nothing_of_the_licence(
+def test_who_needs_no_place_hears_nothing_of_the_licence(
     tenant: Tenant, connected: Integration, page: Callable[[str], str]
 ) -> None:
     record = PsaCompanyRecord.objects.filter(importable=True).order_by("external_id")[0]

@@ -118,11 +118,11 @@ def test_events_say_whose_record_it_is(vic: User, tenant: Tenant, other_tenant: 
 
     page = text(browser(vic).get(f"/sync-runs/{run.pk}/"))
 
-    told = [
+    said = [
         " ".join(re.sub(r"<[^>]*>", " ", cell).split())
         for cell in re.findall(r"<tr>\s*<td>(.*?)</td>", page, re.DOTALL)
     ]
-    assert told == [
+    assert said == [
         "Rosewood Clinic Co. Company 8",
         "Ada Lovelace Contact 71 of Acme",
         "Ada Hopper Contact 81 of Rosewood Clinic Co.",

@@ -204,7 +204,7 @@ def test_what_waits_for_a_person_is_a_click_away_once_it_has_ended(
     assert link not in calm
 
 
-def test_a_failed_run_offers_sync_now_to_whoever_may(tenant: Tenant) -> None:
+def test_a_failed_run_offers_sync_now_to_those_who_may(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     run = make_run(integration, state="failed", phase="")
     address = f'action="/integrations/{integration.pk}/sync/"'

@@ -35,7 +35,7 @@ def now(time_machine: Any) -> datetime:
         (2.6 * 3600, "about 3 hours left"),
     ],
 )
-def test_remaining_time_is_told_as_exactly_as_it_is_known(seconds: int, words: str) -> None:
+def test_remaining_time_is_said_as_exactly_as_it_is_known(seconds: int, words: str) -> None:
     assert left_words(seconds) == words
 
 
@@ -48,7 +48,7 @@ def test_remaining_time_is_told_as_exactly_as_it_is_known(seconds: int, words: s
         (NOW + timedelta(hours=35), "on 27 Nov at 01:05"),
     ],
 )
-def test_a_wait_tells_its_end_by_the_tenants_clock(until: datetime, words: str) -> None:
+def test_a_wait_says_its_end_by_the_tenants_clock(until: datetime, words: str) -> None:
     with timezone.override(ZoneInfo("Europe/Berlin")):
         assert until_words(until, NOW) == words
 
@@ -83,7 +83,7 @@ def test_a_short_wait_in_place_says_why(tenant: Tenant, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("resume_at", [None, NOW, NOW - timedelta(seconds=3)])
-def test_a_wait_that_is_over_is_not_told_as_one(
+def test_a_wait_that_is_over_is_not_shown_as_one(
     tenant: Tenant, now: datetime, resume_at: datetime | None
 ) -> None:
     run = make_reading(
@@ -132,7 +132,7 @@ def test_who_watches_asks_less_often_after_half_a_minute(
     assert pulse_of(None, run) == pulse
 
 
-def test_what_a_run_reads_is_told(connected: Integration) -> None:
+def test_a_run_says_what_it_reads(connected: Integration) -> None:
     first = SyncRun.objects.get()
     assert reads(first) == ("everything", None)
 
@@ -146,7 +146,7 @@ def test_what_a_run_reads_is_told(connected: Integration) -> None:
     assert reads(run) == while_active
 
 
-def test_a_list_that_was_read_whole_to_be_sure_is_told(tenant: Tenant) -> None:
+def test_a_run_says_that_it_read_a_list_whole_to_be_sure(tenant: Tenant) -> None:
     marks = {"companies": "2026-11-25T10:00:00+00:00", "contacts": "2026-11-25T09:00:00+00:00"}
     integration = make_integration(tenant, marks=marks)
     since = datetime(2026, 11, 25, 8, 50, tzinfo=UTC)
@@ -166,7 +166,7 @@ def test_a_list_that_was_read_whole_to_be_sure_is_told(tenant: Tenant) -> None:
         ("connect", None, "Connected"),
     ],
 )
-def test_what_started_a_run_is_told(
+def test_a_run_says_what_started_it(
     tenant: Tenant, now: datetime, trigger: str, by: str | None, words: str
 ) -> None:
     user = make_member(tenant, name=by) if by else None

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit_site.pages.templatetags.pages import upcoming
-from audit_site.tenants.models import AuditEvent
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
 from integrations.services import schedule
 from tests.clients import browser, text
@@ -23,9 +23,13 @@ NOW = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
 
 
 @pytest.fixture
-def integration(time_machine: Any, db: None) -> Integration:
+def tenant(time_machine: Any, db: None) -> Tenant:
     time_machine.move_to(NOW, tick=False)
-    tenant = make_tenant(timezone="Europe/Berlin")
+    return make_tenant(timezone="Europe/Berlin")
+
+
+@pytest.fixture
+def integration(tenant: Tenant) -> Integration:
     return make_integration(
         tenant,
         name="ConnectWise Manage",
@@ -37,8 +41,8 @@ def save(client: Client, integration: Integration, **typed: str) -> Any:
     return client.post(f"/integrations/{integration.pk}/schedule/", typed, follow=True)
 
 
-def test_settings_show_the_schedule_and_the_next_sync(integration: Integration) -> None:
-    page = text(browser(make_member(integration.tenant)).get(f"/integrations/{integration.pk}/"))
+def test_settings_show_the_schedule_and_the_next_sync(alex: User, integration: Integration) -> None:
+    page = text(browser(alex).get(f"/integrations/{integration.pk}/"))
 
     assert "Automatic sync" in page
     chosen = {tag for tag in re.findall('<input[^>]*name="every"[^>]*>', page) if " checked" in tag}
@@ -49,8 +53,8 @@ def test_settings_show_the_schedule_and_the_next_sync(integration: Integration) 
     assert "Save automatic sync" in page
 
 
-def test_an_admin_saves_another_time(integration: Integration) -> None:
-    client = browser(make_member(integration.tenant))
+def test_an_admin_saves_another_time(alex: User, integration: Integration) -> None:
+    client = browser(alex)
 
     page = text(save(client, integration, every="nightly", at="04:30"))
 
@@ -64,8 +68,10 @@ def test_an_admin_saves_another_time(integration: Integration) -> None:
     assert AuditEvent.objects.get(action="integration.schedule_changed").actor is not None
 
 
-def test_off_and_every_hour_keep_the_time_of_the_night(integration: Integration) -> None:
-    client = browser(make_member(integration.tenant))
+def test_off_and_every_hour_keep_the_time_of_the_night(
+    alex: User, integration: Integration
+) -> None:
+    client = browser(alex)
 
     off = text(save(client, integration, every="off", at=""))
     hourly = text(save(client, integration, every="hourly", at="02:00"))
@@ -86,9 +92,9 @@ def test_off_and_every_hour_keep_the_time_of_the_night(integration: Integration)
     ],
 )
 def test_what_makes_no_schedule_is_said_there(
-    integration: Integration, typed: dict[str, str], said: str
+    alex: User, integration: Integration, typed: dict[str, str], said: str
 ) -> None:
-    answer = save(browser(make_member(integration.tenant)), integration, **typed)
+    answer = save(browser(alex), integration, **typed)
 
     integration.refresh_from_db()
     assert answer.status_code == 422
@@ -112,10 +118,10 @@ def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -
     assert integration.schedule == "nightly"
 
 
-def test_what_is_not_connected_has_no_next_time(integration: Integration) -> None:
+def test_what_is_not_connected_has_no_next_time(alex: User, integration: Integration) -> None:
     Integration.objects.update(status="failing")
 
-    page = text(browser(make_member(integration.tenant)).get(f"/integrations/{integration.pk}/"))
+    page = text(browser(alex).get(f"/integrations/{integration.pk}/"))
 
     assert "Starts when the connection works." in page
     assert "Next:" not in page

@@ -12,7 +12,7 @@ from django.test import override_settings
 from integrations.models import SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
-from tests.integrations.sync.bad_days.day import PSAS, Day, Told
+from tests.integrations.sync.bad_days.day import PSAS, Day, Outcome
 
 
 @pytest.fixture(scope="package", params=PSAS)
@@ -55,6 +55,6 @@ def open_day(imported: Day, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
 
 
 @pytest.fixture
-def told(record_property: Any) -> Told:
+def outcome(record_property: Any) -> Outcome:
     """Keep the outcome for the table."""
-    return lambda outcome: record_property("outcome", outcome)
+    return lambda ended: record_property("outcome", ended)

@@ -57,7 +57,7 @@ NAMES = {
 }
 OWNERS = {"autotask": "companyID", "kaseya_bms": "accountId"}
 LISTS = ("companies", "contacts", "agreements")
-Told = Callable[[str], None]
+Outcome = Callable[[str], None]
 
 
 class Day:
@@ -124,7 +124,7 @@ class Day:
         return run
 
     def go_on(self, run: SyncRun, *, clear: bool = True) -> SyncRun:
-        """The moment has come until which a run was told to wait."""
+        """The moment has come until which a run must wait."""
         if clear:
             self.sandbox.faults.clear()
         Integration.objects.update(paused_until=None)

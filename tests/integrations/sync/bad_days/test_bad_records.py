@@ -6,7 +6,7 @@ import pytest
 
 from integrations.models import Issue, SyncEvent
 from integrations.services.runs import start_reread
-from tests.integrations.sync.bad_days.day import LISTS, Day, Told, gone, said, stored
+from tests.integrations.sync.bad_days.day import LISTS, Day, Outcome, gone, said, stored
 from tests.worker import work_off
 
 pytestmark = pytest.mark.once
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.once
 )
 @pytest.mark.parametrize("kind", LISTS)
 def test_one_bad_record_is_rejected_by_name_and_its_old_version_kept(
-    day: Day, told: Told, kind: str, how: str, code: str
+    day: Day, outcome: Outcome, kind: str, how: str, code: str
 ) -> None:
     before = stored()
     path = day.path(kind)
@@ -48,10 +48,10 @@ def test_one_bad_record_is_rejected_by_name_and_its_old_version_kept(
     assert day.sync().state == "succeeded"
     assert day.issues() == []
     assert stored() == before
-    told("rejected with its id, the rest stored, the old kept")
+    outcome("rejected with its id, the rest stored, the old kept")
 
 
-def test_one_unreadable_company_that_is_read_alone_is_no_outage(day: Day, told: Told) -> None:
+def test_one_unreadable_company_that_is_read_alone_is_no_outage(day: Day, outcome: Outcome) -> None:
     link = day.linked()
     day.rename("companies", link.external_id, "x" * 400)
 
@@ -65,4 +65,4 @@ def test_one_unreadable_company_that_is_read_alone_is_no_outage(day: Day, told: 
     assert (day.integration.failures, day.integration.paused_until) == (0, None)
     assert day.issues() == [("company", "too_long")]
     assert Issue.objects.get(closed_at=None).company_external_id == link.external_id
-    told(f"{said(run)}, rejected with its id")
+    outcome(f"{said(run)}, rejected with its id")

@@ -11,13 +11,13 @@ from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.services.connection import disconnect_integration, update_integration
 from integrations.services.linking import unlink_company
-from tests.integrations.sync.bad_days.day import Day, Told, gone, said, stored
+from tests.integrations.sync.bad_days.day import Day, Outcome, gone, said, stored
 from tests.worker import work_off
 
 pytestmark = pytest.mark.once
 
 
-def test_keys_that_are_replaced_in_mid_run(day: Day, told: Told) -> None:
+def test_keys_that_are_replaced_in_mid_run(day: Day, outcome: Outcome) -> None:
     run = day.in_the_middle()
     secrets = {
         name: value
@@ -33,10 +33,10 @@ def test_keys_that_are_replaced_in_mid_run(day: Day, told: Told) -> None:
     assert run.state == "succeeded"
     day.integration.refresh_from_db()
     assert (day.integration.candidate, day.integration.status) == (None, "connected")
-    told("goes on with the new ones")
+    outcome("goes on with the new ones")
 
 
-def test_keys_that_are_refused_in_mid_run(day: Day, told: Told) -> None:
+def test_keys_that_are_refused_in_mid_run(day: Day, outcome: Outcome) -> None:
     before = stored()
     run = day.in_the_middle()
     day.sandbox.faults.clear()
@@ -54,10 +54,10 @@ def test_keys_that_are_refused_in_mid_run(day: Day, told: Told) -> None:
     day.integration.refresh_from_db()
     assert day.integration.status == "connected"
     assert day.issues() == []
-    told(f"{said(run)}, an issue, nothing lost")
+    outcome(f"{said(run)}, an issue, nothing lost")
 
 
-def test_a_company_that_is_unlinked_in_mid_run(day: Day, told: Told) -> None:
+def test_a_company_that_is_unlinked_in_mid_run(day: Day, outcome: Outcome) -> None:
     run = day.in_the_middle()
     link = day.linked()
     agreement = Agreement.objects.filter(company=link.company).order_by("external_id")[0]
@@ -70,10 +70,10 @@ def test_a_company_that_is_unlinked_in_mid_run(day: Day, told: Told) -> None:
     agreement.refresh_from_db()
     assert agreement.name != "Not To Be Read"
     assert agreement.gone_at is None
-    told("left as it was, the rest is read")
+    outcome("left as it was, the rest is read")
 
 
-def test_an_integration_that_is_disconnected_in_mid_run(day: Day, told: Told) -> None:
+def test_an_integration_that_is_disconnected_in_mid_run(day: Day, outcome: Outcome) -> None:
     before = stored()
     run = day.in_the_middle()
 
@@ -82,10 +82,10 @@ def test_an_integration_that_is_disconnected_in_mid_run(day: Day, told: Told) ->
     run = day.go_on(run)
     assert run.state == "cancelled"
     assert stored() == before
-    told("cancelled, everything stays")
+    outcome("cancelled, everything stays")
 
 
-def test_a_licence_that_is_lowered_in_mid_run(day: Day, told: Told) -> None:
+def test_a_licence_that_is_lowered_in_mid_run(day: Day, outcome: Outcome) -> None:
     run = day.in_the_middle()
     active = Company.objects.filter(status="active").count()
     Tenant.objects.filter(pk=day.tenant.pk).update(company_limit=1)
@@ -94,7 +94,7 @@ def test_a_licence_that_is_lowered_in_mid_run(day: Day, told: Told) -> None:
 
     assert run.state == "succeeded"
     assert Company.objects.filter(status="active").count() == active
-    told("nobody is dropped, nobody can be added")
+    outcome("nobody is dropped, nobody can be added")
 
 
 #: What becomes of an address or a token of each PSA while a run uses it.
@@ -105,7 +105,7 @@ MOVED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_an_address_or_token_that_changes_in_mid_run(day: Day, told: Told) -> None:
+def test_an_address_or_token_that_changes_in_mid_run(day: Day, outcome: Outcome) -> None:
     name, options = MOVED[day.psa]
     day.fault(name, **options)
 
@@ -113,5 +113,5 @@ def test_an_address_or_token_that_changes_in_mid_run(day: Day, told: Told) -> No
 
     assert run.state == "succeeded"
     assert gone() == 0
-    told({"new_release": "the new release is found", "zone_moved": "the new zone is found",
+    outcome({"new_release": "the new release is found", "zone_moved": "the new zone is found",
           "token_expired": "a new token is taken"}[name])  # fmt: skip

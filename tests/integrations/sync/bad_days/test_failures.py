@@ -22,13 +22,13 @@ from integrations.services.psa_access import budget_of
 from integrations.services.runs import start_sync_run
 from tests.conftest import connect
 from tests.factories import make_tenant
-from tests.integrations.sync.bad_days.day import LISTS, Day, Told, said, stored
+from tests.integrations.sync.bad_days.day import LISTS, Day, Outcome, said, stored
 from tests.worker import work_off
 
 pytestmark = pytest.mark.once
 
 
-def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: Told) -> None:
+def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, outcome: Outcome) -> None:
     whole = day.sync()
     assert (whole.state, whole.reading) == ("succeeded", "full")
     link = day.linked()
@@ -51,11 +51,11 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, told: To
     assert {"Renamed Before The Failure", "Renamed Behind The Failure"} <= names
     day.integration.refresh_from_db()
     assert day.integration.marks["companies"] > marks["companies"]
-    told("marks stay, both updates arrive")
+    outcome("marks stay, both updates arrive")
 
 
 def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
-    day: Day, told: Told, sandbox: SandboxServer
+    day: Day, outcome: Outcome, sandbox: SandboxServer
 ) -> None:
     day.small_pages()
     sandbox.forget_requests()
@@ -78,7 +78,7 @@ def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
     assert run.state == "succeeded"
     assert shown.count() == day.companies
     assert run.counts["companies"]["created"] == day.companies - first.counts["companies"]["seen"]
-    told(f"{said(first)}, then whole")
+    outcome(f"{said(first)}, then whole")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
     ],
 )
 def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
-    day: Day, told: Told, name: str, options: dict[str, Any], code: str
+    day: Day, outcome: Outcome, name: str, options: dict[str, Any], code: str
 ) -> None:
     before = stored()
     day.fault(name, **options)
@@ -113,7 +113,7 @@ def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
     again = day.sync()
     assert again.state == "succeeded"
     assert day.issues() == []
-    told(f"{said(run)}, then {said(again)}")
+    outcome(f"{said(run)}, then {said(again)}")
 
 
 PASSING = {
@@ -129,7 +129,7 @@ PASSING = {
 
 
 def test_one_passing_trouble_anywhere_costs_nothing(
-    open_day: Day, told: Told, record_property: Any
+    open_day: Day, outcome: Outcome, record_property: Any
 ) -> None:
     """A wait is noted from the thread that reads, so this day is open to others."""
     day, before = open_day, stored()
@@ -145,11 +145,11 @@ def test_one_passing_trouble_anywhere_costs_nothing(
         assert not SyncEvent.objects.filter(run=run).exists(), trouble
         budget_of(day.integration).forget()
     record_property("variant", "; ".join(PASSING))
-    told("survived, nothing lost")
+    outcome("survived, nothing lost")
 
 
 def test_a_long_wait_parks_the_run_and_it_goes_on_where_it_was(
-    day: Day, told: Told, sandbox: SandboxServer
+    day: Day, outcome: Outcome, sandbox: SandboxServer
 ) -> None:
     day.fault("rate_limited", "contacts", times=1, retry_after=300)
 
@@ -165,10 +165,12 @@ def test_a_long_wait_parks_the_run_and_it_goes_on_where_it_was(
     if day.psa == "connectwise":  # the others look currencies up in that list
         assert not [path for path in asked if path.endswith(day.path("companies"))]
     assert run.counts["companies"]["seen"] == day.companies
-    told("waits, shows until when, goes on")
+    outcome("waits, shows until when, goes on")
 
 
-def test_a_psa_that_is_down_is_left_alone_until_it_is_asked_again(day: Day, told: Told) -> None:
+def test_a_psa_that_is_down_is_left_alone_until_it_is_asked_again(
+    day: Day, outcome: Outcome
+) -> None:
     day.fault("server_error")
     first, second = day.sync("schedule"), day.sync()
     day.integration.refresh_from_db()
@@ -189,4 +191,4 @@ def test_a_psa_that_is_down_is_left_alone_until_it_is_asked_again(day: Day, told
     day.integration.refresh_from_db()
     assert (day.integration.failures, day.integration.paused_until) == (0, None)
     assert day.issues() == []
-    told("paused 5, 10 … 60 min, then by itself")
+    outcome("paused 5, 10 … 60 min, then by itself")

@@ -12,22 +12,22 @@ from integrations.models import CompanyLink, SyncRun
 from integrations.services.run_writer import RunWriter
 from integrations.services.runs import start_sync_run
 from integrations.services.sync import run_sync
-from tests.integrations.sync.bad_days.day import Day, Told, gone
+from tests.integrations.sync.bad_days.day import Day, Outcome, gone
 
 pytestmark = pytest.mark.once
 
 
-def test_two_syncs_at_once_are_one(day: Day, told: Told) -> None:
+def test_two_syncs_at_once_are_one(day: Day, outcome: Outcome) -> None:
     first, is_new = start_sync_run(integration=day.integration)
     second, is_second_new = start_sync_run(integration=day.integration)
 
     assert (is_new, is_second_new) == (True, False)
     assert first.pk == second.pk
-    told("the same run")
+    outcome("the same run")
 
 
 def test_a_run_that_died_on_any_page_goes_on_to_the_same_end(
-    day: Day, told: Told, monkeypatch: pytest.MonkeyPatch
+    day: Day, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dies before each commit in turn, as a killed worker would, and goes on as another one."""
     day.small_pages()
@@ -68,4 +68,4 @@ def test_a_run_that_died_on_any_page_goes_on_to_the_same_end(
     assert run.counts["companies"]["updated"] == len(ids[::7])
     assert gone() == 0
     assert day.sync().counts["companies"]["unchanged"] == day.companies
-    told("taken over, same end state, true counts")
+    outcome("taken over, same end state, true counts")

@@ -10,13 +10,22 @@ from agreements.models import Agreement, CompanyMrr
 from integrations.models import CompanyLink, Issue, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from integrations.services.runs import start_company_sync
-from tests.integrations.sync.bad_days.day import KINDS, LISTS, OWNERS, Day, Told, gone, said, stored
+from tests.integrations.sync.bad_days.day import (
+    KINDS,
+    LISTS,
+    OWNERS,
+    Day,
+    Outcome,
+    gone,
+    said,
+    stored,
+)
 from tests.worker import work_off
 
 pytestmark = pytest.mark.once
 
 
-def test_rows_that_shift_while_paging_delete_nobody_else(day: Day, told: Told) -> None:
+def test_rows_that_shift_while_paging_delete_nobody_else(day: Day, outcome: Outcome) -> None:
     day.small_pages()
     day.fault("shift_page", "companies", times=1)
 
@@ -29,11 +38,11 @@ def test_rows_that_shift_while_paging_delete_nobody_else(day: Day, told: Told) -
     lost = PsaCompanyRecord.objects.exclude(gone_at=None)
     assert lost.count() == 1
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == day.companies - 1
-    told(f"{said(run)}; only the deleted one is gone")
+    outcome(f"{said(run)}; only the deleted one is gone")
 
 
 def test_a_row_that_a_list_loses_is_asked_for_before_it_is_gone(
-    day: Day, told: Told, sandbox: SandboxServer
+    day: Day, outcome: Outcome, sandbox: SandboxServer
 ) -> None:
     """The list skips a company that is there all the same: its id is asked for."""
     link = day.linked()
@@ -53,10 +62,10 @@ def test_a_row_that_a_list_loses_is_asked_for_before_it_is_gone(
     assert run.state == "succeeded"
     assert run.counts["companies"]["gone"] == 0
     assert gone() == 0
-    told("asked for by id, kept")
+    outcome("asked for by id, kept")
 
 
-def test_a_deleted_company_stays_linked_and_is_flagged(day: Day, told: Told) -> None:
+def test_a_deleted_company_stays_linked_and_is_flagged(day: Day, outcome: Outcome) -> None:
     link = day.linked()
     agreements = set(link.company.agreements.values_list("external_id", flat=True))
     day.change("companies", link.external_id, do="delete")
@@ -71,7 +80,7 @@ def test_a_deleted_company_stays_linked_and_is_flagged(day: Day, told: Told) -> 
     assert link.company.status == "active"
     assert ("company", "deleted") in day.issues()
     assert set(link.company.agreements.values_list("external_id", flat=True)) == agreements
-    told("gone softly, stays linked, flagged `deleted`")
+    outcome("gone softly, stays linked, flagged `deleted`")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,7 @@ def test_a_deleted_company_stays_linked_and_is_flagged(day: Day, told: Told) -> 
     [pytest.param("manual", id="Sync Now"), pytest.param("schedule", id="automatic sync")],
 )
 def test_a_merged_company_is_told_apart_from_a_deleted_one(
-    day: Day, told: Told, trigger: str
+    day: Day, outcome: Outcome, trigger: str
 ) -> None:
     day.sync()
     link = day.linked()
@@ -103,11 +112,11 @@ def test_a_merged_company_is_told_apart_from_a_deleted_one(
     assert into.company.name in issue.message
     owners = Agreement.objects.filter(external_id__in=moved, gone_at=None)
     assert set(owners.values_list("company_id", flat=True)) == {into.company_id}
-    told("flagged `merged`, into which one; agreements follow")
+    outcome("flagged `merged`, into which one; agreements follow")
 
 
 def test_a_resync_follows_an_agreement_that_has_moved_to_another_company(
-    day: Day, told: Told
+    day: Day, outcome: Outcome
 ) -> None:
     link = day.linked()
     into = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")[2]
@@ -131,12 +140,12 @@ def test_a_resync_follows_an_agreement_that_has_moved_to_another_company(
         assert run.counts["agreements"]["gone"] == 0
     assert (moved.company_id, moved.gone_at) == (into.company_id, None)
     bms = "gone until all is read" if day.psa == "kaseya_bms" else "read with its new company"
-    told(bms)
+    outcome(bms)
 
 
 @pytest.mark.parametrize("kind", [*LISTS, "lines"])
 def test_a_lost_right_ends_partial_names_the_right_and_loses_nothing(
-    day: Day, told: Told, kind: str
+    day: Day, outcome: Outcome, kind: str
 ) -> None:
     before = stored()
     day.fault("refused_right", kind)
@@ -150,12 +159,12 @@ def test_a_lost_right_ends_partial_names_the_right_and_loses_nothing(
     day.sandbox.faults.clear()
     assert day.sync().state == "succeeded"
     assert day.issues() == []
-    told(f"{said(run)}, nothing lost")
+    outcome(f"{said(run)}, nothing lost")
 
 
 @pytest.mark.parametrize("kind", [*LISTS, pytest.param("", id="all of them")])
 def test_a_psa_that_answers_none_wipes_nothing_and_asks_a_person(
-    day: Day, told: Told, kind: str
+    day: Day, outcome: Outcome, kind: str
 ) -> None:
     before = stored()
     day.fault("empty_answer", kind)
@@ -168,10 +177,10 @@ def test_a_psa_that_answers_none_wipes_nothing_and_asks_a_person(
     day.sandbox.faults.clear()
     assert day.sync().state == "succeeded"
     assert day.issues() == []
-    told(f"{said(run)}, nothing lost")
+    outcome(f"{said(run)}, nothing lost")
 
 
-def test_lines_that_are_hidden_silently_cost_no_money(day: Day, told: Told) -> None:
+def test_lines_that_are_hidden_silently_cost_no_money(day: Day, outcome: Outcome) -> None:
     before = stored()
     day.fault("empty_answer", "lines")
 
@@ -184,11 +193,13 @@ def test_lines_that_are_hidden_silently_cost_no_money(day: Day, told: Told) -> N
     day.sandbox.faults.clear()
     assert day.sync().state == "succeeded"
     assert (day.issues(), stored()) == ([], before)
-    told(f"{said(run)}, nothing lost")
+    outcome(f"{said(run)}, nothing lost")
 
 
 @pytest.mark.parametrize("name", ["refused_right", "empty_answer"])
-def test_a_table_that_can_not_be_read_changes_no_money(day: Day, told: Told, name: str) -> None:
+def test_a_table_that_can_not_be_read_changes_no_money(
+    day: Day, outcome: Outcome, name: str
+) -> None:
     before = stored()
     day.fault(name, "tables")
 
@@ -196,11 +207,11 @@ def test_a_table_that_can_not_be_read_changes_no_money(day: Day, told: Told, nam
 
     assert run.state == "succeeded"
     assert stored() == before
-    stays = "currencies and cycles stay as they were told before"
-    told("it has no such tables" if day.psa == "kaseya_bms" else stays)
+    stays = "currencies and cycles stay as they were outcome before"
+    outcome("it has no such tables" if day.psa == "kaseya_bms" else stays)
 
 
-def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, told: Told) -> None:
+def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, outcome: Outcome) -> None:
     before = stored()
     day.fault("empty_answer", "agreements")
     assert day.sync().error_code == "too_many_gone"
@@ -217,4 +228,4 @@ def test_what_a_person_says_is_gone_is_gone_and_comes_back(day: Day, told: Told)
     back = day.sync()
     assert back.state == "succeeded"
     assert stored() == before
-    told("gone on a person's word, back when seen")
+    outcome("gone on a person's word, back when seen")
