@@ -6,15 +6,16 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables screenshots recording clean
+.PHONY: help run test lint format lock bench tables house screenshots recording clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
-	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some)"
+	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs less than two minutes)"
 	@echo "make lint         style, types, direction of imports, migrations, templates"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
+	@echo "make house        how the code is built: imports against the law, sizes, repeated rules (ARGS=write into docs/, ARGS=details)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make recording    the pictures of a sync run that waits for a limit, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
@@ -77,6 +78,9 @@ tables: export DEBUG = 1
 tables: export VAR_DIR = $(abspath $(VENV))/lint
 tables: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.tables $(ARGS)
+
+house: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.house $(ARGS)
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)

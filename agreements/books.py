@@ -17,16 +17,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agreements import mrr
-from agreements.expressions import IdText, JsonArray, decoder
 from agreements.models import Agreement, AgreementLine
-from audit_site.rows import AnyOf
+from audit_site.db.bulk import AnyOf
+from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
 
 ONE_DAY = timedelta(days=1)
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
-    """Which column is which field of the engine's. Fields behind these stay what they are by
+    """Which column is which field of the engine's. Fields after these stay what they are by
     default.
     """
     fields = type_.__struct_fields__
@@ -155,7 +155,7 @@ def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agree
 
 
 def _end(agreement: mrr.Agreement, last_day: date) -> None:
-    """Out of MRR behind this day, if it was in: a cancellation without a date never was."""
+    """Out of MRR after this day, if it was in: a cancellation without a date never was."""
     if agreement.cancelled is not False:
         if agreement.cancelled_date is not None:
             last_day = min(last_day, agreement.cancelled_date)

@@ -18,7 +18,7 @@ else:
 class ExactDecimalField(_Field):
     """A `Decimal` of any length.
 
-    PostgreSQL's `numeric` keeps it as it is. SQLite's would turn it into a binary float behind the
+    PostgreSQL's `numeric` keeps it as it is. SQLite's would turn it into a binary float beyond the
     15th digit, so there it is text. Not for sorting or sums in SQL.
     """
 

@@ -1,6 +1,6 @@
 """Agreements and their lines, as the PSA has them.
 
-The rules that turn them into MRR are in mrr.py.
+The rules that turn them into MRR are in agreements.mrr.
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from django.utils import timezone
 
 from agreements import mrr
 from agreements.fields import ExactDecimalField
+from audit_site.db.presence import PresenceMixin
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
+from integrations.models import IntegrationOwnedQuerySet
+
+
+class AgreementQuerySet(PresenceMixin, IntegrationOwnedQuerySet["Agreement"]):
+    """Agreements, of which some may be gone."""
+
+
+class AgreementLineQuerySet(PresenceMixin, TenantQuerySet["AgreementLine"]):
+    """Agreement lines, of which some may be gone."""
 
 
 class Agreement(TenantOwned):
@@ -54,7 +64,7 @@ class Agreement(TenantOwned):
     synced_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["Agreement"].as_manager()
+    objects = AgreementQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -99,7 +109,7 @@ class AgreementLine(TenantOwned):
     fingerprint = models.CharField(max_length=32)
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["AgreementLine"].as_manager()
+    objects = AgreementLineQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -168,7 +178,7 @@ class ChoiceRecord(TenantOwned):
         indexes = [models.Index(fields=["tenant", "agreement", "at"], name="choices_of_agreement")]
 
 
-# What it comes to, kept current by services/stored.py
+# What it comes to, kept current by agreements.stored_mrr
 
 
 class CompanyBook(TenantOwned):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from agreements.services import stored
+from agreements import stored_mrr
 
 
 @shared_task(name="agreements.pass_days")
 def pass_days() -> None:
-    stored.pass_days()
+    stored_mrr.pass_days()

@@ -1,26 +1,43 @@
-"""The one error that our own rules raise; every door (page, REST, command) knows how to show it."""
+"""Errors that a person can act on: a code, what happened, and what to do next.
+
+    Explained
+    ├── DomainError      one of our rules said no
+    │   └── FieldErrors  what was typed in can't be taken, field by field
+    └── PsaError         a PSA could not be used (integrations.psa.errors)
+
+Every door (page, REST, command) shows an `Explained` without knowing which one it is.
+"""
 
 from __future__ import annotations
 
 
-class DomainError(Exception):
-    """One of our rules said no.
+class Explained(Exception):
+    """An error that a person can act on.
 
     `code` is stable and machine-readable, `message` says what happened, `fix` what a person can
-    do next. `status` is the HTTP status with which the REST API answers.
+    do next ("" = nothing). `status` is the HTTP status with which the REST API answers.
     """
 
-    def __init__(self, code: str, message: str, fix: str = "", *, status: int = 409) -> None:
+    status = 500
+
+    def __init__(self, code: str, message: str, fix: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.fix = fix
-        self.status = status
 
     @property
     def sentence(self) -> str:
         """Message and fix as one text for a person."""
         return f"{self.message} {self.fix}".strip()
+
+
+class DomainError(Explained):
+    """One of our rules said no; `status` is 409 unless another one fits better."""
+
+    def __init__(self, code: str, message: str, fix: str = "", *, status: int = 409) -> None:
+        super().__init__(code, message, fix)
+        self.status = status
 
 
 class FieldErrors(DomainError):

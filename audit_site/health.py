@@ -10,7 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from audit_site import heartbeat
+from audit_site import worker_heartbeat
 from audit_site.celery import app
 
 WORKER_SILENT_SECONDS = 35.0
@@ -55,7 +55,7 @@ def _broker() -> bool:
 
 
 def _worker() -> bool:
-    silent = heartbeat.seconds_since_beat()
+    silent = worker_heartbeat.seconds_since_beat()
     return silent is not None and silent < WORKER_SILENT_SECONDS
 
 

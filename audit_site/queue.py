@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from audit_site.celery import app
 
 log = logging.getLogger(__name__)
 
@@ -14,13 +15,13 @@ log = logging.getLogger(__name__)
 def enqueue(task_name: str, *ids: str) -> None:
     """Send a hint to the workers once the current transaction has committed.
 
-    The row behind the ids is the truth and the message only a hint: when the broker can't be
+    The row that the ids name is the truth and the message only a hint: when the broker can't be
     reached nothing is lost, for the sweeper sends the hint again.
     """
 
     def send() -> None:
         try:
-            current_app.tasks[task_name].apply_async(args=ids, retry=False)
+            app.tasks[task_name].apply_async(args=ids, retry=False)
         except (OperationalError, OSError) as error:
             log.warning("broker_unreachable task=%s error=%s", task_name, type(error).__name__)
 

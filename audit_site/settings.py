@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 import structlog
 from csp.constants import NONE, SELF
+from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
 from audit_site.env import env_bool, env_int, env_list, env_secret, env_text, load_env_file
@@ -66,7 +67,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "django_htmx",
-    "django_filters",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -114,6 +114,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "audit_site.pages.context.tenant",
+                "companies.web.context.licence_meter",
+                "integrations.web.context.connections",
             ],
         },
     }
@@ -150,11 +152,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Jobs: Redis or another broker by CELERY_BROKER_URL, else folders under var/broker
 CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or "filesystem://"
+#: Made when Django starts (audit_site.folders), readable by nobody else.
+PRIVATE_FOLDERS = [VAR_DIR]
 _uses_redis = CELERY_BROKER_URL.startswith(("redis://", "rediss://"))
 if CELERY_BROKER_URL.startswith("filesystem:"):
     _broker_dir = VAR_DIR / "broker"
-    for _folder in (VAR_DIR, _broker_dir, _broker_dir / "queue", _broker_dir / "control"):
-        _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    PRIVATE_FOLDERS += [_broker_dir, _broker_dir / "queue", _broker_dir / "control"]
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker_dir / "queue"),
         "data_folder_out": str(_broker_dir / "queue"),
@@ -163,7 +166,6 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "polling_interval": 0.1,  # the transport's own 1.0 lets two tasks a second through
     }
 else:
-    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 3}
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -305,9 +307,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-from django.contrib.messages import constants as _levels  # noqa: E402
-
-MESSAGE_TAGS = {_levels.ERROR: "danger", _levels.DEBUG: "secondary"}
+MESSAGE_TAGS = {message_levels.ERROR: "danger", message_levels.DEBUG: "secondary"}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -318,7 +318,6 @@ USE_THOUSAND_SEPARATOR = False
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True  # pages work without a collectstatic step
 WHITENOISE_MANIFEST_STRICT = False
 STORAGES = {

@@ -9,11 +9,11 @@ from audit_site.pages.views import switch_tenant
 urlpatterns = [
     path("healthz/", health.healthz, name="healthz"),
     path("readyz/", health.readyz, name="readyz"),
-    path("api/v1/", include("audit_site.api.urls")),
+    path("api/v1/", include("audit_site.api_urls")),
     path("accounts/", include("allauth.urls")),
     path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),
     path("tenant/", switch_tenant, name="switch-tenant"),
-    path("", include("integrations.urls")),
-    path("", include("companies.urls")),
-    path("", include("agreements.urls")),
+    path("", include("integrations.web.urls")),
+    path("", include("companies.web.urls")),
+    path("", include("agreements.web.urls")),
 ]

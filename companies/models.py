@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Self
 
 from django.db import models
 from django.utils import timezone
+from django.utils.functional import cached_property
 
+from audit_site.db.presence import PresenceMixin
 from audit_site.tenants.models import TenantOwned, TenantQuerySet
-
-if TYPE_CHECKING:
-    from integrations.models import CompanyLink
 
 
 class Company(TenantOwned):
@@ -35,30 +34,22 @@ class Company(TenantOwned):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def current_link(self) -> CompanyLink | None:
-        """The link in force; from the prefetch of `companies_with_links` where there is one."""
-        found: list[CompanyLink] | None = self.__dict__.get("current_links")
-        if found is None:
-            links = self.links.filter(unlinked_at=None).select_related("integration")
-            found = self.__dict__["current_links"] = list(links)
-        return found[0] if found else None
-
-    @property
+    @cached_property
     def people(self) -> list[Contact]:
-        """Its contacts that are not gone, the primary one first."""
-        found: list[Contact] | None = self.__dict__.get("current_contacts")
-        if found is None:
-            found = self.__dict__["current_contacts"] = list(current_contacts(self.contacts.all()))
-        return found
+        """Its contacts that are not gone, the primary one first; lists prefetch them to here."""
+        return list(self.contacts.current())
 
     @property
     def primary(self) -> Contact | None:
         return next((person for person in self.people if person.is_primary), None)
 
 
-def current_contacts(contacts: models.QuerySet[Contact]) -> models.QuerySet[Contact]:
-    return contacts.filter(gone_at=None).order_by("-is_primary", "-is_active", "id")
+class ContactQuerySet(PresenceMixin, TenantQuerySet["Contact"]):
+    """Contacts, of which some may be gone."""
+
+    def current(self) -> Self:
+        """Those that are not gone, the primary one first."""
+        return self.present().order_by("-is_primary", "-is_active", "id")
 
 
 class Contact(TenantOwned):
@@ -75,7 +66,7 @@ class Contact(TenantOwned):
     fingerprint = models.CharField(max_length=32, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantQuerySet["Contact"].as_manager()
+    objects = ContactQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -17,6 +17,6 @@ class IntegrationsConfig(AppConfig):
 
 def give_back(**_: Any) -> None:
     """A worker was told to end: its runs go on in another one."""
-    from integrations.services import ending  # noqa: PLC0415
+    from integrations.runs import shutdown  # noqa: PLC0415
 
-    ending.told.set()
+    shutdown.requested.set()

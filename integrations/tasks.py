@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from audit_site import heartbeat
-from integrations.services import connection, notices, runs, schedule, sync
+from audit_site import worker_heartbeat
+from integrations.connecting import connection_test
+from integrations.issues import outages
+from integrations.runs import dispatching, history, schedule
+from integrations.sync import engine
 
 
 @shared_task(name="integrations.run_connection_test")
 def run_connection_test(tenant_id: str, test_id: str) -> None:
-    connection.run_connection_test(tenant_id=tenant_id, test_id=test_id)
+    connection_test.run_connection_test(tenant_id=tenant_id, test_id=test_id)
 
 
 @shared_task(name="integrations.run_sync")
 def run_sync(tenant_id: str, run_id: str) -> None:
-    sync.run_sync(tenant_id=tenant_id, run_id=run_id)
+    engine.run_sync(tenant_id=tenant_id, run_id=run_id)
 
 
 @shared_task(name="integrations.sweep")
 def sweep() -> None:
-    heartbeat.beat()
-    runs.sweep()
+    worker_heartbeat.beat()
+    dispatching.sweep()
 
 
 @shared_task(name="integrations.dispatch_due")
@@ -31,16 +34,16 @@ def dispatch_due() -> None:
 
 @shared_task(
     name="integrations.tell_admins",
-    autoretry_for=(notices.MailNotSent,),
+    autoretry_for=(outages.MailNotSent,),
     retry_backoff=30,  # seconds, doubled each time
     retry_backoff_max=1800,
     retry_jitter=False,
     max_retries=14,  # 30 s, 1 min … 30 min: 4 hours and a half
 )
 def tell_admins(tenant_id: str, integration_id: str, what: str) -> None:
-    notices.tell_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
+    outages.tell_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
 
 
 @shared_task(name="integrations.prune_history")
 def prune_history() -> None:
-    runs.prune_history()
+    history.prune_history()

@@ -13,9 +13,9 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from integrations.services.connection import create_integration
 from tests.databases import drop_template, postgres_url, template
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off

@@ -12,10 +12,11 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, AgreementLine
-from audit_site.folding import folded
+from audit_site.db.folded_text import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
+from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -25,7 +26,6 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.services.issues import Trouble, open_issues, raise_issues
 
 PASSWORD = "correct-horse-battery"
 _numbers = count(1)
@@ -184,7 +184,7 @@ def make_issue(integration: Integration, run: SyncRun | None = None, **over: Any
         **over,
     }
     values.setdefault("external_id", str(next(_numbers)))
-    trouble = Trouble(**values)
+    trouble = IssueReport(**values)
     raise_issues(integration, [trouble], run)
     kind, external_id, code = trouble.cause
     return open_issues(integration).get(kind=kind, external_id=external_id, code=code)

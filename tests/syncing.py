@@ -6,11 +6,11 @@ from typing import Any
 
 from agreements.models import CompanyMrr
 from companies.models import Company
+from integrations.importing.import_companies import import_companies
 from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, SyncRun
+from integrations.runs import leases
+from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import leases
-from integrations.services.importing import import_companies
-from integrations.services.runs import start_company_sync, start_sync_run
 from tests.worker import work_off
 
 

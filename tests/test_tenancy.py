@@ -10,10 +10,10 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from agreements.services.choices import choose
+from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, TenantOwned, User
+from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
-from integrations.services.issues import Trouble, open_issues, raise_issues
 from tests.clients import api_of
 from tests.factories import (
     make_agreement,
@@ -73,7 +73,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
-    raise_issues(integration, [Trouble("companies", "too_many_gone", "Most are missing.")], run)
+    raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
             "pk": str(integration.pk),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from integrations.connecting.connection_test import run_connection_test
 from integrations.models import ConnectionTest, SyncRun
-from integrations.services import leases
-from integrations.services.connection import run_connection_test
-from integrations.services.sync import run_sync
+from integrations.runs import leases
+from integrations.sync.engine import run_sync
 
 
 def work_off() -> None:

@@ -5,12 +5,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
-from agreements.selectors import AgreementRow, CompanyFigure
 from audit_site.api.serializers import MoneySerializer, ReasonSerializer, StrictSerializer
 from companies.models import Company
+from integrations.importing.linking import link_of
 
 
 class AverageSerializer(serializers.Serializer[Any]):
@@ -128,7 +129,7 @@ class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
     @extend_schema_field(SourceSerializer)
     def get_source(self, figure: CompanyFigure) -> dict[str, Any]:
         company: Company = self.context["company"]
-        link = company.current_link
+        link = link_of(company)
         return SourceSerializer(
             {
                 "psa": link.integration.psa if link else None,

@@ -1,21 +1,20 @@
+"""REST: MRR of a company and of the tenant, series, movement, and what people decided."""
+
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from agreements import mrr
+from agreements.api.parameters import COMPANY, read_as_of, read_company, read_day, read_month
 from agreements.api.serializers import (
     AgreementChoicesSerializer,
     AgreementChoicesWriteSerializer,
@@ -25,71 +24,15 @@ from agreements.api.serializers import (
     SeriesSerializer,
     TenantMrrSerializer,
 )
+from agreements.decisions import choose
+from agreements.figures import MOST_MONTHS, recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.selectors import (
-    EARLIEST,
-    LATEST,
-    MOST_MONTHS,
-    day_of,
-    recognized_by_month,
-    tenant_book,
-    tenant_etag,
-    tenant_figure,
-)
-from agreements.services.choices import choose
+from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
+from audit_site.api.parameters import AS_OF, invalid
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import tenant_of
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
-
-AS_OF = OpenApiParameter(
-    "as_of",
-    OpenApiTypes.DATE,
-    description="Default: today in the tenant's time zone.",
-)
-COMPANY = OpenApiParameter("company", OpenApiTypes.STR, description="Only this company's.")
-
-
-def invalid(name: str, message: str, code: str = "invalid") -> serializers.ValidationError:
-    return serializers.ValidationError({name: [serializers.ErrorDetail(message, code=code)]})
-
-
-def read_day(request: Request, name: str) -> date | None:
-    """A day among the query parameters; None = it is not given."""
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    day = day_of(text)
-    if day is None:
-        message = f"Write a date from {EARLIEST.year} to {LATEST.year} as 2026-06-15."
-        raise invalid(name, message)
-    return day
-
-
-def read_as_of(request: Request) -> date | None:
-    """The day that a figure is asked for; None = today."""
-    return read_day(request, "as_of")
-
-
-def read_month(request: Request, name: str) -> date:
-    text = request.query_params.get(name, "")
-    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
-        raise invalid(name, "Write a month as 2026-06.", "invalid" if text else "required")
-    month = date.fromisoformat(f"{text}-01")
-    if not EARLIEST <= month <= LATEST:
-        raise invalid(name, f"Write a month from {EARLIEST.year} to {LATEST.year}.")
-    return month
-
-
-def read_company(request: Request) -> UUID | None:
-    """The company that a figure is narrowed to; one that is no id is nobody's."""
-    text = request.query_params.get("company")
-    if not text:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        return UUID(int=0)
 
 
 class TenantMrrView(APIView):

@@ -57,7 +57,7 @@ class Agreement(Struct, array_like=True, eq=False):
     """An agreement.
 
     `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
-    `account` tells apart two accounts of one PSA, which may give one id twice.
+    `account` keeps two accounts of one PSA apart, which may give one id twice.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 

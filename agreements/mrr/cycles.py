@@ -1,7 +1,4 @@
-"""Billing cycles:
-
-their names, their factor (cycles in an ordinary year ÷ 12), one period's days.
-"""
+"""Billing cycles: names, factor (cycles in an ordinary year ÷ 12), and one period's days."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ DAYS_OF_400_YEARS: Final = 146_097
 class Cycle:
     """A cycle that was understood. `factor` is None where the term decides or nothing recurs.
 
-    `single_days`: a line that lives no longer is billed once at most; None = that can't be told.
+    `single_days`: a line that lives no longer is billed once at most; None = unknown.
     """
 
     name: str
@@ -112,10 +109,7 @@ def _read_structure(every: Any, unit: Any) -> Cycle | None:
 
 
 def months_between(first: date, day_after: date) -> Fraction:
-    """Months of a term:
-
-    whole ones counted from `first`, and the days of the part one behind them.
-    """
+    """Whole months of a term, counted from `first`, and the days of the part month after them."""
     until = day_after.toordinal()
     whole = (day_after.year - first.year) * 12 + day_after.month - first.month
     while months_on(first, whole) > until:
@@ -125,7 +119,7 @@ def months_between(first: date, day_after: date) -> Fraction:
 
 
 def months_on(first: date, months: int) -> int:
-    """The ordinal of the day that `add_months` finds, also behind the last year of a `date`."""
+    """The ordinal of the day that `add_months` finds, also beyond the last year of a `date`."""
     if (first.year * 12 + first.month - 1 + months) // 12 <= MAXYEAR:
         return add_months(first, months).toordinal()
     return add_months(first, months - 400 * 12).toordinal() + DAYS_OF_400_YEARS

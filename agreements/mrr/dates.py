@@ -6,6 +6,11 @@ import re
 from datetime import date
 from typing import Final
 
+#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
+EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
+#: Days before and after every calendar; a stretch is [from, until) in ordinals.
+EVER, NEVER = 0, date.max.toordinal() + 1
+
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")
 
@@ -18,7 +23,7 @@ def read_date(text: str) -> date:
 
 
 def read_calendar_date(text: str) -> date:
-    """Read a date as a PSA wrote it, which may have a time of day behind it."""
+    """Read a date as a PSA wrote it, which a time of day may follow."""
     if text[10:] and not _TIME.fullmatch(text[10:]):
         raise ValueError(text)
     return read_date(text[:10])
@@ -27,3 +32,12 @@ def read_calendar_date(text: str) -> date:
 def read_month(text: str) -> date:
     """Read YYYY-MM: its first day; a `ValueError` for anything else."""
     return read_date(f"{text}-01")
+
+
+def day_of(text: str) -> date | None:
+    """A day that a figure can be asked for, written as 2026-06-15; None for anything else."""
+    try:
+        day = read_date(text)
+    except ValueError:
+        return None
+    return day if EARLIEST <= day <= LATEST else None

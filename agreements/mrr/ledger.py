@@ -9,9 +9,10 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, Final
 
+from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
-from agreements.mrr.rules import EVER, NEVER, Prepared, Row
+from agreements.mrr.rules import Prepared, Row
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.
 REASONS: Final[dict[str, str]] = {

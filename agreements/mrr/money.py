@@ -83,7 +83,7 @@ def plain_text(amount: Fraction) -> str:
 
 
 def _places(denominator: int) -> int:
-    """Behind how many decimal places a fraction ends; ten for one that never does."""
+    """After how many decimal places a fraction ends; ten for one that never does."""
     rest, powers = denominator, []
     for prime in (2, 5):
         power = 0

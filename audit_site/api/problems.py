@@ -13,8 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
-from audit_site.errors import DomainError, FieldErrors
-from integrations.psa.errors import PsaError
+from audit_site.errors import Explained, FieldErrors
 
 TITLES = {
     400: "The request can't be taken",
@@ -54,10 +53,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     match error:
         case FieldErrors():
             return problem(400, error.code, error.sentence, error.errors)
-        case DomainError():
+        case Explained():
             return problem(error.status, error.code, error.sentence)
-        case PsaError():
-            return problem(502, error.code, f"{error.message} {error.fix}".strip())
         case DjangoValidationError():
             return _invalid(exceptions.ValidationError(as_serializer_error(error)))
         case exceptions.ValidationError():

@@ -1,4 +1,4 @@
-"""What every viewset shares, and the answer to "who am I?"."""
+"""What every viewset shares."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from audit_site.api.requests import actor_of, membership_of, tenant_of
+from audit_site.api.requests import actor_of, tenant_of
 from audit_site.api.serializers import ProblemSerializer
-from audit_site.tenants.models import Role, Scope, Tenant, User
-from companies.services import licence
+from audit_site.tenants.models import Tenant, User
 
 ModelT = TypeVar("ModelT", bound=Model)
 #: The errors every endpoint may answer with, for the schema.
@@ -68,43 +63,3 @@ def owned_or_invalid(rows: QuerySet[ModelT], field: str, value: str) -> ModelT:
         error = serializers.ErrorDetail("There is no such thing.", code="does_not_exist")
         raise serializers.ValidationError({field: [error]})
     return found
-
-
-class MeUserSerializer(serializers.Serializer[User]):
-    id = serializers.CharField()
-    email = serializers.EmailField()
-    name = serializers.CharField()
-
-
-class MeTenantSerializer(serializers.Serializer[Tenant]):
-    id = serializers.CharField()
-    name = serializers.CharField()
-    timezone = serializers.CharField()
-    company_limit = serializers.IntegerField()
-    companies_used = serializers.SerializerMethodField()
-
-    def get_companies_used(self, tenant: Tenant) -> int:
-        return licence(tenant).used
-
-
-class MeSerializer(serializers.Serializer[Any]):
-    user = MeUserSerializer()
-    role = serializers.ChoiceField(Role.choices)
-    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
-    tenant = MeTenantSerializer()
-
-
-class MeView(APIView):
-    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
-    def get(self, request: Request) -> Response:
-        """Tell who asks, in which tenant, and what they may do."""
-        membership = membership_of(request)
-        body = MeSerializer(
-            {
-                "user": membership.user,
-                "role": membership.role,
-                "scopes": sorted(request.scopes, key=Scope.values.index),  # type: ignore[attr-defined]
-                "tenant": membership.tenant,
-            }
-        )
-        return Response(body.data)

@@ -12,20 +12,20 @@ from urllib.request import urlopen
 
 import django
 
-from audit_site.local.processes import Sorry
+from audit_site.local.processes import SetupError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
 
-from agreements.selectors import TenantFigure, company_totals, tenant_figure  # noqa: E402
+from agreements.figures import TenantFigure, company_totals, tenant_figure  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
 from audit_site.tenants.services import add_member, create_tenant  # noqa: E402
 from companies.models import Company  # noqa: E402
-from integrations.models import Integration, PsaCompanyRecord, SyncRun  # noqa: E402
+from integrations.connecting.lifecycle import create_integration  # noqa: E402
+from integrations.importing.import_companies import import_companies  # noqa: E402
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun  # noqa: E402
 from integrations.psa import registry  # noqa: E402
-from integrations.services.connection import create_integration  # noqa: E402
-from integrations.services.importing import import_companies  # noqa: E402
-from integrations.services.runs import start_sync_run  # noqa: E402
+from integrations.runs.starting import start_sync_run  # noqa: E402
 
 NAME = "Demo MSP"
 PASSWORD = "demo-password-1"  # noqa: S105  of the demo on your own machine
@@ -86,7 +86,7 @@ def connect(
     )
     wait(lambda: _done(test), check_alive)
     if not test.ok:
-        raise Sorry(f"The connection test failed: {test.message} {test.fix}")
+        raise SetupError(f"The connection test failed: {test.message} {test.fix}")
     run = SyncRun.objects.filter(integration=integration).latest("id")
     follow(run, "Reading the import list", check_alive)
     ids = list(
@@ -111,7 +111,7 @@ def wait(is_done: Callable[[], bool], check_alive: Callable[[], None]) -> None:
     while not is_done():
         check_alive()
         if time.monotonic() > until:
-            raise Sorry("The worker takes too long. See the logs under var/log.")
+            raise SetupError("The worker takes too long. See the logs under var/log.")
         time.sleep(0.2)
 
 
@@ -132,7 +132,7 @@ def follow(run: SyncRun, title: str, check_alive: Callable[[], None]) -> None:
     wait(drawn, check_alive)
     sys.stdout.write("\n")
     if run.state not in {"succeeded", "partial"}:
-        raise Sorry(f"The run ended {run.state}: {run.error_message} {run.error_fix}")
+        raise SetupError(f"The run ended {run.state}: {run.error_message} {run.error_fix}")
 
 
 def print_table(tenant: Tenant, say: Say) -> None:
@@ -142,8 +142,7 @@ def print_table(tenant: Tenant, say: Say) -> None:
             Company.objects.for_tenant(tenant)
             .filter(
                 status=Company.Status.ACTIVE,
-                links__integration=integration,
-                links__unlinked_at=None,
+                links__in=CompanyLink.objects.of(integration).in_force(),
             )
             .order_by("name")
         )

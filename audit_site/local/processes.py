@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 8.0
 
 
-class Sorry(Exception):
+class SetupError(Exception):
     """Something a person has to change first; the text says what."""
 
 
@@ -114,10 +114,10 @@ def wait_until_up(child: Child, port: int, seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if not child.is_up:
-            raise Sorry(
+            raise SetupError(
                 f"The {child.name} ended at its start. Its last words:\n{child.last_words()}"
             )
         if answers(port):
             return
         time.sleep(0.1)
-    raise Sorry(f"The {child.name} does not answer on port {port}. See {child.log}.")
+    raise SetupError(f"The {child.name} does not answer on port {port}. See {child.log}.")

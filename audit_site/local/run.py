@@ -1,7 +1,4 @@
-"""`make run`:
-
-the whole product on this machine, with a sandbox PSA, a demo tenant and real data.
-"""
+"""`make run`: the whole product on this machine, with sandbox PSAs and a demo tenant."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from audit_site.local.processes import Child, Children, Sorry, port_is_free, wait_until_up
+from audit_site.local.processes import Child, Children, SetupError, port_is_free, wait_until_up
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 SANDBOX_PORTS = range(8765, 8795)
@@ -39,14 +36,16 @@ def prepare_var(var: Path) -> IO[str]:
         var.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (var / "run.lock").open("w")
     except OSError as error:
-        raise Sorry(
+        raise SetupError(
             f"{var} can't be written to ({error.strerror}). Give yourself the right to, or set "
             "VAR_DIR to another folder."
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise Sorry("`make run` is running here already. End it there with Ctrl-C first.") from None
+        raise SetupError(
+            "`make run` is running here already. End it there with Ctrl-C first."
+        ) from None
     write_keys(var / "env")
     if not os.environ.get("DATABASE_URL"):
         check_database(var / "audit.sqlite3")
@@ -72,9 +71,9 @@ def check_database(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         answer = str(error)
     if answer != "ok":
-        raise Sorry(
+        raise SetupError(
             f"{path} is damaged ({answer}). Put a backup in its place, or move the file away to "
-            "begin anew."
+            "begin with an empty one."
         )
 
 
@@ -84,14 +83,16 @@ def sandbox_port(var: Path) -> int:
     if remembered.exists():
         port = int(remembered.read_text())
         if not port_is_free(port):
-            raise Sorry(
+            raise SetupError(
                 f"Port {port}, where the sandbox PSA of this installation lives, is taken. End "
                 f"what listens there (`ss -ltnp 'sport = :{port}'` names it)."
             )
         return port
     port = next((port for port in SANDBOX_PORTS if port_is_free(port)), 0)
     if not port:
-        raise Sorry("No port from 8765 to 8794 is free for the sandbox PSA. End something there.")
+        raise SetupError(
+            "No port from 8765 to 8794 is free for the sandbox PSA. End something there."
+        )
     remembered.write_text(str(port))
     return port
 
@@ -120,7 +121,7 @@ def migrate(env: dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        raise Sorry(f"The database can't be brought up to date:\n{done.stderr[-1500:]}")
+        raise SetupError(f"The database can't be brought up to date:\n{done.stderr[-1500:]}")
 
 
 def start_processes(children: Children, env: dict[str, str], port: int, sandbox: int) -> Child:
@@ -188,7 +189,9 @@ def main() -> int:
         port = int(os.environ.get("PORT") or 8000)
         lock = prepare_var(var_dir())
         if not port_is_free(port):
-            raise Sorry(f"Port {port} is taken. End what listens there, or: make run PORT=8001")
+            raise SetupError(
+                f"Port {port} is taken. End what listens there, or: make run PORT=8001"
+            )
         sandbox = sandbox_port(var_dir())
         env = environment(port, sandbox)
         os.environ |= env
@@ -202,7 +205,7 @@ def main() -> int:
         say(f"Open {env['PUBLIC_URL']} (Ctrl-C ends everything)")
         stay_up(children)
         lock.close()
-    except Sorry as sorry:
+    except SetupError as sorry:
         sys.stderr.write(f"\n{sorry}\n")
         return 1
     except KeyboardInterrupt:
@@ -215,7 +218,7 @@ def main() -> int:
 def _all_up(children: Children) -> None:
     for child in children.children:
         if not child.is_up:
-            raise Sorry(f"The {child.name} ended. Its last words:\n{child.last_words()}")
+            raise SetupError(f"The {child.name} ended. Its last words:\n{child.last_words()}")
 
 
 if __name__ == "__main__":

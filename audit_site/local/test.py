@@ -2,6 +2,8 @@
 
 Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they and
 Chromium are installed and started. What still can't run is named, never left out silently.
+
+`make test ARGS=quick` runs the part that needs SQLite alone and no patience (`tests/quick.py`).
 """
 
 from __future__ import annotations
@@ -21,15 +23,20 @@ from audit_site.local.processes import answers
 BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
 #: Two processes more than cores: some tests wait for leases and browsers. Long ones go around.
-PROCESSES = str((os.cpu_count() or 2) + 2)
-PYTEST = [sys.executable, "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal", "-q", "-rs"]
+PROCESSES = (os.cpu_count() or 2) + 2
+PYTEST = [sys.executable, "-m", "pytest", "--dist", "worksteal", "-q", "-rs"]
 
-#: Compiled once, also where the environment says to leave no __pycache__ behind: each of some
-#: hundred processes would compile everything anew.
+#: Compiled once, also where the environment says to leave no __pycache__: each of some
+#: hundred processes would compile everything again.
 BYTECODE = {
     "PYTHONDONTWRITEBYTECODE": "",
     "PYTHONPYCACHEPREFIX": str(BASE_DIR / ".venv" / "bytecode"),
 }
+
+QUICK_LEAVES_OUT = """\
+Left out     PostgreSQL, Redis and the browser; servers and workers as processes; long tests (marked
+             `once`); and of a test that runs for each PSA, all PSAs but one.
+             `make test` runs everything."""
 
 
 def say(text: str) -> None:
@@ -120,12 +127,14 @@ class Outcome:
     counts: str
 
 
-def run_suite(database: str, env: dict[str, str], arguments: list[str]) -> Outcome:
+def run_suite(
+    database: str, env: dict[str, str], arguments: list[str], processes: int = PROCESSES
+) -> Outcome:
     """Run pytest against one database and keep its closing line."""
     say(f"\n===== {database} =====")
     with tempfile.TemporaryDirectory(prefix="audit-test-") as var:
         process = subprocess.Popen(  # noqa: S603
-            [*PYTEST, *arguments],
+            [*PYTEST, "-n", str(processes), *arguments],
             cwd=BASE_DIR,
             env={**os.environ, **BYTECODE, **env, "AUDIT_TEST_VAR_DIR": var},
             stdout=subprocess.PIPE,
@@ -139,8 +148,20 @@ def run_suite(database: str, env: dict[str, str], arguments: list[str]) -> Outco
         return Outcome(database, process.wait(), closing)
 
 
+def run_quick(arguments: list[str]) -> int:
+    """Run what finds most mistakes within two minutes, and name the rest."""
+    env = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": "", "DATABASE_URL": ""}
+    processes = os.cpu_count() or 2  # none of these tests waits for anything
+    outcome = run_suite("SQLite", env, ["-p", "tests.quick", *arguments], processes)
+    say(f"\n===== The quick part =====\nSQLite       {outcome.counts or 'nothing ran'}")
+    say(QUICK_LEAVES_OUT)
+    return outcome.code
+
+
 def main() -> int:
     arguments = sys.argv[1:]
+    if arguments[:1] == ["quick"]:
+        return run_quick(arguments[1:])
     prepare_machine()
     postgres, redis = find_postgres(), find_redis()
     shared = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": redis}

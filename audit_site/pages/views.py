@@ -17,11 +17,10 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from audit_site.errors import DomainError
+from audit_site.errors import Explained
 from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
-from integrations.psa.errors import PsaError
-from integrations.selectors import admins_of
+from audit_site.tenants.selectors import admins_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
@@ -33,17 +32,21 @@ class PageRequest(HttpRequest):
     membership: Membership
     user: User
     htmx: Any
+    section: str
 
 
-def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
+def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[[View], View]:
     """Make a view a page for members of at least this role.
 
-    A "no" of our rules or of a PSA becomes a message on the page that the person came from.
+    `section` names the entry of the menu that is lit: `companies`, `mrr`, `integrations` or `runs`.
+
+    A "no", of our rules or of a PSA, becomes a message on the page that the person came from.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.section = section or getattr(request, "section", "")
             if request.method == "GET" and LOST in request.GET:
                 return lost(request, methods)
             if request.method not in methods:
@@ -54,11 +57,8 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
             with timezone.override(membership.tenant.zone):
                 try:
                     response = view(request, *args, **kwargs)
-                except DomainError as error:
+                except Explained as error:
                     messages.error(request, error.sentence)
-                    response = redirect(came_from(request))
-                except PsaError as error:
-                    messages.error(request, f"{error.message} {error.fix}")
                     response = redirect(came_from(request))
             patch_vary_headers(response, ["HX-Request"])
             return response
@@ -70,7 +70,7 @@ def page(*methods: str, role: str = Role.VIEWER) -> Callable[[View], View]:
 
 
 def lost(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    """Tell who sent something and had to sign in first; on the page itself, or on its button's."""
+    """Say that nothing was done to a person who was signed out when they sent a form."""
     messages.warning(request, "You had been signed out, so nothing was done. Do it again.")
     return redirect(request.path if "GET" in methods else page_above(request.path))
 
@@ -136,3 +136,14 @@ def switch_tenant(request: PageRequest) -> HttpResponse:
     if wanted in {str(tenant_id) for tenant_id in ids}:
         request.session[SESSION_KEY] = wanted
     return redirect("/")
+
+
+#: The status at which htmx stops asking.
+STOP_ASKING = 286
+
+
+def watched(
+    request: PageRequest, template: str, context: dict[str, Any], pulse: int
+) -> HttpResponse:
+    """A part of a page that is asked for again and again; 286 ends that when nothing goes on."""
+    return render(request, template, context, status=200 if pulse else STOP_ASKING)

@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from audit_site.folders import make_folders
+
 
 class TenantsConfig(AppConfig):
     name = "audit_site.tenants"
     label = "tenants"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        make_folders()

@@ -34,7 +34,7 @@ class SignInMiddleware(LoginRequiredMiddleware):
 class MembershipMiddleware:
     """Sets `request.membership` (None for nobody, and for users who are in no tenant).
 
-    Whoever is in several tenants works in the one chosen last, else in the first.
+    A person in several tenants works in the one chosen last, else in the first.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

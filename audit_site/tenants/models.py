@@ -1,7 +1,4 @@
-"""Who may do what:
-
-users, tenants (an MSP account with us), memberships, API tokens, audit trail.
-"""
+"""Who may do what: users, tenants (an MSP each), memberships, API tokens, audit trail."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from rest_framework import serializers
 
 from audit_site.api.serializers import MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
-from integrations.api.serializers import SyncRunSerializer
-from integrations.services.importing import MOST_IDS
+from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.importing.import_companies import MOST_IDS
+from integrations.importing.linking import link_of
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
@@ -60,7 +61,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
     @extend_schema_field(LinkSerializer(allow_null=True))
     def get_link(self, company: Company) -> dict[str, Any] | None:
-        link = company.current_link
+        link = link_of(company)
         if link is None:
             return None
         return LinkSerializer(
@@ -80,7 +81,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_last_synced_at(self, company: Company) -> Any:
-        link = company.current_link
+        link = link_of(company)
         if link is None or link.last_synced_at is None:
             return None
         return serializers.DateTimeField().to_representation(link.last_synced_at)

@@ -11,12 +11,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agreements.api.parameters import read_as_of
 from agreements.api.serializers import AgreementSerializer, CompanyMrrSerializer
-from agreements.api.views import AS_OF, invalid, read_as_of
+from agreements.figures import company_figure, company_totals
 from agreements.models import CompanyMrr
-from agreements.selectors import company_etag, company_figure, company_totals, with_mrr
+from agreements.overview import with_mrr
+from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import AS_OF, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
 from companies import services
@@ -29,12 +32,13 @@ from companies.api.serializers import (
     ImportSerializer,
     LinkWriteSerializer,
 )
-from companies.models import Company, current_contacts
-from integrations.api.serializers import SyncRunSerializer
-from integrations.api.views import query
+from companies.models import Company
+from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import import_companies, linking
+from integrations.importing.selectors import companies_with_links
 from integrations.models import Integration
-from integrations.selectors import companies_with_links, list_integrations
-from integrations.services import importing, linking, runs
+from integrations.runs import starting
 
 
 @extend_schema_view(
@@ -136,7 +140,7 @@ class CompanyViewSet(TenantViewSet):
     def import_from_psa(self, request: Request) -> Response:
         body = ImportSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        result = importing.import_companies(
+        result = import_companies.import_companies(
             integration=self._integration(body.validated_data["integration"]),
             external_ids=body.validated_data["external_ids"],
             actor=self.actor,
@@ -182,14 +186,14 @@ class CompanyViewSet(TenantViewSet):
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
-        run, is_new = runs.start_company_sync(company=self.get_object(), actor=self.actor)
+        run, is_new = starting.start_company_sync(company=self.get_object(), actor=self.actor)
         code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
         return Response(SyncRunSerializer(run).data, status=code)
 
     @extend_schema(responses={200: ContactSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def contacts(self, request: Request, pk: str) -> Response:
-        page = self.paginate_queryset(current_contacts(self.get_object().contacts.all()))
+        page = self.paginate_queryset(self.get_object().contacts.current())
         return self.get_paginated_response(ContactSerializer(page, many=True).data)
 
     @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from audit_site.errors import Explained
 
-class PsaError(Exception):
+
+class PsaError(Explained):
     """A PSA could not be used.
 
-    `code` is one of `CODES`, `message` says what happened, `fix` what a person can do next.
-    `right` names the kind of data that was refused, where that is known (`read_companies` …).
+    `code` is one of `CODES`. `right` names the kind of data that was refused, where that is known
+    (`read_companies` …).
     """
 
+    status = 502
+
     def __init__(self, code: str, message: str, fix: str = "", *, right: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.fix = fix
+        super().__init__(code, message, fix)
         self.right = right
 
 

@@ -390,10 +390,7 @@ class ConnectWiseSandbox:
             self._remove(family, next(iter(records)))
 
     def _dressed(self, family: str, record: Record, fields: str, path: str) -> Record:
-        """A record as it goes out:
-
-        only the asked-for fields (then `_info` too only if asked for).
-        """
+        """A record as it is sent: only the fields asked for; `_info` too only if asked for."""
         dressed = dict(record)
         if self.faults.hit("explicit_nulls", path):
             dressed = {**dict.fromkeys(NULLS[family]), **dressed}

@@ -1,7 +1,4 @@
-"""The MSP in the sandbox ConnectWise:
-
-its companies, contacts, agreements and additions, by seed.
-"""
+"""The MSP in the sandbox ConnectWise: companies, contacts, agreements, additions, by seed."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from agreements import mrr
+from agreements import mrr, stored_mrr
+from agreements.figures import company_figure, tenant_book
 from agreements.models import Agreement, AgreementLine
-from agreements.selectors import company_figure, tenant_book
-from agreements.services import stored
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -120,8 +119,8 @@ def test_an_agreement_that_is_gone_leaves_the_past_as_it_was(
     assert earned(company.tenant, 5) == before
     assert earned(company.tenant, 6) == june
     assert earned(company.tenant, 7) == []
-    stored.refresh(company.tenant, [company.pk])
-    assert not stored.verify([company.tenant_id], mend=False)
+    stored_mrr.refresh(company.tenant, [company.pk])
+    assert not stored_mrr.verify([company.tenant_id], mend=False)
 
 
 def test_what_is_gone_is_nobodys_neighbour_months_later(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agreements import mrr
+from agreements.figures import company_figure, tenant_book
 from agreements.models import Agreement, AgreementChoices
-from agreements.selectors import company_figure, tenant_book
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreements import stored_mrr
 from agreements.models import AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
-from agreements.services import stored
 from agreements.tasks import pass_days
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
@@ -27,7 +27,7 @@ def shown(tenant: Tenant) -> dict[str, list[str]]:
 
 
 def all_equal(tenant: Tenant) -> bool:
-    return not stored.verify([tenant.pk], mend=False)
+    return not stored_mrr.verify([tenant.pk], mend=False)
 
 
 def test_a_day_touches_only_what_starts_or_ends_that_day(
@@ -41,13 +41,13 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     begins = make_company(tenant, name="Begins")
     make_line(make_agreement(begins, integration, amount="0"), quantity="1",
                      unit_price="40", start_date=date(2026, 6, 16))  # fmt: skip
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant)["Ends"] == ["100/1 USD"]
     assert "Begins" not in shown(tenant)
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
     with CaptureQueriesContext(connection) as queries:
-        passed = stored.pass_days()
+        passed = stored_mrr.pass_days()
 
     assert passed == 2
     assert "Ends" not in shown(tenant)
@@ -55,7 +55,7 @@ def test_a_day_touches_only_what_starts_or_ends_that_day(
     assert all_equal(tenant)
     assert CompanyBook.objects.filter(computed_on=date(2026, 6, 16)).count() == 2
     assert len(queries) < 25
-    assert stored.pass_days() == 0
+    assert stored_mrr.pass_days() == 0
     pass_days()  # as the clock calls it
 
 
@@ -67,18 +67,18 @@ def test_a_day_reads_no_line_of_an_agreement_whose_day_is_yet_to_come(
     make_agreement(company, integration, amount="30", end_date=date(2026, 6, 15))
     stays = make_agreement(company, integration, amount="7", end_date=date(2026, 12, 31))
     make_line(stays, quantity="2", unit_price="1.50", end_date=date(2026, 8, 31))
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant) == {"Both": ["40/1 USD"]}
     days = AgreementMrr.objects.order_by("agreement").values_list("next_change", flat=True)
     assert list(days) == [date(2026, 6, 16), date(2026, 9, 1)]
     AgreementLine.objects.update(unit_price="99")  # where nobody notices
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
 
     assert shown(tenant) == {"Both": ["10/1 USD"]}
     assert CompanyBook.objects.get().next_change == date(2026, 9, 1)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant) == {"Both": ["205/1 USD"]}
 
 
@@ -89,13 +89,13 @@ def test_an_agreement_whose_days_are_not_known_is_worked_out(
     time_machine.move_to(NOON, tick=False)
     make_agreement(make_company(tenant, name="Ends"), integration, end_date=date(2026, 6, 15))
     forever = make_agreement(make_company(tenant, name="Forever"), integration)
-    stored.verify([tenant.pk], mend=True)
-    assert AgreementMrr.objects.get(agreement=forever).next_change == stored.NEVER
+    stored_mrr.verify([tenant.pk], mend=True)
+    assert AgreementMrr.objects.get(agreement=forever).next_change == stored_mrr.NEVER
     AgreementMrr.objects.update(next_change=None)
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
 
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
     assert shown(tenant) == {"Forever": ["100/1 USD"]}
 
 
@@ -106,10 +106,10 @@ def test_a_day_passes_by_each_tenants_own_calendar(time_machine: Any, db: None) 
         company = make_company(tenant, name="Ends")
         make_agreement(company, make_integration(tenant), end_date=date(2026, 6, 30))
         time_machine.move_to(datetime(2026, 6, 29, 12, 0, tzinfo=UTC), tick=False)
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
     time_machine.move_to(datetime(2026, 7, 1, 3, 30, tzinfo=UTC), tick=False)
 
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
 
     assert (shown(there), shown(here)) == ({"Ends": ["100/1 USD"]}, {})
 
@@ -124,13 +124,13 @@ def test_a_day_passes_for_many_tenants_at_once(time_machine: Any, db: None) -> N
         make_agreement(company, integration, currency="", amount=f"{number}")
         days = 0 if number <= 2 else 1
         make_agreement(company, integration, end_date=NOON.date() + timedelta(days=days))
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
 
     counts = []
     for days in (1, 2):
         time_machine.move_to(NOON + timedelta(days=days), tick=False)
         with CaptureQueriesContext(connection) as queries:
-            counts.append((stored.pass_days(), len(queries)))
+            counts.append((stored_mrr.pass_days(), len(queries)))
 
     assert [passed for passed, _ in counts] == [2, 8]
     assert counts[0][1] == counts[1][1]

@@ -13,10 +13,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from agreements import stored_mrr
+from agreements.decisions import choose
+from agreements.figures import company_figure, company_totals
 from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyBook, CompanyMrr
-from agreements.selectors import company_etag, company_figure, company_totals
-from agreements.services import stored
-from agreements.services.choices import choose
+from agreements.versions import company_etag
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -36,7 +37,7 @@ def shown(tenant: Tenant) -> dict[str, list[str]]:
 
 
 def all_equal(tenant: Tenant) -> bool:
-    return not stored.verify([tenant.pk], mend=False)
+    return not stored_mrr.verify([tenant.pk], mend=False)
 
 
 def test_a_sync_leaves_everything_stored_as_computed(
@@ -90,12 +91,12 @@ def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
             make_agreement(company, integration, amount="7", start_date=date(2026, 6, 16)),
             quantity="1", unit_price="5",
         )  # fmt: skip
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
     bad = tenants[1]
     AgreementLine.objects.for_tenant(bad).update(units="no list")  # where nobody notices
 
     time_machine.move_to(NOON + timedelta(days=1), tick=False)
-    passed = stored.pass_days()
+    passed = stored_mrr.pass_days()
 
     assert passed == 2
     assert [shown(tenant) for tenant in tenants] == [
@@ -105,7 +106,7 @@ def test_a_book_that_can_not_be_worked_out_holds_no_other_up(
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert errors == [f"MRR of company {left.pk} could not be worked out"]
     AgreementLine.objects.for_tenant(bad).update(units=None)
-    assert stored.pass_days() == 1
+    assert stored_mrr.pass_days() == 1
     assert shown(bad) == {"Ends": ["12/1 USD"]}
     assert all(all_equal(tenant) for tenant in tenants)
 
@@ -117,7 +118,7 @@ def test_a_list_never_shows_yesterdays_figure(
     time_machine.move_to(NOON, tick=False)
     company = make_company(tenant)
     make_agreement(company, integration, end_date=date(2026, 6, 15))
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     money = [{"currency": "USD", "amount": "100.00"}]
     assert company_totals(tenant, [company.pk]) == {company.pk: money}
 
@@ -133,11 +134,11 @@ def test_a_parents_new_cycle_reaches_the_children_of_another_company(
     parent = make_agreement(make_company(tenant, name="Parent"), integration, external_id="P")
     child = make_company(tenant, name="Child")
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     assert shown(tenant)["Child"] == ["120/1 USD"]
 
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
-    stored.refresh(tenant, [parent.company_id])
+    stored_mrr.refresh(tenant, [parent.company_id])
 
     assert shown(tenant)["Child"] == ["10/1 USD"]
 
@@ -151,11 +152,11 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     child = make_company(tenant, name="Child")
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
     make_agreement(make_company(tenant, name="Other"), integration, amount="5")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     etags = [company_etag(company) for company in (parent_company, child)]
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
 
-    stored.mark_stale(tenant, [parent_company.pk])
+    stored_mrr.mark_stale(tenant, [parent_company.pk])
 
     for company, etag, amount in zip(
         (parent_company, child), etags, ("5.00", "10.00"), strict=True
@@ -165,24 +166,24 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
         assert company_totals(tenant, [company.pk]) == {company.pk: money}
     assert shown(tenant)["Parent"] == ["60/1 USD"]
     assert all_equal(tenant), "what is marked is no difference"
-    stored._refresh_again(
+    stored_mrr._refresh_again(
         list(CompanyBook.objects.values_list("tenant_id", "company_id")),
-        stored.Found(stored.Differences),
-        stored.Occasion.DAY,
+        stored_mrr.Found(stored_mrr.Differences),
+        stored_mrr.RefreshReason.DAY,
     )
     assert shown(tenant)["Parent"] == ["60/1 USD"], "more than the day has changed"
-    assert stored.pass_days() == 2
+    assert stored_mrr.pass_days() == 2
     assert shown(tenant) == {"Child": ["10/1 USD"], "Other": ["5/1 USD"], "Parent": ["5/1 USD"]}
     assert all_equal(tenant)
-    assert stored.pass_days() == 0
-    assert stored.refresh_stale(tenant) == 0
+    assert stored_mrr.pass_days() == 0
+    assert stored_mrr.refresh_stale(tenant) == 0
 
 
 def test_verify_reports_and_mends_what_differs(tenant: Tenant, integration: Integration) -> None:
     good, bad = make_company(tenant), make_company(tenant)
     for company in (good, bad):
         make_agreement(company, integration)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     CompanyMrr.objects.filter(company=bad).update(exact="7/1", minor=700)
     AgreementMrr.objects.filter(company=bad).delete()
 
@@ -207,7 +208,7 @@ def test_verify_reports_and_mends_what_differs(tenant: Tenant, integration: Inte
 def test_a_choice_and_the_stored_figure_are_one(tenant: Tenant, integration: Integration) -> None:
     company = make_company(tenant, name="C")
     agreement = make_agreement(company, integration)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     choose(agreement=agreement, actor=None, changes={"exclude": True})
 
@@ -226,7 +227,7 @@ def test_two_who_store_the_first_figures_of_a_company_at_once_store_one() -> Non
 
     def store() -> None:
         begin.wait()
-        stored.verify([tenant.pk], mend=True)
+        stored_mrr.verify([tenant.pk], mend=True)
         connection.close()
 
     with ThreadPoolExecutor(4) as pool:

@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 
+from agreements import stored_mrr
+from agreements.figures import company_figure, company_totals, tenant_book
 from agreements.models import AgreementMrr, CompanyMrr
 from agreements.mrr.money import exact_text
-from agreements.selectors import (
-    company_figure,
-    company_totals,
-    currency_books,
-    ending_soon,
-    tenant_book,
-)
-from agreements.services import stored
+from agreements.overview import currency_books, ending_soon
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -35,7 +30,7 @@ def shown(tenant: Tenant) -> dict[str, list[str]]:
 
 
 def all_equal(tenant: Tenant) -> bool:
-    return not stored.verify([tenant.pk], mend=False)
+    return not stored_mrr.verify([tenant.pk], mend=False)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +52,7 @@ def test_a_number_beyond_reason_is_no_amount(
     agreement = make_agreement(company, integration, **over)
     if line:
         make_line(agreement, **line)
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
 
     (entry,) = company_figure(company).ledger
 
@@ -80,7 +75,7 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
         source = autotask if name == "Small" else integration
         make_agreement(make_company(tenant, name=name), source, amount=amount, **over)
     Company.objects.filter(name="Archived").update(status="archived")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     euro, usd = currency_books(tenant)
 
@@ -99,7 +94,7 @@ def test_an_amount_beyond_any_column_is_kept_exactly(
 ) -> None:
     company = make_company(tenant, name="Huge")
     make_agreement(company, integration, amount="9" * 30)
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     assert company_totals(tenant, [company.pk])[company.pk][0]["amount"] == "9" * 30 + ".00"
     assert all_equal(tenant)
@@ -128,7 +123,7 @@ def test_every_value_comes_out_of_the_database_as_it_went_in(
     )  # fmt: skip
     make_line(book, quantity="1", unit_price="7", gone_at=NOON, one_time=None)
     make_agreement(company, integration, currency='A"b\\,{}', amount="1")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     parts = (
         Fraction("123456789012345678.123456789") / 18,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
+from agreements.figures import company_figure, tenant_figure
 from agreements.models import AgreementChoices
-from agreements.selectors import company_figure, currency_books, tenant_figure
-from agreements.services import stored
+from agreements.overview import currency_books
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
 from tests.factories import make_agreement, make_company, make_integration
@@ -32,7 +33,7 @@ def test_equal_ids_of_two_accounts_both_count(
     companies = [make_company(tenant), make_company(tenant)]
     for company, account, amount in zip(companies, accounts, ("100", "70"), strict=True):
         make_agreement(company, account, external_id="1", amount=amount)
-    stored.refresh(tenant, [company.pk for company in companies])
+    stored_mrr.refresh(tenant, [company.pk for company in companies])
 
     one, two = (api.get(f"{V1}/companies/{company.pk}/mrr/") for company in companies)
     whole = api.get(f"{V1}/mrr/")
@@ -52,7 +53,7 @@ def test_a_company_that_moved_from_one_account_to_the_other_keeps_both(
     company = make_company(tenant)
     for account, amount in zip(accounts, ("100", "70"), strict=True):
         make_agreement(company, account, external_id="1", amount=amount)
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
 
     assert amounts(api.get(f"{V1}/companies/{company.pk}/mrr/")) == ["170.00"]
 

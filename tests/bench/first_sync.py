@@ -196,10 +196,10 @@ def product(url: str, companies: int) -> dict[str, Any]:
     tenant, credentials = prepare(url, companies), credentials_for(url)
     from django.db import connection  # noqa: PLC0415
 
+    from integrations.connecting.lifecycle import create_integration  # noqa: PLC0415
+    from integrations.importing.import_companies import import_companies  # noqa: PLC0415
     from integrations.models import Integration, PsaCompanyRecord, SyncRun  # noqa: PLC0415
-    from integrations.services.connection import create_integration  # noqa: PLC0415
-    from integrations.services.importing import import_companies  # noqa: PLC0415
-    from integrations.services.runs import start_sync_run  # noqa: PLC0415
+    from integrations.runs.starting import start_sync_run  # noqa: PLC0415
     from tests.worker import work_off  # noqa: PLC0415
 
     def first() -> None:
@@ -309,10 +309,10 @@ def change_a_hundredth(url: str, number: int) -> None:
 def memory(url: str, companies: int) -> dict[str, Any]:
     """Connect, read the list, import 500 companies, and read everything again."""
     tenant = prepare(url, companies)
+    from integrations.connecting.lifecycle import create_integration  # noqa: PLC0415
+    from integrations.importing.import_companies import import_companies  # noqa: PLC0415
     from integrations.models import PsaCompanyRecord  # noqa: PLC0415
-    from integrations.services.connection import create_integration  # noqa: PLC0415
-    from integrations.services.importing import import_companies  # noqa: PLC0415
-    from integrations.services.runs import start_sync_run  # noqa: PLC0415
+    from integrations.runs.starting import start_sync_run  # noqa: PLC0415
     from tests.worker import work_off  # noqa: PLC0415
 
     integration, _ = create_integration(

@@ -135,7 +135,7 @@ def fill(companies: int) -> dict[str, Any]:
     """Put the data in by COPY; the first tenant's integration, its admin and where its middle is."""
     from django.db import connection  # noqa: PLC0415
 
-    from audit_site.folding import folded  # noqa: PLC0415
+    from audit_site.db.folded_text import folded  # noqa: PLC0415
     from audit_site.ids import new_id  # noqa: PLC0415
     from audit_site.tenants.models import Membership, Tenant, User  # noqa: PLC0415
     from integrations.models import ImportListVisit, Integration  # noqa: PLC0415
@@ -305,14 +305,14 @@ def same(label: str, ours: Any, theirs: list[Any]) -> None:
 def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[str, Any]]:
     from django.http import QueryDict  # noqa: PLC0415
 
-    from integrations import selectors  # noqa: PLC0415
+    from integrations.importing.selectors import list_psa_companies  # noqa: PLC0415
 
     asked = QueryDict(query)
     words = {"yes": True, "no": False, "true": True, "false": False}
     flags: dict[str, Any] = {
         name: words.get(asked.get(name, "")) for name in ("importable", "linked", "new")
     }
-    rows = selectors.list_psa_companies(
+    rows = list_psa_companies(
         integration, search=asked.get("search", ""), status=asked.get("status", ""), since=since, **flags
     )  # fmt: skip
     return rows, asked
@@ -320,12 +320,13 @@ def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[
 
 def page_list(integration: Any, query: str, since: datetime) -> Any:
     """What the page asks of the list: its rows, their primary contacts and the count."""
-    from integrations import selectors  # noqa: PLC0415
-    from integrations.views import _primaries  # noqa: PLC0415
+    from audit_site.db import counting  # noqa: PLC0415
+    from integrations.importing.selectors import import_list_page  # noqa: PLC0415
+    from integrations.web.import_list import _primaries  # noqa: PLC0415
 
     rows, asked = chosen_by(integration, query, since)
-    page = selectors.import_list_page(integration, rows, after=asked.get("after", ""))
-    return page, _primaries(integration, page.rows), selectors.tally(rows)
+    page = import_list_page(integration, rows, after=asked.get("after", ""))
+    return page, _primaries(integration, page.rows), counting.capped_count(rows)
 
 
 def rest_list(integration: Any, address: str, since: datetime) -> Any:

@@ -223,11 +223,11 @@ def engine() -> dict[str, Any]:
 
 
 def day() -> dict[str, Any]:
-    from agreements.services import stored  # noqa: PLC0415
+    from agreements import stored_mrr  # noqa: PLC0415
 
     day_of[0] = TODAY + timedelta(days=1)
     began = time.perf_counter()
-    passed = stored.pass_days()
+    passed = stored_mrr.pass_days()
     return {"seconds": round(time.perf_counter() - began, 2), "companies": passed}
 
 
@@ -236,8 +236,8 @@ def company() -> dict[str, Any]:
     from django.db.models import Count  # noqa: PLC0415
     from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
 
+    from agreements.figures import company_figure  # noqa: PLC0415
     from agreements.models import Agreement  # noqa: PLC0415
-    from agreements.selectors import company_figure  # noqa: PLC0415
     from companies.models import Company  # noqa: PLC0415
 
     chosen = Company.objects.annotate(n=Count("agreements")).select_related("tenant")[0]
@@ -256,8 +256,8 @@ def company() -> dict[str, Any]:
 def series() -> dict[str, Any]:
     from django.db.models import Count  # noqa: PLC0415
 
+    from agreements.figures import recognized_by_month, tenant_book, tenant_figure  # noqa: PLC0415
     from agreements.models import Agreement  # noqa: PLC0415
-    from agreements.selectors import recognized_by_month, tenant_book, tenant_figure  # noqa: PLC0415
     from audit_site.tenants.models import Tenant  # noqa: PLC0415
 
     counts = Agreement.objects.values("tenant").annotate(n=Count("id")).order_by("-n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from agreements.services import stored
+from agreements import stored_mrr
 from integrations.sandbox.server import SandboxServer
 from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
 from tests.factories import (
@@ -79,7 +79,7 @@ def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
     ):
         make_line(agreement, description=text, quantity=quantity, less_included=included,
                   unit_price=price)  # fmt: skip
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     base = live_server.url
     sign_in(page, base, "sales@example.com")
@@ -121,7 +121,7 @@ def test_on_a_phone_all_money_is_in_sight(chromium: Browser, live_server: object
     today = tenant.today()
     agreement = make_agreement(company, integration, amount="1250", name="Gold", end_date=today)
     make_line(agreement, description="Workstations", quantity="28", less_included="30")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     page = chromium.new_context(viewport={"width": 390, "height": 844}).new_page()
     sign_in(page, live_server.url, "sales@example.com")
 
@@ -158,8 +158,8 @@ def test_no_page_has_a_serious_barrier(
     chromium: Browser, live_server: object, connected: object
 ) -> None:
     from companies.models import Company  # noqa: PLC0415
+    from integrations.importing.import_companies import import_companies  # noqa: PLC0415
     from integrations.models import PsaCompanyRecord, SyncRun  # noqa: PLC0415
-    from integrations.services.importing import import_companies  # noqa: PLC0415
 
     rows = PsaCompanyRecord.objects.filter(importable=True).order_by("external_id")
     ids = list(rows.values_list("external_id", flat=True)[:8])

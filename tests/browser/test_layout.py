@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agreements.services.choices import choose
-from integrations.services.issues import Trouble, raise_issues
+from agreements.decisions import choose
+from integrations.issues.inbox import IssueReport, raise_issues
 from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import (
     make_agreement,
@@ -60,7 +60,7 @@ def test_names_without_a_blank_widen_no_page(
     make_link(company, integration, external_id="7")
     make_psa_company(integration, external_id="7", name=LONG)
     make_psa_company(integration, external_id="8", name=LONG)
-    raise_issues(integration, [Trouble("company", "inactive", LONG, LONG, "7", LONG, "7")])
+    raise_issues(integration, [IssueReport("company", "inactive", LONG, LONG, "7", LONG, "7")])
     agreement = make_agreement(company, integration)
     choose(agreement=agreement, actor=None, changes={"exclude": True}, note="x" * 900)
     base = live_server.url

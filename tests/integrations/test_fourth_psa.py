@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from agreements.selectors import company_figure
+from agreements.figures import company_figure
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration, SyncRun

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from agreements.selectors import company_figure, company_totals
+from agreements.figures import company_figure, company_totals
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.importing.import_companies import import_companies
 from integrations.models import PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer, sandbox_psas
-from integrations.services.importing import import_companies
 from tests.conftest import TODAY, connect
 from tests.factories import make_tenant
 from tests.worker import work_off

@@ -14,20 +14,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import django
+from django.db import models
 
-django.setup()
-
-from django.db import models  # noqa: E402
-
-from agreements.models import (  # noqa: E402
-    Agreement,
-    AgreementLine,
-    AgreementMrr,
-    CompanyMrr,
-)
-from audit_site.tenants.models import Tenant  # noqa: E402
-from companies.models import Company, Contact  # noqa: E402
-from integrations.models import (  # noqa: E402
+from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyMrr
+from audit_site.tenants.models import Tenant
+from companies.models import Company, Contact
+from integrations.connecting.lifecycle import create_integration
+from integrations.importing.import_companies import import_companies
+from integrations.models import (
     CompanyLink,
     ConnectionTest,
     Integration,
@@ -37,10 +31,11 @@ from integrations.models import (  # noqa: E402
     SyncEvent,
     SyncRun,
 )
-from integrations.services.connection import create_integration  # noqa: E402
-from integrations.services.importing import import_companies  # noqa: E402
-from integrations.services.runs import start_sync_run  # noqa: E402
-from tests.worker import work_off  # noqa: E402
+from integrations.runs.starting import start_sync_run
+from tests.worker import work_off
+
+django.setup()
+
 
 #: What two installations that read the same can't have in common: ids and times of their own.
 OWN = {

@@ -87,7 +87,7 @@ def verified(groups: Iterable[list[UUID]], *, mend: bool, jobs: int) -> Iterator
 
 
 def verify_group(question: tuple[list[UUID], bool]) -> list[dict[str, Any]]:
-    from agreements.services import stored  # noqa: PLC0415  a new process sets Django up first
+    from agreements import stored_mrr  # noqa: PLC0415  a new process sets Django up first
 
     tenant_ids, mend = question
     return [
@@ -97,6 +97,6 @@ def verify_group(question: tuple[list[UUID], bool]) -> list[dict[str, Any]]:
             "rows": found.rows,
             "mended": mend,
         }
-        for tenant_id, found in stored.verify(tenant_ids, mend=mend).items()
+        for tenant_id, found in stored_mrr.verify(tenant_ids, mend=mend).items()
         if found.companies
     ]

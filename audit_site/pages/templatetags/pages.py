@@ -13,10 +13,6 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrations.models import SyncRun
-from integrations.progress import Live
-from integrations.progress import live as live_of
-
 register = template.Library()
 
 #: state or status → how its mark looks
@@ -88,17 +84,6 @@ def upcoming(value: datetime) -> str:
     return f"{local:%a %d %b, %H:%M}"
 
 
-@register.filter
-def live(run: SyncRun) -> Live:
-    """A sync run as it is at this moment, in words."""
-    return live_of(run)
-
-
-@register.filter
-def clock(value: datetime | None) -> str:
-    return "" if value is None else f"{timezone.localtime(value):%H:%M:%S}"
-
-
 @register.simple_tag(takes_context=True)
 def page_address(context: dict[str, Any], number: int) -> str:
     """The address of another page of the same filtered list."""
@@ -165,44 +150,6 @@ def money(amount: str) -> str:
 def item(mapping: dict[Any, Any], key: Any) -> Any:
     """A value of a mapping by a key that is only known at run time."""
     return mapping.get(key)
-
-
-@register.filter
-def shown(value: Any) -> str:
-    """A value of an event, short enough for a table."""
-    text = "nothing" if value is None or value == "" else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
-
-
-#: choice → what it says when it is made, and when it is taken back
-DECISIONS = {
-    "exclude": ("left out", "counted again"),
-    "force_include": ("counted in spite of the PSA", "as the PSA says again"),
-    "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
-    "renews": ("replaces another agreement", "replaces nothing any more"),
-}
-
-
-@register.filter
-def decision(record: Any, labels: dict[str, str] | None = None) -> str:
-    """What a decision changed, in a few words; `labels` are what agreements are called, by id."""
-    told = [
-        words[0 if record.after.get(name) else 1]
-        for name, words in DECISIONS.items()
-        if record.before.get(name) != record.after.get(name)
-    ]
-    text = ", ".join(told)
-    if older := (labels or {}).get(record.after.get("renews") or ""):
-        text = text.replace("another agreement", older)
-    if is_contradictory(record.after):
-        text += ": leaving it out wins"
-    return text[:1].upper() + text[1:]
-
-
-def is_contradictory(choices: dict[str, Any]) -> bool:
-    """Left out, and counted for some reason as well: another program may decide so."""
-    counted = choices.get("force_include") or choices.get("assume_renewal")
-    return bool(choices.get("exclude") and counted)
 
 
 @register.filter

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from agreements.services import stored
+from agreements import stored_mrr
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import CompanyLink
@@ -31,7 +31,7 @@ NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 def company(tenant: Tenant) -> Company:
     company = make_company(tenant)
     make_agreement(company, make_integration(tenant), amount="100")
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
     return company
 
 
@@ -67,7 +67,7 @@ def test_what_changes_a_figure_changes_its_etag(
             api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
         case "sync":
             company.agreements.update(amount="200")
-            stored.refresh(company.tenant, [company.pk])
+            stored_mrr.refresh(company.tenant, [company.pk])
         case "day":
             time_machine.move_to(timezone.now() + timedelta(days=1))
         case "archive":
@@ -117,7 +117,7 @@ def test_what_is_archived_changes_the_etag_whatever_the_clocks_say(
     time_machine.move_to(NOON, tick=False)
     other = make_company(company.tenant)
     make_agreement(other, make_integration(company.tenant), amount="7")
-    stored.refresh(company.tenant, [company.pk, other.pk])
+    stored_mrr.refresh(company.tenant, [company.pk, other.pk])
     answers: list[Any] = []
 
     def look(of: Company, status: str, seconds: int) -> None:

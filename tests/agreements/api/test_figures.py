@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
 from agreements.models import AgreementChoices
-from agreements.services import stored
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from tests.clients import V1
@@ -80,7 +80,7 @@ NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 def company(tenant: Tenant) -> Company:
     company = make_company(tenant)
     make_agreement(company, make_integration(tenant), amount="100")
-    stored.refresh(tenant, [company.pk])
+    stored_mrr.refresh(tenant, [company.pk])
     return company
 
 
@@ -138,7 +138,7 @@ def test_a_series_can_be_one_companys_and_another_tenants_is_empty(
 def test_one_companys_mrr_with_ledger_takes_three_queries(
     tenant: Tenant, django_assert_max_num_queries: Any
 ) -> None:
-    from agreements.selectors import company_figure  # noqa: PLC0415
+    from agreements.figures import company_figure  # noqa: PLC0415
 
     company, integration = make_company(tenant), make_integration(tenant)
     for number in range(50):
@@ -157,7 +157,7 @@ def test_a_credit_whose_included_units_are_no_number_is_shown(
     api: APIClient, company: Company
 ) -> None:
     make_line(company.agreements.get(), quantity="-2", unit_price="10", less_included="NaN")
-    stored.refresh(company.tenant, [company.pk])
+    stored_mrr.refresh(company.tenant, [company.pk])
 
     body = api.get(f"{V1}/companies/{company.pk}/mrr/").json()
 
@@ -213,7 +213,7 @@ def test_what_recurs_does_not_depend_on_what_counts(
 def test_a_formula_shows_every_digit(api: APIClient, company: Company) -> None:
     long = "12345678901234567890123456789012345.67"
     company.agreements.update(amount=long, cycle="quarterly")
-    stored.refresh(company.tenant, [company.pk])
+    stored_mrr.refresh(company.tenant, [company.pk])
 
     (row,) = api.get(f"{V1}/companies/{company.pk}/mrr/").json()["ledger"]
 
@@ -229,7 +229,7 @@ def test_lists_sort_and_filter_by_what_is_stored(api: APIClient, tenant: Tenant)
     ):  # fmt: skip
         make_agreement(make_company(tenant, name=name), integration, amount=amount,
                        currency=currency)  # fmt: skip
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     def names(**query: str) -> list[str]:
         return [c["name"] for c in api.get(f"{V1}/companies/", query).json()["results"]]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
 from agreements.models import Agreement, AgreementChoices, LineChoices
 from agreements.mrr.questions import read_book
-from agreements.services import stored
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
@@ -36,7 +36,7 @@ class Shelf:
         tenant.currency = read.default_currency
         for raw in read.agreements:
             self.put(raw)
-        stored.refresh(tenant, [company.pk for company in self.companies.values()])
+        stored_mrr.refresh(tenant, [company.pk for company in self.companies.values()])
 
     def put(self, raw: Any) -> None:
         if raw.source not in self.integrations:

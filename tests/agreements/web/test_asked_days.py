@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agreements.services import stored
+from agreements import stored_mrr
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -19,7 +19,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 

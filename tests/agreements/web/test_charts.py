@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agreements import charts, mrr
-from agreements.services import stored
+from agreements import mrr, stored_mrr
+from agreements.web import charts
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -26,7 +26,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 

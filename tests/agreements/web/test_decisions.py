@@ -8,8 +8,8 @@ import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
+from agreements import stored_mrr
 from agreements.models import Agreement, ChoiceRecord
-from agreements.services import stored
 from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration
 from tests.clients import V1, api_of, browser, text
@@ -25,7 +25,7 @@ def api(mia: User) -> APIClient:
 @pytest.fixture
 def agreement(tenant: Tenant, integration: Integration) -> Agreement:
     agreement = make_agreement(make_company(tenant), integration, external_id="A1")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return agreement
 
 

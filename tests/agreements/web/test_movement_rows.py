@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agreements import movers
-from agreements.services import stored
+from agreements import stored_mrr
+from agreements.web import movement_rows
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -27,7 +27,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 
@@ -46,7 +46,7 @@ def cells_of(page: str, part: str) -> list[str]:
 def test_each_step_of_the_book_names_its_largest_companies(
     alex: User, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
-    monkeypatch.setattr(movers, "MOST_MOVERS", 2)
+    monkeypatch.setattr(movement_rows, "MOST_MOVERS", 2)
     integration = make_integration(tenant)
     for name, amount in (("Ash", "10"), ("Birch", "30"), ("Cedar & Co", "20")):
         make_agreement(make_company(tenant, name=name), integration, amount=amount,

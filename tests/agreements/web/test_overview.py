@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from agreements.services import stored
+from agreements import stored_mrr
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -21,7 +21,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 
@@ -34,7 +34,7 @@ def test_the_book_shows_sums_concentration_sources_and_ends(
     make_agreement(
         soon, integration, amount="100", end_date=date.fromordinal(today.toordinal() + 5)
     )
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
 
     page = text(browser(alex).get("/mrr/?within=30"))
 
@@ -56,7 +56,7 @@ def test_an_empty_book_says_what_to_do(alex: User) -> None:
 def test_the_list_sorts_by_mrr(alex: User, tenant: Tenant, company: Company) -> None:
     small = make_company(tenant, name="A small one")
     make_agreement(small, make_integration(tenant), amount="5")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     client = browser(alex)
 
     down, up = (text(client.get(f"/companies/?order={order}")) for order in ("-mrr", "mrr"))

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agreements.services import stored
+from agreements import stored_mrr
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from companies.services import archive_company
-from integrations.services.connection import disconnect_integration
-from integrations.services.linking import unlink_company
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.importing.linking import unlink_company
 from tests.clients import browser, text
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 
@@ -24,7 +24,7 @@ def company(tenant: Tenant) -> Company:
     agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 

@@ -10,7 +10,7 @@ from django.db import DataError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit_site.rows import AnyOf, write
+from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import SyncEvent, SyncRun
@@ -22,7 +22,7 @@ ODD = ['"', "\\", "{}", "a,b", "NULL", "null", "", " ", "'; --", "%s", "é\U0001
 @pytest.mark.parametrize("text", ODD)
 def test_any_text_comes_out_as_it_went_in(tenant: Tenant, text: str) -> None:
     others = [Company(tenant=tenant, name=f"{other}x") for other in ODD]
-    write(Company, [Company(tenant=tenant, name=text), *others])
+    bulk_upsert(Company, [Company(tenant=tenant, name=text), *others])
 
     found = Company.objects.filter(AnyOf("name", [text, "nobody"]))
 
@@ -37,7 +37,7 @@ def test_json_comes_out_as_it_went_in(tenant: Tenant, value: Any) -> None:
     run = SyncRun.objects.create(tenant=tenant, integration=make_integration(tenant))
     event = SyncEvent(tenant=tenant, run=run, kind="company", change="updated", after=value)
 
-    write(SyncEvent, [event, SyncEvent(tenant=tenant, run=run, kind="line", change="gone")])
+    bulk_upsert(SyncEvent, [event, SyncEvent(tenant=tenant, run=run, kind="line", change="gone")])
 
     kept = SyncEvent.objects.get(pk=event.pk)
     assert (kept.after, kept.before) == (value, None)
@@ -51,7 +51,7 @@ def test_a_row_that_is_there_is_rewritten_and_says_when(tenant: Tenant) -> None:
     new = Company(tenant=tenant, name="New")
 
     with CaptureQueriesContext(connection) as queries:
-        write(Company, [company, new])
+        bulk_upsert(Company, [company, new])
 
     assert len(queries) == 1
     rows = {row.pk: row for row in Company.objects.all()}
@@ -67,31 +67,31 @@ def test_what_is_too_long_is_an_error_and_not_cut(tenant: Tenant) -> None:
 
     if connection.vendor == "postgresql":
         with pytest.raises(DataError):
-            write(Company, [long])
+            bulk_upsert(Company, [long])
     else:  # SQLite does not mind length
-        write(Company, [long])
+        bulk_upsert(Company, [long])
         assert len(Company.objects.get().name) == 256
 
 
 def test_the_character_that_no_database_has_a_place_for_is_an_error(tenant: Tenant) -> None:
     if connection.vendor == "postgresql":
         with pytest.raises(ValueError, match="NUL"):
-            write(Company, [Company(tenant=tenant, name="\0")])
+            bulk_upsert(Company, [Company(tenant=tenant, name="\0")])
     else:
-        write(Company, [Company(tenant=tenant, name="\0")])
+        bulk_upsert(Company, [Company(tenant=tenant, name="\0")])
         assert Company.objects.get().name == "\0"
 
 
 def test_of_none_the_database_is_not_asked(tenant: Tenant) -> None:
     with CaptureQueriesContext(connection) as queries:
-        write(Company, [])
+        bulk_upsert(Company, [])
         assert not Company.objects.filter(AnyOf("id", []))
 
     assert len(queries) == 0
 
 
 def test_thousands_are_written_whole(tenant: Tenant) -> None:
-    write(Company, [Company(tenant=tenant, name=f"{number}") for number in range(6_001)])
+    bulk_upsert(Company, [Company(tenant=tenant, name=f"{number}") for number in range(6_001)])
 
     names = Company.objects.values_list("name", flat=True)
     assert sorted(map(int, names)) == list(range(6_001))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agreements.services import stored
+from agreements import stored_mrr
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
@@ -62,7 +62,7 @@ def company(tenant: Tenant, integration: Integration) -> Company:
     make_psa_company(integration, external_id="7", name="Acme there")
     make_agreement(company, integration, amount="5089.80")
     make_agreement(company, integration, amount="300", currency="EUR")
-    stored.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
     return company
 
 

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
+from integrations.issues import inbox
 from integrations.models import Integration, Issue, SyncRun
-from integrations.services import issues
 from tests.clients import V1, api_of, problem
 from tests.factories import make_api, make_company, make_integration, make_issue, make_link
 
@@ -59,8 +59,8 @@ def test_the_list_is_by_state_and_of_this_integration(
 ) -> None:
     integration = make_integration(tenant)
     closed, dismissed, waiting = (make_issue(integration) for _ in range(3))
-    issues.close_issues(integration, kind="companies", external_ids=[closed.external_id])
-    issues.dismiss(dismissed, actor=None)
+    inbox.close_issues(integration, kind="companies", external_ids=[closed.external_id])
+    inbox.dismiss(dismissed, actor=None)
     make_issue(make_integration(tenant))
     make_issue(make_integration(other_tenant), external_id=waiting.external_id)
 
@@ -95,8 +95,8 @@ def test_an_integration_counts_its_open_issues(
 ) -> None:
     with_two, with_none = make_integration(tenant), make_integration(tenant)
     gone, aside, *_ = (make_issue(with_two) for _ in range(4))
-    issues.close_issues(with_two, kind="companies", external_ids=[gone.external_id])
-    issues.dismiss(aside, actor=None)
+    inbox.close_issues(with_two, kind="companies", external_ids=[gone.external_id])
+    inbox.dismiss(aside, actor=None)
     make_issue(make_integration(other_tenant))
 
     listed = api.get(f"{V1}/integrations/").json()["results"]
@@ -180,7 +180,7 @@ def test_dismissing_answers_with_the_issue(mia: User, tenant: Tenant) -> None:
     issue.refresh_from_db()
     assert issue.dismissed_by == api.user
     assert api.post(f"{V1}/issues/{issue.pk}/dismiss/").status_code == 200
-    issues.close_issues(integration, kind="companies")
+    inbox.close_issues(integration, kind="companies")
     make_issue(integration, external_id=issue.external_id)
     listed = api.get(f"{V1}/integrations/{integration.pk}/issues/").json()["results"]
     assert [row["state"] for row in listed] == ["open", "closed"]
@@ -205,7 +205,7 @@ def test_an_admin_says_that_they_are_gone(api: APIClient, tenant: Tenant) -> Non
 def test_a_closed_issue_is_409(alex: User, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     issue = make_issue(integration)
-    issues.close_issues(integration, kind="companies")
+    inbox.close_issues(integration, kind="companies")
 
     assert problem(api_of(alex).post(f"{V1}/issues/{issue.pk}/retry/")) == (409, "issue_closed")
 

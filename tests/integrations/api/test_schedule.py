@@ -7,8 +7,8 @@ import pytest
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
+from integrations.runs import schedule
 from integrations.sandbox.server import SandboxServer
-from integrations.services import schedule
 from tests.clients import V1, api_of, create, problem
 from tests.factories import make_api, make_integration
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from integrations.services.connection import create_integration
 from tests.worker import work_off
 
 

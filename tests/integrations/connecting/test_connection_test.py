@@ -8,12 +8,13 @@ import pytest
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
+from integrations.connecting import connection_test
+from integrations.connecting.connection_test import start_connection_test
+from integrations.connecting.lifecycle import disconnect_integration
 from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.runs import leases, schedule
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import leases, schedule
-from integrations.services.connection import disconnect_integration, start_connection_test
-from integrations.services.runs import start_sync_run
 from tests.integrations.connecting.connections import checks, connect
 from tests.worker import work_off
 
@@ -135,11 +136,13 @@ def test_a_missing_encryption_key_is_explained_and_nothing_breaks(
 def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
     connected: Integration,
 ) -> None:
-    test = connecting.start_connection_test(integration=connected, actor=None)
+    test = connection_test.start_connection_test(integration=connected, actor=None)
     test = leases.claim(type(test), tenant_id=str(test.tenant_id), work_id=str(test.pk))
-    away = connecting._check("reach_server", ok=False, code="not_a_psa_server", message="redirect")
+    away = connection_test._check(
+        "reach_server", ok=False, code="not_a_psa_server", message="redirect"
+    )
 
-    connecting._conclude(test, [away])
+    connection_test._conclude(test, [away])
 
     connected.refresh_from_db()
     assert connected.status == "connected"

@@ -11,14 +11,15 @@ from django.db import connections
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant
+from integrations.connecting import lifecycle
+from integrations.connecting.lifecycle import create_integration, disconnect_integration
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
 from integrations.models import Integration, SyncRun
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import sync
-from integrations.services.connection import create_integration, disconnect_integration
-from integrations.services.importing import import_companies
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
+from integrations.sync import engine
+from integrations.sync.run_writer import RunWriter
 from tests.factories import make_integration, make_tenant
 from tests.integrations.connecting.connections import connect
 from tests.syncing import claimed
@@ -87,13 +88,12 @@ def test_disconnecting_destroys_the_keys_and_reconnecting_revives_the_links(
 
     connected.refresh_from_db()
     assert (connected.status, connected.credentials, connected.memory) == ("disconnected", {}, {})
-    assert not company.current_link.is_active
+    assert not link_of(company).is_active
     with pytest.raises(DomainError, match="is disconnected"):
         start_sync_run(integration=connected)
     revived = connect(connected.tenant, sandbox)
-    company.__dict__.pop("current_links")
     assert revived.pk == connected.pk
-    assert company.current_link.is_active
+    assert link_of(company).is_active
 
 
 def test_who_did_what_is_kept(connected: Integration) -> None:
@@ -150,7 +150,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
 
     def finish() -> None:
         try:
-            sync._succeed(RunWriter(run))
+            engine._succeed(RunWriter(run))
         except Exception as error:  # noqa: BLE001  the test reads it
             troubles.append(error)
         finally:
@@ -160,7 +160,7 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.Mon
     thread = threading.Thread(target=finish)
     thread.start()
     time.sleep(0.2)
-    connecting.disconnect_integration(integration=integration, actor=None)
+    lifecycle.disconnect_integration(integration=integration, actor=None)
     thread.join()
 
     assert troubles == []
@@ -173,8 +173,8 @@ def test_connected_again_while_the_run_before_ends_the_list_is_read(
 ) -> None:
     Integration.objects.update(companies_read_at=None)  # it was the first run
     dying = claimed(connected)
-    connecting.disconnect_integration(integration=connected, actor=None)
-    connecting.create_integration(
+    lifecycle.disconnect_integration(integration=connected, actor=None)
+    lifecycle.create_integration(
         tenant=connected.tenant,
         actor=None,
         psa="connectwise",
@@ -182,7 +182,7 @@ def test_connected_again_while_the_run_before_ends_the_list_is_read(
     )
     work_off()
     dying.refresh_from_db()
-    assert (dying.state, dying.then) == ("running", "connect")
+    assert (dying.state, dying.followed_by) == ("running", "connect")
 
     assert RunWriter(dying).end("cancelled")
     work_off()

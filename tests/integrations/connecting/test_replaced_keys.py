@@ -9,17 +9,14 @@ from django.db import InterfaceError, OperationalError
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
+from integrations.connecting import connection_test
+from integrations.connecting.connection_test import run_connection_test, start_connection_test
+from integrations.connecting.credentials import open_credentials
+from integrations.connecting.lifecycle import update_integration
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
+from integrations.runs import leases
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import leases
-from integrations.services.connection import (
-    run_connection_test,
-    start_connection_test,
-    update_integration,
-)
-from integrations.services.psa_access import open_credentials
-from integrations.services.runs import start_sync_run
 from tests.integrations.connecting.connections import connect
 from tests.worker import work_off
 
@@ -104,8 +101,8 @@ def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
     old = leases.claim(ConnectionTest, tenant_id=str(test.tenant_id), work_id=str(test.pk))
     run_connection_test(tenant_id=str(candidate.tenant_id), test_id=str(candidate.pk))
 
-    connecting._conclude(
-        old, [connecting._check("authenticate", ok=False, code="invalid_credentials")]
+    connection_test._conclude(
+        old, [connection_test._check("authenticate", ok=False, code="invalid_credentials")]
     )
 
     connected.refresh_from_db()
@@ -122,14 +119,14 @@ def test_a_connection_to_the_database_that_is_cut_refuses_no_keys(
         integration=connected, actor=None, credentials={"public_key": "no-tables"}
     )
     cut = [OperationalError("cut"), InterfaceError("cut")]
-    note = connecting._note
+    note = connection_test._note
 
     def note_if_connected(*args: Any) -> Any:
         if cut:
             raise cut.pop()
         return note(*args)
 
-    monkeypatch.setattr(connecting, "_note", note_if_connected)
+    monkeypatch.setattr(connection_test, "_note", note_if_connected)
 
     for error in (InterfaceError, OperationalError):
         with pytest.raises(error):

@@ -18,14 +18,14 @@ import pytest
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting import request_budget
+from integrations.connecting.open_adapter import budget_of
+from integrations.connecting.request_budget import Budget
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
+from integrations.runs import leases, shutdown
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import budget as module
-from integrations.services import ending, leases
-from integrations.services.budget import Budget
-from integrations.services.psa_access import budget_of
-from integrations.services.runs import start_sync_run
 from tests.clients import browser, text
 from tests.conftest import connect
 from tests.databases import ROOT
@@ -92,7 +92,7 @@ HOLDER = """
 import sys, time, django
 django.setup()
 from django.core.cache import cache
-from integrations.services import budget
+from integrations.connecting import request_budget as budget
 budget.PLACE_SECONDS, budget.KEEP_SECONDS = 1, 0.2
 take = budget.Budget(sys.argv[1], places=1).turn
 """
@@ -150,7 +150,11 @@ def test_a_place_is_kept_while_its_worker_lives_and_free_when_it_was_killed(
 
 
 def test_places_outlive_two_signs_of_life_and_not_a_dead_workers_lease() -> None:
-    assert 2 * module.KEEP_SECONDS < module.PLACE_SECONDS < leases.LEASE.total_seconds()
+    assert (
+        2 * request_budget.KEEP_SECONDS
+        < request_budget.PLACE_SECONDS
+        < leases.LEASE.total_seconds()
+    )
 
 
 @pytest.mark.parametrize("seconds", [15, 0])
@@ -173,19 +177,19 @@ def test_who_waits_for_a_turn_is_free_at_once_when_the_worker_must_end(
         waiting = pool.submit(enter_and_leave)
         time.sleep(0.3)
         assert not waiting.done()
-        ending.told.set()
+        shutdown.requested.set()
         try:
-            with pytest.raises(ending.WorkerEnding):
+            with pytest.raises(shutdown.WorkerEnding):
                 waiting.result(timeout=5)
         finally:
-            ending.told.clear()
+            shutdown.requested.clear()
 
 
 def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypatch: Any) -> None:
     backend = "django.core.cache.backends.redis.RedisCache"
     nobody = "redis://127.0.0.1:1/0"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": nobody}}
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(request_budget, "PATIENCE_SECONDS", 0.6)
 
     began = time.monotonic()
     with pytest.raises(PsaRateLimited) as caught, turns("account", 3)("Contracts"):

@@ -13,10 +13,11 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.services import create_company
+from integrations.connecting import lifecycle
+from integrations.importing import import_companies as import_room
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
 from integrations.models import CompanyLink, Integration, SyncRun
-from integrations.services import connection as connecting
-from integrations.services import importing
-from integrations.services.importing import import_companies
 from tests.concurrency import at_once, in_a_thread
 from tests.factories import make_integration, make_psa_company, make_tenant
 
@@ -75,7 +76,7 @@ def test_what_does_not_fit_is_said_one_by_one_in_the_order_chosen(tenant: Tenant
         actor=None,
     )
 
-    assert [company.current_link.external_id for company in result.imported] == good[:2]
+    assert [link_of(company).external_id for company in result.imported] == good[:2]
     assert [(item.external_id, item.code) for item in result.rejected] == [
         (bad.external_id, "inactive"),
         ("nobody", "unknown_company"),
@@ -102,7 +103,7 @@ def test_disconnecting_while_somebody_imports_locks_nobody_out(
 ) -> None:
     integration = make_integration(make_tenant(company_limit=9))
     record = make_psa_company(integration)
-    create_companies, begun = importing._create_companies, threading.Event()
+    create_companies, begun = import_room._create_companies, threading.Event()
 
     def slow(*args: Any) -> None:
         begun.set()
@@ -110,15 +111,13 @@ def test_disconnecting_while_somebody_imports_locks_nobody_out(
         create_companies(*args)
 
     def imports() -> None:
-        importing.import_companies(
-            integration=integration, external_ids=[record.external_id], actor=None
-        )
+        import_companies(integration=integration, external_ids=[record.external_id], actor=None)
 
-    monkeypatch.setattr(importing, "_create_companies", slow)
+    monkeypatch.setattr(import_room, "_create_companies", slow)
     with ThreadPoolExecutor(1) as pool:
         importer = pool.submit(in_a_thread(imports))
         begun.wait()
-        connecting.disconnect_integration(integration=Integration.objects.get(), actor=None)
+        lifecycle.disconnect_integration(integration=Integration.objects.get(), actor=None)
         importer.result()
 
     assert Integration.objects.get().status == "disconnected"

@@ -12,11 +12,12 @@ import pytest
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.importing.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
-from integrations.services import leases, linked_records, passes
-from integrations.services.linking import link_company, unlink_company
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_company_sync
+from integrations.runs import leases
+from integrations.runs.starting import start_company_sync
+from integrations.sync import linked_companies, passes
+from integrations.sync.run_writer import RunWriter
 from tests.concurrency import in_a_thread
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
 from tests.syncing import claimed, import_all
@@ -68,14 +69,14 @@ def test_a_name_that_a_person_gives_after_unlinking_stays(
     adapter: Any = None
     run = claimed(integration)
     reading = passes.SyncPass(run, RunWriter(run), adapter)
-    apply_names, begun = linked_records._apply_names, threading.Event()
+    apply_names, begun = linked_companies._apply_names, threading.Event()
 
     def slow(*args: Any) -> None:
         begun.set()
         time.sleep(0.5)
         apply_names(*args)
 
-    monkeypatch.setattr(linked_records, "_apply_names", slow)
+    monkeypatch.setattr(linked_companies, "_apply_names", slow)
     with ThreadPoolExecutor(1) as pool:
         page = pool.submit(in_a_thread(reading.check_rules))
         begun.wait()

@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
+from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord
-from integrations.selectors import list_psa_companies
 from tests.factories import make_company, make_integration, make_link, make_psa_company
 from tests.integrations.importing.import_lists import EARLY, add
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Tenant
+from integrations.importing.selectors import import_list_page, list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord
-from integrations.selectors import LIST_LIMIT, Tally, import_list_page, list_psa_companies, tally
 from tests.factories import make_integration, make_psa_company
 from tests.integrations.importing.import_lists import add
 
@@ -85,6 +86,6 @@ def test_a_long_list_is_counted_up_to_a_limit(integration: Integration) -> None:
     add(integration, "One", "Two", "Three")
     rows = list_psa_companies(integration)
 
-    assert str(tally(rows, 2)) == "2+"
-    assert str(tally(rows, 3)) == "3"
-    assert str(Tally(LIST_LIMIT + 1, LIST_LIMIT)) == "10,000+"
+    assert str(capped_count(rows, 2)) == "2+"
+    assert str(capped_count(rows, 3)) == "3"
+    assert str(CappedCount(LIST_LIMIT + 1, LIST_LIMIT)) == "10,000+"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from integrations.importing.rules import REASONS, CompanyFacts, broken_rules, explain
 from integrations.psa.contract import PsaInfo
-from integrations.services.import_rules import REASONS, CompanyFacts, broken_rules, explain
 
 CONNECTWISE_LIKE = PsaInfo(key="x", name="X", fields=(), guide=(), only_active_importable=True)
 AUTOTASK_LIKE = PsaInfo(key="y", name="Y", fields=(), guide=())

@@ -7,21 +7,21 @@ from typing import Any
 
 from django.core import mail
 
+from integrations.issues import outages
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import Integration
-from integrations.services import notices
-from integrations.services.issues import WHOLE, Trouble, raise_issues
 
 START = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)  # 14:05 in Berlin
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
-def trouble(code: str = "timeout", **over: Any) -> Trouble:
+def trouble(code: str = "timeout", **over: Any) -> IssueReport:
     values = {
         "message": "ConnectWise Manage did not answer within 30 seconds.",
         "fix": "Check its status page.",
         **over,
     }
-    return Trouble(WHOLE, code, **values)
+    return IssueReport(KIND_INTEGRATION, code, **values)
 
 
 def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
@@ -29,7 +29,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
 
 
 def mail_admins(integration: Integration, what: str) -> None:
-    notices.tell_admins(
+    outages.tell_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from audit_site.tenants.models import Tenant
+from integrations.issues import banners
+from integrations.issues.inbox import KIND_INTEGRATION, close_issues, dismiss
 from integrations.models import Integration, Issue
-from integrations.services import notices
-from integrations.services.issues import WHOLE, close_issues, dismiss
 from tests.factories import make_integration
 from tests.integrations.issues.outages import START, begin
 
@@ -20,7 +20,7 @@ def test_a_banner_says_since_when_and_what_comes_next(
 ) -> None:
     begin(integration)
 
-    [banner] = notices.banners(berlin)
+    [banner] = banners.banners(berlin)
 
     assert banner.text == (
         "ConnectWise Manage has not been reachable since 14:05. "
@@ -63,7 +63,7 @@ def test_each_banner_says_what_is_so(
     values = {"name": "PSA", "next_sync_at": START + timedelta(minutes=30), **over}
     begin(make_integration(berlin, **values), code)
 
-    assert [banner.text for banner in notices.banners(berlin)] == [text]
+    assert [banner.text for banner in banners.banners(berlin)] == [text]
 
 
 def test_an_outage_of_another_day_has_its_date(
@@ -72,7 +72,7 @@ def test_an_outage_of_another_day_has_its_date(
     begin(integration)
     time_machine.move_to(START + timedelta(days=1), tick=False)
 
-    assert "since 25 Nov, 14:05." in notices.banners(berlin)[0].text
+    assert "since 25 Nov, 14:05." in banners.banners(berlin)[0].text
 
 
 def test_banners_are_few_keys_first_and_cost_one_query(
@@ -85,7 +85,7 @@ def test_banners_are_few_keys_first_and_cost_one_query(
     begin(integration, "account_locked")
 
     with django_assert_num_queries(1):
-        found = notices.banners(berlin)
+        found = banners.banners(berlin)
 
     assert [banner.text.split(" ")[1] for banner in found] == ["4", "0", "1"]
     assert [banner.needs_keys for banner in found] == [True, False, False]
@@ -99,8 +99,8 @@ def test_there_is_no_banner_for_what_is_quiet(
     if quiet == "dismissed":
         dismiss(Issue.objects.get(), actor=None)
     elif quiet == "closed":
-        close_issues(integration, kind=WHOLE)
+        close_issues(integration, kind=KIND_INTEGRATION)
     elif quiet == "disconnected":
         Integration.objects.update(status="disconnected")
 
-    assert notices.banners(other_tenant if quiet == "another tenant's" else berlin) == []
+    assert banners.banners(other_tenant if quiet == "another tenant's" else berlin) == []

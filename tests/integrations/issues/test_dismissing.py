@@ -6,10 +6,10 @@ import pytest
 from django.utils import timezone
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
-from integrations import selectors
+from integrations.issues import inbox
+from integrations.issues.inbox import IssueReport, raise_issues
+from integrations.issues.selectors import count_open_issues
 from integrations.models import Integration, Issue
-from integrations.services import issues
-from integrations.services.issues import Trouble, raise_issues
 from tests.factories import make_integration, make_issue
 
 
@@ -19,39 +19,39 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(
     integration = make_integration(tenant)
     first = make_issue(integration, external_id="7")
 
-    issues.dismiss(first, actor=alex)
+    inbox.dismiss(first, actor=alex)
     assert (first.state, first.dismissed_by) == ("dismissed", alex)
     assert make_issue(integration, external_id="7") == first
     first.refresh_from_db()
     assert (first.state, first.times) == ("dismissed", 2)
-    assert selectors.count_open_issues(tenant) == 0
+    assert count_open_issues(tenant) == 0
 
-    assert issues.close_issues(integration, kind="companies", external_ids={"7"}) == 1
+    assert inbox.close_issues(integration, kind="companies", external_ids={"7"}) == 1
     second = make_issue(integration, external_id="7")
 
     first.refresh_from_db()
     assert first.state == "closed"
     assert second != first
     assert (second.state, second.times, second.dismissed_by) == ("open", 1, None)
-    assert selectors.count_open_issues(tenant) == 1
+    assert count_open_issues(tenant) == 1
 
 
 def test_who_dismissed_first_stays(alex: User, mia: User, tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant))
     first, second = alex, mia
 
-    issues.dismiss(issue, actor=first)
-    issues.dismiss(issue, actor=second)
+    inbox.dismiss(issue, actor=first)
+    inbox.dismiss(issue, actor=second)
 
     assert issue.dismissed_by == first
     assert AuditEvent.objects.get().actor == first
 
 
 def test_what_was_put_aside_and_cured_can_not_be_dismissed_again(connected: Integration) -> None:
-    raise_issues(connected, [Trouble("company", "deleted", "m", external_id="1")])
+    raise_issues(connected, [IssueReport("company", "deleted", "m", external_id="1")])
     Issue.objects.update(closed_at=timezone.now())
 
-    with pytest.raises(issues.DomainError) as error:
-        issues.dismiss(Issue.objects.get(), actor=None)
+    with pytest.raises(inbox.DomainError) as error:
+        inbox.dismiss(Issue.objects.get(), actor=None)
 
     assert error.value.code == "issue_closed"

@@ -10,12 +10,13 @@ from agreements.models import Agreement
 from audit_site.errors import DomainError
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
-from integrations import selectors
+from integrations.issues import inbox
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
+from integrations.issues.selectors import list_issues
 from integrations.models import Integration, Issue, PsaCompanyRecord, PsaContactRecord, SyncRun
+from integrations.runs import starting
+from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
-from integrations.services import issues, runs
-from integrations.services.issues import WHOLE, Trouble, raise_issues
-from integrations.services.runs import start_company_sync
 from tests.factories import make_integration, make_issue
 from tests.syncing import change, import_all, open_causes, synced
 from tests.worker import work_off
@@ -36,7 +37,7 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
     synced(connected)
     questions = {
         row.external_id: row
-        for row in selectors.list_issues(connected.tenant, state="open")
+        for row in list_issues(connected.tenant, state="open")
         if row.asks_if_gone
     }
     assert "companies" in questions
@@ -47,13 +48,13 @@ def test_what_is_said_to_be_gone_is_gone_and_the_question_closes(
     )
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 40
 
-    run = issues.confirm_gone(questions["companies"], actor=None)
+    run = inbox.confirm_gone(questions["companies"], actor=None)
     work_off()
 
     run.refresh_from_db()
     assert run.state == "succeeded"
     assert PsaCompanyRecord.objects.filter(gone_at=None).count() == 10
-    assert not selectors.list_issues(connected.tenant, state="open").exists()
+    assert not list_issues(connected.tenant, state="open").exists()
 
 
 def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(
@@ -62,7 +63,7 @@ def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(
     integration = make_integration(tenant)
     issue = make_issue(integration, code="too_many_gone", external_id="companies", count=30)
 
-    run = issues.confirm_gone(issue, actor=alex)
+    run = inbox.confirm_gone(issue, actor=alex)
 
     assert shape(run) == {
         "scope": "all",
@@ -78,10 +79,10 @@ def test_saying_that_they_are_gone_starts_a_full_run_that_takes_it_so(
 def test_a_run_under_way_does_not_learn_that_they_are_gone(tenant: Tenant) -> None:
     integration = make_integration(tenant, name="Our ConnectWise")
     issue = make_issue(integration, code="too_many_gone", external_id="")
-    run, _ = runs.start_sync_run(integration=integration)
+    run, _ = starting.start_sync_run(integration=integration)
 
     with pytest.raises(DomainError) as error:
-        issues.confirm_gone(issue, actor=None)
+        inbox.confirm_gone(issue, actor=None)
 
     assert (error.value.code, error.value.status) == ("run_under_way", 409)
     assert error.value.message == (
@@ -94,7 +95,7 @@ def test_a_run_under_way_does_not_learn_that_they_are_gone(tenant: Tenant) -> No
 
 def test_only_the_question_can_be_answered(tenant: Tenant) -> None:
     with pytest.raises(DomainError) as error:
-        issues.confirm_gone(make_issue(make_integration(tenant)), actor=None)
+        inbox.confirm_gone(make_issue(make_integration(tenant)), actor=None)
 
     assert error.value.code == "no_question"
     assert not SyncRun.objects.exists()
@@ -105,11 +106,13 @@ def test_a_yes_about_one_kind_says_nothing_about_another(
 ) -> None:
     import_all(connected)
     before = Agreement.objects.filter(gone_at=None).count()
-    question = Trouble(WHOLE, "too_many_gone", "25 are missing", external_id="contacts", count=25)
+    question = IssueReport(
+        KIND_INTEGRATION, "too_many_gone", "25 are missing", external_id="contacts", count=25
+    )
     raise_issues(connected, [question])
     sandbox.faults.switch_on("empty_answer")
 
-    issues.confirm_gone(Issue.objects.get(), actor=None)
+    inbox.confirm_gone(Issue.objects.get(), actor=None)
     work_off()
 
     assert Agreement.objects.filter(gone_at=None).count() == before
@@ -121,7 +124,9 @@ def test_a_part_run_neither_closes_nor_overwrites_the_question_about_all(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    raise_issues(connected, [Trouble(WHOLE, "too_many_gone", "all", external_id="agreements")])
+    raise_issues(
+        connected, [IssueReport(KIND_INTEGRATION, "too_many_gone", "all", external_id="agreements")]
+    )
     company = next(c for c in Company.objects.all() if c.agreements.count() >= 2)
     gone = company.agreements.order_by("external_id")[0]
     change(sandbox, "agreements", gone.external_id, do="delete")

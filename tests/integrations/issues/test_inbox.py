@@ -8,9 +8,10 @@ from typing import Any
 from django.utils import timezone
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
-from integrations import selectors
+from integrations.issues import inbox
+from integrations.issues.selectors import list_issues
 from integrations.models import Issue, SyncRun
-from integrations.services import issues, runs
+from integrations.runs import history
 from tests.factories import (
     make_company,
     make_integration,
@@ -31,11 +32,11 @@ def test_each_act_is_in_the_audit_trail_and_no_name_of_a_person(alex: User, tena
     )
     question = make_issue(integration, code="too_many_gone", external_id="")
 
-    read, _ = issues.retry(person, actor=actor)
-    issues.dismiss(person, actor=actor)
-    gone = issues.confirm_gone(question, actor=actor)
+    read, _ = inbox.retry(person, actor=actor)
+    inbox.dismiss(person, actor=actor)
+    gone = inbox.confirm_gone(question, actor=actor)
     SyncRun.objects.update(state="succeeded")
-    everything, _ = issues.retry_all(integration, actor=actor)
+    everything, _ = inbox.retry_all(integration, actor=actor)
 
     rows = AuditEvent.objects.exclude(action="sync.started").order_by("id")
     about = {"kind": "contacts", "external_id": "31", "code": "invalid_record"}
@@ -74,7 +75,7 @@ def test_the_inbox_knows_the_auditee_or_the_psa_company(
     make_issue(integration, kind="company", external_id="8")  # the company itself
     make_issue(integration, kind="contact", external_id="8")  # only by chance the same id
 
-    rows = selectors.list_issues(tenant, integration=integration)
+    rows = list_issues(tenant, integration=integration)
 
     assert [
         (row.external_id, row.linked_company_id, row.linked_company_name, row.psa_company_name)
@@ -97,6 +98,6 @@ def test_closed_ones_are_forgotten_with_the_history(tenant: Tenant, settings: An
     for issue, age in ((old, days + 1), (new, days - 1)):
         Issue.objects.filter(pk=issue.pk).update(closed_at=timezone.now() - timedelta(days=age))
 
-    runs.prune_history()
+    history.prune_history()
 
     assert set(Issue.objects.all()) == {new, still_open}

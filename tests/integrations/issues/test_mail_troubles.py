@@ -11,9 +11,9 @@ from celery import current_app
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
+from integrations.issues import outages
+from integrations.issues.inbox import KIND_INTEGRATION, close_issues
 from integrations.models import Integration, Issue
-from integrations.services import notices
-from integrations.services.issues import WHOLE, close_issues
 from integrations.tasks import tell_admins as task
 from tests.concurrency import at_once
 from tests.factories import make_integration, make_member, make_tenant
@@ -40,7 +40,7 @@ def test_a_mail_that_was_not_sent_is_not_marked_as_sent(
 ) -> None:
     begin(integration)
 
-    with pytest.raises(notices.MailNotSent) as raised:
+    with pytest.raises(outages.MailNotSent) as raised:
         mail_admins(integration, "began")
     said = Issue.objects.get().told_at
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -59,11 +59,11 @@ def test_an_end_that_was_not_sent_can_be_sent_again(
 ) -> None:
     begin(integration)
     mail_admins(integration, "began")
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     locmem, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
 
-    with pytest.raises(notices.MailNotSent):
+    with pytest.raises(outages.MailNotSent):
         mail_admins(integration, "ended")
     settings.EMAIL_BACKEND = locmem
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_the_task_tries_again_until_the_mail_server_takes_it(
     settings.EMAIL_BACKEND = f"{__name__}.ThirdTime"
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     assert ThirdTime.tries == 3
     assert len(mail.outbox) == 1
@@ -105,7 +105,7 @@ def test_the_task_gives_up_after_hours_and_breaks_nobody(
 ) -> None:
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     waits = [min(30 * 2**number, 1800) for number in range(task.max_retries)]
     assert caplog.text.count("mail_not_sent") == 15
@@ -124,7 +124,7 @@ def test_two_workers_at_once_send_one_mail() -> None:
     begin(integration, "dns_failure")
 
     at_once(*[lambda: mail_admins(integration, "began")] * 4)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     at_once(*[lambda: mail_admins(integration, "ended")] * 4)
 
     assert sorted(subjects()) == sorted(

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from django.core import mail
 
+from integrations.issues import outages
+from integrations.issues.inbox import KIND_INTEGRATION, close_issues
 from integrations.models import Integration
-from integrations.services import notices
-from integrations.services.issues import WHOLE, close_issues
 from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
 
 def test_the_end_is_mailed_once(integration: Integration, worker: Any, time_machine: Any) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     mail.outbox.clear()
     time_machine.move_to(START + timedelta(hours=2), tick=False)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     Integration.objects.update(next_sync_at=START + timedelta(hours=13))
     integration.refresh_from_db()
 
     for _ in range(3):
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_ended, integration)
     mail_admins(integration, "ended")
 
     [message] = mail.outbox
@@ -44,7 +44,7 @@ def test_the_end_says_when_nothing_follows_by_itself(
 ) -> None:
     begin(integration)
     mail_admins(integration, "began")
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     Integration.objects.update(**over)
 
     mail_admins(integration, "ended")
@@ -55,21 +55,21 @@ def test_the_end_says_when_nothing_follows_by_itself(
 
 def test_an_end_at_the_same_moment_is_mailed_too(integration: Integration, worker: Any) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
+    worker(outages.tell_began, integration)
+    close_issues(integration, kind=KIND_INTEGRATION)
 
     for _ in range(2):
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_ended, integration)
 
     assert len(mail.outbox) == 2
 
 
 def test_no_end_is_mailed_of_what_was_not_mailed(integration: Integration, worker: Any) -> None:
     begin(integration)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
 
-    worker(notices.tell_began, integration)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_began, integration)
+    worker(outages.tell_ended, integration)
     mail_admins(integration, "ended")
 
     assert mail.outbox == []
@@ -80,14 +80,14 @@ def test_no_end_is_mailed_while_the_keys_are_still_refused(
 ) -> None:
     for code in ("timeout", "invalid_credentials"):
         begin(integration, code)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
     mail.outbox.clear()
-    close_issues(integration, kind=WHOLE, codes=["timeout"])
-    worker(notices.tell_ended, integration)
+    close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
+    worker(outages.tell_ended, integration)
     before = len(mail.outbox)
 
-    close_issues(integration, kind=WHOLE)
-    worker(notices.tell_ended, integration)
+    close_issues(integration, kind=KIND_INTEGRATION)
+    worker(outages.tell_ended, integration)
 
     assert before == 0
     assert subjects() == ["[audIT] ConnectWise Manage works again"]
@@ -99,8 +99,8 @@ def test_the_next_outage_is_mailed_again(
     for minutes in (0, 5, 10):
         time_machine.move_to(START + timedelta(minutes=minutes), tick=False)
         begin(integration)
-        worker(notices.tell_began, integration)
-        close_issues(integration, kind=WHOLE)
-        worker(notices.tell_ended, integration)
+        worker(outages.tell_began, integration)
+        close_issues(integration, kind=KIND_INTEGRATION)
+        worker(outages.tell_ended, integration)
 
     assert len(mail.outbox) == 6

@@ -8,9 +8,15 @@ from typing import Any
 from django.core import mail
 
 from audit_site.tenants.models import Tenant
+from integrations.issues import outages
+from integrations.issues.inbox import (
+    KIND_INTEGRATION,
+    IssueReport,
+    close_issues,
+    dismiss,
+    raise_issues,
+)
 from integrations.models import Integration, Issue
-from integrations.services import notices
-from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
 from tests.factories import make_integration
 from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
@@ -21,7 +27,7 @@ def test_an_outage_is_one_mail_to_all_admins(
     settings.PUBLIC_URL = "https://audit.example.com"
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage can't be read"
@@ -54,7 +60,7 @@ def test_refused_keys_are_mailed_as_such(integration: Integration, worker: Any) 
         fix="Make new ones under API Members.",
     )
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage no longer accepts the keys"
@@ -75,7 +81,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     integration.refresh_from_db()
     begin(integration, fix="")
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     body = mail.outbox[0].body
     assert "It is not tried again by itself: press Sync Now" in body
@@ -86,7 +92,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
 def test_the_same_outage_is_mailed_once(integration: Integration, worker: Any) -> None:
     for _ in range(3):
         begin(integration)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
     mail_admins(integration, "began")
 
     assert len(mail.outbox) == 1
@@ -97,17 +103,17 @@ def test_an_outage_that_goes_on_under_another_code_is_mailed_once(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration, "timeout")
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     time_machine.move_to(START + timedelta(hours=1), tick=False)
-    close_issues(integration, kind=WHOLE, codes=["timeout"])
+    close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
     begin(integration, "dns_failure")
 
-    worker(notices.tell_began, integration)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_began, integration)
+    worker(outages.tell_ended, integration)
     begin(integration, "connection_refused")
-    worker(notices.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
-    worker(notices.tell_ended, integration)
+    worker(outages.tell_began, integration)
+    close_issues(integration, kind=KIND_INTEGRATION)
+    worker(outages.tell_ended, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -119,12 +125,12 @@ def test_an_outage_after_an_end_that_was_never_mailed_is_mailed(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration)
-    worker(notices.tell_began, integration)
-    close_issues(integration, kind=WHOLE)
+    worker(outages.tell_began, integration)
+    close_issues(integration, kind=KIND_INTEGRATION)
     time_machine.move_to(START + timedelta(days=9), tick=False)
     begin(integration)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
 
     assert subjects() == ["[audIT] ConnectWise Manage can't be read"] * 2
 
@@ -134,7 +140,7 @@ def test_keys_are_mailed_also_during_an_outage_and_an_outage_not_during_refused_
 ) -> None:
     for code in ("timeout", "account_locked", "dns_failure", "mfa_required"):
         begin(integration, code)
-        worker(notices.tell_began, integration)
+        worker(outages.tell_began, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -146,12 +152,12 @@ def test_keys_are_mailed_also_during_an_outage_and_an_outage_not_during_refused_
 def test_other_issues_and_dismissed_ones_are_not_mailed(
     integration: Integration, worker: Any
 ) -> None:
-    raise_issues(integration, [Trouble("companies", "timeout", "Odd.", external_id="7")])
+    raise_issues(integration, [IssueReport("companies", "timeout", "Odd.", external_id="7")])
     begin(integration, "permission_denied")
     begin(integration, "timeout")
-    dismiss(Issue.objects.get(code="timeout", kind=WHOLE), actor=None)
+    dismiss(Issue.objects.get(code="timeout", kind=KIND_INTEGRATION), actor=None)
 
-    worker(notices.tell_began, integration)
+    worker(outages.tell_began, integration)
     mail_admins(integration, "began")
 
     assert mail.outbox == []
@@ -161,7 +167,7 @@ def test_no_mail_is_about_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    notices.tell_admins(
+    outages.tell_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")

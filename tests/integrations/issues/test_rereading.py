@@ -9,10 +9,11 @@ import pytest
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
-from integrations import selectors
+from integrations.issues import inbox
+from integrations.issues.selectors import list_issues
 from integrations.models import Integration, Issue, PsaCompanyRecord, SyncRun
+from integrations.runs import starting
 from integrations.sandbox.server import SandboxServer
-from integrations.services import issues, runs
 from tests.concurrency import at_once
 from tests.factories import (
     make_company,
@@ -33,7 +34,7 @@ def shape(run: SyncRun) -> dict[str, Any]:
 def test_reading_again_is_about_just_its_psa_company(alex: User, tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), external_id="7", company_external_id="7")
 
-    run, is_new = issues.retry(issue, actor=alex)
+    run, is_new = inbox.retry(issue, actor=alex)
 
     assert is_new
     assert run.integration_id == issue.integration_id
@@ -54,17 +55,17 @@ def test_of_a_linked_company_it_is_the_re_sync_of_its_auditee(tenant: Tenant) ->
     make_link(company, integration, external_id="7")
     issue = make_issue(integration, kind="lines", external_id="991", company_external_id="7")
 
-    run, is_new = issues.retry(issue, actor=None)
+    run, is_new = inbox.retry(issue, actor=None)
 
     assert is_new
     assert (run.scope, run.companies, run.company_id) == ("companies", ["7"], company.pk)
-    assert runs.start_company_sync(company=company, actor=None) == (run, False)
+    assert starting.start_company_sync(company=company, actor=None) == (run, False)
 
 
 def test_where_no_company_is_known_everything_is_read_again(tenant: Tenant) -> None:
     issue = make_issue(make_integration(tenant), kind="integration", external_id="")
 
-    run, is_new = issues.retry(issue, actor=None)
+    run, is_new = inbox.retry(issue, actor=None)
 
     assert is_new
     assert shape(run) == {
@@ -76,7 +77,7 @@ def test_where_no_company_is_known_everything_is_read_again(tenant: Tenant) -> N
         "accept_gone": {},
         "state": "queued",
     }
-    assert issues.retry_all(issue.integration, actor=None) == (run, False)
+    assert inbox.retry_all(issue.integration, actor=None) == (run, False)
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -87,10 +88,10 @@ def test_two_clicks_are_one_reading(tenant: Tenant, linked: bool) -> None:
     issue = make_issue(integration, company_external_id="7")
     other = make_issue(integration, company_external_id="8")
 
-    first, _ = issues.retry(issue, actor=None)
+    first, _ = inbox.retry(issue, actor=None)
 
-    assert issues.retry(issue, actor=None) == (first, False)
-    assert issues.retry(other, actor=None)[1] is True
+    assert inbox.retry(issue, actor=None) == (first, False)
+    assert inbox.retry(other, actor=None)[1] is True
     assert SyncRun.objects.count() == 2
 
 
@@ -105,7 +106,7 @@ def test_many_clicks_at_the_same_moment_are_one_reading(linked: bool) -> None:
     outcomes: list[tuple[UUID, bool]] = []
 
     def click() -> None:
-        run, is_new = issues.retry(Issue.objects.get(pk=issue.pk), actor=None)
+        run, is_new = inbox.retry(Issue.objects.get(pk=issue.pk), actor=None)
         outcomes.append((run.pk, is_new))
 
     at_once(*[click] * 6)
@@ -117,9 +118,9 @@ def test_many_clicks_at_the_same_moment_are_one_reading(linked: bool) -> None:
 
 def test_an_import_under_way_is_no_reading_again(tenant: Tenant) -> None:
     integration = make_integration(tenant)
-    runs.start_import_run(integration=integration, external_ids=["7"], actor=None)
+    starting.start_import_run(integration=integration, external_ids=["7"], actor=None)
 
-    run, is_new = issues.retry(make_issue(integration, company_external_id="7"), actor=None)
+    run, is_new = inbox.retry(make_issue(integration, company_external_id="7"), actor=None)
 
     assert is_new
     assert run.trigger == "manual"
@@ -134,7 +135,7 @@ def test_the_worker_reads_that_company_and_no_other(
         )
     issue = make_issue(connected, external_id="20002", company_external_id="20002")
 
-    run, _ = issues.retry(issue, actor=None)
+    run, _ = inbox.retry(issue, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -157,13 +158,13 @@ def test_what_was_mended_in_the_psa_closes_when_it_is_read_again(
 
     set_status(2, "Inactive")
     synced(connected)
-    (issue,) = selectors.list_issues(connected.tenant, state="open")
+    (issue,) = list_issues(connected.tenant, state="open")
     assert (issue.kind, issue.external_id, issue.code) == ("company", "20002", "inactive")
     assert (issue.name, issue.psa_company_name) == (record.name, record.name)
     assert issue.linked_company_name == record.name
 
     set_status(1, "Active")
-    run, _ = issues.retry(issue, actor=None)
+    run, _ = inbox.retry(issue, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -175,20 +176,20 @@ def test_what_was_mended_in_the_psa_closes_when_it_is_read_again(
 def test_nothing_is_read_again_of_what_is_closed_or_disconnected(tenant: Tenant) -> None:
     integration = make_integration(tenant)
     closed = make_issue(integration, code="too_many_gone")
-    issues.close_issues(integration, kind="companies")
+    inbox.close_issues(integration, kind="companies")
     closed.refresh_from_db()
     apart = make_integration(tenant, status=Integration.Status.DISCONNECTED)
     resting = make_issue(apart, company_external_id="7")
 
     for act, issue, code in (
-        (issues.retry, closed, "issue_closed"),
-        (issues.confirm_gone, closed, "issue_closed"),
-        (issues.retry, resting, "not_connected"),
+        (inbox.retry, closed, "issue_closed"),
+        (inbox.confirm_gone, closed, "issue_closed"),
+        (inbox.retry, resting, "not_connected"),
     ):
         with pytest.raises(DomainError) as error:
             act(issue, actor=None)
         assert error.value.code == code
     with pytest.raises(DomainError) as error:
-        issues.retry_all(apart, actor=None)
+        inbox.retry_all(apart, actor=None)
     assert error.value.code == "not_connected"
     assert not SyncRun.objects.exists()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
-from integrations.services import schedule
+from integrations.runs import schedule
 
 #: An id whose own minute is 17.
 SEVENTEEN = UUID(int=next(n for n in range(1, 10_000) if schedule.spread(UUID(int=n)) == 17))

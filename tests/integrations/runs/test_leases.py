@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from companies.models import Company
 from integrations.models import Integration, Issue, SyncEvent, SyncRun
+from integrations.runs import dispatching, history, leases
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import leases, runs, sync
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync import engine
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.conftest import connect
 from tests.factories import make_integration, make_tenant
 from tests.syncing import claimed, synced
@@ -45,13 +46,13 @@ def test_the_sweeper_sends_again_what_nobody_holds(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
 
-    runs.sweep()
+    dispatching.sweep()
     assert sent == []  # its hint may still be on its way
     SyncRun.objects.update(dispatched_at=timezone.now() - timedelta(minutes=1))
-    runs.sweep()
-    runs.sweep()
+    dispatching.sweep()
+    dispatching.sweep()
 
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
 
@@ -61,7 +62,7 @@ def test_history_is_pruned_after_its_time(connected: Integration, settings: Any)
     SyncRun.objects.update(finished_at=timezone.now() - timedelta(days=91))
     new = synced(connected)
 
-    runs.prune_history()
+    history.prune_history()
 
     assert list(SyncRun.objects.values_list("pk", flat=True)) == [new.pk]
     assert not SyncEvent.objects.filter(run=old.pk).exists()
@@ -69,7 +70,7 @@ def test_history_is_pruned_after_its_time(connected: Integration, settings: Any)
 
 def test_a_run_that_ends_its_worker_again_and_again_is_given_up(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    SyncRun.objects.filter(pk=run.pk).update(attempts=sync.MOST_ATTEMPTS)
+    SyncRun.objects.filter(pk=run.pk).update(attempts=engine.MOST_ATTEMPTS)
 
     work_off()
 
@@ -92,11 +93,11 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         for integration in connected
     )  # fmt: skip
     sent: list[str] = []
-    monkeypatch.setattr(runs, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
+    monkeypatch.setattr(dispatching, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
 
     def sweep() -> None:
         try:
-            runs.sweep()
+            dispatching.sweep()
         finally:
             connection.close()
 
@@ -105,7 +106,7 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         pool.submit(sweep).result(timeout=10)
 
     assert sent == [str(dead.pk)]
-    runs.sweep()
+    dispatching.sweep()
     assert sent == [str(dead.pk), str(slow.pk)]
 
 
@@ -118,7 +119,7 @@ def test_a_beat_that_the_database_misses_costs_nobody_the_work(
     monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.1)
     run = claimed(make_integration(make_tenant()))
 
-    with leases.Heartbeat(run):
+    with leases.LeaseKeeper(run):
         for _ in range(3):
             began = timezone.now()
             with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ import pytest
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant, User
-from integrations.services import schedule
+from integrations.runs import schedule
 from tests.factories import make_integration
 from tests.integrations.runs.schedules import NOON, SEVENTEEN, at, planned
 

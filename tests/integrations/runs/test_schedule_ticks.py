@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, SyncRun
+from integrations.runs import schedule, starting
 from integrations.sandbox.server import SandboxServer
-from integrations.services import runs, schedule
 from tests.concurrency import at_once
 from tests.conftest import connect
 from tests.factories import make_integration, make_tenant
@@ -127,7 +127,7 @@ def test_after_a_pause_the_due_run_starts_at_once(tenant: Tenant, time_machine: 
 def test_a_run_that_is_under_way_serves(tenant: Tenant, time_machine: Any) -> None:
     time_machine.move_to(NOON, tick=False)
     integration = due_integration(tenant)
-    by_hand, _ = runs.start_sync_run(integration=integration)
+    by_hand, _ = starting.start_sync_run(integration=integration)
 
     schedule.dispatch_due()
 
@@ -161,7 +161,7 @@ def test_a_tenant_has_two_at_once_and_the_rest_goes_later(
 def test_runs_that_a_person_started_do_not_count(tenant: Tenant, time_machine: Any) -> None:
     time_machine.move_to(NOON, tick=False)
     for _ in range(3):
-        runs.start_sync_run(integration=make_integration(tenant, schedule="off"))
+        starting.start_sync_run(integration=make_integration(tenant, schedule="off"))
     due_integration(tenant)
 
     schedule.dispatch_due()

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from integrations.models import Integration
-from integrations.services import schedule
+from integrations.runs import schedule
 from tests.integrations.runs.schedules import NOON, at, planned
 
 

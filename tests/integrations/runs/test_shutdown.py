@@ -9,11 +9,11 @@ import pytest
 from companies.services import archive_company
 from integrations.apps import give_back
 from integrations.models import CompanyLink, Integration, SyncRun
+from integrations.runs import dispatching, leases, shutdown
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import ending, leases, runs
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.syncing import change, import_all, open_causes, synced
 from tests.worker import work_off
 
@@ -25,7 +25,7 @@ def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(runs, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
     whole, pages = RunWriter.page, []
 
     def told_at_the_third(self: RunWriter, *args: Any, **options: Any) -> Any:
@@ -39,12 +39,12 @@ def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
         run_sync(**key)
         run_sync(**key)  # it takes nothing any more
     finally:
-        ending.told.clear()
+        shutdown.requested.clear()
 
     run.refresh_from_db()
     assert (run.state, run.lease_until, run.waiting_for, run.attempts) == ("running", None, "", 1)
     assert run.counts["companies"]["seen"] == 40, "what was read by then is stored"
-    runs.sweep()
+    dispatching.sweep()
     assert sent == [("integrations.run_sync", str(run.tenant_id), str(run.pk))]
     run_sync(**key)
     run.refresh_from_db()
@@ -54,16 +54,16 @@ def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
 def test_a_worker_that_must_end_begins_nothing_more(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
     writer = RunWriter(run)
-    ending.told.set()
+    shutdown.requested.set()
     try:
-        with pytest.raises(ending.WorkerEnding):
+        with pytest.raises(shutdown.WorkerEnding):
             writer.count_request()
-        with pytest.raises(ending.WorkerEnding):
+        with pytest.raises(shutdown.WorkerEnding):
             writer.wait(1, "Waiting")
-        with pytest.raises(ending.WorkerEnding), writer.page("companies"):
+        with pytest.raises(shutdown.WorkerEnding), writer.page("companies"):
             raise AssertionError("a page was begun")
     finally:
-        ending.told.clear()
+        shutdown.requested.clear()
 
 
 def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
@@ -79,14 +79,14 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
         if found and name == "server_error":
             hits.append(path)
             if len(hits) == 3:  # the last try
-                ending.told.set()
+                shutdown.requested.set()
         return found
 
     monkeypatch.setattr(sandbox.faults, "hit", told_at_the_third)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.requested.clear()
 
     assert len(hits) == 3
     run.refresh_from_db()
@@ -97,11 +97,11 @@ def test_a_psa_that_goes_down_together_with_the_worker_is_no_outage(
 
 def test_a_worker_that_must_end_passes_a_hint_on(connected: Integration) -> None:
     run, _ = start_sync_run(integration=connected)
-    ending.told.set()
+    shutdown.requested.set()
     try:
         claimed = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.requested.clear()
 
     run.refresh_from_db()
     assert (claimed, run.state, run.attempts) == (None, "queued", 0)
@@ -124,13 +124,13 @@ def test_a_run_that_is_taken_over_after_the_rules_has_forgotten_what_is_not_link
     def told(self: RunWriter, phase: str) -> None:
         whole(self, phase)
         if phase == "rules":
-            ending.told.set()
+            shutdown.requested.set()
 
     monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
     finally:
-        ending.told.clear()
+        shutdown.requested.clear()
     monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 

@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import Tenant
-from integrations.pace import measure, pace_from, pace_of, remaining_seconds
-from integrations.progress import live
+from integrations.runs.speed import measure, remaining_seconds, speed_from, speed_of
+from integrations.web.run_progress import live
 from tests.factories import make_company, make_integration, make_link
 from tests.running import NOW, make_reading, note_page
 
@@ -37,7 +37,7 @@ def now(time_machine: Any) -> datetime:
 def test_a_speed_is_said_only_when_it_can_be_known(
     samples: list[tuple[float, int]], per_second: float | None
 ) -> None:
-    pace = pace_from(samples, 10)
+    pace = speed_from(samples, 10)
 
     assert (pace.per_second if pace else None) == per_second
 
@@ -52,7 +52,7 @@ def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
     note_page(run, 10, 200)
     note_page(run, 0, 212)
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 1236  # 412 records in 20 seconds
@@ -73,7 +73,7 @@ def test_a_wait_that_is_over_slows_nothing_down(tenant: Tenant, now: datetime) -
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100)
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 1200
@@ -96,7 +96,7 @@ def test_who_does_not_read_has_no_speed(tenant: Tenant, now: datetime, over: Any
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100, kind=run.phase)
 
-    assert (pace_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
+    assert (speed_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_agreements_are_counted_by_company(tenant: Tenant, now: datetime, scope:
         progress_total=33,
     )
 
-    pace = pace_of(run)
+    pace = speed_of(run)
 
     assert pace is not None
     assert pace.rate == 60
@@ -163,6 +163,6 @@ def test_many_runs_are_measured_at_once(tenant: Tenant, now: datetime) -> None:
         measure(runs)
 
     assert len(captured) == 2
-    found = [pace_of(run) for run in runs]
+    found = [speed_of(run) for run in runs]
     assert len(captured) == 2
     assert [pace.rate if pace else None for pace in found] == [1200, 12, 3600, 36, 6000, 60]

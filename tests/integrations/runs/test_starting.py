@@ -8,14 +8,15 @@ import pytest
 from django.utils import timezone
 
 from companies.models import Company
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_of
 from integrations.models import Integration, PsaContactRecord, SyncRun
+from integrations.runs import leases
+from integrations.runs.starting import cancel_sync_run, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import leases
-from integrations.services.connection import disconnect_integration
-from integrations.services.importing import import_companies
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import cancel_sync_run, start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.syncing import change, claimed, synced
 from tests.worker import work_off
 
@@ -36,7 +37,7 @@ def test_an_import_beside_a_full_run_has_a_run_of_its_own(connected: Integration
     assert result.sync_run.pk != full.pk
     work_off()
     company = Company.objects.get()
-    assert company.current_link.last_synced_at is not None
+    assert link_of(company).last_synced_at is not None
 
 
 def test_a_cancelled_run_stops_and_keeps_what_it_stored(connected: Integration) -> None:
@@ -81,7 +82,7 @@ def test_sync_now_makes_a_small_reading_that_nobody_has_begun_a_full_one(
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "full", "")
+    assert (run.pk, is_new, run.reading, run.followed_by) == (small.pk, False, "full", "")
 
 
 def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
@@ -93,13 +94,13 @@ def test_a_small_reading_under_way_is_followed_by_what_sync_now_asks_for(
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.reading, run.then) == (small.pk, False, "changes", "manual")
+    assert (run.pk, is_new, run.reading, run.followed_by) == (small.pk, False, "changes", "manual")
     assert RunWriter(small).end("succeeded")
     work_off()
     person.refresh_from_db()
     assert person.first_name == "Ada"
     runs = SyncRun.objects.exclude(trigger="connect").order_by("queued_at")
-    assert list(runs.values_list("reading", "state", "then")) == [
+    assert list(runs.values_list("reading", "state", "followed_by")) == [
         ("changes", "succeeded", "manual"), ("full", "succeeded", ""),
     ]  # fmt: skip
 
@@ -144,7 +145,7 @@ def test_sync_now_after_a_cancel_is_carried_out(connected: Integration) -> None:
 
     run, is_new = start_sync_run(integration=connected)
 
-    assert (run.pk, is_new, run.then) == (dying.pk, False, "manual")
+    assert (run.pk, is_new, run.followed_by) == (dying.pk, False, "manual")
     assert RunWriter(dying).end("cancelled")
     work_off()
     runs = SyncRun.objects.filter(trigger="manual").order_by("queued_at")

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from integrations.connecting import connection_test
+from integrations.connecting.request_budget import Budget
 from integrations.models import Integration, SyncRun, SyncRunPage
 from integrations.psa.errors import PsaRateLimited
 from integrations.psa.http import retry_after
+from integrations.runs import schedule
+from integrations.runs.starting import cancel_sync_run, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import schedule, sync
-from integrations.services.budget import Budget
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import cancel_sync_run, start_sync_run
+from integrations.sync import engine
+from integrations.sync.run_writer import RunWriter
 from tests.factories import make_integration
 from tests.syncing import claimed, synced
 from tests.worker import work_off
@@ -43,7 +44,7 @@ def test_when_the_pause_is_lifted_what_waited_goes_on(
     Integration.objects.update(paused_until=timezone.now() + timedelta(hours=1))
     work_off()
 
-    connecting.start_connection_test(integration=connected, actor=None)
+    connection_test.start_connection_test(integration=connected, actor=None)
     work_off()
 
     run.refresh_from_db()
@@ -56,7 +57,7 @@ def test_a_cancelled_run_is_not_postponed_again(
     run = claimed(connected)
     cancel_sync_run(run=run, actor=None)
 
-    sync._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
+    engine._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
 
     run.refresh_from_db()
     assert run.state == "cancelled"

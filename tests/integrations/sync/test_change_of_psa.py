@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from agreements.models import Agreement
+from integrations.importing.import_companies import import_companies
+from integrations.importing.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services.importing import import_companies
-from integrations.services.linking import link_company, unlink_company
 from tests.conftest import connect
 from tests.syncing import import_all, mrr_of, synced
 from tests.worker import work_off

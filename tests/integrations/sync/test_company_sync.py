@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agreements.models import Agreement
 from companies.models import Contact
+from integrations.importing.linking import link_of
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -11,8 +12,8 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
+from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
-from integrations.services.runs import start_company_sync
 from tests.syncing import change, import_all, synced
 from tests.worker import work_off
 
@@ -32,7 +33,7 @@ def test_resyncing_one_company_reads_its_agreements_at_once(
     assert run.state == "succeeded"
     assert run.counts["agreements"]["unchanged"] == company.agreements.count()
     asked = {request["path"].split("/3.0")[-1] for request in sandbox.requests()}
-    assert f"/company/companies/{company.current_link.external_id}" in asked
+    assert f"/company/companies/{link_of(company).external_id}" in asked
     assert "/company/companies" not in asked
 
 

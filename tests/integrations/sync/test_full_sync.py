@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreements import stored_mrr
+from agreements.figures import company_figure
 from agreements.models import Agreement, AgreementLine, CompanyBook
-from agreements.selectors import company_figure
-from agreements.services import stored
 from companies.models import Company
+from integrations.importing.linking import link_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord, SyncEvent, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services import passes
+from integrations.sync import passes
 from tests.conftest import TODAY
 from tests.syncing import import_all, synced
 
@@ -54,7 +55,7 @@ def test_mrr_after_import_equals_the_sandboxs_own_truth(
     assert len(companies) == sum(company["importable"] for company in truth.values())
     for company in Company.objects.all():
         figure = company_figure(company, TODAY)
-        expected = truth[company.current_link.external_id]
+        expected = truth[link_of(company).external_id]
         ours = [{k: t[k] for k in ("currency", "amount")} for t in figure.totals]
         assert ours == [{k: t[k] for k in ("currency", "amount")} for t in expected["mrr"]]
         assert {row.agreement.external_id: row.summary.mrr for row in figure.agreements} == {
@@ -128,7 +129,7 @@ def test_a_deleted_company_stays_linked_is_flagged_and_nothing_is_deleted(
 ) -> None:
     import_all(connected)
     company = Company.objects.order_by("id").first()
-    external_id = company.current_link.external_id
+    external_id = link_of(company).external_id
     sandbox.psas["connectwise"].change({"do": "delete", "kind": "companies", "id": external_id})
 
     run = synced(connected)
@@ -138,7 +139,7 @@ def test_a_deleted_company_stays_linked_is_flagged_and_nothing_is_deleted(
     assert run.state == "succeeded"
     assert record.gone_at is not None
     assert company.status == "active"
-    assert company.current_link.problem_codes == ["deleted"]
+    assert link_of(company).problem_codes == ["deleted"]
 
 
 def test_an_empty_answer_wipes_nothing(connected: Integration, sandbox: SandboxServer) -> None:
@@ -180,7 +181,7 @@ def test_mrr_of_what_changed_follows_in_the_same_run(
     assert risen == {line.agreement.company_id: 1 if many == 1 else 2}
     marks = [q for q in queries if q["sql"].startswith('UPDATE "agreements_companybook"')]
     assert len(marks) == (0 if many == 1 else 1)
-    assert stored.verify([connected.tenant_id], mend=False) == {}
+    assert stored_mrr.verify([connected.tenant_id], mend=False) == {}
 
 
 def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxServer) -> None:

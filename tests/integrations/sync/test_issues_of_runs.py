@@ -12,12 +12,12 @@ from django.utils import timezone
 from agreements.models import Agreement
 from companies.models import Company
 from companies.services import archive_company, restore_company
+from integrations.connecting import connection_test
+from integrations.importing.linking import unlink_company
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import CompanyLink, Integration, Issue
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services import passes
-from integrations.services.issues import WHOLE, Trouble, raise_issues
-from integrations.services.linking import unlink_company
+from integrations.sync import passes
 from tests.conftest import connect
 from tests.syncing import change, import_all, open_causes, resync_all, synced
 from tests.worker import work_off
@@ -54,7 +54,7 @@ def test_what_a_failed_run_had_stored_is_checked_by_the_next(
     assert synced(connected, trigger).state == "failed"
     assert open_causes() == [("integration", "invalid_credentials", "")]
     sandbox.faults.clear()
-    connecting.start_connection_test(integration=connected, actor=None)
+    connection_test.start_connection_test(integration=connected, actor=None)
     work_off()
 
     assert synced(connected, trigger).state == "succeeded"
@@ -86,7 +86,8 @@ def test_many_cured_companies_cost_few_statements(connected: Integration) -> Non
     import_all(connected)
     links = CompanyLink.objects.all()
     raise_issues(
-        connected, [Trouble("company", "deleted", "m", external_id=r.external_id) for r in links]
+        connected,
+        [IssueReport("company", "deleted", "m", external_id=r.external_id) for r in links],
     )
 
     with CaptureQueriesContext(connection) as queries:
@@ -103,7 +104,7 @@ def test_an_outage_that_another_run_found_ends_with_the_next_good_one(
     whole = passes.SyncPass.check_rules
 
     def between(self: passes.SyncPass) -> None:
-        raise_issues(self.integration, [Trouble(WHOLE, "psa_unavailable", "down")])
+        raise_issues(self.integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
         whole(self)
 
     monkeypatch.setattr(passes.SyncPass, "check_rules", between)
@@ -118,7 +119,7 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
     import_all(connected)
     sandbox.faults.switch_on("html_200", path="/company/companies$")
     assert synced(connected).error_code == "bad_response"
-    raise_issues(connected, [Trouble(WHOLE, "psa_unavailable", "down")])
+    raise_issues(connected, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
     Integration.objects.update(paused_until=timezone.now())
 
     assert resync_all(1) == [("succeeded", "")]
@@ -127,7 +128,9 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
 
     sandbox.faults.clear()
     assert synced(connected).state == "succeeded"
-    raise_issues(connected, [Trouble(WHOLE, "bad_response", "of a run over one company")])
+    raise_issues(
+        connected, [IssueReport(KIND_INTEGRATION, "bad_response", "of a run over one company")]
+    )
     assert resync_all(1) == [("succeeded", "")]
     connected.refresh_from_db()
     assert (open_causes(), connected.failures) == ([], 0)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from integrations.connecting.lifecycle import update_integration
+from integrations.connecting.open_adapter import budget_of
 from integrations.models import Integration, SyncRun
 from integrations.psa.errors import PsaRefused
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import passes, sync
-from integrations.services.connection import update_integration
-from integrations.services.psa_access import budget_of
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
+from integrations.sync import engine, passes
+from integrations.sync.run_writer import RunWriter
 from tests.syncing import claimed, open_causes, synced
 from tests.worker import work_off
 
@@ -22,7 +22,7 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     newer = {**connected.credentials, "public_key": "new"}
     Integration.objects.update(credentials=newer)
 
-    sync._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
+    engine._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
 
     connected.refresh_from_db()
     run.refresh_from_db()
@@ -69,5 +69,5 @@ def test_a_run_that_began_with_other_keys_is_no_full_reading(
     run.refresh_from_db()
     connected.refresh_from_db()
     assert (run.state, connected.credentials["public_key"]) == ("succeeded", "no-tables")
-    assert (connected.full_pass_at, connected.marks) == (None, {})
+    assert (connected.full_pass_at, connected.watermarks) == (None, {})
     assert start_sync_run(integration=connected, trigger="schedule")[0].reading == "full"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integrations.services.prefetch import prefetch
+from integrations.sync.read_ahead import prefetch
 
 
 def test_items_come_in_order() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from agreements.models import Agreement, CompanyMrr
 from audit_site.tenants.models import Tenant
+from integrations.connecting import connection_test
+from integrations.connecting.lifecycle import update_integration
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
-from integrations.services import connection as connecting
-from integrations.services.connection import update_integration
-from integrations.services.runs import start_company_sync
 from tests.conftest import connect
 from tests.syncing import import_all, resync_all, synced
 from tests.worker import work_off
@@ -33,7 +33,7 @@ def test_refused_keys_are_tried_again_by_a_person_alone(
     assert resync_all() == [("failed", "invalid_credentials")] * 6
     assert signed_in(sandbox) == 1
     assert synced(bms).error_code == "invalid_credentials"
-    connecting.start_connection_test(integration=bms, actor=None)
+    connection_test.start_connection_test(integration=bms, actor=None)
     work_off()
     assert signed_in(sandbox) == 2
     assert resync_all() == [("failed", "invalid_credentials")] * 6

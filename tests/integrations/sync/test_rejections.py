@@ -8,8 +8,8 @@ import pytest
 from integrations.models import Integration, Issue
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.decoding import RecordUnusableError, name_of, read_lowered, read_records
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services.runs import start_sync_run
 from tests.worker import work_off
 
 KEPT = "The record was set aside; what was stored before was kept."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from audit_site.tenants.models import Tenant
+from integrations.importing.import_companies import import_companies
 from integrations.models import KINDS, PsaCompanyRecord, SyncRun
-from integrations.progress import count_table
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services.importing import import_companies
-from integrations.services.runs import start_sync_run
+from integrations.web.run_progress import count_table
 from tests.conftest import connect
 from tests.worker import work_off
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agreements.models import Agreement
+from integrations.importing.import_companies import import_companies
 from integrations.models import (
     Integration,
     PsaCompanyRecord,
@@ -13,9 +14,8 @@ from integrations.models import (
     SyncRunPage,
     no_counts,
 )
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services.importing import import_companies
-from integrations.services.runs import start_sync_run
 from tests.worker import work_off
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from integrations.adapters import connectwise
+from integrations.issues.inbox import IssueReport, raise_issues
 from integrations.models import CompanyLink, Integration, Issue, PsaContactRecord, SyncRun
+from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services import passes
-from integrations.services.absences import Absences
-from integrations.services.issues import Trouble, raise_issues
-from integrations.services.runs import start_company_sync, start_sync_run
-from integrations.services.sync import run_sync
+from integrations.sync import passes
+from integrations.sync.absences import Absences
+from integrations.sync.engine import run_sync
 from tests.syncing import change, import_all, open_causes, synced
 from tests.worker import work_off
 
@@ -76,7 +76,7 @@ def test_what_a_resync_saw_again_is_not_taken_for_cured(
     def between(self: passes.SyncPass, kind: str) -> None:
         issue = Issue.objects.get(closed_at=None)
         raise_issues(
-            connected, [Trouble("contact", issue.code, "again", "", person.external_id)], other
+            connected, [IssueReport("contact", issue.code, "again", "", person.external_id)], other
         )
         whole(self, kind)
 
@@ -124,7 +124,7 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
     early, late = links.select_related("company")[:2]
     moved = late.company.agreements.order_by("external_id")[0]
-    monkeypatch.setattr(passes, "chunks", lambda items, size: ([item] for item in items))
+    monkeypatch.setattr(passes, "batched", lambda items, size: ([item] for item in items))
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 

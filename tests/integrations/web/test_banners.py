@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import Tenant, User
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import Integration
-from integrations.services.issues import WHOLE, Trouble, raise_issues
 from tests.clients import browser, text
 from tests.factories import make_integration, make_member, make_tenant
 
@@ -37,7 +37,7 @@ def integration(tenant: Tenant) -> Integration:
 
 
 def outage(integration: Integration, code: str = "timeout") -> None:
-    raise_issues(integration, [Trouble(WHOLE, code, "It did not answer.")])
+    raise_issues(integration, [IssueReport(KIND_INTEGRATION, code, "It did not answer.")])
 
 
 @pytest.mark.parametrize("role", ["admin", "member", "viewer"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
+from integrations.issues import inbox
 from integrations.models import Issue, SyncRun
-from integrations.services import issues
 from tests.clients import browser, text
 from tests.factories import make_integration, make_issue, make_member
-from tests.integrations.web.inbox import inbox, words
+from tests.integrations.web.inbox_pages import inbox_of, words
 
 
 def test_reading_again_shows_the_run(mia: User, tenant: Tenant) -> None:
@@ -30,12 +30,12 @@ def test_reading_everything_again_is_sync_now(mia: User, tenant: Tenant) -> None
     issue = make_issue(make_integration(tenant))
     client = browser(mia)
 
-    answer = client.post(f"{inbox(issue.integration)}retry/")
+    answer = client.post(f"{inbox_of(issue.integration)}retry/")
 
     run = SyncRun.objects.get()
     assert answer["Location"] == f"/sync-runs/{run.pk}/"
     assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
-    page = text(client.get(inbox(issue.integration)))
+    page = text(client.get(inbox_of(issue.integration)))
     assert "A sync is under way" in page
     assert f'href="/sync-runs/{run.pk}/"' in page
 
@@ -44,15 +44,15 @@ def test_dismissing_goes_back_to_where_it_was_pressed(mia: User, tenant: Tenant)
     integration = make_integration(tenant)
     first, second = make_issue(integration), make_issue(integration)
     client = browser(mia)
-    here = f"http://testserver{inbox(integration)}?state=all&page=2"
+    here = f"http://testserver{inbox_of(integration)}?state=all&page=2"
 
     plain = client.post(f"/issues/{first.pk}/dismiss/")
     there = client.post(f"/issues/{second.pk}/dismiss/", HTTP_REFERER=here)
 
-    assert plain["Location"] == inbox(integration)
+    assert plain["Location"] == inbox_of(integration)
     assert there["Location"] == here
     assert set(Issue.objects.values_list("dismissed_by__email", flat=True)) == {mia.email}
-    assert "It stays quiet as long as its cause lasts" in text(client.get(inbox(integration)))
+    assert "It stays quiet as long as its cause lasts" in text(client.get(inbox_of(integration)))
 
 
 def test_an_admin_is_asked_once_more_whether_they_are_gone(alex: User, tenant: Tenant) -> None:
@@ -63,7 +63,7 @@ def test_an_admin_is_asked_once_more_whether_they_are_gone(alex: User, tenant: T
     client = browser(alex)
     address = f"/issues/{question.pk}/gone/"
 
-    listed = text(client.get(inbox(integration)))
+    listed = text(client.get(inbox_of(integration)))
     asked = client.get(address)
 
     assert f'href="{address}">Yes, they are gone…</a>' in listed
@@ -83,13 +83,13 @@ def test_what_asks_nothing_has_no_such_page(alex: User, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     ordinary = make_issue(integration)
     settled = make_issue(integration, code="too_many_gone", external_id="")
-    issues.close_issues(integration, kind="companies", codes=["too_many_gone"])
+    inbox.close_issues(integration, kind="companies", codes=["too_many_gone"])
     client = browser(alex)
 
     for issue in (ordinary, settled):
         for method in (client.get, client.post):
-            assert method(f"/issues/{issue.pk}/gone/")["Location"] == inbox(integration)
-    assert "they are gone" not in text(client.get(inbox(integration)))
+            assert method(f"/issues/{issue.pk}/gone/")["Location"] == inbox_of(integration)
+    assert "they are gone" not in text(client.get(inbox_of(integration)))
     assert not SyncRun.objects.exists()
 
 
@@ -98,8 +98,8 @@ def test_a_viewer_sees_no_buttons_and_a_member_no_question(
 ) -> None:
     issue = make_issue(make_integration(tenant), code="too_many_gone")
 
-    viewer = words(browser(vic).get(inbox(issue.integration)))
-    member = words(browser(mia).get(inbox(issue.integration)))
+    viewer = words(browser(vic).get(inbox_of(issue.integration)))
+    member = words(browser(mia).get(inbox_of(issue.integration)))
 
     for button in ("Read again", "Read everything again", "Dismiss ", "Yes, they are gone"):
         assert button not in viewer.replace("Dismissed", "")

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import Tenant, User
+from integrations.issues import inbox
 from integrations.models import Integration, Issue, SyncRun
-from integrations.services import issues
 from tests.clients import browser, text
 from tests.factories import (
     make_agreement,
@@ -23,7 +23,7 @@ from tests.factories import (
     make_psa_contact,
     make_tenant,
 )
-from tests.integrations.web.inbox import inbox, words
+from tests.integrations.web.inbox_pages import inbox_of, words
 
 
 def test_an_issue_says_all_that_a_person_needs(vic: User, tenant: Tenant) -> None:
@@ -34,7 +34,7 @@ def test_an_issue_says_all_that_a_person_needs(vic: User, tenant: Tenant) -> Non
     make_issue(integration, **values)
     issue = make_issue(integration, run, **values)
 
-    page = browser(vic).get(inbox(integration))
+    page = browser(vic).get(inbox_of(integration))
 
     assert "<h1>Issues</h1>" in text(page)
     assert (
@@ -53,7 +53,7 @@ def test_what_is_not_linked_leads_to_the_import_list(alex: User, tenant: Tenant)
     make_issue(integration, external_id="a&7", company_external_id="a&7")
     make_issue(integration, external_id="8", company_external_id="8")
 
-    page = text(browser(alex).get(inbox(integration)))
+    page = text(browser(alex).get(inbox_of(integration)))
 
     assert f'href="/integrations/{integration.pk}/companies/?search=a%267"' in page
     assert "Only there in ConnectWise Manage" in page
@@ -73,7 +73,7 @@ def test_it_says_whose_it_is_and_each_name_once(vic: User, tenant: Tenant) -> No
     for external_id in ("7", "8"):
         make_issue(integration, kind="company", external_id=external_id)
 
-    page = browser(vic).get(inbox(integration))
+    page = browser(vic).get(inbox_of(integration))
 
     titles = re.findall(r"<strong>(\w.*?)</strong>(.*?)</div>", text(page), re.DOTALL)
     said = [" ".join(re.sub(r"<[^>]+>", " ", "".join(found)).split()) for found in titles]
@@ -92,7 +92,7 @@ def test_whose_they_are_costs_the_same_however_many(alex: User, tenant: Tenant) 
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            client.get(inbox(integration))
+            client.get(inbox_of(integration))
         return len(captured)
 
     def add() -> None:
@@ -117,7 +117,7 @@ def test_a_technical_detail_waits_in_details(alex: User, tenant: Tenant) -> None
         fix="Send this to us: help@auditforit.com.",
     )
 
-    page = browser(alex).get(inbox(integration))
+    page = browser(alex).get(inbox_of(integration))
 
     assert "Your PSA sent <code>x</code> in a form" in page.content.decode()
     assert (
@@ -132,7 +132,7 @@ def test_what_is_about_the_whole_integration_carries_its_name(vic: User, tenant:
     integration = make_integration(tenant, name="Our ConnectWise")
     make_issue(integration, kind="integration", external_id="read_contacts", message="Refused.")
 
-    page = words(browser(vic).get(inbox(integration)))
+    page = words(browser(vic).get(inbox_of(integration)))
 
     assert "The connection Our ConnectWise Refused. invalid_record" in page
 
@@ -146,13 +146,13 @@ def test_they_are_grouped_by_what_they_are_about_open_ones_first(
     for kind in ("lines", "company", "integration", "agreements", "contacts", "companies", "odd"):
         make_issue(integration, kind=kind, name=f"About {kind}")
     make_issue(integration, kind="integration", code="old")
-    issues.dismiss(Issue.objects.get(code="old"), actor=None)
+    inbox.dismiss(Issue.objects.get(code="old"), actor=None)
     client = browser(alex)
 
     def said(query: str) -> list[str]:
         found = re.findall(
             r"<h2[^>]*>(.*?)</h2>|<strong>(\w[^:]*?)</strong>",
-            text(client.get(inbox(integration) + query)),
+            text(client.get(inbox_of(integration) + query)),
         )
         return [re.sub(r"<[^>]+>", "", a or b) for a, b in found]
 
@@ -176,23 +176,23 @@ def test_the_filters_count_and_the_empty_states_are_friendly(
     integration = make_integration(tenant)
     client = browser(mia)
 
-    empty = client.get(inbox(integration))
+    empty = client.get(inbox_of(integration))
 
     assert "Nothing to do: everything your PSA sent could be read." in text(empty)
     assert "Read everything again" not in text(empty)
     assert "Open (0) Dismissed (0) Closed (0) All" in words(empty)
-    assert "No issue is dismissed." in text(client.get(f"{inbox(integration)}?state=dismissed"))
-    assert "No issue has closed yet." in text(client.get(f"{inbox(integration)}?state=closed"))
+    assert "No issue is dismissed." in text(client.get(f"{inbox_of(integration)}?state=dismissed"))
+    assert "No issue has closed yet." in text(client.get(f"{inbox_of(integration)}?state=closed"))
 
     gone, aside, *_ = (make_issue(integration) for _ in range(4))
-    issues.close_issues(integration, kind="companies", external_ids=[gone.external_id])
-    issues.dismiss(aside, actor=alex)
-    assert "Open (2) Dismissed (1) Closed (1) All" in words(client.get(inbox(integration)))
-    dismissed = words(client.get(f"{inbox(integration)}?state=dismissed"))
+    inbox.close_issues(integration, kind="companies", external_ids=[gone.external_id])
+    inbox.dismiss(aside, actor=alex)
+    assert "Open (2) Dismissed (1) Closed (1) All" in words(client.get(inbox_of(integration)))
+    dismissed = words(client.get(f"{inbox_of(integration)}?state=dismissed"))
     assert "by Alex Admin" in dismissed
     assert "Read again" in dismissed
     assert "Dismiss " not in dismissed.split("Alex Admin")[1]
-    closed = words(client.get(f"{inbox(integration)}?state=closed"))
+    closed = words(client.get(f"{inbox_of(integration)}?state=closed"))
     assert ": its cause is gone" in closed
     assert "Read again" not in closed
 
@@ -208,21 +208,21 @@ def test_the_inbox_has_pages_and_costs_the_same_however_long(alex: User, tenant:
                 tenant=tenant, integration=integration, state=SyncRun.State.SUCCEEDED
             )
             issue = make_issue(integration, run, company_external_id=link.external_id)
-            issues.dismiss(issue, actor=alex)
+            inbox.dismiss(issue, actor=alex)
             make_issue(integration, run, company_external_id=link.external_id)
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert client.get(f"{inbox(integration)}?state=all").status_code == 200
+            assert client.get(f"{inbox_of(integration)}?state=all").status_code == 200
         return len(captured)
 
     add(1)
-    client.get(inbox(integration))
+    client.get(inbox_of(integration))
     one = queries()
     add(29)
     assert queries() == one
-    first = text(client.get(f"{inbox(integration)}?state=all"))
-    second = text(client.get(f"{inbox(integration)}?state=all&page=2"))
+    first = text(client.get(f"{inbox_of(integration)}?state=all"))
+    second = text(client.get(f"{inbox_of(integration)}?state=all&page=2"))
     assert (first.count("<article"), second.count("<article")) == (50, 10)
     assert "Page 1 of 2" in first
     assert 'href="?state=all&amp;page=2"' in first
@@ -233,7 +233,7 @@ def test_the_number_of_open_ones_leads_there(
 ) -> None:
     integration, quiet = make_integration(tenant), make_integration(tenant)
     make_issue(integration)
-    issues.dismiss(make_issue(quiet), actor=None)
+    inbox.dismiss(make_issue(quiet), actor=None)
     make_issue(make_integration(other_tenant))
     make_issue(make_integration(tenant, status=Integration.Status.DISCONNECTED))
     client = browser(vic)
@@ -244,11 +244,11 @@ def test_the_number_of_open_ones_leads_there(
     make_issue(integration)
 
     assert text(cards).count("/issues/") == 1
-    assert f'href="{inbox(integration)}"' in text(cards)
+    assert f'href="{inbox_of(integration)}"' in text(cards)
     assert "1 open issue " in words(cards)
-    assert f'href="{inbox(integration)}"' in text(settings)
+    assert f'href="{inbox_of(integration)}"' in text(settings)
     assert "1 open issue " in words(settings)
-    assert f'href="{inbox(quiet)}">Issues</a>' in text(calm)
+    assert f'href="{inbox_of(quiet)}">Issues</a>' in text(calm)
     assert '1<span class="visually-hidden"> open issue</span>' in text(calm)  # the sidebar
     assert '2<span class="visually-hidden"> open issues</span>' in text(client.get("/companies/"))
     assert "2 open issues" in words(client.get("/integrations/"))
@@ -260,6 +260,6 @@ def test_a_disconnected_ones_issues_are_no_pages(alex: User, tenant: Tenant) -> 
     issue = make_issue(integration)
     client = browser(alex)
 
-    assert client.get(inbox(integration)).status_code == 404
+    assert client.get(inbox_of(integration)).status_code == 404
     assert client.post(f"/issues/{issue.pk}/dismiss/").status_code == 404
     assert Issue.objects.get().state == "open"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from audit_site.tenants.models import Tenant, User
+from integrations.importing.selectors import company_meant
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
-from integrations.selectors import company_meant
 from tests.clients import browser, text
 from tests.factories import make_company, make_integration, make_link, make_psa_company
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
+from integrations.importing.last_viewed import note_viewed
 from integrations.models import ImportListVisit, Integration
-from integrations.services.visits import look
 from tests.clients import browser, page_text
 from tests.factories import make_integration
 from tests.integrations.importing.import_lists import EARLY, add, marked, names
@@ -106,7 +106,7 @@ def test_filters_pages_and_fragments_are_no_visit(
     alex: User, integration: Integration, query: str, headers: dict[str, str]
 ) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
-    look(integration=integration, user=alex)
+    note_viewed(integration=integration, user=alex)
     add(integration, "Birch")
 
     answer = browser(alex).get(f"/integrations/{integration.pk}/companies/{query}", **headers)
@@ -143,7 +143,7 @@ def test_the_integrations_page_costs_the_same_however_many(alex: User, tenant: T
     def connect() -> None:
         integration = make_integration(tenant)
         add(integration, "Anvil", first_seen_at=EARLY)
-        look(integration=integration, user=alex)
+        note_viewed(integration=integration, user=alex)
         add(integration, "Birch")
 
     connect()

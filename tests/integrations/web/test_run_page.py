@@ -11,10 +11,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.open_adapter import budget_of
+from integrations.issues.inbox import (
+    KIND_INTEGRATION,
+    IssueReport,
+    close_issues,
+    dismiss,
+    raise_issues,
+)
 from integrations.models import Integration, SyncRun
 from integrations.sandbox.server import SandboxServer
-from integrations.services.issues import WHOLE, Trouble, close_issues, dismiss, raise_issues
-from integrations.services.psa_access import budget_of
 from tests.clients import browser, text
 from tests.conftest import connect
 from tests.factories import make_integration, make_issue, make_member, make_run
@@ -122,7 +128,9 @@ def test_the_page_asks_again_and_is_heard_only_at_milestones(alex: User, tenant:
 def test_an_outage_that_is_over_leaves_the_open_page(alex: User, tenant: Tenant) -> None:
     integration = make_integration(tenant)
     run = make_run(integration)
-    raise_issues(integration, [Trouble(WHOLE, "psa_unavailable", "It is down.")], run)
+    raise_issues(
+        integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "It is down.")], run
+    )
     client = browser(alex)
 
     def banners(fragment: str) -> str | None:
@@ -131,7 +139,7 @@ def test_an_outage_that_is_over_leaves_the_open_page(alex: User, tenant: Tenant)
 
     page = text(client.get(f"/sync-runs/{run.pk}/"))
     address, _ = asks_again(page)
-    close_issues(integration, kind=WHOLE)
+    close_issues(integration, kind=KIND_INTEGRATION)
     SyncRun.objects.update(phase="agreements")
     gone_on = text(client.get(address, **HTMX))
     address, _ = asks_again(gone_on)

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, SyncRun
-from integrations.progress import left_words, live, pulse_of, reads, until_words
-from integrations.services.runs import start_sync_run
+from integrations.runs.starting import start_sync_run
+from integrations.web.run_progress import left_words, live, poll_seconds, reads, until_words
 from tests.factories import make_integration, make_member
 from tests.running import NOW, make_reading
 from tests.worker import work_off
@@ -129,7 +129,7 @@ def test_who_watches_asks_less_often_after_half_a_minute(
         make_integration(tenant), state=state, queued_at=NOW - timedelta(seconds=seconds_ago)
     )
 
-    assert pulse_of(None, run) == pulse
+    assert poll_seconds(None, run) == pulse
 
 
 def test_a_run_says_what_it_reads(connected: Integration) -> None:
@@ -141,14 +141,14 @@ def test_a_run_says_what_it_reads(connected: Integration) -> None:
     work_off()
     run.refresh_from_db()
 
-    stamp = datetime.fromisoformat(min(connected.marks.values()))
+    stamp = datetime.fromisoformat(min(connected.watermarks.values()))
     assert while_active == ("what changed", stamp - timedelta(minutes=10))
     assert reads(run) == while_active
 
 
 def test_a_run_says_that_it_read_a_list_whole_to_be_sure(tenant: Tenant) -> None:
     marks = {"companies": "2026-11-25T10:00:00+00:00", "contacts": "2026-11-25T09:00:00+00:00"}
-    integration = make_integration(tenant, marks=marks)
+    integration = make_integration(tenant, watermarks=marks)
     since = datetime(2026, 11, 25, 8, 50, tzinfo=UTC)
 
     one = make_reading(integration, reading="changes", checkpoint={"whole": ["contacts"]})

@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit_site.pages.templatetags.pages import upcoming
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
-from integrations.services import schedule
+from integrations.runs import schedule
 from tests.clients import browser, text
 from tests.factories import make_integration, make_member, make_tenant
 

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine, CompanyMrr
 from integrations.adapters import autotask, connectwise, kaseya_bms
+from integrations.connecting.open_adapter import budget_of
+from integrations.importing.import_companies import import_companies
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -18,10 +20,8 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
-from integrations.services.importing import import_companies
-from integrations.services.psa_access import budget_of
-from integrations.services.runs import start_sync_run
 from tests.conftest import connect
 from tests.factories import make_tenant
 from tests.worker import work_off

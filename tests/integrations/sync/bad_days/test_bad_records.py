@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.models import Issue, SyncEvent
-from integrations.services.runs import start_reread
+from integrations.runs.starting import start_reread
 from tests.integrations.sync.bad_days.day import LISTS, Day, Outcome, gone, said, stored
 from tests.worker import work_off
 

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from companies.models import Company
+from integrations.connecting.open_adapter import budget_of
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -17,9 +18,8 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
+from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.services.psa_access import budget_of
-from integrations.services.runs import start_sync_run
 from tests.conftest import connect
 from tests.factories import make_tenant
 from tests.integrations.sync.bad_days.day import LISTS, Day, Outcome, said, stored
@@ -37,7 +37,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, outcome:
     failed = day.sync("schedule")
     assert (failed.state, failed.reading) == ("failed", "changes")
     day.integration.refresh_from_db()
-    marks = dict(day.integration.marks)
+    marks = dict(day.integration.watermarks)
     other = CompanyLink.objects.exclude(pk=link.pk).order_by("external_id")[3]
     day.rename("companies", other.external_id, "Renamed Behind The Failure")
     day.sandbox.faults.clear()
@@ -50,7 +50,7 @@ def test_an_update_between_a_failed_sync_and_the_next_arrives(day: Day, outcome:
     names = set(Company.objects.values_list("name", flat=True))
     assert {"Renamed Before The Failure", "Renamed Behind The Failure"} <= names
     day.integration.refresh_from_db()
-    assert day.integration.marks["companies"] > marks["companies"]
+    assert day.integration.watermarks["companies"] > marks["companies"]
     outcome("marks stay, both updates arrive")
 
 

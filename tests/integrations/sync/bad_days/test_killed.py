@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 
 from integrations.models import CompanyLink, SyncRun
-from integrations.services.run_writer import RunWriter
-from integrations.services.runs import start_sync_run
-from integrations.services.sync import run_sync
+from integrations.runs.starting import start_sync_run
+from integrations.sync.engine import run_sync
+from integrations.sync.run_writer import RunWriter
 from tests.integrations.sync.bad_days.day import Day, Outcome, gone
 
 pytestmark = pytest.mark.once

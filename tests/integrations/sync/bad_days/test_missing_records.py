@@ -8,8 +8,8 @@ import pytest
 
 from agreements.models import Agreement, CompanyMrr
 from integrations.models import CompanyLink, Issue, PsaCompanyRecord
+from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
-from integrations.services.runs import start_company_sync
 from tests.integrations.sync.bad_days.day import (
     KINDS,
     LISTS,

@@ -1,0 +1,130 @@
+"""The forms with which people decide about agreements and lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.dateformat import format as date_text
+
+from agreements.decisions import MOST_NOTE_LENGTH, label_of
+from agreements.models import Agreement, AgreementLine
+
+
+class _ChoicesForm(forms.Form):
+    note = forms.CharField(
+        label="Why",
+        required=False,
+        max_length=MOST_NOTE_LENGTH,
+        widget=forms.TextInput(attrs={"class": "form-control form-control-sm"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.BooleanField):
+                field.widget.attrs["class"] = "form-check-input"
+
+    def clean(self) -> dict[str, Any]:
+        """What is left out can't be counted for some reason as well."""
+        chosen = super().clean() or self.cleaned_data
+        others = [
+            str(self.fields[name].label)
+            for name in ("force_include", "assume_renewal")
+            if chosen.get(name)
+        ]
+        if chosen.get("exclude") and others:
+            raise forms.ValidationError(
+                "It can't be left out and counted at once: untick \u201c%(exclude)s\u201d, or else "
+                "%(others)s.",
+                params={
+                    "exclude": self.fields["exclude"].label,
+                    "others": " and ".join(f"\u201c{label}\u201d" for label in others),
+                },
+            )
+        return chosen
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return {name: value for name, value in self.cleaned_data.items() if name != "note"}
+
+
+class LineChoicesForm(_ChoicesForm):
+    field_order = ("exclude", "force_include", "note")
+    exclude = forms.BooleanField(label="Leave this line out", required=False)
+    force_include = forms.BooleanField(
+        label="It recurs, although it looks billed once", required=False
+    )
+
+    @classmethod
+    def of(cls, line: AgreementLine) -> LineChoicesForm:
+        choices = getattr(line, "choices", None)
+        names = ("exclude", "force_include")
+        return cls(
+            initial={name: getattr(choices, name, False) for name in names},
+            auto_id=f"line-{line.pk}-%s",
+        )
+
+
+class _AgreementField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A choice among agreements that may well bear the same name."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return label_of(obj)
+
+
+class AgreementChoicesForm(_ChoicesForm):
+    agreement: Agreement
+    field_order = ("exclude", "force_include", "assume_renewal", "renews", "note")
+    exclude = forms.BooleanField(label="Leave this agreement out", required=False)
+    force_include = forms.BooleanField(
+        label="Count it in spite of its type or status", required=False
+    )
+    assume_renewal = forms.BooleanField(label="Assume that it renews", required=False)
+    renews = _AgreementField(
+        label="It replaces",
+        required=False,
+        queryset=Agreement.objects.none(),
+        empty_label="nothing",
+        widget=forms.Select(attrs={"class": "form-select form-select-sm"}),
+    )
+
+    @classmethod
+    def of(cls, agreement: Agreement, data: Any = None) -> AgreementChoicesForm:
+        choices = getattr(agreement, "choices", None)
+        names = ("exclude", "force_include", "assume_renewal", "renews_id")
+        values = {name: getattr(choices, name, None) for name in names}
+        form = cls(
+            data,
+            initial={**values, "renews": values["renews_id"]},
+            auto_id=f"agreement-{agreement.pk}-%s",
+        )
+        form.agreement = agreement
+        others = Agreement.objects.filter(
+            tenant=agreement.tenant_id,
+            company=agreement.company_id,
+            integration=agreement.integration_id,
+        ).exclude(pk=agreement.pk)
+        field: Any = form.fields["renews"]
+        field.queryset = others.order_by("start_date", "id")
+        return form
+
+    def clean_renews(self) -> Agreement | None:
+        """What begins earlier replaces nothing: the later one would never have been in force."""
+        older: Agreement | None = self.cleaned_data["renews"]
+        newer, begins = self.agreement, self.agreement.start_date
+        if older is None:
+            return None
+        if begins is None:
+            raise forms.ValidationError(
+                f"{newer} has no start date, so nothing says from when it replaces {older}. "
+                "Give it one in your PSA, then re-sync."
+            )
+        if older.start_date and begins < older.start_date:
+            raise forms.ValidationError(
+                f"{newer} begins on {date_text(begins, 'j M Y')}, before {older} "
+                f"({date_text(older.start_date, 'j M Y')}): nothing of that one would ever count. "
+                f"Choose one that begins earlier, or decide at {older} that it replaces {newer}."
+            )
+        return older

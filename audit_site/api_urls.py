@@ -1,0 +1,45 @@
+"""Every route of the REST API."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from agreements.api.views import (
+    AgreementLineViewSet,
+    AgreementViewSet,
+    MovementView,
+    SeriesView,
+    TenantMrrView,
+)
+from audit_site.api.schema import SchemaView
+from audit_site.me import MeView
+from companies.api.views import CompanyViewSet
+from integrations.api.views.integrations import IntegrationViewSet, PsaListView
+from integrations.api.views.issues import IssueViewSet
+from integrations.api.views.runs import SyncRunViewSet
+
+router = SimpleRouter()
+router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("issues", IssueViewSet, basename="issue")
+router.register("sync-runs", SyncRunViewSet, basename="sync-run")
+router.register("companies", CompanyViewSet, basename="company")
+router.register("agreements", AgreementViewSet, basename="agreement")
+router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")
+
+urlpatterns = [
+    path("me/", MeView.as_view(), name="me"),
+    path("psas/", PsaListView.as_view(), name="psas"),
+    path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
+    path("mrr/series/", SeriesView.as_view(), name="mrr-series"),
+    path("mrr/movement/", MovementView.as_view(), name="mrr-movement"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path(
+        "docs/",
+        login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema")),
+        name="api-docs",
+    ),
+    path("", include(router.urls)),
+]

@@ -1,0 +1,56 @@
+"""The answer to "who am I?": it knows the licence, so it belongs to the roof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from audit_site.api.requests import membership_of
+from audit_site.api.views import PROBLEMS
+from audit_site.tenants.models import Role, Scope, Tenant, User
+from companies.services import licence
+
+
+class MeUserSerializer(serializers.Serializer[User]):
+    id = serializers.CharField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+
+
+class MeTenantSerializer(serializers.Serializer[Tenant]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    timezone = serializers.CharField()
+    company_limit = serializers.IntegerField()
+    companies_used = serializers.SerializerMethodField()
+
+    def get_companies_used(self, tenant: Tenant) -> int:
+        return licence(tenant).used
+
+
+class MeSerializer(serializers.Serializer[Any]):
+    user = MeUserSerializer()
+    role = serializers.ChoiceField(Role.choices)
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
+    tenant = MeTenantSerializer()
+
+
+class MeView(APIView):
+    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
+    def get(self, request: Request) -> Response:
+        """Return who asks, in which tenant, and what they may do."""
+        membership = membership_of(request)
+        body = MeSerializer(
+            {
+                "user": membership.user,
+                "role": membership.role,
+                "scopes": sorted(request.scopes, key=Scope.values.index),  # type: ignore[attr-defined]
+                "tenant": membership.tenant,
+            }
+        )
+        return Response(body.data)

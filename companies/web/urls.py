@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from companies.web import views
+
+app_name = "companies"
+urlpatterns = [
+    path("companies/", views.companies, name="list"),
+    path("companies/add/", views.add, name="add"),
+    path("companies/<uuid:pk>/", views.company, name="detail"),
+    path("companies/<uuid:pk>/edit/", views.edit, name="edit"),
+    path("companies/<uuid:pk>/archive/", views.archive, name="archive"),
+    path("companies/<uuid:pk>/restore/", views.restore, name="restore"),
+    path("companies/<uuid:pk>/sync/", views.resync, name="sync"),
+    path("companies/<uuid:pk>/sync/state/", views.sync_fragment, name="sync-state"),
+    path("companies/<uuid:pk>/link/", views.link, name="link"),
+    path("companies/<uuid:pk>/unlink/", views.unlink, name="unlink"),
+]

@@ -1,0 +1,226 @@
+"""Pages of audITees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from agreements.figures import Money, company_figure, company_totals
+from agreements.overview import with_mrr
+from audit_site.db.folded_text import Folded
+from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.tenants.models import Role
+from companies import services
+from companies.models import Company
+from companies.web.forms import CompanyForm
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import linking
+from integrations.importing.linking import link_of
+from integrations.importing.rules import explain
+from integrations.importing.selectors import (
+    companies_with_links,
+    integration_with,
+    list_psa_companies,
+)
+from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.runs import starting
+from integrations.runs.selectors import list_sync_runs
+
+#: `?order=` → the order of the list; by MRR in the tenant's own currency
+MRR_ORDERS = {
+    "-mrr": ("-mrr_minor", Folded("name"), "id"),
+    "mrr": ("mrr_minor", Folded("name"), "id"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    """A row of the list of audITees: its link in force and its MRR by currency."""
+
+    company: Company
+    link: CompanyLink | None
+    totals: list[Money]
+
+
+@page("GET", section="companies")
+def companies(request: PageRequest) -> HttpResponse:
+    """The tenant's audITees with link and MRR."""
+    tenant = tenant_of(request)
+    rows = companies_with_links(
+        tenant,
+        search=request.GET.get("search", ""),
+        status=request.GET.get("status", Company.Status.ACTIVE) or None,
+    )
+    order = request.GET.get("order", "")
+    if order in MRR_ORDERS:
+        rows = with_mrr(rows, tenant).order_by(*MRR_ORDERS[order])
+    else:
+        rows = rows.order_by(Folded("name"), "name", "id")
+    shown = paged(request, rows)
+    totals = company_totals(tenant, [company.pk for company in shown.object_list])
+    context = {
+        "page": shown,
+        "rows": [CompanyRow(row, link_of(row), totals[row.pk]) for row in shown.object_list],
+        "order": order,
+        "status": request.GET.get("status", Company.Status.ACTIVE),
+        "has_integrations": list_integrations(tenant).exists(),
+    }
+    return render(request, "companies/list.html", context)
+
+
+@page("GET", "POST", role=Role.MEMBER, section="companies")
+def add(request: PageRequest) -> HttpResponse:
+    form = CompanyForm(request.POST or None)
+    if form.is_valid():
+        company = services.create_company(
+            tenant=tenant_of(request),
+            actor=request.user,
+            name=form.cleaned_data["name"],
+            primary_contact=form.contact,
+        )
+        return redirect("companies:detail", company.pk)
+    status = 422 if form.is_bound else 200
+    return render(request, "companies/form.html", {"form": form}, status=status)
+
+
+def _company(request: PageRequest, pk: UUID) -> Company:
+    rows = companies_with_links(tenant_of(request)).select_related("tenant")
+    return find(rows, pk)
+
+
+@page("GET", section="companies")
+def company(request: PageRequest, pk: UUID) -> HttpResponse:
+    """One audITee: its MRR, its agreements, its people, and where they come from."""
+    found = _company(request, pk)
+    link = link_of(found)
+    psa = link.integration.psa_info if link else None
+    record = (
+        PsaCompanyRecord.objects.for_tenant(found.tenant)
+        .filter(integration=link.integration, external_id=link.external_id)
+        .first()
+        if link
+        else None
+    )
+    context = {
+        "company": found,
+        "link": link,
+        "psa": psa,
+        "record": record,
+        "problems": [explain(code, psa.name) for code in link.problem_codes]
+        if link and psa
+        else [],
+        "figure": company_figure(found),
+        "run": list_sync_runs(found.tenant, company=found.pk).first(),
+    }
+    return render(request, "companies/detail.html", context)
+
+
+@page("GET", "POST", role=Role.MEMBER, section="companies")
+def edit(request: PageRequest, pk: UUID) -> HttpResponse:
+    found = _company(request, pk)
+    form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
+    if form.is_valid():
+        services.update_company(
+            company=found,
+            actor=request.user,
+            owned_by=linking.owner_of(found),
+            name=form.cleaned_data["name"],
+            primary_contact=form.contact,
+        )
+        return redirect("companies:detail", pk)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "company": found, "owner": linking.owner_of(found)}
+    return render(request, "companies/form.html", context, status=status)
+
+
+@page("GET", "POST", role=Role.MEMBER, section="companies")
+def archive(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Ask once more, saying what leaves the MRR, then archive."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        services.archive_company(company=found, actor=request.user)
+        messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
+        return redirect("companies:detail", pk)
+    if found.status == Company.Status.ARCHIVED:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "link": link_of(found)}
+    return render(request, "companies/archive.html", context)
+
+
+def _totals_of(company: Company) -> list[Money]:
+    return company_totals(company.tenant, [company.pk])[company.pk]
+
+
+@page("POST", role=Role.MEMBER, section="companies")
+def restore(request: PageRequest, pk: UUID) -> HttpResponse:
+    services.restore_company(company=_company(request, pk), actor=request.user)
+    return redirect("companies:detail", pk)
+
+
+@page("POST", role=Role.MEMBER, section="companies")
+def resync(request: PageRequest, pk: UUID) -> HttpResponse:
+    starting.start_company_sync(company=_company(request, pk), actor=request.user)
+    return redirect("companies:detail", pk)
+
+
+@page("GET", section="companies")
+def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
+    """The re-sync under way, asked for every second; at its end the whole page comes anew."""
+    found = _company(request, pk)
+    run = list_sync_runs(found.tenant, company=found.pk).first()
+    response = render(request, "companies/_sync.html", {"company": found, "run": run})
+    if run is None or not run.is_active:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@page("GET", "POST", role=Role.MEMBER, section="companies")
+def link(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Choose the PSA company that an audITee is."""
+    found = _company(request, pk)
+    integrations = list(list_integrations(found.tenant))
+    chosen = request.GET.get("integration") or request.POST.get("integration", "")
+    integration = next((i for i in integrations if str(i.pk) == chosen), None)
+    if integration is None:
+        integration = integration_with(found.name, integrations)
+    if request.method == "POST" and integration is not None:
+        linking.link_company(
+            company=found,
+            integration=integration,
+            external_id=request.POST.get("external_id", ""),
+            actor=request.user,
+        )
+        return redirect("companies:detail", pk)
+    search = request.GET.get("search", found.name)
+    rows = list_psa_companies(integration, search=search, linked=False)[:50] if integration else []
+    context = {
+        "company": found,
+        "integrations": integrations,
+        "integration": integration,
+        "search": search,
+        "rows": rows,
+    }
+    return render(request, "companies/link.html", context)
+
+
+@page("GET", "POST", role=Role.MEMBER, section="companies")
+def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Ask once more, saying what changes, then unlink."""
+    found = _company(request, pk)
+    if request.method == "POST":
+        linking.unlink_company(company=found, actor=request.user)
+        messages.success(
+            request,
+            "Unlinked. Everything stays as it was last seen. Name and primary contact are yours to "
+            "edit now; its agreements are read no more.",
+        )
+        return redirect("companies:detail", pk)
+    link = link_of(found)
+    if link is None:
+        return redirect("companies:detail", pk)
+    context = {"company": found, "totals": _totals_of(found), "psa": link.integration.psa_info}
+    return render(request, "companies/unlink.html", context)

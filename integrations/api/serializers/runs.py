@@ -1,0 +1,127 @@
+"""Bodies of sync runs and their events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import (
+    extend_schema_field,
+)
+from rest_framework import serializers, status
+from rest_framework.response import Response
+
+from audit_site.api.serializers import (
+    FixableReasonSerializer,
+    ReasonSerializer,
+)
+from integrations.models import (
+    FIGURES,
+    KINDS,
+    SyncEvent,
+    SyncRun,
+)
+from integrations.runs.speed import remaining_seconds, speed_of
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Any]:
+        return {name: serializers.IntegerField() for name in FIGURES}
+
+
+class RunCountsSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Any]:
+        return {kind: CountsSerializer() for kind in KINDS}
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+
+
+class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
+    """A run. Whoever shows several measures their paces first, or each one asks for its own."""
+
+    integration = serializers.CharField(source="integration_id", read_only=True)
+    company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
+    progress = serializers.SerializerMethodField()
+    counts = RunCountsSerializer(read_only=True)
+    error = serializers.SerializerMethodField()
+    rate = serializers.SerializerMethodField(
+        help_text="Records a minute right now (companies, in the phase agreements); null when that "
+        "is not known."
+    )
+    remaining_seconds = serializers.SerializerMethodField(
+        help_text="Until the phase under way is done; null when that can't be known."
+    )
+
+    class Meta:
+        model = SyncRun
+        fields = (
+            "id",
+            "integration",
+            "company",
+            "trigger",
+            "state",
+            "phase",
+            "reading",
+            "progress",
+            "rate",
+            "remaining_seconds",
+            "requests",
+            "counts",
+            "error",
+            "waiting_for",
+            "resume_at",
+            "queued_at",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(ProgressSerializer)
+    def get_progress(self, run: SyncRun) -> dict[str, int | None]:
+        return {"done": run.progress_done, "total": run.progress_total}
+
+    def get_rate(self, run: SyncRun) -> int | None:
+        pace = speed_of(run)
+        return pace.rate if pace else None
+
+    def get_remaining_seconds(self, run: SyncRun) -> int | None:
+        return remaining_seconds(run)
+
+    @extend_schema_field(FixableReasonSerializer(allow_null=True))
+    def get_error(self, run: SyncRun) -> dict[str, str] | None:
+        if not run.error_code:
+            return None
+        return {"code": run.error_code, "message": run.error_message, "fix": run.error_fix}
+
+
+class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
+    reason = serializers.SerializerMethodField()
+
+    class Meta:
+        model = SyncEvent
+        fields = (
+            "id",
+            "at",
+            "kind",
+            "external_id",
+            "name",
+            "change",
+            "reason",
+            "before",
+            "after",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(ReasonSerializer(allow_null=True))
+    def get_reason(self, event: SyncEvent) -> dict[str, str] | None:
+        if not event.reason_code:
+            return None
+        return {"code": event.reason_code, "message": event.reason_message}
+
+
+def started(run: SyncRun, is_new: bool) -> Response:
+    """Answer with a run: 202 when it is new, 200 when it was under way."""
+    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+    return Response(SyncRunSerializer(run).data, status=code)

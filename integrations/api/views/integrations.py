@@ -1,0 +1,228 @@
+"""REST: PSAs, integrations and their import lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import flag, query
+from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
+from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
+from integrations.api.serializers.import_list import DiagnosisSerializer, PsaCompanySerializer
+from integrations.api.serializers.integrations import (
+    ConnectionTestSerializer,
+    IntegrationCreateSerializer,
+    IntegrationSerializer,
+    IntegrationUpdateSerializer,
+    PsaSerializer,
+)
+from integrations.api.serializers.issues import IssueSerializer
+from integrations.api.serializers.runs import SyncRunSerializer, started
+from integrations.connecting import connection_test, lifecycle
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import diagnosis
+from integrations.importing.selectors import list_psa_companies, looked_at, new_company_counts
+from integrations.issues import inbox
+from integrations.issues.selectors import list_issues, open_issues_of
+from integrations.models import Integration
+from integrations.psa import registry
+from integrations.runs import schedule, starting
+from integrations.runs.speed import measure
+
+#: What starting a run answers: 202 with a new one, 200 with the one that was under way.
+STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
+
+
+class PsaListView(APIView):
+    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="psas_list")
+    def get(self, request: Request) -> Response:
+        """List every PSA that can be connected, with its form and guide."""
+        return Response(PsaSerializer(registry.infos(), many=True).data)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[query("status")], responses={200: IntegrationSerializer(many=True), **PROBLEMS}
+    ),
+    retrieve=extend_schema(responses={200: IntegrationSerializer, **PROBLEMS}),
+)
+class IntegrationViewSet(TenantViewSet):
+    serializer_class = IntegrationSerializer
+    permission_classes = (ReadOrAdmin,)
+
+    def get_queryset(self) -> QuerySet[Integration]:
+        if self.is_schema:
+            return Integration.objects.none()
+        wanted = self.request.query_params.get("status") if self.action == "list" else None
+        if self.action in {"list", "partial_update", "destroy"} or wanted:
+            return list_integrations(self.tenant, status=wanted)
+        return list_integrations(self.tenant, status=None) | (
+            list_integrations(self.tenant, status=Integration.Status.DISCONNECTED)
+        )
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset()) or []
+        return self.get_paginated_response(self._shown(*page))
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(self._shown(self.get_object())[0])
+
+    @extend_schema(
+        request=IntegrationCreateSerializer, responses={201: IntegrationSerializer, **PROBLEMS}
+    )
+    @idempotent
+    def create(self, request: Request) -> Response:
+        body = IntegrationCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        chosen = body.validated_data.pop("schedule", {})
+        with transaction.atomic():
+            integration, _ = lifecycle.create_integration(
+                tenant=self.tenant, actor=self.actor, **body.validated_data
+            )
+            schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
+        return Response(self._fresh(integration), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=IntegrationUpdateSerializer, responses={200: IntegrationSerializer, **PROBLEMS}
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        integration = self.get_object()
+        body = IntegrationUpdateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        chosen = body.validated_data.pop("schedule", {})
+        with transaction.atomic():
+            lifecycle.update_integration(
+                integration=integration, actor=self.actor, **body.validated_data
+            )
+            schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
+        return Response(self._fresh(integration))
+
+    @extend_schema(responses={204: None, **PROBLEMS})
+    def destroy(self, request: Request, pk: str) -> Response:
+        lifecycle.disconnect_integration(integration=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _fresh(self, integration: Integration) -> Any:
+        return self._shown(list_integrations(self.tenant).get(pk=integration.pk))[0]
+
+    def _shown(self, *integrations: Integration) -> Any:
+        """Bodies, with what is new to who asks and how many issues wait."""
+        context = {
+            "news": new_company_counts(self.tenant, self.actor, integrations),
+            "open_issues": open_issues_of(self.tenant, integrations),
+        }
+        measure(row.latest_run for row in integrations if row.latest_run)
+        return IntegrationSerializer(integrations, many=True, context=context).data
+
+    @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def test(self, request: Request, pk: str) -> Response:
+        test = connection_test.start_connection_test(
+            integration=self.get_object(), actor=self.actor
+        )
+        body = ConnectionTestSerializer(test)
+        return Response(body.data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: ConnectionTestSerializer, **PROBLEMS})
+    @action(
+        detail=True,
+        url_path="tests/(?P<test_id>[^/]+)",
+        url_name="test-detail",
+        permission_classes=[IsViewer],
+    )
+    def test_detail(self, request: Request, pk: str, test_id: str) -> Response:
+        tests = self.get_object().tests.filter(tenant=self.tenant)
+        test = get_object_or_404(tests, pk=find_uuid(test_id))
+        return Response(ConnectionTestSerializer(test).data)
+
+    @extend_schema(request=None, responses=STARTED)
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
+    def sync(self, request: Request, pk: str) -> Response:
+        return started(*starting.start_sync_run(integration=self.get_object(), actor=self.actor))
+
+    @extend_schema(
+        parameters=[
+            query("state", description="`open`, `dismissed` or `closed`; default: all"),
+            query("cursor"),
+            query("page_size", OpenApiTypes.INT),
+        ],
+        responses={200: IssueSerializer(many=True), **PROBLEMS},
+    )
+    @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
+    def list_issues(self, request: Request, pk: str) -> Response:
+        rows = list_issues(
+            self.tenant,
+            integration=self.get_object(),
+            state=request.query_params.get("state", ""),
+        )
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(IssueSerializer(page, many=True).data)
+
+    @extend_schema(request=None, responses=STARTED)
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="issues/retry",
+        url_name="retry-issues",
+        permission_classes=[IsMember],
+    )
+    @idempotent
+    def retry_issues(self, request: Request, pk: str) -> Response:
+        """Read everything again."""
+        return started(*inbox.retry_all(self.get_object(), actor=self.actor))
+
+    @extend_schema(
+        parameters=[
+            query("search"),
+            query("importable", OpenApiTypes.BOOL),
+            query("linked", OpenApiTypes.BOOL),
+            query("status"),
+            query(
+                "new",
+                OpenApiTypes.BOOL,
+                description="Whether it came since you last looked at the import list (nothing did "
+                "when you never looked). Asking here is not looking.",
+            ),
+        ],
+        responses={200: PsaCompanySerializer(many=True), **PROBLEMS},
+    )
+    @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
+    def psa_companies(self, request: Request, pk: str) -> Response:
+        integration = self.get_object()
+        since = looked_at(integration, self.actor)
+        rows = list_psa_companies(
+            integration,
+            search=request.query_params.get("search", ""),
+            importable=flag(request, "importable"),
+            linked=flag(request, "linked"),
+            status=request.query_params.get("status", ""),
+            new=flag(request, "new"),
+            since=since,
+        )
+        page = self.paginate_queryset(rows)
+        body = PsaCompanySerializer(page, many=True, context={"since": since})
+        return self.get_paginated_response(body.data)
+
+    @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
+    @action(
+        detail=True,
+        url_path="psa-companies/(?P<external_id>[^/]+)/diagnosis",
+        permission_classes=[IsViewer],
+        throttle_scope="psa",
+    )
+    def diagnosis(self, request: Request, pk: str, external_id: str) -> Response:
+        found = diagnosis.diagnose(integration=self.get_object(), external_id=external_id)
+        return Response(DiagnosisSerializer(found).data)

@@ -1,0 +1,67 @@
+"""REST: sync runs and their events."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit_site.api.parameters import query
+from audit_site.api.permissions import IsMember, IsViewer
+from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
+from integrations.api.serializers.runs import SyncEventSerializer, SyncRunSerializer
+from integrations.models import SyncRun
+from integrations.runs import starting
+from integrations.runs.selectors import list_events, list_sync_runs
+from integrations.runs.speed import measure
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[query("integration"), query("company"), query("state")],
+        responses={200: SyncRunSerializer(many=True), **PROBLEMS},
+    ),
+    retrieve=extend_schema(responses={200: SyncRunSerializer, **PROBLEMS}),
+)
+class SyncRunViewSet(TenantViewSet):
+    serializer_class = SyncRunSerializer
+    permission_classes = (IsViewer,)
+
+    def get_queryset(self) -> QuerySet[SyncRun]:
+        if self.is_schema:
+            return SyncRun.objects.none()
+        if self.action != "list":
+            return list_sync_runs(self.tenant)
+        wanted = self.request.query_params
+        try:
+            ids = {
+                name: find_uuid(wanted[name]) if wanted.get(name) else None
+                for name in ("integration", "company")
+            }
+        except Http404:  # what is no id filters everything out
+            return SyncRun.objects.none().order_by("-id")
+        return list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset()) or []
+        measure(page)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    def cancel(self, request: Request, pk: str) -> Response:
+        run = starting.cancel_sync_run(run=self.get_object(), actor=self.actor)
+        return Response(SyncRunSerializer(run).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: SyncEventSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def events(self, request: Request, pk: str) -> Response:
+        page = self.paginate_queryset(list_events(self.get_object()))
+        return self.get_paginated_response(SyncEventSerializer(page, many=True).data)

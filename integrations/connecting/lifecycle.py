@@ -1,0 +1,226 @@
+"""Connecting a PSA, changing its name and keys, disconnecting it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit_site.errors import DomainError, FieldErrors
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import Tenant, User
+from integrations.connecting.connection_test import (
+    forget_readings,
+    queue_test,
+    start_connection_test,
+)
+from integrations.connecting.credentials import clean_credentials, seal_credentials
+from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
+from integrations.psa import registry
+from integrations.psa.contract import PsaAdapter, PsaInfo
+from integrations.runs import starting
+
+
+def _find_adapter(psa: str) -> type[PsaAdapter]:
+    try:
+        return registry.get_adapter(psa)
+    except KeyError:
+        known = ", ".join(sorted(registry.adapters()))
+        message = f"There is no PSA “{psa}”. Choose one of: {known}."
+        raise FieldErrors(
+            [{"field": "psa", "code": "does_not_exist", "message": message}]
+        ) from None
+
+
+class IntegrationExistsError(DomainError):
+    """An account can be connected once; `integration` is that connection, where it can be told."""
+
+    def __init__(self, name: str, integration: Integration | None = None) -> None:
+        super().__init__(
+            "integration_exists",
+            f"This {name} account is connected already.",
+            "Open its settings to change the keys; another account has its own address and id.",
+        )
+        self.integration = integration
+
+
+def create_integration(
+    *,
+    tenant: Tenant,
+    actor: User | None,
+    psa: str,
+    credentials: Mapping[str, str],
+    name: str = "",
+) -> tuple[Integration, ConnectionTest]:
+    """Save a connection and start its test.
+
+    An account that was disconnected comes back with its links.
+    """
+    adapter = _find_adapter(psa)
+    info = adapter.info
+    values = clean_credentials(info, credentials)
+    account_key = adapter.account_key(values)[:255]
+    try:
+        with transaction.atomic():
+            return _create(tenant, actor, info, values, account_key, name.strip())
+    except IntegrityError:
+        raise IntegrationExistsError(info.name) from None
+
+
+def _create(
+    tenant: Tenant,
+    actor: User | None,
+    info: PsaInfo,
+    values: dict[str, str],
+    account_key: str,
+    name: str,
+) -> tuple[Integration, ConnectionTest]:
+    ours = Integration.objects.for_tenant(tenant).filter(psa=info.key)
+    integration = ours.select_for_update(no_key=True).filter(account_key=account_key).first()
+    if integration is None:
+        integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
+        integration.name = name or _default_name(info, values, ours.exists())
+        action = "integration.connected"
+    elif not integration.is_disconnected:
+        raise IntegrationExistsError(info.name, integration)
+    else:
+        integration.name = name or integration.name
+        action = "integration.reconnected"
+    integration.status = Integration.Status.UNTESTED
+    integration.disconnected_at = None
+    integration.candidate = None
+    integration.memory, integration.watermarks = {}, {}
+    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
+    integration.credentials = seal_credentials(integration, values, info)
+    integration.save()
+    record_audit(tenant=tenant, actor=actor, action=action, subject=integration)
+    return integration, start_connection_test(integration=integration, actor=None)
+
+
+def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> str:
+    texts = [
+        values[f.name]
+        for f in info.fields
+        if f.identifies and f.type == "text" and f.name in values
+    ]
+    return f"{info.name} ({texts[0]})"[:255] if another and texts else info.name
+
+
+@transaction.atomic
+def update_integration(
+    *,
+    integration: Integration,
+    actor: User | None,
+    credentials: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> ConnectionTest | None:
+    """Rename, or save other credentials and test them.
+
+    On a connected integration new credentials are a candidate: the old ones go on working until the
+    new ones have passed. Otherwise they replace what was there.
+    """
+    locked = lock_integration(integration)
+    locked.refuse_disconnected()
+    if name is not None and name.strip():
+        locked.name = integration.name = name.strip()[:255]
+        locked.save(update_fields=["name", "updated_at"])
+    if credentials is None:
+        return None
+    test = _save_credentials(locked, actor, credentials)
+    integration.refresh_from_db()
+    return test
+
+
+def _save_credentials(
+    integration: Integration, actor: User | None, credentials: Mapping[str, str]
+) -> ConnectionTest:
+    info = integration.psa_info
+    typed = clean_credentials(info, credentials, stored=integration.credentials)
+    sealed = {**integration.credentials, **seal_credentials(integration, typed, info)}
+    account_key = _refuse_other_account(integration, info, sealed)
+    record_audit(
+        tenant=integration.tenant,
+        actor=actor,
+        action="integration.keys_changed",
+        subject=integration,
+        fields=sorted(typed),
+    )
+    if not integration.is_connected:
+        integration.credentials, integration.account_key = sealed, account_key
+        integration.candidate, integration.memory = None, {}
+        forget_readings(integration)
+        integration.save()
+        return start_connection_test(integration=integration, actor=None, anew=True)
+    test = queue_test(integration, is_candidate=True)
+    integration.candidate = {
+        "credentials": sealed,
+        "account_key": account_key,
+        "state": "testing",
+        "test": str(test.pk),
+    }
+    integration.save(update_fields=["candidate", "updated_at"])
+    return test
+
+
+def _refuse_other_account(
+    integration: Integration, info: PsaInfo, sealed: Mapping[str, str]
+) -> str:
+    """Return the account key of other credentials; they must not be those of another account.
+
+    An account may move to another address. But its name must stay once it was connected, for all
+    links carry that account's ids.
+    """
+    for field in info.fields:
+        differs = sealed.get(field.name) != integration.credentials.get(field.name)
+        if field.identifies and field.type != "url" and differs and integration.connected_at:
+            raise DomainError(
+                "account_changed",
+                f"{field.label} names another {info.name} account, and the links of this one would "
+                "not fit it.",
+                "Connect the other account as an integration of its own.",
+            )
+    account_key = registry.get_adapter(info.key).account_key(
+        {name: value for name, value in sealed.items() if name not in info.secret_fields}
+    )[:255]
+    twins = Integration.objects.filter(
+        tenant=integration.tenant_id, psa=info.key, account_key=account_key
+    )
+    if twins.exclude(pk=integration.pk).exists():
+        raise IntegrationExistsError(info.name)
+    return account_key
+
+
+@transaction.atomic
+def forget_refused(*, integration: Integration, actor: User | None) -> bool:
+    """Drop new keys that were refused; False when there are none."""
+    locked = lock_integration(integration)
+    if (locked.candidate or {}).get("state") != "refused":
+        return False
+    locked.candidate = None
+    locked.save(update_fields=["candidate", "updated_at"])
+    record_audit(
+        tenant=locked.tenant, actor=actor, action="integration.keys_forgotten", subject=locked
+    )
+    return True
+
+
+@transaction.atomic
+def disconnect_integration(*, integration: Integration, actor: User | None) -> None:
+    """Destroy the credentials and stop what runs.
+
+    Companies, agreements and MRR stay as they are.
+    """
+    locked = lock_integration(integration)
+    if locked.is_disconnected:
+        return
+    locked.status = Integration.Status.DISCONNECTED
+    locked.disconnected_at = timezone.now()
+    locked.credentials, locked.candidate, locked.memory = {}, None, {}
+    locked.save()
+    for run in SyncRun.objects.of(locked).filter(state__in=SyncRun.ACTIVE_STATES):
+        starting.cancel_sync_run(run=run, actor=actor)
+    record_audit(
+        tenant=locked.tenant, actor=actor, action="integration.disconnected", subject=locked
+    )
+    integration.refresh_from_db()

@@ -1,0 +1,62 @@
+"""From an integration to a working adapter: credentials opened, HTTP client made, memory kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+
+from integrations.connecting.credentials import open_credentials
+from integrations.connecting.request_budget import Budget
+from integrations.models import Integration
+from integrations.psa import registry
+from integrations.psa.contract import PsaAdapter
+from integrations.psa.http import PsaHttp
+
+
+def budget_of(integration: Integration) -> Budget:
+    """What all workers together may ask of this account."""
+    info = integration.psa_info
+    places = info.account_requests or info.parallel_requests
+    return Budget(str(integration.pk), places=places, endpoint_places=info.endpoint_requests)
+
+
+@contextmanager
+def open_adapter(
+    integration: Integration,
+    *,
+    sealed: Mapping[str, str] | None = None,
+    on_wait: Callable[[float, str], None] | None = None,
+    on_request: Callable[[], None] | None = None,
+) -> Iterator[PsaAdapter]:
+    """Give an adapter for the integration's credentials (or for `sealed`, a candidate's).
+
+    What the adapter wants to remember is stored when the work is done, also when it failed; unless
+    other credentials were saved meanwhile.
+    """
+    adapter_class = registry.get_adapter(integration.psa)
+    info = adapter_class.info
+    credentials = open_credentials(
+        integration, integration.credentials if sealed is None else sealed
+    )
+    names: dict[str, Any] = {name: getattr(settings, name) for name in info.settings}
+    memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
+    http = PsaHttp(
+        allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
+        parallel=info.parallel_requests,
+        on_wait=on_wait,
+        on_request=on_request,
+        # other keys have a quota of their own, and a person waits for their test
+        budget=budget_of(integration) if sealed is None else None,
+    )
+    try:
+        yield adapter_class(credentials, names, http, memory)
+    finally:
+        http.close()
+        if sealed is None and memory != integration.memory:
+            integration.memory = memory
+            rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
+            # what it remembers of one address is nothing for the next
+            rows.filter(credentials=integration.credentials).update(memory=memory)

@@ -1,0 +1,297 @@
+"""Reads over the import list and linked companies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import (
+    Exists,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Concat, Lower
+from django.db.models.lookups import Contains
+
+from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
+from audit_site.db.folded_text import Folded, folded, storable
+from audit_site.db.presence import PRESENT
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company, Contact
+from integrations.importing.rules import Reason, explain
+from integrations.models import (
+    CompanyLink,
+    ImportListVisit,
+    Integration,
+    PsaCompanyRecord,
+)
+
+
+def list_psa_companies(
+    integration: Integration,
+    *,
+    search: str = "",
+    importable: bool | None = None,
+    linked: bool | None = None,
+    status: str = "",
+    new: bool | None = None,
+    since: datetime | None = None,
+) -> QuerySet[PsaCompanyRecord]:
+    """The import list, each with `linked_company_id` and `linked_company_name` (None = not linked).
+
+    Importable = breaks no rule and is not linked yet. Search finds a part of the name, without
+    regard to case and accents, or the id. New = came after `since`; None = there is nothing new.
+    """
+    links = CompanyLink.objects.of(integration).in_force()
+    links = links.filter(external_id=OuterRef("external_id"))
+    rows = (
+        integration.psa_companies.filter(tenant=integration.tenant_id)
+        .annotate(
+            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
+            linked_company_name=Subquery(links.values("company__name")[:1]),
+        )
+        .order_by("search_text", "external_id")
+    )
+    if wanted := folded(storable(search).strip()):
+        rows = rows.filter(search_text__contains=wanted)
+    if linked is not None:
+        rows = rows.filter(Exists(links)) if linked else rows.exclude(Exists(links))
+    if importable is True:
+        rows = rows.filter(importable=True).exclude(Exists(links))
+    elif importable is False:
+        rows = rows.exclude(~Exists(links), importable=True)
+    if status := storable(status):
+        rows = rows.filter(status__iexact=status)
+    if new is not None:
+        came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
+        rows = rows.filter(came) if new else rows.exclude(came)
+    return rows
+
+
+def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
+    """The first with a company of this name that is not linked; the first of all if none has it."""
+    for integration in integrations:
+        if _of_name(list_psa_companies(integration, linked=False), name).exists():
+            return integration
+    return next(iter(integrations), None)
+
+
+def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompanyRecord]:
+    """Those that are called exactly this, without regard to case and accents."""
+    begin = f"{folded(storable(name).strip())} "
+    whole = Concat(Value(begin), Lower("external_id"))
+    return rows.filter(search_text__startswith=begin, search_text=whole)
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMatch:
+    """Which company of a PSA a person means by what they typed.
+
+    `external_id` is the one to ask for ("" = that can't be told), `choices` are those that it may
+    be, `has_more` when there are more than these.
+    """
+
+    external_id: str
+    choices: list[PsaCompanyRecord]
+    has_more: bool = False
+
+
+def company_meant(integration: Integration, typed: str, most: int = 20) -> CompanyMatch:
+    """Find it by its id, else by its whole name, else by a part of either.
+
+    A number that stands for no company of the list is still asked for as an id.
+    """
+    typed = storable(typed).strip()
+    rows = list_psa_companies(integration)
+    if not typed or rows.filter(external_id=typed).exists():
+        return CompanyMatch(typed, [])
+    found = list(_of_name(rows, typed)[: most + 1])
+    is_id = not found and typed.isdecimal()
+    if not found:
+        found = list(list_psa_companies(integration, search=typed)[: most + 1])
+    if len(found) == 1 and not is_id:
+        return CompanyMatch(found[0].external_id, [])
+    return CompanyMatch(typed if is_id or not found else "", found[:most], len(found) > most)
+
+
+def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
+    return since is not None and record.first_seen_at > since and record.gone_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportListPage:
+    """Some rows of the import list, in its order.
+
+    The page before it ends before the row `previous`, the next one begins after the row `next` (ids
+    of the PSA); "" = there is none.
+    """
+
+    rows: list[PsaCompanyRecord]
+    previous: str
+    next: str
+
+
+def import_list_page(
+    integration: Integration,
+    rows: QuerySet[PsaCompanyRecord],
+    *,
+    after: str = "",
+    before: str = "",
+    start: str = "",
+    size: int = 50,
+) -> ImportListPage:
+    """A page of `list_psa_companies`: after a row or before one (by id), or from a name on.
+
+    Three statements at the most, and the same work wherever in a list of any length. An id that is
+    not there begins the list; a name behind the last one shows the end.
+    """
+    text = _search_text_of(integration, after or before)
+    if text is not None and before and not after:
+        behind, ahead = Q(search_text=text, external_id__lt=before), Q(search_text__lt=text)
+        shown, has_more = _last(rows.filter(ahead | behind, search_text__lte=text), size)
+        if has_more:
+            return ImportListPage(shown, shown[0].external_id, shown[-1].external_id)
+    elif text is not None:
+        behind, ahead = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
+        return _onward(rows, rows.filter(ahead | behind, search_text__gte=text), size)
+    elif start := folded(storable(start).strip()):
+        return _onward(rows, rows.filter(search_text__gte=start), size)
+    found = list(rows[: size + 1])
+    shown = found[:size]
+    return ImportListPage(shown, "", shown[-1].external_id if len(found) > size else "")
+
+
+def _search_text_of(integration: Integration, external_id: str) -> str | None:
+    """Where a row stands in the order; the filters may leave it out by now."""
+    if not external_id:
+        return None
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
+    found = rows.filter(external_id=storable(external_id))
+    return found.values_list("search_text", flat=True).first()
+
+
+def _onward(
+    rows: QuerySet[PsaCompanyRecord], rest: QuerySet[PsaCompanyRecord], size: int
+) -> ImportListPage:
+    """The first of the rest; where nothing is left, the end of all rows."""
+    found = list(rest[: size + 1])
+    if found:
+        shown = found[:size]
+        following = shown[-1].external_id if len(found) > size else ""
+        return ImportListPage(shown, shown[0].external_id, following)
+    shown, has_more = _last(rows, size)
+    return ImportListPage(shown, shown[0].external_id if has_more else "", "")
+
+
+def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyRecord], bool]:
+    """The last rows in their order, and whether there are any before them."""
+    found = list(rows.reverse()[: size + 1])[::-1]
+    return found[-size:], len(found) > size
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSelection:
+    """Companies that a person chose to import, in the order of the list.
+
+    `fit` into the licence, `wait` for room in it; `others` (ids) need none: they are linked, can't
+    be imported, or are not there.
+    """
+
+    fit: list[PsaCompanyRecord]
+    wait: list[PsaCompanyRecord]
+    others: list[str]
+
+    @property
+    def needing(self) -> int:
+        """How many places they need."""
+        return len(self.fit) + len(self.wait)
+
+    @property
+    def ids(self) -> list[str]:
+        """Those to import now, with what is said about the others."""
+        return [*(row.external_id for row in self.fit), *self.others]
+
+
+def chosen_companies(
+    integration: Integration, external_ids: Sequence[str], free: int
+) -> ImportSelection:
+    """Which of the chosen ones fit into a licence with so many free places. One statement."""
+    wanted = [storable(external_id) for external_id in external_ids]
+    rows = list_psa_companies(integration, importable=True)
+    needing = list(rows.filter(external_id__in=wanted))
+    ids = {row.external_id for row in needing}
+    others = [external_id for external_id in wanted if external_id not in ids]
+    return ImportSelection(needing[:free], needing[free:], others)
+
+
+def new_company_counts(
+    tenant: Tenant, user: User, integrations: Iterable[Integration]
+) -> dict[UUID, CappedCount]:
+    """What came into each PSA since this person looked at its import list, by integration.
+
+    Gone companies don't count; an integration whose list the person never looked at has no entry.
+    One statement.
+    """
+    came = PsaCompanyRecord.objects.present().filter(
+        tenant=OuterRef("tenant"),
+        integration=OuterRef("integration"),
+        first_seen_at__gt=OuterRef("looked_at"),
+    )
+    visits = (
+        ImportListVisit.objects.for_tenant(tenant)
+        .filter(user=user, integration__in=[row.pk for row in integrations])
+        .annotate(came=CountOf(one_each(came, NEW_LIMIT)))
+    )
+    return {
+        integration: CappedCount(number, NEW_LIMIT)
+        for integration, number in visits.values_list("integration_id", "came")
+    }
+
+
+def count_new(integration: Integration, since: datetime | None) -> CappedCount | None:
+    """How many companies came after `since` and are there; None = the person never looked."""
+    if since is None:
+        return None
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
+    return capped_count(rows.filter(PRESENT, first_seen_at__gt=since), NEW_LIMIT)
+
+
+def looked_at(integration: Integration, user: User) -> datetime | None:
+    """Up to which arrival this person has seen the import list; None = never looked."""
+    visits = ImportListVisit.objects.of(integration)
+    return visits.filter(user=user).values_list("looked_at", flat=True).first()
+
+
+def reasons_of(record: PsaCompanyRecord) -> list[Reason]:
+    """Why a row of `list_psa_companies` can't be imported, none when it can."""
+    name = record.integration.psa_info.name
+    linked = getattr(record, "linked_company_id", None)
+    codes = [*(["already_linked"] if linked else []), *record.rule_codes]
+    return [explain(code, name) for code in codes]
+
+
+def companies_with_links(
+    tenant: Tenant, *, search: str = "", status: str | None = None
+) -> QuerySet[Company]:
+    """Companies with their link and contacts (`linking.link_of`, `primary`, `people`), by name.
+
+    Search finds a part of the name, without regard to case and accents.
+    """
+    rows = Company.objects.for_tenant(tenant)
+    if wanted := folded(storable(search).strip()):
+        rows = rows.filter(Contains(Folded("name"), wanted))
+    if status:
+        rows = rows.filter(status=status)
+    links = CompanyLink.objects.for_tenant(tenant).in_force()
+    people = Contact.objects.for_tenant(tenant).current()
+    return rows.order_by("name", "id").prefetch_related(
+        Prefetch("links", links.select_related("integration"), to_attr="links_in_force"),
+        Prefetch("contacts", people, to_attr="people"),
+    )

@@ -1,0 +1,122 @@
+"""Reads over issues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
+
+from audit_site.tenants.models import Tenant
+from integrations.issues.inbox import KIND_INTEGRATION, by_state
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    Issue,
+    PsaCompanyRecord,
+)
+
+COMPANY_KINDS = ("companies", "company")
+#: What issues are about, in the order in which people read them: title, and the kinds that it is.
+ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("The connection", (KIND_INTEGRATION,)),
+    ("Companies", COMPANY_KINDS),
+    ("Contacts", ("contacts", "contact")),
+    ("Agreements", ("agreements", "agreement")),
+    ("Lines", ("lines", "line")),
+)
+
+
+def list_issues(
+    tenant: Tenant, *, integration: Integration | None = None, state: str = ""
+) -> QuerySet[Issue]:
+    """Issues, newest first; `state`: open, dismissed, closed, all for anything else.
+
+    Each with `psa_company_id` (the PSA company that it is about, "" = none is known),
+    `linked_company_id` and `linked_company_name` (that company's audITee, None = not linked) and
+    `psa_company_name` (its name in the import list, None = unknown there).
+    """
+    same = {
+        "tenant": tenant,
+        "integration": OuterRef("integration"),
+        "external_id": OuterRef("psa_company_id"),
+    }
+    own_id = When(kind__in=COMPANY_KINDS, company_external_id="", then=F("external_id"))
+    links = CompanyLink.objects.in_force().filter(**same)
+    records = PsaCompanyRecord.objects.filter(**same)
+    rows = Issue.objects.for_tenant(tenant)
+    if integration is not None:
+        rows = rows.filter(integration=integration)
+    return (
+        by_state(rows, state)
+        .annotate(psa_company_id=Case(own_id, default=F("company_external_id")))
+        .annotate(
+            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
+            linked_company_name=Subquery(links.values("company__name")[:1]),
+            psa_company_name=Subquery(records.values("name")[:1]),
+        )
+        .select_related("tenant", "integration__tenant", "dismissed_by")
+        .order_by("-id")
+    )
+
+
+def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
+    """The same issues in the order of the inbox, each with its `group` (place in ISSUE_GROUPS).
+
+    Open ones first, then what they are about (what is about all of a kind before its records),
+    then the newest.
+    """
+    group = Case(
+        *(When(kind__in=kinds, then=Value(n)) for n, (_, kinds) in enumerate(ISSUE_GROUPS)),
+        default=Value(len(ISSUE_GROUPS)),
+        output_field=IntegerField(),
+    )
+    rank = Case(
+        When(closed_at__isnull=False, then=Value(2)),
+        When(dismissed_at__isnull=False, then=Value(1)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )
+    single = Case(
+        When(external_id="", then=Value(0)), default=Value(1), output_field=IntegerField()
+    )
+    return rows.annotate(group=group).order_by(rank, "group", single, "-id")
+
+
+def count_issues(integration: Integration) -> dict[str, int]:
+    """How many issues an integration has in each state: `{"open", "dismissed", "closed"}`."""
+    rows = Issue.objects.of(integration)
+    closed, dismissed = Q(closed_at__isnull=False), Q(dismissed_at__isnull=False)
+    return rows.aggregate(
+        open=Count("pk", filter=~closed & ~dismissed),
+        dismissed=Count("pk", filter=~closed & dismissed),
+        closed=Count("pk", filter=closed),
+    )
+
+
+def open_issues_of(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, int]:
+    """How many issues of each of these wait for a person, by id; those that have none are not in.
+
+    One query.
+    """
+    rows = Issue.objects.for_tenant(tenant).filter(integration__in=list(integrations))
+    counted = by_state(rows, "open").order_by().values("integration").annotate(number=Count("pk"))
+    return dict(counted.values_list("integration", "number"))
+
+
+def count_open_issues(tenant: Tenant) -> int:
+    """How many issues of the tenant's connected PSAs wait for a person."""
+    rows = by_state(Issue.objects.for_tenant(tenant), "open")
+    return rows.exclude(integration__status=Integration.Status.DISCONNECTED).count()

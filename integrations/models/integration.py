@@ -1,0 +1,179 @@
+"""A tenant's connection to a PSA account, and the tests of its keys."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from django.db import models
+from django.utils import timezone
+
+from audit_site.errors import DomainError
+from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from integrations.models.work import LeasedWork
+from integrations.psa import registry
+from integrations.psa.contract import PsaInfo
+
+if TYPE_CHECKING:
+    from integrations.models.runs import SyncRun
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+
+class IntegrationQuerySet(TenantQuerySet["Integration"]):
+    def connected(self) -> Self:
+        """Those whose keys were accepted when they were last tried."""
+        return self.filter(status=Integration.Status.CONNECTED)
+
+    def not_disconnected(self) -> Self:
+        """Those that a person has not disconnected, whether they work or not."""
+        return self.exclude(status=Integration.Status.DISCONNECTED)
+
+
+class IntegrationOwnedQuerySet(TenantQuerySet[ModelT]):
+    """Rows with a tenant and an `integration`."""
+
+    def of(self, integration: Integration) -> Self:
+        """Those of one integration, and so of its tenant."""
+        return self.filter(tenant=integration.tenant_id, integration=integration)
+
+
+class Integration(TenantOwned):
+    """One tenant's configured connection to one PSA account.
+
+    `credentials` and `candidate` map field names to values; secret ones are ciphertext of
+    integrations.crypto. A candidate is tested first and takes over only when it passes.
+    `memory` is the adapter's own (a resolved host); no secrets in it.
+
+    `watermarks` say up to which moment of the PSA's clock each kind was read, as in
+    `{"companies": "…Z"}`. `failures` counts the runs in a row that found the PSA unavailable; until
+    `paused_until` nothing but Sync Now asks it again.
+    """
+
+    class Status(models.TextChoices):
+        UNTESTED = "untested", "Not tested"
+        TESTING = "testing", "Testing"
+        CONNECTED = "connected", "Connected"
+        FAILING = "failing", "Failing"
+        DISCONNECTED = "disconnected", "Disconnected"
+
+    class Schedule(models.TextChoices):
+        OFF = "off", "Off"
+        HOURLY = "hourly", "Every hour"
+        NIGHTLY = "nightly", "Every night"
+
+    psa = models.CharField(max_length=40)  # a key of the registry: a new PSA needs no migration
+    name = models.CharField(max_length=255)
+    status = models.CharField(max_length=20, choices=Status, default=Status.UNTESTED)
+    account_key = models.CharField(max_length=255)
+    credentials = models.JSONField(default=dict)
+    candidate = models.JSONField(null=True, blank=True)
+    memory = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    companies_read_at = models.DateTimeField(null=True, blank=True)
+    schedule = models.CharField(max_length=10, choices=Schedule, default=Schedule.NIGHTLY)
+    nightly_at = models.TimeField(default=time(2, 0))  # by the tenant's clock
+    next_sync_at = models.DateTimeField(null=True, blank=True)
+    watermarks = models.JSONField(default=dict, db_column="marks")
+    full_pass_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    paused_until = models.DateTimeField(null=True, blank=True)
+
+    objects = IntegrationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "psa", "account_key"], name="one_integration_per_account"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_sync_at"],
+                condition=models.Q(status="connected"),
+                name="integrations_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def psa_info(self) -> PsaInfo:
+        """What the registry knows of its PSA."""
+        return registry.get_adapter(self.psa).info
+
+    @property
+    def is_connected(self) -> bool:
+        return self.status == self.Status.CONNECTED
+
+    @property
+    def is_disconnected(self) -> bool:
+        return self.status == self.Status.DISCONNECTED
+
+    def refuse_disconnected(self) -> None:
+        """Raise the DomainError of everything that needs a connection, when there is none."""
+        if self.is_disconnected:
+            raise DomainError(
+                "not_connected",
+                f"{self.name} is disconnected.",
+                "Connect it again under Admin > Integrations.",
+            )
+
+    @property
+    def latest_test(self) -> ConnectionTest | None:
+        """The newest test of the credentials in use."""
+        return self._newest("newest_tests", self.tests.filter(is_candidate=False))
+
+    @property
+    def candidate_test(self) -> ConnectionTest | None:
+        """The test of the new credentials that wait for it or were refused."""
+        if self.candidate is None:
+            return None
+        return self._newest("newest_candidate_tests", self.tests.filter(is_candidate=True))
+
+    @property
+    def latest_run(self) -> SyncRun | None:
+        """The newest run over everything."""
+        return self._newest("newest_runs", self.runs.filter(scope="all"))
+
+    def _newest(self, name: str, rows: models.QuerySet[ModelT]) -> ModelT | None:
+        """The newest row: from the selectors' prefetch of this name, or asked for now."""
+        if name not in self.__dict__:
+            self.__dict__[name] = list(rows.order_by("-id")[:1])
+        found: list[ModelT] = self.__dict__[name]
+        return found[0] if found else None
+
+
+class ConnectionTest(LeasedWork):
+    """One execution of the checks. `checks` = `[{"name", "ok", "code", "message", "fix"}]`."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="tests")
+    is_candidate = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    ok = models.BooleanField(null=True)
+    code = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    fix = models.TextField(blank=True)
+    checks = models.JSONField(default=list)
+
+    objects = IntegrationOwnedQuerySet["ConnectionTest"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "integration", "-id"], name="tests_of_integration"),
+            models.Index(
+                fields=["queued_at"], condition=~models.Q(state="done"), name="tests_under_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"test of {self.integration_id} ({self.state})"

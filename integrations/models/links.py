@@ -1,0 +1,65 @@
+"""What ties an audITee to a company of a PSA."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from django.db import models
+from django.utils import timezone
+
+from audit_site.tenants.models import TenantOwned, User
+from companies.models import Company
+from integrations.models.integration import Integration, IntegrationOwnedQuerySet
+
+#: What a link in force is, for conditions that say more.
+IN_FORCE: Final = models.Q(unlinked_at=None)
+
+
+class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
+    def in_force(self) -> Self:
+        """Those that nobody has ended; also those that rest while their integration is off."""
+        return self.filter(IN_FORCE)
+
+
+class CompanyLink(TenantOwned):
+    """Ties a company to a PSA company. Rests while its integration is disconnected.
+
+    `problem_codes` are the import rules that the PSA company breaks now: it stays linked and is
+    flagged. `read_at` is when the newest stored reading of its agreements began.
+    """
+
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="links")
+    external_id = models.CharField(max_length=100)
+    linked_at = models.DateTimeField(default=timezone.now)
+    linked_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    unlinked_at = models.DateTimeField(null=True, blank=True)
+    last_synced_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    problem_codes = models.JSONField(default=list)
+
+    objects = CompanyLinkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=IN_FORCE,
+                name="one_link_per_company",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "integration", "external_id"],
+                condition=IN_FORCE,
+                name="one_link_per_psa_company",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.company_id} = {self.external_id}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether syncs keep it current: in force, and its integration not disconnected."""
+        return self.unlinked_at is None and not self.integration.is_disconnected

@@ -1,0 +1,28 @@
+"""Locks of rows, and the order in which they are taken.
+
+1. the integration (`lock_integration`), before anything of it is read to be changed;
+2. a run or a test that a worker holds (`integrations.runs.leases`), in one statement with 1;
+3. the tenant, for its licence (`companies.services.lock_licence`);
+4. books, in the order of their companies (`agreements.stored_mrr`).
+
+Two transactions that keep to this order never wait for each other in a circle. All locks are FOR NO
+KEY UPDATE where rows that refer to the locked one may be inserted meanwhile. SQLite has one writer
+at a time, so that nothing is locked there.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from integrations.models.integration import Integration
+
+
+def lock_integration(integration: Integration) -> Integration:
+    """The integration as it is now, with its tenant, held until the transaction ends."""
+    return lock_integration_id(integration.tenant_id, integration.pk)
+
+
+def lock_integration_id(tenant_id: UUID, integration_id: UUID) -> Integration:
+    """As `lock_integration`, where only the ids are known."""
+    rows = Integration.objects.select_for_update(no_key=True, of=("self",))
+    return rows.select_related("tenant").get(tenant=tenant_id, pk=integration_id)

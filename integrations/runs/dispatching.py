@@ -1,0 +1,50 @@
+"""Sending hints to workers, and sending again what no worker holds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from audit_site.queue import enqueue
+from integrations.models import (
+    ConnectionTest,
+    LeasedWork,
+    SyncRun,
+)
+from integrations.runs import leases
+
+#: A hint that was sent less than this ago may still be on its way.
+HINT_PATIENCE = timedelta(seconds=20)
+SWEEP_LIMIT = 500
+TASKS: dict[type[LeasedWork], str] = {
+    SyncRun: "integrations.run_sync",
+    ConnectionTest: "integrations.run_connection_test",
+}
+
+
+def dispatch(work: LeasedWork) -> None:
+    """Send the hint for a piece of work after commit."""
+    enqueue(TASKS[type(work)], str(work.tenant_id), str(work.pk))
+
+
+def sweep() -> None:
+    """Send again what no worker holds although it could go on.
+
+    That is work whose hint was lost, whose worker died or whose wait has ended. Of two sweeps at
+    once only one sends a row; a row that its worker has locked is left to a later sweep.
+    """
+    now = timezone.now()
+    forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)
+    for model in TASKS:
+        rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
+        with transaction.atomic():
+            free = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
+            works = list(free.only("pk", "tenant_id")[:SWEEP_LIMIT])
+            model._default_manager.filter(pk__in=[work.pk for work in works]).update(
+                dispatched_at=now
+            )
+            for work in works:
+                dispatch(work)

@@ -1,0 +1,100 @@
+"""What a sync keeps current for linked companies: name, contacts, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from audit_site.db.bulk import AnyOf
+from companies.models import Company, Contact
+from integrations.importing.mirror import Checked
+from integrations.importing.record_store import contact_values, store
+from integrations.importing.rules import explain
+from integrations.issues.inbox import IssueReport
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
+
+
+def apply_companies(
+    integration: Integration, links: list[CompanyLink], checked: Checked, now: datetime
+) -> list[PsaCompanyRecord]:
+    """Bring name, contacts and flags of linked companies up to date from the import list.
+
+    Returns the PSA companies among them that break a rule.
+    """
+    records = checked.companies
+    paired = [(link, records[link.external_id]) for link in links if link.external_id in records]
+    if not paired:
+        return []
+    _apply_names(integration, paired, now)
+    _apply_contacts(integration, paired, checked.contacts, now)
+    flagged = [link for link, record in paired if link.problem_codes != record.rule_codes]
+    for link, record in paired:
+        link.problem_codes = record.rule_codes
+    CompanyLink.objects.bulk_update(flagged, ["problem_codes"])
+    return [record for _, record in paired if record.rule_codes]
+
+
+def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[IssueReport]:
+    """What is wrong with a linked company, one trouble for each rule it breaks."""
+    for code in record.rule_codes:
+        reason = explain(code, psa_name)
+        message, fix = reason["message"], reason["fix"]
+        if code == "merged" and merged_into:
+            message = f"It was merged into {merged_into} in {psa_name}."
+            fix = f"Unlink this audITee, and link it to {merged_into} or import that one."
+        yield IssueReport(
+            kind="company",
+            code=code,
+            message=message,
+            fix=fix,
+            external_id=record.external_id,
+            name=record.name,
+            company_external_id=record.external_id,
+        )
+
+
+def _apply_names(
+    integration: Integration, paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]], now: datetime
+) -> None:
+    names = {link.company_id: record.name for link, record in paired}
+    companies = Company.objects.filter(AnyOf("id", names), tenant=integration.tenant_id)
+    renamed = [company for company in companies if company.name != names[company.pk]]
+    for company in renamed:
+        company.name, company.updated_at = names[company.pk], now
+    Company.objects.bulk_update(renamed, ["name", "updated_at"])
+
+
+def _apply_contacts(
+    integration: Integration,
+    paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]],
+    people: Mapping[str, Sequence[PsaContactRecord]],
+    now: datetime,
+) -> None:
+    ours = Contact.objects.filter(
+        AnyOf("company_id", [link.company_id for link, _ in paired]), tenant=integration.tenant_id
+    )
+    changes = store(
+        Contact,
+        existing=ours.exclude(external_id=""),
+        incoming=[
+            contact_values(person, link.company_id)
+            for link, _ in paired
+            for person in people.get(link.external_id, ())
+        ],
+        key=("company_id", "external_id"),
+        now=now,
+        owner={"tenant_id": integration.tenant_id},
+        needed=("is_primary",),
+        complete=True,
+    )
+    left = [change.row.pk for change in changes.written if change.kind == "gone"]
+    if left:  # who is gone is nobody's primary contact, whoever else was before
+        ours.filter(pk__in=left, is_primary=True).update(is_primary=False)
+    found = (
+        changes.rows.get((link.company_id, record.primary_contact_id)) for link, record in paired
+    )
+    chosen = {contact.pk: contact for contact in found if contact and not contact.is_primary}
+    if chosen:
+        others = ours.filter(company_id__in=[contact.company_id for contact in chosen.values()])
+        others.filter(is_primary=True).exclude(pk__in=chosen).update(is_primary=False)
+        ours.filter(pk__in=chosen).update(is_primary=True)

@@ -1,0 +1,273 @@
+"""What a sync run tells while it works, and of what it did: reads only, in words for a person.
+
+Its step, how fast it reads and how long that will take (`pace.py` finds it out), what it waits for,
+what it reads, and its counts as a table whose sums agree.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from django.utils import timezone
+
+from integrations.models import (
+    KINDS,
+    ConnectionTest,
+    Integration,
+    LeasedWork,
+    SyncRun,
+)
+from integrations.runs.speed import COUNTED, is_waiting, remaining_seconds, speed_of
+from integrations.sync.passes import OVERLAP
+
+#: The steps of a run over everything, in order; one over some companies settles no lists.
+STEPS: Final = {
+    "companies": "Reading companies",
+    "contacts": "Reading contacts",
+    "absences": "Settling what is gone",
+    "rules": "Checking the import rules",
+    "agreements": "Reading agreements and lines",
+}
+#: Whoever watches asks every second for half a minute, then every three.
+QUICK_FOR: Final = timedelta(seconds=30)
+#: A wait that ends sooner than this is told to the second.
+SOON: Final = timedelta(minutes=5)
+
+
+# What it does, and what it waits for
+
+
+def poll_seconds(*works: LeasedWork | None) -> int:
+    """After how many seconds whoever watches these should ask again; 0 = all have ended."""
+    ended = (ConnectionTest.State.DONE, *(set(SyncRun.State) - set(SyncRun.ACTIVE_STATES)))
+    busy = [work for work in works if work is not None and getattr(work, "state", "") not in ended]
+    if not busy:
+        return 0
+    return 1 if max(work.queued_at for work in busy) > timezone.now() - QUICK_FOR else 3
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run as it is at this moment, in words. Times are by the clock of the active zone."""
+
+    run: SyncRun
+    now: datetime
+
+    @property
+    def pulse(self) -> int:
+        return poll_seconds(self.run)
+
+    @property
+    def title(self) -> str:
+        """What it does right now."""
+        if self.run.state == SyncRun.State.QUEUED:
+            return "Waiting for a worker"
+        return STEPS.get(self.run.phase, "Starting")
+
+    @property
+    def step(self) -> str:
+        """`Step 2 of 5`; "" before the first one."""
+        steps = [s for s in STEPS if self.run.scope == SyncRun.Scope.ALL or s != "absences"]
+        if not self.run.phase:
+            return ""
+        # agreements that are gone are settled at the end of their step
+        is_last = self.run.phase == "agreements" or "rules" in self.run.checkpoint.get("done", [])
+        place = steps.index("agreements") if is_last and self.run.phase != "rules" else None
+        if place is None:
+            place = steps.index(self.run.phase) if self.run.phase in steps else len(steps) - 1
+        return f"Step {place + 1} of {len(steps)}"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the numbers of its progress belong to what it does now."""
+        run = self.run
+        is_part = run.scope == SyncRun.Scope.COMPANIES
+        return run.phase in COUNTED and not (is_part and run.phase == "contacts")
+
+    @property
+    def total(self) -> int | None:
+        return self.run.progress_total if self.is_counted else None
+
+    @property
+    def numbers(self) -> str:
+        """`1,240 of 5,000 contacts`; "" where nothing is counted."""
+        if not self.is_counted:
+            return ""
+        of = "" if self.total is None else f" of {self.total:,}"
+        return f"{self.run.progress_done:,}{of} {COUNTED[self.run.phase]}"
+
+    @cached_property
+    def pace(self) -> str:
+        """`1,240 a minute, about 2 minutes left`; "" where neither can be known."""
+        pace = speed_of(self.run)
+        rate = pace.rate if pace else None
+        if rate is None:
+            return ""
+        seconds = remaining_seconds(self.run) if self.is_counted else None
+        left = "" if seconds is None else f", {left_words(seconds)}"
+        return f"{_rounded(rate):,} a minute{left}"
+
+    @property
+    def waiting(self) -> str:
+        """`Waiting for Autotask, goes on at 14:05`; "" when it does not wait."""
+        if not is_waiting(self.run, self.now) or self.run.resume_at is None:
+            return ""
+        name = self.run.integration.psa_info.name
+        return f"Waiting for {name}, goes on {until_words(self.run.resume_at, self.now)}"
+
+    @property
+    def reason(self) -> str:
+        """Why it waits."""
+        said = self.run.waiting_for
+        if not self.waiting:
+            return ""
+        if said == f"Waiting for {self.run.integration.psa_info.name}":
+            said = "It takes no more requests until then."
+        return f"{said.rstrip('.')}. What was read is kept; there is nothing to do."
+
+    @property
+    def countdown(self) -> str:
+        """`in 24 seconds`, while it waits."""
+        if not self.waiting or self.run.resume_at is None:
+            return ""
+        seconds = math.ceil((self.run.resume_at - self.now).total_seconds())
+        if seconds < 120:
+            return f"in {seconds} second{'' if seconds == 1 else 's'}"
+        minutes = round(seconds / 60)
+        return f"in {minutes} minutes" if minutes < 120 else f"in {round(minutes / 60)} hours"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a wait is over and nothing has been read since."""
+        return self.run.is_active and bool(self.run.waiting_for) and not self.waiting
+
+    @property
+    def milestone(self) -> str:
+        """What a person who doesn't look should hear: once for each step, wait and end."""
+        if not self.run.is_active:
+            return f"The sync has ended: {self.run.get_state_display().lower()}."
+        return f"{self.waiting or self.title}."
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        parts = [self.waiting or self.title, self.numbers, "" if self.waiting else self.pace]
+        return ", ".join(part for part in parts if part)
+
+
+def live(run: SyncRun) -> RunStatus:
+    return RunStatus(run, timezone.now())
+
+
+def _rounded(rate: int) -> int:
+    """A rate to the digits that mean something."""
+    return rate if rate < 100 else round(rate, 2 - int(math.log10(rate)))
+
+
+def left_words(seconds: int) -> str:
+    """How long it will still take, as exactly as it can be known."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 10:
+        return "a few seconds left"
+    if seconds < 50:
+        return f"about {math.ceil(seconds / 10) * 10} seconds left"
+    if minutes <= 1:
+        return "about a minute left"
+    if minutes < 60:
+        return f"about {minutes} minutes left"
+    return "about an hour left" if hours <= 1 else f"about {hours} hours left"
+
+
+def until_words(until: datetime, now: datetime) -> str:
+    """`at 14:05`, to the second when it is soon, with the day when it is not today."""
+    local, here = timezone.localtime(until), timezone.localtime(now)
+    clock = f"{local:%H:%M:%S}" if until - now < SOON else f"{local:%H:%M}"
+    days = (local.date() - here.date()).days
+    if days == 0:
+        return f"at {clock}"
+    return f"tomorrow at {clock}" if days == 1 else f"on {local:%d %b} at {clock}"
+
+
+# What it reads
+
+
+def reads(run: SyncRun) -> tuple[str, datetime | None]:
+    """What a run reads, and for what changed: since which moment of the PSA's clock.
+
+    One statement for a run that has ended and read what changed, else none.
+    """
+    if run.scope == SyncRun.Scope.COMPANIES:
+        number = len(run.companies)
+        return (f"{number} companies" if number != 1 else "one company"), None
+    whole = run.checkpoint.get("whole", [])
+    if run.reading == SyncRun.Reading.FULL or len(whole) == 2:
+        return "everything", None
+    again = f", and all {whole[0]} to be sure" if whole else ""
+    marks = run.integration.watermarks if run.is_active else _watermarks_before(run)
+    stamps = [marks[kind] for kind in ("companies", "contacts") if kind in marks]
+    if not stamps:
+        return f"what changed{again}", None
+    return f"what changed{again}", datetime.fromisoformat(min(stamps)) - OVERLAP
+
+
+def _watermarks_before(run: SyncRun) -> dict[str, str]:
+    """The watermarks from which a run that has ended went on: where the one before it ended."""
+    before = (
+        SyncRun.objects.filter(
+            tenant=run.tenant_id,
+            integration=run.integration_id,
+            scope=SyncRun.Scope.ALL,
+            state__in=[SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL],
+            pk__lt=run.pk,
+        )
+        .order_by("-id")
+        .only("checkpoint", "started_at")
+        .first()
+    )
+    if before is None or before.started_at is None:
+        return {}
+    began = before.started_at.astimezone(UTC).isoformat()
+    newest: dict[str, str] = before.checkpoint.get("newest", {})
+    return {kind: min(stamp, began) for kind, stamp in newest.items()}
+
+
+# Its counts
+
+
+#: The columns of the table, in an order in which they read as a sum: the first four are `seen`.
+COLUMNS: Final = {
+    "created": "New",
+    "updated": "Changed",
+    "unchanged": "Unchanged",
+    "rejected": "Rejected",
+    "seen": "Seen",
+    "gone": "Gone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CountTable:
+    """What a run counted: `rows` = (kind, numbers) in the order of COLUMNS, `totals` below them."""
+
+    rows: list[tuple[str, list[int]]]
+    totals: list[int]
+
+    @property
+    def columns(self) -> list[str]:
+        return list(COLUMNS.values())
+
+
+def count_table(run: SyncRun) -> CountTable:
+    rows = [
+        (kind, [run.counts.get(kind, {}).get(column, 0) for column in COLUMNS]) for kind in KINDS
+    ]
+    return CountTable(rows, [sum(numbers) for numbers in zip(*(n for _, n in rows), strict=True)])
+
+
+def works_of(integration: Integration) -> tuple[LeasedWork | None, ...]:
+    """What may be under way for an integration: its tests and its sync."""
+    return integration.latest_test, integration.candidate_test, integration.latest_run

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from integrations.web import import_list, issues, runs
+from integrations.web.integrations import (
+    connect,
+    disconnect,
+    forget_keys,
+    integrations,
+    save_schedule,
+    settings,
+    status_fragment,
+    sync_now,
+    test_now,
+)
+
+app_name = "integrations"
+urlpatterns = [
+    path("integrations/", integrations, name="list"),
+    path("integrations/connect/<str:psa>/", connect, name="connect"),
+    path("integrations/<uuid:pk>/", settings, name="settings"),
+    path("integrations/<uuid:pk>/status/", status_fragment, name="status"),
+    path("integrations/<uuid:pk>/schedule/", save_schedule, name="schedule"),
+    path("integrations/<uuid:pk>/test/", test_now, name="test"),
+    path(
+        "integrations/<uuid:pk>/candidate/forget/",
+        forget_keys,
+        name="forget-candidate",
+    ),
+    path("integrations/<uuid:pk>/sync/", sync_now, name="sync"),
+    path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
+    path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
+    path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),
+    path("integrations/<uuid:pk>/companies/missing/", import_list.diagnose, name="diagnosis"),
+    path("integrations/<uuid:pk>/issues/", issues.issue_inbox, name="issues"),
+    path("integrations/<uuid:pk>/issues/retry/", issues.retry_issues, name="retry-issues"),
+    path("issues/<uuid:pk>/retry/", issues.retry_issue, name="retry-issue"),
+    path("issues/<uuid:pk>/dismiss/", issues.dismiss_issue, name="dismiss-issue"),
+    path("issues/<uuid:pk>/gone/", issues.confirm_gone, name="confirm-gone"),
+    path("sync-runs/", runs.sync_runs, name="runs"),
+    path("sync-runs/<uuid:pk>/", runs.run, name="run"),
+    path("sync-runs/<uuid:pk>/cancel/", runs.cancel_run, name="cancel-run"),
+]

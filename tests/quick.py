@@ -1,0 +1,46 @@
+"""A pytest plugin (`-p tests.quick`): what `make test ARGS=quick` leaves out.
+
+Marks say which tests are long or need more than SQLite. A test that runs once for each PSA runs for one
+of them: always the same one for the same test, and another one for another, so that each PSA has its share.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+
+import pytest
+
+from integrations.psa import registry
+
+LONG = ("browser", "once", "postgres", "processes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    variants: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        variants[named(item)] |= psas_of(item)
+    chosen = [
+        item
+        for item in items
+        if not any(item.get_closest_marker(name) for name in LONG)
+        and (not psas_of(item) or one_of(variants[named(item)], named(item)) in psas_of(item))
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def named(item: pytest.Item) -> str:
+    """The test's name without the variant in brackets."""
+    return item.nodeid.partition("[")[0]
+
+
+def psas_of(item: pytest.Item) -> set[str]:
+    """The PSAs that the variant in brackets names: `[kaseya_bms-timeout]` → `{"kaseya_bms"}`."""
+    variant = item.nodeid.partition("[")[2].rstrip("]")
+    return set(variant.split("-")) & set(registry.adapters())
+
+
+def one_of(psas: set[str], test: str) -> str:
+    """The PSA for which a test runs, chosen by the test's name."""
+    return sorted(psas)[zlib.crc32(test.encode()) % len(psas)]
