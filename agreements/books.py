@@ -21,6 +21,7 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
+from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
 
@@ -176,6 +177,14 @@ def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tena
 # Books
 
 
+def sources() -> dict[str, mrr.Source]:
+    """What the engine needs to know of each PSA, by its key."""
+    return {
+        info.key: mrr.Source(info.name, info.bills_when_inactive, info.agreement_word)
+        for info in registry.infos()
+    }
+
+
 def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances."""
     kept: dict[str, Kept] = {}
@@ -237,7 +246,7 @@ def _prepared(kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant) -> 
     """Settle a book; those of `context` have no rows in it, and stand at its end."""
     book = [item.agreement for item in kept]
     book += [replace(other.agreement, is_context=True) for other in context]
-    return mrr.prepare(mrr.Book(book, tenant.currency))
+    return mrr.prepare(mrr.Book(book, tenant.currency, sources()))
 
 
 def _foreign(

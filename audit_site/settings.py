@@ -14,6 +14,7 @@ from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
 from audit_site.env import env_bool, env_int, env_list, env_secret, env_text, load_env_file
+from integrations.psa import registry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_text("VAR_DIR") or BASE_DIR / "var").resolve()
@@ -48,9 +49,8 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", (_public.hostname, *_local_hosts))
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", (f"{_public.scheme}://{_public.netloc}",))
 
 # What integrations need to know
-CONNECTWISE_CLIENT_ID = env_text("CONNECTWISE_CLIENT_ID")
-AUTOTASK_ZONE_INFORMATION_URL = env_text("AUTOTASK_ZONE_INFORMATION_URL")
-KASEYA_BMS_API_URL = env_text("KASEYA_BMS_API_URL")
+for _declared in registry.settings():  # what each PSA's adapter asks for
+    globals()[_declared.name] = env_text(_declared.name, _declared.default)
 PSA_ALLOW_PRIVATE_HOSTS = env_bool("PSA_ALLOW_PRIVATE_HOSTS")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)

@@ -9,6 +9,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from integrations.psa import registry
+
 VAR_DIR = Path(os.environ.get("AUDIT_TEST_VAR_DIR") or tempfile.mkdtemp(prefix="audit-test-"))
 
 os.environ |= {
@@ -19,11 +21,10 @@ os.environ |= {
     "SECRET_KEY": "tests-only-secret-key-that-protects-nothing-0123456789",
     "CREDENTIAL_KEYS": "test:dGVzdHMtb25seS1rZXktMDAwMDAwMDAwMDAwMDAwMDA=",
     "PSA_ALLOW_PRIVATE_HOSTS": "1",
-    "CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1",
     "PUBLIC_URL": "http://127.0.0.1:8000",
     "ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
     "LOG_LEVEL": "WARNING",
     "DEBUG": "0",
 }
-for _name in ("AUTOTASK_ZONE_INFORMATION_URL", "KASEYA_BMS_API_URL", "SENTRY_DSN"):
-    os.environ.pop(_name, None)
+for _name in ("SENTRY_DSN", *(setting.name for setting in registry.settings())):
+    os.environ.pop(_name, None)  # tests that need one set it

@@ -1,6 +1,7 @@
-"""Write the tables of the docs that test runs make: `make tables`, or one with ARGS=contract|bad-days.
+"""Write the tables of the docs: `make tables`, or one with ARGS=contract|bad-days|refusals.
 
-Each runs its suite once and puts a row for each test, or each kind of bad day, into its document.
+The first two run their suite once and put a row for each test, or each kind of bad day, into their
+document; the third is what the adapters' own tables of refusals say.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from integrations.psa import registry
+from tests import refusal_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ROOT / "tests" / "integrations"
 BAD_DAYS = SUITES / "sync" / "bad_days"
+CONTRACT = SUITES / "adapters" / "contract"
 DOCS = ROOT / "docs"
 
 
@@ -91,9 +94,9 @@ def read_case(element: ElementTree.Element) -> Case | None:
     psa = next((key for key in registry.adapters() if key in words), "")
     if not psa or element.find("failure") is not None or element.find("skipped") is not None:
         return None
-    said = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
+    words = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
     noted = {found.get("name", ""): found.get("value", "") for found in element.iter("property")}
-    variant = noted.get("variant") or ", ".join(dict.fromkeys(said))
+    variant = noted.get("variant") or ", ".join(dict.fromkeys(words))
     return Case(test, psa, variant, noted.get("outcome", ""))
 
 
@@ -123,8 +126,8 @@ def outcomes(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
             ends = tuple(of_psa.get(psa, "does not apply") for psa in registry.adapters())
             alike[ends].append(variant)
         for ends, variants in sorted(alike.items()):
-            said = "; ".join(sorted(variant for variant in variants if variant))
-            yield [sentence(test) + (f": {said}" if said else ""), *ends]
+            variants_text = "; ".join(sorted(variant for variant in variants if variant))
+            yield [sentence(test) + (f": {variants_text}" if variants_text else ""), *ends]
 
 
 TABLES = {
@@ -132,7 +135,12 @@ TABLES = {
     for table in (
         Table(
             "contract",
-            (SUITES / "test_adapter_contract.py",),
+            (
+                CONTRACT / "test_reading.py",
+                CONTRACT / "test_records.py",
+                CONTRACT / "test_refusals.py",
+                CONTRACT / "test_bad_days.py",
+            ),
             "make: Adapters",
             DOCS / "psas.md",
             "Case",
@@ -158,9 +166,10 @@ TABLES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make tables")
-    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
-    for name in parser.parse_args().tables or TABLES:
-        TABLES[name].write()
+    every = {**TABLES, refusal_tables.NAME: refusal_tables}
+    parser.add_argument("tables", nargs="*", choices=[[], *every], default=[])
+    for name in parser.parse_args().tables or every:
+        every[name].write()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
+from integrations.psa import registry
+from tests import refusal_tables
 from tests.tables import TABLES, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,17 +73,23 @@ def test_the_example_environment_names_every_setting() -> None:
         "CREDENTIAL_KEYS",
         "ALLOWED_HOSTS",
         "DEBUG",
-        "CONNECTWISE_CLIENT_ID",
         "EMAIL_HOST",
         "EMAIL_PORT",
         "EMAIL_HOST_USER",
         "EMAIL_HOST_PASSWORD",
         "EMAIL_USE_TLS",
-        "AUTOTASK_ZONE_INFORMATION_URL",
-        "KASEYA_BMS_API_URL",
         "PSA_ALLOW_PRIVATE_HOSTS",
     ]:
         assert f"{name}=" in text
+
+
+def test_the_example_environment_says_what_every_adapter_declares() -> None:
+    text = (ROOT / ".env.example").read_text()
+
+    for setting in registry.settings():
+        assert re.search(
+            rf"^# {re.escape(setting.help)}\n#?{setting.name}={setting.default}$", text, re.M
+        )
 
 
 @pytest.mark.parametrize(
@@ -185,6 +194,10 @@ def test_every_picture_of_the_readme_is_there() -> None:
         target = part.split(")")[0]
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_the_docs_say_what_every_refusal_means() -> None:
+    assert refusal_tables.written() == refusal_tables.text()
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -1,6 +1,6 @@
 """MRR, to the cent: pure functions that know no database. The definition is docs/mrr.md."""
 
-from agreements.mrr.book import Agreement, Book, Line, Number, Units
+from agreements.mrr.book import Agreement, Book, Line, Number, Source, Units
 from agreements.mrr.figures import (
     CompanyMovement,
     Figure,
@@ -26,6 +26,7 @@ __all__ = [
     "Movement",
     "Number",
     "Prepared",
+    "Source",
     "Units",
     "averages",
     "ledger",

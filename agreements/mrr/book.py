@@ -6,6 +6,7 @@ a JSON array there, of its fields in their order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -88,8 +89,27 @@ class Agreement(Struct, array_like=True, eq=False):
     ref: Any = None
 
 
+class Source(Struct, frozen=True):
+    """What a program that agreements come from is called, and how it bills.
+
+    `bills_when_inactive`: it may bill an inactive agreement until its end date all the same.
+    `agreement_word` is its word for an agreement.
+    """
+
+    name: str = "The source"
+    bills_when_inactive: bool = False
+    agreement_word: str = "agreement"
+
+
+#: What is taken of a source of which the book says nothing.
+UNKNOWN_SOURCE = Source()
+
+
 class Book(Struct):
-    """Agreements in source order, and the currency of those that name none."""
+    """Agreements in source order, the currency of those that name none, and what there is to know
+    of their sources, by the key that an agreement has as its `source`.
+    """
 
     agreements: list[Agreement]
     default_currency: str = "USD"
+    sources: Mapping[str, Source] = {}

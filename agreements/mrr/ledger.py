@@ -9,6 +9,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, Final
 
+from agreements.mrr.book import Source
 from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
@@ -40,11 +41,11 @@ REASONS: Final[dict[str, str]] = {
     "no_units_for_date": "the PSA has no unit count for {as_of}.",
     "zero_amount": "the amount is zero.",
 }
-#: What a warning means; it never changes a number.
+#: What a warning means; it never changes a number. `{source}` is what the source is called.
 WARNINGS: Final[dict[str, str]] = {
     "cancelled_without_date": "Cancelled, and we can't tell since when: it is out of the past too.",
     "stale_cancel_date": "There is a cancel date without the cancelled flag; it is ignored.",
-    "inactive_may_still_bill": "Autotask bills an inactive contract until its end date.",
+    "inactive_may_still_bill": "{source} bills an inactive {agreement} until its end date.",
     "currency_assumed": "It names no currency; your own was taken.",
     "start_date_assumed": "It has no start date; it is taken as in force since ever.",
     "less_included_ignored": "A credit has no included units; they are ignored.",
@@ -58,7 +59,10 @@ WARNINGS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One entry. Exact figures are "n/d" or None where they can't be known; dates None = open."""
+    """One entry. Exact figures are "n/d" or None where they can't be known; dates None = open.
+
+    `warnings` are codes of `WARNINGS`, `remarks` their sentences in the same order.
+    """
 
     row_id: str
     agreement_id: str | None
@@ -80,6 +84,7 @@ class LedgerRow:
     formula: str
     sentence: str
     warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     agreement_ref: Any = None
     line_ref: Any = None
 
@@ -139,6 +144,7 @@ def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
     per_cycle, rate, amount = row.per_cycle(day), row.rate(day), row.mrr(day)
     first, until = max(item.first, row.first), min(item.until, row.until)
     formula = _formula(row, day) if rate is not None else ""
+    warnings = _warnings(row, day, reason, is_first=is_first, overlaps=overlaps)
     return LedgerRow(
         row_id=row_id(item, line.id if line else None),
         agreement_id=agreement.id,
@@ -159,7 +165,8 @@ def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
         mrr=money_text(item.currency, amount),
         formula=formula,
         sentence=f"Counted: {formula}." if reason is None else _sentence(row, reason, on),
-        warnings=_warnings(row, day, reason, is_first=is_first, overlaps=overlaps),
+        warnings=warnings,
+        remarks=[_remark(code, item.source) for code in warnings],
         agreement_ref=agreement.ref,
         line_ref=line.ref if line else None,
     )
@@ -239,6 +246,11 @@ def _formula(row: Row, day: int) -> str:
 # Warnings
 
 
+def _remark(code: str, source: Source) -> str:
+    """A warning's sentence, as it is said of this source."""
+    return WARNINGS[code].format(source=source.name, agreement=source.agreement_word)
+
+
 def _warnings(
     row: Row, day: int, reason: str | None, *, is_first: bool, overlaps: bool
 ) -> list[str]:
@@ -258,10 +270,10 @@ def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
     """Those that stand on an agreement's first row."""
     agreement, end = item.agreement, item.agreement.end_date
     not_meant = agreement.recurring is False or agreement.active is False
-    told = {
+    applying = {
         "cancelled_without_date": agreement.cancelled is True and not agreement.cancelled_date,
         "stale_cancel_date": agreement.cancelled is False and agreement.cancelled_date is not None,
-        "inactive_may_still_bill": item.settled == "inactive" and agreement.source == "autotask",
+        "inactive_may_still_bill": item.settled == "inactive" and item.source.bills_when_inactive,
         "currency_assumed": not agreement.currency.strip(),
         "start_date_assumed": agreement.start_date is None,
         "assumed_renewal": bool(
@@ -269,7 +281,7 @@ def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
         ),
         "included_by_user": agreement.force_include and not_meant,
     }
-    return [code for code, applies in told.items() if applies]
+    return [code for code, applies in applying.items() if applies]
 
 
 def _overlapping(book: list[Prepared], day: int) -> set[int]:

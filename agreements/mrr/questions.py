@@ -15,34 +15,39 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from agreements.mrr import figures
-from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Units
+from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Source, Units
 from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
 from agreements.mrr.money import exact_text, is_within_reason
 from agreements.mrr.rules import Prepared, prepare
 
 Json = Any
+Sources = Mapping[str, Source]
+NO_SOURCES: Final[Sources] = {}
 
 
 class QuestionError(ValueError):
     """A question that can't be answered; the text says what is wrong with it."""
 
 
-def answer_all(text: bytes) -> list[dict[str, Json]]:
-    """Answer a JSON array of questions, each on its own. Numbers mean their decimal text."""
+def answer_all(text: bytes, sources: Sources = NO_SOURCES) -> list[dict[str, Json]]:
+    """Answer a JSON array of questions, each on its own. Numbers mean their decimal text.
+
+    `sources`: what there is to know of the agreements' sources; a question does not say it.
+    """
     try:
         raw = msgspec.json.decode(text, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         raise QuestionError(f"This is not a JSON array of questions: {error}.") from None
-    return [_answer_raw(question, position) for position, question in enumerate(raw)]
+    return [_answer_raw(question, position, sources) for position, question in enumerate(raw)]
 
 
-def _answer_raw(raw: msgspec.Raw, position: int) -> dict[str, Json]:
+def _answer_raw(raw: msgspec.Raw, position: int, sources: Sources) -> dict[str, Json]:
     name: Json = position
     try:
         question = _decoded(raw)
         name = question.get("id", position) if isinstance(question, dict) else position
-        return {"id": name, "answer": answer(question)}
+        return {"id": name, "answer": answer(question, sources)}
     except QuestionError as error:
         return {"id": name, "error": {"code": "invalid_question", "message": str(error)}}
 
@@ -66,7 +71,7 @@ def _decimal(text: str) -> Decimal:
         return UNREADABLE
 
 
-def answer(question: Json) -> Json:
+def answer(question: Json, sources: Sources = NO_SOURCES) -> Json:
     """Answer one question in the shape of the worked examples' `want`."""
     ask = _mapping(_mapping(question, "question").get("ask"), "ask")
     what = ask.get("what")
@@ -75,7 +80,7 @@ def answer(question: Json) -> Json:
     if not isinstance(what, str) or what not in _ANSWERS:
         known = ", ".join([*_ANSWERS, "today"])
         raise QuestionError(f"`what` is one of {known}.")
-    book = prepare(read_book(question.get("book")))
+    book = prepare(read_book(question.get("book"), sources))
     return _ANSWERS[what](book, ask)
 
 
@@ -169,14 +174,15 @@ def _by_currency(found: list[figures.Figure]) -> dict[str, dict[str, str]]:
 # Reading a book
 
 
-def read_book(raw: Json) -> Book:
+def read_book(raw: Json, sources: Sources = NO_SOURCES) -> Book:
     """Read a book; keys that are not listed in the definition are ignored."""
     book = _mapping(raw, "book")
     agreements = book.get("agreements", [])
     if not isinstance(agreements, list):
         raise QuestionError("`agreements` is a list.")
     currency = book.get("default_currency") or "USD"
-    return Book([_agreement(_mapping(a, "agreement")) for a in agreements], str(currency).upper())
+    read = [_agreement(_mapping(a, "agreement")) for a in agreements]
+    return Book(read, str(currency).upper(), sources)
 
 
 def _agreement(raw: Mapping[str, Json]) -> Agreement:

@@ -23,7 +23,7 @@ from agreements.mrr.amounts import (
     unit_amount,
     unit_start,
 )
-from agreements.mrr.book import Agreement, Book, Line
+from agreements.mrr.book import UNKNOWN_SOURCE, Agreement, Book, Line, Source
 from agreements.mrr.cycles import (
     CONTRACT_LENGTH,
     NOT_RECURRING,
@@ -119,6 +119,7 @@ class Prepared(Struct, eq=False):
     bound: str  # the code of what ends the window
     cycle: object = None
     parent: Prepared | None = None
+    source: Source = UNKNOWN_SOURCE
     has_known_currency: bool = True
     _rows: list[Row] | None = None
 
@@ -213,6 +214,7 @@ def prepare(book: Book) -> list[Prepared]:
         parent = _named(item.agreement, item.agreement.parent_id, by_id)
         item.parent = of_agreement[id(parent)] if parent else None
         item.cycle = _effective_cycle(item.agreement, by_id)
+        item.source = book.sources.get(item.agreement.source, UNKNOWN_SOURCE)
     return prepared
 
 

@@ -120,7 +120,7 @@ def report(company: Company, figure: CompanyFigure, run: Any) -> dict[str, Any]:
             {
                 name: getattr(entry, name)
                 for name in entry.__slots__
-                if name not in {"agreement_ref", "line_ref"}
+                if name not in {"agreement_ref", "line_ref", "remarks"}
             }
             for entry in figure.ledger
         ],

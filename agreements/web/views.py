@@ -19,7 +19,6 @@ from agreements.decisions import Replacement, choice_history, choose, label_of, 
 from agreements.figures import company_figure, recognized_by_month, tenant_book
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.cycles import add_months
-from agreements.mrr.ledger import WARNINGS
 from agreements.overview import currency_books, ending_soon
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
@@ -54,7 +53,6 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "link": link_of(company),
         "remarks": remarks_on_source(company),
         "figure": figure,
-        "warnings": WARNINGS,
         "decisions": decisions,
         **_replaced(agreements, decisions),
         "months": charts.by_month(figure.book, figure.as_of),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from audit_site.local.processes import Child, Children, SetupError, port_is_free, wait_until_up
+from integrations.sandbox.server import settings_at
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 SANDBOX_PORTS = range(8765, 8795)
@@ -99,14 +100,11 @@ def sandbox_port(var: Path) -> int:
 
 def environment(port: int, sandbox: int) -> dict[str, str]:
     """What the processes of this run are started with."""
-    url = f"http://127.0.0.1:{sandbox}"
     values = {
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "PSA_ALLOW_PRIVATE_HOSTS": "1",
-        "CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1",
-        "AUTOTASK_ZONE_INFORMATION_URL": f"{url}/autotask/ATServicesRest/V1.0/zoneInformation",
-        "KASEYA_BMS_API_URL": f"{url}/kaseya_bms",
         "PYTHONUNBUFFERED": "1",
+        **settings_at(f"http://127.0.0.1:{sandbox}"),
     }
     return {**values, **os.environ, "PUBLIC_URL": values["PUBLIC_URL"]}
 

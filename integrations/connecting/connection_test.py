@@ -13,8 +13,9 @@ from audit_site.tenants.models import User
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
+from integrations.kinds import Right
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
-from integrations.psa.contract import Finding, PsaAdapter, Right
+from integrations.psa.contract import Finding, PsaAdapter
 from integrations.psa.errors import PsaError
 from integrations.runs import dispatching, leases, shutdown, starting
 

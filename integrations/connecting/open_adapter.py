@@ -41,7 +41,9 @@ def open_adapter(
     credentials = open_credentials(
         integration, integration.credentials if sealed is None else sealed
     )
-    names: dict[str, Any] = {name: getattr(settings, name) for name in info.settings}
+    declared: dict[str, Any] = {
+        setting.name: getattr(settings, setting.name) for setting in info.settings
+    }
     memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
     http = PsaHttp(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
@@ -52,7 +54,7 @@ def open_adapter(
         budget=budget_of(integration) if sealed is None else None,
     )
     try:
-        yield adapter_class(credentials, names, http, memory)
+        yield adapter_class(credentials, declared, http, memory)
     finally:
         http.close()
         if sealed is None and memory != integration.memory:

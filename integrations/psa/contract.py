@@ -7,10 +7,12 @@ or decides what is importable: that is written once, above this contract.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from integrations.kinds import Right
 
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-Right = Literal["read_companies", "read_contacts", "read_agreements"]
 #: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
 #: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
@@ -29,7 +30,7 @@ class CredentialField:
     """One input of the Integration Settings form.
 
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
-    tell two accounts of this PSA apart (the same values twice = the same account).
+    distinguish two accounts of this PSA (the same values twice = the same account).
     """
 
     name: str
@@ -55,23 +56,41 @@ class GuideStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessSetting:
+    """An environment variable that an adapter needs: one value for all accounts of its PSA.
+
+    The settings read every one that is declared; `help` is what .env.example says about it.
+    """
+
+    name: str
+    help: str
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PsaInfo:
     """What a PSA is called, asks for, and how it behaves where rules above differ by PSA.
 
-    `settings` names the process settings that the adapter needs. `only_active_importable`: a
-    company must have the status Active (ConnectWise's rule). `parallel_requests`: how many requests
-    one piece of work may make at once; `account_requests`: how many all workers together may make
-    to an account (0 = as many as one piece), `endpoint_requests`: to one endpoint of it (0 = no
-    such limit). `company_batch`: how many companies one `agreements` call may ask for. `logo` is a
-    file below `static/integrations/`, `agreement_word` the PSA's word for an agreement.
+    `settings` are the process settings that the adapter needs. `only_active_importable`: a company
+    must have the status Active. `bills_when_inactive`: an inactive agreement may be billed until
+    its end date all the same, and MRR warns of it. `fixes`: by the code of a reason why a
+    company can't be imported, where in this PSA it is put right; shown in brackets in the fix.
+
+    `parallel_requests`: how many requests one piece of work may make at once; `account_requests`:
+    how many all workers together may make to an account (0 = as many as one piece),
+    `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
+    companies one `agreements` call may ask for. `logo` is a file below `static/integrations/`,
+    `agreement_word` the PSA's word for an agreement.
     """
 
     key: str
     name: str
     fields: tuple[CredentialField, ...]
     guide: tuple[GuideStep, ...]
-    settings: tuple[str, ...] = ()
+    settings: tuple[ProcessSetting, ...] = ()
     only_active_importable: bool = False
+    bills_when_inactive: bool = False
+    fixes: Mapping[str, str] = field(default_factory=dict)
     parallel_requests: int = 4
     account_requests: int = 0
     endpoint_requests: int = 0
@@ -164,8 +183,8 @@ class PsaAgreement:
     """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
 
     `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
-    before tax, None = none given. `incomplete`: some of its lines could not be
-    read; `withheld`: for want of a right.
+    before tax, None = none given. `incomplete`: some of its lines could not be read; `withheld`:
+    because a right is missing.
     """
 
     external_id: str
@@ -215,7 +234,7 @@ RecordT = TypeVar("RecordT")
 class PsaPage(Generic[RecordT]):
     """A page of records, in the PSA's order.
 
-    `cursor` is an opaque text with which the same listing goes on behind this page, also in another
+    `cursor` is an opaque text with which the same listing goes on after this page, also in another
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
     `refused`: the refusal of what is `withheld` of some records. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
@@ -243,11 +262,31 @@ class Finding:
 
 
 class PsaAdapter(Protocol):
-    """Speaks one PSA's API. Made anew for each piece of work, used by one thread at a time.
+    """Speaks one PSA's API. A new one is made for each piece of work, used by one thread at a time.
 
-    `memory` is what the adapter wants to remember about this account between pieces of work (a
-    resolved host, a zone); whoever made the adapter stores it afterwards. No secrets in it.
-    Every method may raise the errors of `integrations.psa.errors`.
+    `settings` holds the values of `info.settings` by name. `memory` is what the adapter wants to
+    remember about this account between pieces of work (a resolved host, a zone); the one that made
+    the adapter stores it afterwards. No secrets in it.
+
+    What each may raise, of `integrations.psa.errors` (a generator raises between two pages):
+
+    | Method            | Unavailable, RateLimited | BadResponse | Refused, with these codes       |
+    |-------------------|--------------------------|-------------|---------------------------------|
+    | `__init__`        | no                       | no          | none: nothing is asked          |
+    | `account_key`     | no                       | no          | none, whatever was typed        |
+    | `reach`           | yes                      | yes         | of the address; of the keys, if |
+    |                   |                          |             | they say where the account is   |
+    | `authenticate`    | yes                      | yes         | any but `permission_denied`     |
+    | `probe`           | yes                      | yes         | any; a `permission_denied` with |
+    |                   |                          |             | the `right` asked about         |
+    | `companies`,      | yes                      | yes         | any                             |
+    | `company`,        |                          |             |                                 |
+    | `contacts`        |                          |             |                                 |
+    | `agreements`      | yes                      | yes         | any; where lines alone are      |
+    |                   |                          |             | refused the page says it        |
+    | `agreement_owner` | yes                      | yes         | any                             |
+
+    A record that can't be used raises nothing: it stands among the page's `rejected`.
     """
 
     info: ClassVar[PsaInfo]

@@ -1,5 +1,12 @@
 """What can go wrong with a PSA, sorted by what the caller must do next.
 
+    PsaError
+    ├── PsaUnavailable          try again later, more slowly each time
+    │   └── PsaRateLimited      try again, but not before the PSA says so
+    ├── PsaRefused              a person must act; never tried again by itself
+    └── PsaBadResponse          report it; tried again only if it `may_pass`
+
+A record that can't be used is no error: it is a `RejectedRecord` of its page (psa/contract.py).
 No error ever holds a URL's query, a header, a body or a credential: they are shown to people,
 stored with runs and written to logs.
 """
@@ -69,3 +76,28 @@ CODES: Final[dict[str, type[PsaError]]] = {
     "rate_limited": PsaRateLimited,
     "bad_response": PsaBadResponse,
 }
+
+#: After these the stored keys are known not to work: a person must act.
+KEYS: Final = frozenset(
+    {"invalid_credentials", "account_locked", "mfa_required", "client_id_refused"}
+)
+#: While these last the PSA can't be read; when they end, the work goes on by itself.
+OUTAGES: Final = frozenset(
+    {
+        "psa_unavailable",
+        "timeout",
+        "connection_refused",
+        "dns_failure",
+        "blocked_address",
+        "tls_error",
+        "rate_limited",
+        "bad_response",
+        "not_a_psa_server",
+    }
+)
+#: After these the PSA is left alone for a while before it is asked again.
+LEFT_ALONE: Final = frozenset(
+    code for code, kind in CODES.items() if issubclass(kind, PsaUnavailable | PsaBadResponse)
+)
+#: What may be wrong with one list while all else can be read (`internal_error` = our own mistake).
+IN_LISTS: Final = frozenset({"bad_response", "internal_error"})

@@ -149,8 +149,9 @@ class AutotaskSandbox:
             "tracking_identifier": INTEGRATION_CODE,
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
-        address = f"{base_url}{self.prefix}/ATServicesRest/V1.0/zoneInformation"
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
+        address = f"{base_url}{cls.prefix}/ATServicesRest/V1.0/zoneInformation"
         return {"AUTOTASK_ZONE_INFORMATION_URL": address}
 
     def truth(self, as_of: date) -> dict[str, Any]:
@@ -308,7 +309,7 @@ class AutotaskSandbox:
     # Queries
 
     def _query(self, request: Request, entity: str, rest: str, *, is_empty: bool) -> Response:
-        """Answer a query. Begun with POST it goes on with POST and the same body."""
+        """Answer a query. One that starts with POST goes on with POST and the same body."""
         by_post = request.method == "POST"
         search = request.args.get("search")
         if rest == "query/next" and not by_post and search is None:

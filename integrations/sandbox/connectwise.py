@@ -178,7 +178,8 @@ class ConnectWiseSandbox:
             "private_key": KEYS["demo"][0],
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
         return {"CONNECTWISE_CLIENT_ID": "5a1d0b0e-0000-4000-8000-00000000a0d1"}
 
     def truth(self, as_of: date) -> dict[str, Any]:
@@ -368,8 +369,8 @@ class ConnectWiseSandbox:
             self._lose_first(family)
             rows = rows[1:]
         if forward:
-            behind = int(request.args.get("pageId") or 0)
-            chosen = list(islice((row for row in rows if row["id"] > behind), size))
+            last = int(request.args.get("pageId") or 0)
+            chosen = list(islice((row for row in rows if row["id"] > last), size))
             links = [("next", {"pageId": chosen[-1]["id"]})] if chosen else []
         else:
             page = max(int(request.args.get("page") or 1), 1)

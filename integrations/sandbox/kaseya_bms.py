@@ -73,8 +73,9 @@ class KaseyaBmsSandbox:
             "password": PASSWORD,
         }
 
-    def settings(self, base_url: str) -> dict[str, str]:
-        return {"KASEYA_BMS_API_URL": f"{base_url}{self.prefix}"}
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
+        return {"KASEYA_BMS_API_URL": f"{base_url}{cls.prefix}"}
 
     def truth(self, as_of: date) -> dict[str, Any]:
         with self._lock:

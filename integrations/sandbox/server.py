@@ -66,7 +66,8 @@ class SandboxPsa(Protocol):
         """What to type into the form to connect this sandbox."""
         ...
 
-    def settings(self, base_url: str) -> dict[str, str]:
+    @classmethod
+    def settings(cls, base_url: str) -> dict[str, str]:
         """Process settings under which the product finds this sandbox."""
         ...
 
@@ -90,6 +91,15 @@ def sandbox_psas() -> dict[str, type[SandboxPsa]]:
     return found
 
 
+def settings_at(base_url: str) -> dict[str, str]:
+    """Process settings under which the product finds all sandbox PSAs at an address."""
+    return {
+        name: value
+        for sandbox in sandbox_psas().values()
+        for name, value in sandbox.settings(base_url).items()
+    }
+
+
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are written apart: 40 ms between them otherwise
@@ -109,24 +119,21 @@ class SandboxServer:
         companies: int = 50,
         today: date | None = None,
         latency_ms: float = 0,
-        more: Mapping[str, type[SandboxPsa]] | None = None,
         only: str = "",
     ) -> None:
-        """`more` are sandbox PSAs that are not modules of this package, by key; `only` one of all
-        is served (they share nothing, and data take a moment to make).
-        """
+        """`only` one of all is served (they share nothing, and data take a moment to make)."""
         self.faults = FaultBox()
         self._latency_ms = latency_ms
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
-        kinds = {**sandbox_psas(), **(more or {})}
-        begun = today or _today()
+        kinds = sandbox_psas()
+        first_day = today or _today()
 
         def make_psas() -> dict[str, SandboxPsa]:
             data = {"seed": seed, "companies": companies}
             return {
-                key: kind(**data, today=begun, faults=self.faults)
+                key: kind(**data, today=first_day, faults=self.faults)
                 for key, kind in kinds.items()
                 if only in {"", key}
             }
@@ -157,7 +164,7 @@ class SandboxServer:
         self._server.server_close()
 
     def serve(self) -> None:
-        """Answer until the process is told to end."""
+        """Answer until the process ends."""
         self._server.serve_forever(poll_interval=0.01)
 
     def credentials(self, psa: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from agreements.books import sources
 from agreements.mrr.questions import QuestionError, answer_all
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
                 if options["file"] == "-"
                 else Path(options["file"]).read_bytes()
             )
-            answers = answer_all(text)
+            answers = answer_all(text, sources())
         except OSError as error:
             raise CommandError(f"{options['file']} can't be read: {error.strerror}.") from None
         except QuestionError as error:

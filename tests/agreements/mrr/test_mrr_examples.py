@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from agreements.books import sources
+from agreements.mrr.ledger import ledger
 from agreements.mrr.money import exact_text
-from agreements.mrr.questions import answer, answer_all
+from agreements.mrr.questions import answer, answer_all, read_book
+from agreements.mrr.rules import prepare
 from tests.agreements.worked_examples import EXAMPLES, FILE
 
 ASK = {"what": "mrr", "as_of": "2026-06-15"}
@@ -27,7 +31,25 @@ AGREEMENT = {
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["id"])
 def test_every_worked_example_comes_to_what_the_definition_says(example: Any) -> None:
-    assert answer(example) == example["want"]
+    assert answer(example, sources()) == example["want"]
+
+
+def test_a_psa_that_bills_what_is_inactive_is_named_in_the_warning() -> None:
+    (example,) = [example for example in EXAMPLES if example["id"] == "W32"]
+    book = prepare(read_book(example["book"], sources()))
+
+    (row,) = ledger(book, date(2026, 6, 15))
+
+    assert row.warnings == ["inactive_may_still_bill"]
+    assert row.remarks == ["Autotask bills an inactive contract until its end date."]
+
+
+def test_of_a_source_that_is_not_known_nothing_is_warned() -> None:
+    (example,) = [example for example in EXAMPLES if example["id"] == "W32"]
+
+    found = answer(example)
+
+    assert found == {**example["want"], "warnings": {}}
 
 
 def test_the_command_answers_the_whole_file() -> None:

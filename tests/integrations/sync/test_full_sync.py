@@ -14,6 +14,7 @@ from agreements.models import Agreement, AgreementLine, CompanyBook
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord, SyncEvent, SyncRun
+from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
 from integrations.sync import passes
 from tests.conftest import TODAY
@@ -196,7 +197,7 @@ def test_explicit_nulls_change_nothing(connected: Integration, sandbox: SandboxS
 def test_a_server_without_forward_only_paging_is_read_whole(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integrations.adapters.connectwise.PAGE_SIZE", 10)
+    monkeypatch.setattr(registry.get_adapter("connectwise"), "page_size", 10)
     sandbox.faults.switch_on("no_forward_only")
 
     run = synced(connected)

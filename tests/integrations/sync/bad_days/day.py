@@ -9,7 +9,6 @@ import pytest
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine, CompanyMrr
-from integrations.adapters import autotask, connectwise, kaseya_bms
 from integrations.connecting.open_adapter import budget_of
 from integrations.importing.import_companies import import_companies
 from integrations.models import (
@@ -20,13 +19,13 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
+from integrations.psa import registry
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer, sandbox_psas
 from tests.conftest import connect
 from tests.factories import make_tenant
 from tests.worker import work_off
 
-MODULES = {"autotask": autotask, "connectwise": connectwise, "kaseya_bms": kaseya_bms}
 PSAS = sorted(sandbox_psas())
 #: Where each PSA lists its records, and what its sandbox calls them and their members.
 PATHS = {
@@ -78,7 +77,9 @@ class Day:
         budget_of(self.integration).forget()
         self.tenant.refresh_from_db()
         self.integration.refresh_from_db()
-        self.small_pages = lambda: monkeypatch.setattr(MODULES[self.psa], "PAGE_SIZE", 10)
+        self.small_pages = lambda: monkeypatch.setattr(
+            registry.get_adapter(self.psa), "page_size", 10
+        )
         return self
 
     def path(self, kind: str) -> str:

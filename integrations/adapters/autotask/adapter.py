@@ -1,0 +1,217 @@
+"""Autotask, through the PSA contract."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from typing import ClassVar, Final
+
+from integrations.adapters.autotask.api import AutotaskApi
+from integrations.adapters.autotask.contract_lines import FAMILIES
+from integrations.adapters.autotask.contracts import ContractReader
+from integrations.adapters.autotask.errors import WORDS
+from integrations.adapters.autotask.filters import (
+    changed_after,
+    has_id,
+    is_one_of,
+    is_recurring_service,
+)
+from integrations.adapters.autotask.guide import IDS_PER_QUESTION, INFO, MENU_PATHS
+from integrations.adapters.autotask.lookups import Lookups
+from integrations.adapters.autotask.wire import (
+    EntityInformation,
+    WireCompany,
+    WireContact,
+    WireOwnerOf,
+    is_on,
+)
+from integrations.kinds import Right
+from integrations.psa.contract import (
+    Finding,
+    PsaAgreement,
+    PsaCompany,
+    PsaContact,
+    PsaInfo,
+    PsaPage,
+    RejectedRecord,
+)
+from integrations.psa.decoding import clean, instant, name_of, read_record
+from integrations.psa.errors import PsaBadResponse, PsaRefused
+from integrations.psa.http import PsaHttp
+from integrations.psa.questions import batched_ids
+from integrations.psa.refusals import RefusedAnswer
+
+COMPANY_FIELDS: Final = (
+    "id", "companyName", "companyType", "isActive", "lastTrackedModifiedDateTime", "createDate",
+)  # fmt: skip
+CONTACT_FIELDS: Final = (
+    "id", "companyID", "firstName", "lastName", "emailAddress", "emailAddress2", "emailAddress3",
+    "phone", "extension", "mobilePhone", "alternatePhone", "isActive", "primaryContact",
+    "lastModifiedDate", "createDate",
+)  # fmt: skip
+#: Entities that a right must show: a security level may hide each on its own.
+PROBES: Final[dict[Right, tuple[str, ...]]] = {
+    "read_companies": ("Companies",),
+    "read_contacts": ("Contacts",),
+    "read_agreements": ("Contracts", *(n for f in FAMILIES for n in (f.lines, f.units))),
+}
+
+
+class AutotaskAdapter:
+    info: ClassVar[PsaInfo] = INFO
+    page_size: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        credentials: Mapping[str, str],
+        settings: Mapping[str, str],
+        http: PsaHttp,
+        memory: MutableMapping[str, str],
+    ) -> None:
+        self._api = AutotaskApi(credentials, settings, http, memory, self.page_size)
+        self._lookups = Lookups(self._api)
+        self._contracts = ContractReader(self._api, self._lookups)
+
+    @staticmethod
+    def account_key(credentials: Mapping[str, str]) -> str:
+        return clean(credentials["tracking_identifier"]).casefold()
+
+    # The connection test
+
+    def reach(self) -> None:
+        self._api.find_zone()
+
+    def authenticate(self) -> None:
+        """Ask for one company: the zone is found without a look at the keys."""
+        try:
+            self._api.one_row("Companies")
+        except PsaRefused as error:
+            if error.code != "permission_denied":  # then the keys were accepted
+                raise
+
+    def probe(self, right: Right) -> Finding:
+        """Ask each entity on its own: what a security level hides looks like an empty list."""
+        first, *rest = PROBES[right]
+        if not self._api.one_row(first, right):
+            self._refuse_hidden(first, right)
+            what = {"Contracts": "recurring service contracts"}.get(first, first.lower())
+            return Finding(
+                f"The API user sees no {what} at all. If there are some, give it the security "
+                f"level API User (system), or allow {MENU_PATHS[right]} in its own level.",
+                sees_nothing=True,
+            )
+        rows = {entity: self._api.one_row(entity, right) for entity in rest}
+        for entity in rest:
+            if not rows[entity]:
+                self._refuse_hidden(entity, right)
+        if rest and not any(rows.values()):
+            return Finding(
+                "The API user sees contracts, but none of their services or bundles. If there are "
+                f"some, allow {MENU_PATHS[right]} in its security level.",
+                sees_nothing=True,
+            )
+        return Finding()
+
+    def _refuse_hidden(self, entity: str, right: Right) -> None:
+        """Raise when the entity's own description says that this user may not query it.
+
+        The description's values are not documented: only a clear no counts.
+        """
+        try:
+            found = self._api.get(f"{entity}/entityInformation", EntityInformation, entity, right)
+        except PsaBadResponse:
+            return
+        info = found.info
+        if info and (
+            info.can_query is False or clean(info.user_access_for_query).casefold() == "none"
+        ):
+            raise WORDS.permission_denied(RefusedAnswer(200, right=right))
+
+    # Reading
+
+    def companies(
+        self, *, cursor: str | None = None, changed_since: datetime | None = None
+    ) -> Iterator[PsaPage[PsaCompany]]:
+        conditions = changed_after("lastTrackedModifiedDateTime", changed_since)
+        yield from self._api.pages(
+            "Companies", "read_companies", WireCompany, self._build_company,
+            conditions=conditions, fields=COMPANY_FIELDS, cursor=cursor,
+        )  # fmt: skip
+
+    def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
+        if not external_id.isdecimal():
+            return None
+        body = {"filter": [has_id(external_id)], "IncludeFields": list(COMPANY_FIELDS)}
+        rows = self._api.query("Companies", body, "read_companies").items
+        return read_record(rows[0], WireCompany, self._build_company) if rows else None
+
+    def contacts(
+        self,
+        *,
+        cursor: str | None = None,
+        company_ids: Collection[str] | None = None,
+        changed_since: datetime | None = None,
+    ) -> Iterator[PsaPage[PsaContact]]:
+        if company_ids is None:
+            questions = [changed_after("lastModifiedDate", changed_since)]
+        else:
+            batches = batched_ids(company_ids, IDS_PER_QUESTION)
+            questions = [[is_one_of("companyID", ids)] for ids in batches]
+        for conditions in questions:
+            yield from self._api.pages(
+                "Contacts", "read_contacts", WireContact, build_contact,
+                conditions=conditions, fields=CONTACT_FIELDS, cursor=cursor,
+            )  # fmt: skip
+
+    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+        for ids in batched_ids(company_ids, IDS_PER_QUESTION):
+            yield self._contracts.page(ids)
+
+    def agreement_owner(self, external_id: str) -> str | None:
+        pages = self._api.pages(
+            "Contracts", "read_agreements", WireOwnerOf,
+            conditions=[has_id(external_id), is_recurring_service()], fields=("id", "companyID"),
+        )  # fmt: skip
+        owners = [raw.company_id for page in pages for raw in page.records]
+        return next((str(owner) for owner in owners if owner is not None), None)
+
+    def _build_company(self, raw: WireCompany) -> PsaCompany:
+        """Id 0 is the MSP's own organisation."""
+        active = is_on(raw.is_active, default=True)
+        web = self._api.web
+        return PsaCompany(
+            external_id=str(raw.id),
+            name=name_of(raw.company_name, "companyName") or f"Company {raw.id}",
+            status="Active" if active else "Inactive",
+            type=self._lookups.label("Companies", "companyType", raw.company_type),
+            is_active=active,
+            is_own=raw.id == 0,
+            url=f"{web}/Autotask/AutotaskExtend/ExecuteCommand.aspx"
+            f"?Code=OpenAccount&AccountID={raw.id}"
+            if web
+            else "",
+            changed_at=instant(raw.last_tracked_modified_date_time) or instant(raw.create_date),
+        )
+
+
+def build_contact(raw: WireContact) -> PsaContact:
+    """The first number and the first address that the contact has."""
+    number = clean(raw.phone)
+    extension = clean(raw.extension)
+    phones = (
+        f"{number} x{extension}" if number and extension else number,
+        clean(raw.mobile_phone),
+        clean(raw.alternate_phone),
+    )
+    emails = map(clean, (raw.email_address, raw.email_address2, raw.email_address3))
+    return PsaContact(
+        external_id=str(raw.id),
+        company_id="" if raw.company_id is None else str(raw.company_id),
+        first_name=name_of(raw.first_name, "firstName"),
+        last_name=name_of(raw.last_name, "lastName"),
+        email=next(filter(None, emails), "")[:254],
+        phone=next(filter(None, phones), "")[:100],
+        is_active=is_on(raw.is_active, default=True),
+        is_default=is_on(raw.primary_contact),
+        changed_at=instant(raw.last_modified_date) or instant(raw.create_date),
+    )

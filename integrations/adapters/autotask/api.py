@@ -1,0 +1,268 @@
+"""Autotask's REST API: where a tenant lives, how entities are queried, how much is left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from integrations.adapters.autotask.errors import (
+    REFUSALS,
+    ZONE_REFUSALS,
+    error_text,
+    is_refusal,
+)
+from integrations.adapters.autotask.filters import Condition, has_any_id, is_recurring_service
+from integrations.adapters.autotask.guide import NAME, ZONE_URL
+from integrations.adapters.autotask.wire import (
+    Answer,
+    Count,
+    PageDetails,
+    Threshold,
+    ZoneInformation,
+    id_of,
+)
+from integrations.kinds import Right
+from integrations.psa.contract import PsaPage
+from integrations.psa.decoding import clean, decode, read_records
+from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
+from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
+from integrations.psa.refusals import REPORT, RefusedAnswer, find_refusal
+
+KindT = TypeVar("KindT")
+
+#: Any zone's host answers; this is the one that Autotask's own documentation names.
+ZONE_INFORMATION: Final = "https://webservices.autotask.net/ATServicesRest/V1.0/zoneInformation"
+ZONE_HOSTS: Final = ".autotask.net"
+#: The hourly budget is one for all programs of the tenant: the last tenth is left to the others.
+BUDGET_SHARE: Final = Decimal("0.9")
+BUDGET_EVERY: Final = 100  # requests between two looks at it
+BUDGET_WAIT_SECONDS: Final = 300.0
+
+
+class AutotaskApi:
+    """Asks questions in the tenant's zone.
+
+    `memory["zone"]` is where the tenant was last found, `memory["web"]` the address of its pages.
+    """
+
+    def __init__(
+        self,
+        credentials: Mapping[str, str],
+        settings: Mapping[str, str],
+        http: PsaHttp,
+        memory: MutableMapping[str, str],
+        page_size: int,
+    ) -> None:
+        self._username = clean(credentials["username"])
+        self._headers = {
+            "ApiIntegrationCode": clean(credentials["tracking_identifier"]),
+            "UserName": self._username,
+            "Secret": clean(credentials["secret"]),
+            "Accept": "application/json",
+        }
+        self._override = settings[ZONE_URL.name]
+        self._http = http
+        self._memory = memory
+        self._page_size = page_size
+        self._lock = threading.Lock()
+        self._answered = 0
+        self._look_after = 1  # not before the keys were accepted: refusals lock the user
+        self._hidden: dict[str, bool] = {}
+
+    @property
+    def web(self) -> str:
+        """The address of the tenant's own pages; "" before the zone was found."""
+        return self._memory.get("web", "")
+
+    # Queries
+
+    def query(self, entity: str, body: Mapping[str, Any], right: Right | None) -> Answer:
+        return self._ask(f"{entity}/query", Answer, entity, right, body)
+
+    def get(self, path: str, kind: type[KindT], entity: str, right: Right | None = None) -> KindT:
+        return self._ask(path, kind, entity, right)
+
+    def one_row(self, entity: str, right: Right | None = None) -> list[msgspec.Raw]:
+        """At most one row of what a sync would read of an entity."""
+        conditions = [is_recurring_service()] if entity == "Contracts" else []
+        filters = [has_any_id(), *conditions]
+        body = {"filter": filters, "MaxRecords": 1, "IncludeFields": ["id"]}
+        return self.query(entity, body, right).items or []
+
+    def hides(self, entity: str) -> bool:
+        """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
+        if entity not in self._hidden:
+            self._hidden[entity] = not self.one_row(entity, "read_agreements")
+        return self._hidden[entity]
+
+    # Lists
+
+    def pages(
+        self,
+        entity: str,
+        right: Right | None,
+        kind: type[Any],
+        build: Callable[[Any], Any] = lambda raw: raw,
+        *,
+        conditions: Sequence[Condition] = (),
+        fields: Sequence[str] = (),
+        cursor: str | None = None,
+        is_counted: bool = True,
+    ) -> Iterator[PsaPage[Any]]:
+        """Page through what meets the conditions. A cursor is the last id of the page before."""
+        total = None
+        if is_counted and not cursor and not conditions:
+            total = self._count(entity, right)
+        for rows, following in self.raw_pages(entity, right, conditions, fields, cursor):
+            records, rejected = read_records(rows, kind, build)
+            yield PsaPage(tuple(records), tuple(rejected), following, total)
+
+    def raw_pages(
+        self,
+        entity: str,
+        right: Right | None,
+        conditions: Sequence[Condition] = (),
+        fields: Sequence[str] = (),
+        cursor: str | None = None,
+    ) -> Iterator[tuple[list[msgspec.Raw], str | None]]:
+        """Page by `id > last`, which Autotask itself recommends: rows that move lose nobody, and no
+        address from an answer is followed (a page link of a POST even refuses GET, 405).
+        """
+        last = int(cursor) if cursor else None
+        while True:
+            place = has_any_id() if last is None else {"op": "gt", "field": "id", "value": last}
+            body: dict[str, Any] = {"filter": [place, *conditions], "MaxRecords": self._page_size}
+            if fields:
+                body["IncludeFields"] = list(fields)
+            answer = self.query(entity, body, right)
+            last = self._last_id(answer, last)
+            yield answer.items or [], None if last is None else str(last)
+            if last is None:
+                return
+
+    def _last_id(self, answer: Answer, last: int | None) -> int | None:
+        """The id after which the list goes on; None at its end, or where it doesn't move on."""
+        rows = answer.items or []
+        highest = max((id_ for row in rows if (id_ := id_of(row)) is not None), default=None)
+        details = answer.page_details or PageDetails()
+        is_full = len(rows) >= (details.request_count or self._page_size)
+        has_more = bool(rows) and (is_full or bool(details.next_page_url))
+        moves = highest is not None and (last is None or highest > last)
+        return highest if has_more and moves else None
+
+    def _count(self, entity: str, right: Right | None) -> int | None:
+        body = {"filter": [has_any_id()]}
+        return count_if_possible(
+            lambda: self._ask(f"{entity}/query/count", Count, entity, right, body).query_count
+        )
+
+    # Asking
+
+    def _ask(
+        self,
+        path: str,
+        kind: type[KindT],
+        endpoint: str,
+        right: Right | None,
+        body: Mapping[str, Any] | None = None,
+    ) -> KindT:
+        """Ask, and once more in another zone: Autotask moves tenants between them.
+
+        A 401 is never asked again in the same zone, for repeated bad keys lock the API user.
+        """
+        self._mind_the_budget()
+
+        def ask(zone: str) -> KindT:
+            return self._http.ask(
+                "GET" if body is None else "POST",
+                f"{zone}/{path}",
+                read=answer_reader(kind, right),
+                headers=self._headers,
+                json=body,
+                endpoint=endpoint,
+            )
+
+        answer = ask_twice(ask, place=self._zone, renewed=self._has_moved)
+        with self._lock:
+            self._answered += 1
+        return answer
+
+    def _has_moved(self, zone: str, error: Exception) -> bool:
+        """Whether the error is one that an old zone gives, and the tenant lives in another now."""
+        is_redirect = isinstance(error, PsaRefused) and error.code == "not_a_psa_server"
+        return (is_redirect or isinstance(error, OldPlaceError)) and self.find_zone() != zone
+
+    def _mind_the_budget(self) -> None:
+        """Look now and then at the requests of the last hour, all programs' together."""
+        with self._lock:
+            if self._answered < self._look_after:
+                return
+            self._look_after = self._answered + BUDGET_EVERY
+        try:
+            found = self._http.ask(
+                "GET",
+                f"{self._zone()}/ThresholdInformation",
+                read=answer_reader(Threshold, None),
+                headers=self._headers,
+            )
+        except (PsaRefused, PsaBadResponse, OldPlaceError):
+            return  # then the question itself is refused, and says why
+        allowed, used = found.external_request_threshold, found.current_timeframe_request_count
+        if allowed and used is not None and used >= allowed * BUDGET_SHARE:
+            with self._lock:
+                self._look_after = self._answered  # look again before the next request
+            raise PsaRateLimited(
+                f"Autotask allows {allowed:,} requests an hour for all programs together, and "
+                f"{used:,} were made.",
+                "Nothing to do: the work goes on by itself when the hour has passed.",
+                retry_after=BUDGET_WAIT_SECONDS,
+            )
+
+    # Finding the zone
+
+    def _zone(self) -> str:
+        return self._memory.get("zone") or self.find_zone()
+
+    def find_zone(self) -> str:
+        """Find where this API user's tenant lives; needs no keys."""
+        address = self._override or ZONE_INFORMATION
+        zone = self._http.ask("GET", address, read=read_zone, params={"user": self._username})
+        url, web = zone.url or "", clean(zone.web_url).rstrip("/")
+        if not self._is_zone(url):
+            raise PsaBadResponse("Autotask named a zone that is not Autotask's.", REPORT)
+        self._memory["zone"] = f"{url.rstrip('/')}/V1.0"
+        self._memory["web"] = web if web.startswith(("https://", "http://")) else ""
+        return self._memory["zone"]
+
+    def _is_zone(self, url: str) -> bool:
+        """The keys go to this address: it must be Autotask's own, or the one of our settings."""
+        parts = urlsplit(url)
+        if self._override:
+            return parts.hostname == urlsplit(self._override).hostname
+        return parts.scheme == "https" and (parts.hostname or "").endswith(ZONE_HOSTS)
+
+
+def answer_reader(kind: type[KindT], right: Right | None) -> Callable[[PsaResponse], KindT]:
+    """A function that decodes a good answer and raises what any other means."""
+
+    def read(response: PsaResponse) -> KindT:
+        if not is_refusal(response):
+            return decode(response, kind, NAME)
+        answer = RefusedAnswer(response.status, text=error_text(response), right=right or "")
+        raise find_refusal(REFUSALS, answer)
+
+    return read
+
+
+def read_zone(response: PsaResponse) -> ZoneInformation:
+    """Read where a tenant lives; an unknown user is a 500 whose text names the zone."""
+    if response.status == 200 and not response.is_html:
+        return decode(response, ZoneInformation, NAME)
+    answer = RefusedAnswer(response.status, text=error_text(response))
+    raise find_refusal(ZONE_REFUSALS, answer)

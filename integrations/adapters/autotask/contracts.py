@@ -1,0 +1,194 @@
+"""Autotask's contracts of the type Recurring Service, with currencies, renewals and lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from integrations.adapters.autotask.api import AutotaskApi
+from integrations.adapters.autotask.contract_lines import FAMILIES, FoundLines, LineReader
+from integrations.adapters.autotask.filters import is_one_of, is_recurring_service
+from integrations.adapters.autotask.lookups import Lookups
+from integrations.adapters.autotask.unit_history import CYCLES, first_day_read
+from integrations.adapters.autotask.wire import WireContract, WireCurrencyOf
+from integrations.psa.contract import (
+    LineKind,
+    PsaAgreement,
+    PsaAgreementLine,
+    PsaPage,
+    RejectedRecord,
+)
+from integrations.psa.decoding import (
+    UNUSABLE,
+    RecordUnusableError,
+    calendar_date,
+    clean,
+    instant,
+    name_of,
+    set_aside,
+)
+
+#: Months of a contract period, by picklist value, by the SOAP letter, and by the picklist's label.
+PERIODS: Final[dict[str, int]] = {
+    "2": 1, "m": 1, "monthly": 1,
+    "3": 3, "q": 3, "quarterly": 3,
+    "4": 6, "s": 6, "semiannual": 6, "semiannually": 6,
+    "5": 12, "y": 12, "yearly": 12, "annual": 12, "annually": 12,
+}  # fmt: skip
+
+
+class ContractReader:
+    """Reads contracts of some companies; all of a company's together, because of renewals."""
+
+    def __init__(self, api: AutotaskApi, lookups: Lookups) -> None:
+        self._api = api
+        self._lookups = lookups
+        self._lines = {family.kind: LineReader(api, lookups, family) for family in FAMILIES}
+
+    def page(self, company_ids: Sequence[str]) -> PsaPage[PsaAgreement]:
+        """The contracts of these companies, lines included: one page, however many there are."""
+        conditions = [is_one_of("companyID", company_ids), is_recurring_service()]
+        pages = list(
+            self._api.pages("Contracts", "read_agreements", WireContract, conditions=conditions)
+        )
+        contracts = [raw for page in pages for raw in page.records]
+        rejected = [record for page in pages for record in page.rejected]
+        if not contracts:
+            return PsaPage((), tuple(rejected))
+        return self._with_lines(contracts, rejected, self._currency_of(company_ids))
+
+    def _currency_of(self, company_ids: Sequence[str]) -> dict[str, str]:
+        """ISO codes by company: prices are in the customer's currency, not in the MSP's own.
+
+        "" = the tenant has but one. A company that could not be read is not among them.
+        """
+        pages = self._api.pages(
+            "Companies", "read_companies", WireCurrencyOf,
+            conditions=[is_one_of("id", company_ids)], fields=("id", "currencyID"),
+        )  # fmt: skip
+        codes = self._lookups.currency_codes()
+        return {
+            str(raw.id): "" if raw.currency_id is None else codes.get(raw.currency_id, "")
+            for page in pages
+            for raw in page.records
+        }
+
+    def _with_lines(
+        self,
+        contracts: Sequence[WireContract],
+        rejected: list[RejectedRecord],
+        currency_of: Mapping[str, str],
+    ) -> PsaPage[PsaAgreement]:
+        """Lines are read of those contracts alone whose history can matter."""
+        since = first_day_read()
+        wanted = [raw.id for raw in contracts if may_have_history(raw, since)]
+        found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}
+        renews = find_renewals(contracts)
+        records: list[PsaAgreement] = []
+        for raw in contracts:
+            try:
+                records.append(self._build(raw, currency_of, renews.get(raw.id, ""), found))
+            except UNUSABLE as error:
+                rejected.append(set_aside(str(raw.id), error))
+        refused = next((part.refused for part in found.values() if part.refused), None)
+        unsure = frozenset[str]() if self._lookups.currency_codes() else frozenset({"currency"})
+        return PsaPage(tuple(records), tuple(rejected), refused=refused, unsure=unsure)
+
+    def _build(
+        self,
+        raw: WireContract,
+        currency_of: Mapping[str, str],
+        renews_id: str,
+        found: Mapping[LineKind, FoundLines],
+    ) -> PsaAgreement:
+        company_id = "" if raw.company_id is None else str(raw.company_id)
+        if company_id not in currency_of:  # an amount in a currency that is guessed is no amount
+            raise RecordUnusableError(
+                "invalid_record", "The currency of its company could not be read."
+            )
+        months = self._months_of_period(raw)
+        start = calendar_date(raw.start_date, "startDate")
+        label = self._lookups.label
+        return PsaAgreement(
+            external_id=str(raw.id),
+            company_id=company_id,
+            name=name_of(raw.contract_name, "contractName"),
+            type=label("Contracts", "contractType", raw.contract_type) or "Recurring Service",
+            status=label("Contracts", "status", raw.status)
+            or {"0": "Inactive", "1": "Active"}.get(str(raw.status), ""),
+            currency=currency_of.get(company_id, ""),
+            start_date=start,
+            end_date=calendar_date(raw.end_date, "endDate"),
+            cancelled=False,
+            recurring=True,
+            active=None if raw.status is None else str(raw.status) != "0",
+            cycle=CYCLES[months] if months else None,
+            cycle_label=label("Contracts", "contractPeriodType", raw.contract_period_type),
+            amount=Decimal(0),  # all money is in the lines
+            renews_id=renews_id,
+            incomplete=any(raw.id in part.incomplete for part in found.values()),
+            withheld=any(raw.id in part.withheld for part in found.values()),
+            changed_at=instant(raw.last_modified_date_time),
+            lines=tuple(self._build_lines(raw, found, months, start)),
+        )
+
+    def _build_lines(
+        self,
+        raw: WireContract,
+        found: Mapping[LineKind, FoundLines],
+        months: int | None,
+        start: date | None,
+    ) -> Iterator[PsaAgreementLine]:
+        for kind, reader in self._lines.items():
+            yield from reader.build(raw, found[kind], months, start)
+        if raw.setup_fee:
+            yield PsaAgreementLine(
+                "setup-fee", description="Set-up fee", quantity=Decimal(1),
+                unit_price=raw.setup_fee, one_time=True,
+            )  # fmt: skip
+
+    def _months_of_period(self, raw: WireContract) -> int | None:
+        """Months of the contract's billing period: the tenant's own label first, then the value."""
+        value = raw.contract_period_type
+        if value is None:
+            return None
+        label = self._lookups.label("Contracts", "contractPeriodType", value)
+        return PERIODS.get(re.sub(r"[^a-z]", "", label.casefold())) or PERIODS.get(
+            str(value).strip().casefold()
+        )
+
+
+def may_have_history(raw: WireContract, since: date) -> bool:
+    """Whether unit rows of the contract can lie in the time we read."""
+    try:
+        end = calendar_date(raw.end_date, "endDate")
+    except RecordUnusableError:
+        return True
+    return end is None or end >= since
+
+
+def find_renewals(contracts: Sequence[WireContract]) -> dict[int, str]:
+    """Which contract each one renews.
+
+    `renewedContractID` says which two belong together; which of them renews the other is read
+    from their start dates, for the direction is not documented.
+    """
+    by_id = {raw.id: raw for raw in contracts}
+    found: dict[int, WireContract] = {}
+    for raw in contracts:
+        other = by_id.get(raw.renewed_contract_id or 0)
+        if other is None or other.id == raw.id or other.company_id != raw.company_id:
+            continue
+        earlier, later = sorted((raw, other), key=start_key)
+        known = found.get(later.id)
+        if known is None or start_key(known) < start_key(earlier):
+            found[later.id] = earlier
+    return {later: str(earlier.id) for later, earlier in found.items()}
+
+
+def start_key(raw: WireContract) -> tuple[str, int]:
+    """What sorts contracts by their start."""
+    return clean(raw.start_date)[:10], raw.id

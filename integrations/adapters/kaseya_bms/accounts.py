@@ -1,0 +1,112 @@
+"""BMS's accounts, which are companies, and the currencies that stand at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from integrations.adapters.kaseya_bms.api import LISTS, BmsApi
+from integrations.adapters.kaseya_bms.guide import NAME
+from integrations.adapters.kaseya_bms.wire import Envelope, WireAccount
+from integrations.psa.contract import PsaCompany, PsaPage, RejectedRecord
+from integrations.psa.decoding import (
+    UNUSABLE,
+    clean,
+    decode_lowered,
+    instant,
+    name_of,
+    read_lowered,
+    set_aside,
+)
+from integrations.psa.errors import PsaBadResponse
+from integrations.psa.http import PsaResponse
+from integrations.psa.parallel import ordered_map
+
+#: Accounts that are read one by one; more are read from the list.
+MOST_SINGLE_READS: Final = 10
+
+
+class AccountReader:
+    """Reads accounts, and remembers the currency of each."""
+
+    def __init__(self, api: BmsApi, *, workers: int) -> None:
+        self._api = api
+        self._workers = workers
+        self._currency_names: dict[str, str] = {}
+
+    def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[PsaCompany]]:
+        yield from self._api.listing("read_companies", WireAccount, self._build, cursor, since)
+
+    def one(self, external_id: str) -> PsaCompany | RejectedRecord | None:
+        """One account; None when it is not there, a rejected record when it can't be used."""
+        account = self._read_one(external_id)
+        if not isinstance(account, WireAccount):
+            return account
+        try:
+            return self._build(account)
+        except UNUSABLE as error:
+            return set_aside(external_id, error)
+
+    def currency_name(self, account_id: str) -> str | None:
+        """A currency's code or name as the account has it; "" = none, None = it was not read."""
+        return self._currency_names.get(account_id)
+
+    def learn_currencies(self, account_ids: Sequence[str]) -> None:
+        """Read the currencies of accounts that were not read yet: few of them one by one."""
+        missing = [id_ for id_ in account_ids if id_ not in self._currency_names]
+        if len(missing) > MOST_SINGLE_READS:
+            for page in self._api.pages("read_companies", {}, WireAccount):
+                for raw in page.records:
+                    self._currency_names[str(raw.id)] = clean(raw.currency_name)
+            missing = [id_ for id_ in missing if id_ not in self._currency_names]
+        accounts = ordered_map(self._read_one, missing, workers=self._workers)
+        for account_id, account in zip(missing, accounts, strict=True):
+            if isinstance(account, WireAccount):
+                self._currency_names[account_id] = clean(account.currency_name)
+
+    def _read_one(self, external_id: str) -> WireAccount | RejectedRecord | None:
+        """By id, an account comes bare by the document, and may come in an envelope all the same.
+
+        "Not there" is 404, 204, null, a null result, or `success: false`.
+        """
+
+        def read(response: PsaResponse) -> WireAccount | RejectedRecord | None:
+            if response.status in {204, 404} or response.content.strip() in {b"", b"null"}:
+                return None
+            self._api.refuse_status(response, "read_companies")
+            fields = self._unwrap(response)
+            if fields is None:
+                return None
+            records, rejected = read_lowered([fields], WireAccount, lambda raw: raw)
+            return records[0] if records else rejected[0]
+
+        return self._api.ask(f"{LISTS['read_companies']}/{external_id}", {}, read)
+
+    def _unwrap(self, response: PsaResponse) -> Any:
+        """The members of an account, with or without an envelope; None when it is not there."""
+        fields = decode_lowered(response, dict[str, Any], NAME)
+        if "success" not in fields:
+            return fields
+        envelope = msgspec.convert(fields, Envelope, strict=False)
+        if envelope.success:
+            return envelope.result
+        meaning = self._api.meaning_of(response, "read_companies")
+        if isinstance(meaning, PsaBadResponse):  # no other refusal is known by its words
+            return None
+        raise meaning
+
+    def _build(self, raw: WireAccount) -> PsaCompany:
+        """Build a company; an account has no status, only a flag."""
+        active = raw.is_active is not False
+        self._currency_names[str(raw.id)] = clean(raw.currency_name)
+        return PsaCompany(
+            external_id=str(raw.id),
+            name=name_of(raw.account_name, "accountName") or f"Account {raw.id}",
+            status="Active" if active else "Inactive",
+            type=clean(raw.account_type),
+            is_active=active,
+            changed_at=instant(raw.modified_on) or instant(raw.created_on),
+        )

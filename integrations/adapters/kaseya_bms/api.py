@@ -1,0 +1,183 @@
+"""BMS's REST API: where it is, how it is asked with a token, and how its lists go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from integrations.adapters.kaseya_bms.errors import (
+    REFUSALS,
+    SERVER_REFUSALS,
+    envelope_of,
+    refused_answer,
+)
+from integrations.adapters.kaseya_bms.guide import API_URL, NAME
+from integrations.adapters.kaseya_bms.paging import Place
+from integrations.adapters.kaseya_bms.session import Session, Token
+from integrations.adapters.kaseya_bms.wire import Envelope, ids_of, rows_of
+from integrations.kinds import Right
+from integrations.psa.addresses import ServerAddress, read_address
+from integrations.psa.contract import PsaPage, RejectedRecord
+from integrations.psa.decoding import decode_lowered, read_lowered
+from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.questions import OldPlaceError, ask_twice
+from integrations.psa.refusals import Refusal, find_refusal
+
+AnswerT = TypeVar("AnswerT")
+
+LISTS: Final[dict[Right, str]] = {
+    "read_companies": "/v2/crm/accounts/summary",
+    "read_contacts": "/v2/crm/contacts/summary",
+    "read_agreements": "/v2/finance/contracts/summary",
+}
+WHO_WE_ARE: Final = "/v2/security/userinfo"
+STAMPS: Final = ("ModifiedOn", "CreatedOn")
+LIST_MOVED: Final = RejectedRecord("", "invalid_record", "The list changed while it was read.")
+
+
+def api_address(typed: str) -> ServerAddress:
+    """`api.` and the host of whatever was pasted."""
+    address = read_address(typed)
+    host = address.host.removeprefix("www.")
+    return replace(address, host=host if host.startswith("api.") else f"api.{host}")
+
+
+class BmsApi:
+    """Asks questions with a token, and once more with a new one."""
+
+    def __init__(
+        self,
+        credentials: Mapping[str, str],
+        settings: Mapping[str, str],
+        http: PsaHttp,
+        page_size: int,
+    ) -> None:
+        override = settings[API_URL.name].rstrip("/")
+        self._root = override or api_address(credentials["server_url"]).root
+        self._host = read_address(self._root).host
+        self._http = http
+        self._session = Session(self._root, credentials, http)
+        self._page_size = page_size
+
+    # Asking
+
+    def prove_server(self) -> None:
+        """Ask who we are, without a token: a BMS server refuses that in its own words."""
+
+        def read(response: PsaResponse) -> None:
+            is_answer = response.status < 500 and response.status != 404 and not response.is_html
+            if is_answer and (response.status == 401 or envelope_of(response) is not None):
+                return
+            raise find_refusal(SERVER_REFUSALS, refused_answer(response, host=self._host))
+
+        self._http.ask("GET", self._root + WHO_WE_ARE, read=read)
+
+    def get(self, path: str, params: Mapping[str, str], right: Right | None) -> Envelope:
+        """The envelope of a good answer; any other is raised as what it means."""
+
+        def read(response: PsaResponse) -> Envelope:
+            self.refuse_status(response, right)
+            envelope = decode_lowered(response, Envelope, NAME)
+            if not envelope.success:
+                raise self.meaning_of(response, right)
+            return envelope
+
+        return self.ask(path, params, read)
+
+    def ask(
+        self, path: str, params: Mapping[str, str], read: Callable[[PsaResponse], AnswerT]
+    ) -> AnswerT:
+        """Ask with a token, and once more with a new one: it may end in the middle of a sync."""
+
+        def ask(token: Token) -> AnswerT:
+            headers = {"Authorization": f"Bearer {token.access}", "Accept": "application/json"}
+            return self._http.ask(
+                "GET", self._root + path, params=params, headers=headers, read=read
+            )
+
+        def is_renewed(token: Token, error: Exception) -> bool:
+            if not isinstance(error, OldPlaceError):
+                return False
+            self._session.renew(token)
+            return True
+
+        return ask_twice(ask, place=self._session.token, renewed=is_renewed)
+
+    def refuse_status(self, response: PsaResponse, right: Right | None) -> None:
+        """Raise what any status but a good one means."""
+        if not 200 <= response.status < 300:
+            raise self.meaning_of(response, right)
+
+    def meaning_of(self, response: PsaResponse, right: Right | None) -> Refusal:
+        """The error that an answer means, also a 200 that says `success: false`."""
+        return find_refusal(REFUSALS, refused_answer(response, right=right or "", host=self._host))
+
+    # Lists
+
+    def listing(
+        self,
+        right: Right,
+        kind: type[Any],
+        build: Callable[[Any], Any],
+        cursor: str | None,
+        since: datetime | None,
+    ) -> Iterator[PsaPage[Any]]:
+        """A whole list; or, since a moment, what was modified and then what was created.
+
+        What was never modified has no stamp of it, and no question asks for either of two. Then a
+        cursor is the stamp's name, or `stamp|page`.
+        """
+        if since is None:
+            yield from self.pages(right, {}, kind, build, cursor)
+            return
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # UTC, as far as is known
+        current, _, place = (cursor or STAMPS[0]).partition("|")
+        for stamp in STAMPS[STAMPS.index(current) :]:
+            following = next(iter(STAMPS[STAMPS.index(stamp) + 1 :]), None)
+            params = {f"Filter.{stamp}From": moment}
+            for page in self.pages(right, params, kind, build, place or None):
+                onward = f"{stamp}|{page.cursor}" if page.cursor else following
+                yield replace(page, cursor=onward, total=None)
+            place = ""
+
+    def pages(
+        self,
+        right: Right,
+        params: Mapping[str, str],
+        kind: type[Any],
+        build: Callable[[Any], Any] = lambda raw: raw,
+        cursor: str | None = None,
+    ) -> Iterator[PsaPage[Any]]:
+        """Page by number, and notice a list that moves meanwhile (see paging.py)."""
+        place = Place.of(cursor)
+        seen: set[Any] = set()
+        while True:
+            envelope = self._page(right, params, place)
+            rows = rows_of(envelope)
+            new_ids = set(ids_of(rows)) - seen
+            place = place.noting(ids_of(rows), envelope.total_records, seen)
+            seen |= new_ids
+            following, proves = place.after(len(new_ids))
+            records, rejected = read_lowered(rows, kind, build)
+            yield PsaPage(
+                tuple(records),
+                (*rejected, *(() if proves else (LIST_MOVED,))),
+                following.text() if following else None,
+                envelope.total_records,
+                again=place.round > 1,
+            )
+            if following is None:
+                return
+            if following.round > place.round:
+                seen.clear()
+            place = following
+
+    def _page(self, right: Right, params: Mapping[str, str], place: Place) -> Envelope:
+        numbers = {"PageSize": str(self._page_size), "PageNumber": str(place.page)}
+        return self.get(LISTS[right], {**numbers, **params}, right)
+
+    def first_row(self, right: Right) -> list[Any]:
+        """At most one row of a list."""
+        return rows_of(self.get(LISTS[right], {"PageSize": "1", "PageNumber": "1"}, right))

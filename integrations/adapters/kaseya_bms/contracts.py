@@ -1,0 +1,211 @@
+"""BMS's contracts: whose they are, what they come to, and in which currency."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from integrations.adapters.kaseya_bms.accounts import AccountReader
+from integrations.adapters.kaseya_bms.api import WHO_WE_ARE, BmsApi
+from integrations.adapters.kaseya_bms.wire import UserInfo, WireContract, WireLookup, rows_of
+from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord
+from integrations.psa.decoding import (
+    UNUSABLE,
+    RecordUnusableError,
+    clean,
+    name_of,
+    read_lowered,
+    set_aside,
+)
+from integrations.psa.parallel import ordered_map
+from integrations.psa.questions import numeric_ids
+
+LOOKUP: Final = "/v2/finance/contracts/lookup"
+#: Billing cycles by their documented names. Semi-annual is not documented, and read if it comes.
+CYCLES: Final = {
+    "weekly": "weekly",
+    "monthly": "monthly",
+    "quarterly": "quarterly",
+    "yearly": "annual",
+    "annual": "annual",
+    "annually": "annual",
+    "contractlength": "contract_length",
+    "contract": "contract_length",
+    "semiannually": "semiannual",
+    "halfyearly": "semiannual",
+    "biannually": "semiannual",
+}
+#: `currencyName` may hold a code or a plain name; a name that is not here is reported, not guessed.
+CURRENCY_NAMES: Final = {
+    "us dollar": "USD", "united states dollar": "USD", "american dollar": "USD",
+    "canadian dollar": "CAD", "euro": "EUR", "british pound": "GBP", "pound sterling": "GBP",
+    "great britain pound": "GBP", "australian dollar": "AUD", "new zealand dollar": "NZD",
+    "south african rand": "ZAR", "rand": "ZAR", "swiss franc": "CHF", "danish krone": "DKK",
+    "swedish krona": "SEK", "norwegian krone": "NOK", "singapore dollar": "SGD",
+    "hong kong dollar": "HKD", "indian rupee": "INR", "japanese yen": "JPY", "yen": "JPY",
+}  # fmt: skip
+
+
+class ContractReader:
+    """Reads contracts and joins them to accounts by id, never by name.
+
+    The list of contracts names no account, so each account's ids are looked up.
+    """
+
+    def __init__(self, api: BmsApi, accounts: AccountReader, *, workers: int) -> None:
+        self._api = api
+        self._accounts = accounts
+        self._workers = workers
+        self._user: UserInfo | None = None
+        self._contracts: dict[int, WireContract] | None = None
+        self._rejected: list[RejectedRecord] = []
+
+    def user(self) -> UserInfo:
+        """Who we are signed in as, with the tenant's currency and clock."""
+        if self._user is None:
+            result = self._api.get(WHO_WE_ARE, {}, None).result
+            try:
+                self._user = msgspec.convert(result or {}, UserInfo, strict=False)
+            except msgspec.ValidationError:
+                self._user = UserInfo()
+        return self._user
+
+    def pages(self, account_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+        """Contracts of the type Recurring Services, a page an account."""
+        contracts = self._all_contracts()
+        wanted = numeric_ids(account_ids)
+        self._accounts.learn_currencies(wanted)
+        found = ordered_map(self.contract_ids, wanted, workers=self._workers)
+        for account_id, (ids, unreadable) in zip(wanted, found, strict=True):
+            yield self._page(account_id, ids, unreadable, contracts)
+        nameless = tuple(record for record in self._rejected if not record.external_id)
+        if nameless:  # it may be anybody's: nobody's absence is proved
+            yield PsaPage((), nameless)
+
+    def contract_ids(self, account_id: str) -> tuple[list[int], list[RejectedRecord]]:
+        """The ids of one account's contracts, of every type."""
+        rows = rows_of(self._api.get(LOOKUP, {"AccountId": account_id}, "read_agreements"))
+        return read_lowered(rows, WireLookup, lambda raw: raw.id)
+
+    def _all_contracts(self) -> dict[int, WireContract]:
+        """The whole list of contracts by id: it can't be asked by account."""
+        if self._contracts is None:
+            contracts: dict[int, WireContract] = {}
+            for page in self._api.pages("read_agreements", {}, WireContract):
+                contracts |= {raw.id: raw for raw in page.records}
+                self._rejected += page.rejected
+            self._contracts = contracts
+        return self._contracts
+
+    def _page(
+        self,
+        account_id: str,
+        ids: Sequence[int],
+        unreadable: Sequence[RejectedRecord],
+        contracts: dict[int, WireContract],
+    ) -> PsaPage[PsaAgreement]:
+        """One account: a contract that the list lacks is rejected, another type left out."""
+        set_aside_before = {record.external_id: record for record in self._rejected}
+        records: list[PsaAgreement] = []
+        rejected = list(unreadable)
+        for contract_id in ids:
+            raw = contracts.get(contract_id)
+            if raw is None:
+                bad = set_aside_before.get(str(contract_id))
+                rejected.append(bad or without_amount(contract_id))
+                continue
+            if not is_recurring(raw):
+                continue
+            try:
+                records.append(self._build(raw, account_id))
+            except UNUSABLE as error:
+                rejected.append(set_aside(str(raw.id), error))
+        return PsaPage(tuple(records), tuple(rejected))
+
+    def _build(self, raw: WireContract, account_id: str) -> PsaAgreement:
+        status = clean(raw.status)
+        label = clean(raw.billing_cycle)
+        start, _ = self._day(raw.start_date, "startDate")
+        end, no_end = self._day(raw.end_date, "endDate")
+        return PsaAgreement(
+            external_id=str(raw.id),
+            company_id=account_id,
+            name=name_of(raw.contract_name, "contractName"),
+            type=clean(raw.contract_type),
+            status=status,
+            currency=self._currency(account_id),
+            start_date=start,
+            end_date=end,
+            no_end=no_end,
+            cancelled=False,
+            recurring=True,
+            active=status.casefold() == "active",
+            cycle=CYCLES.get(re.sub(r"[^a-z]", "", label.casefold()), label or None),
+            cycle_label=label,
+            amount=raw.contract_billing_price,
+        )
+
+    def _day(self, text: str | None, name: str) -> tuple[date | None, bool]:
+        """The calendar date as written, or, with an offset, as the tenant's clock shows it.
+
+        Year 1 is how .NET writes "none", 9999 how it writes "for ever".
+        """
+        written = clean(text)
+        if not written:
+            return None, False
+        try:
+            moment = datetime.fromisoformat(written)
+        except ValueError:
+            raise RecordUnusableError("invalid_record", f"`{name}` is not a date.") from None
+        if moment.year == 1:
+            return None, False
+        if moment.year == 9999:
+            return None, True
+        return (moment.astimezone(self._zone()) if moment.tzinfo else moment).date(), False
+
+    def _zone(self) -> ZoneInfo:
+        """The tenant's clock; UTC where it names none that we know."""
+        try:
+            return ZoneInfo(clean(self.user().olson_time_zone_name) or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo("UTC")
+
+    def _currency(self, account_id: str) -> str:
+        """The account's currency, else the user's; a guessed currency is no currency."""
+        name = self._accounts.currency_name(account_id)
+        if name is None:
+            raise RecordUnusableError(
+                "invalid_record", "The currency of its account could not be read."
+            )
+        if not name:
+            return clean(self.user().currency_code).upper()
+        if re.fullmatch(r"[A-Za-z]{3}", name):
+            return name.upper()
+        try:
+            return CURRENCY_NAMES[name.casefold()]
+        except KeyError:
+            raise RecordUnusableError(
+                "invalid_record", "`currencyName` of its account is not a currency we know."
+            ) from None
+
+
+def is_recurring(raw: WireContract) -> bool:
+    """The type's exact spelling was never seen: case, blanks and a final s don't count."""
+    return re.sub(r"[^a-z]", "", clean(raw.contract_type).casefold()).rstrip("s") == (
+        "recurringservice"
+    )
+
+
+def without_amount(contract_id: int) -> RejectedRecord:
+    """A contract that an account has and the list lacks: no amount is invented."""
+    return RejectedRecord(
+        str(contract_id),
+        "invalid_record",
+        "The account has this contract, but the list of contracts does not show it, so its amount "
+        "is not known.",
+    )

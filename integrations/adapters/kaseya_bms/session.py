@@ -1,0 +1,134 @@
+"""Signing in to BMS: a form gives a token, which is refreshed before and when it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from integrations.adapters.kaseya_bms.errors import (
+    SIGN_IN_REFUSALS,
+    envelope_of,
+    refused_answer,
+)
+from integrations.adapters.kaseya_bms.guide import NAME
+from integrations.adapters.kaseya_bms.wire import Envelope, Tokens
+from integrations.psa.addresses import read_address
+from integrations.psa.decoding import clean, decode_lowered, instant
+from integrations.psa.errors import PsaError, PsaRefused
+from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.refusals import find_refusal
+
+RENEW_BEFORE: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a sign-in gave. `expires` None = it does not say."""
+
+    access: str
+    refresh: str
+    expires: datetime | None
+
+    def is_fresh(self) -> bool:
+        return self.expires is None or datetime.now(UTC) + RENEW_BEFORE < self.expires
+
+
+class Session:
+    """One token for all threads of a piece of work. A refused sign-in is never tried again: five
+    of them lock the user out.
+    """
+
+    def __init__(self, api: str, credentials: Mapping[str, str], http: PsaHttp) -> None:
+        self._api = api
+        self._form = {
+            "GrantType": "password",
+            "UserName": clean(credentials["username"]),
+            "Password": credentials["password"],
+            "Tenant": clean(credentials["tenant"]),
+        }
+        self._http = http
+        self._token: Token | None = None
+        self._refusal: PsaRefused | None = None
+        self._lock = threading.Lock()
+
+    def token(self) -> Token:
+        """A token that holds for a while longer."""
+        with self._lock:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._token is None:
+                self._token = self._sign_in()
+            elif not self._token.is_fresh():
+                self._token = self._refresh(self._token) or self._sign_in()
+            return self._token
+
+    def renew(self, refused: Token) -> None:
+        """Replace a token that was refused, unless another thread did so meanwhile."""
+        with self._lock:
+            if self._token is refused:
+                self._token = self._refresh(refused) or self._sign_in()
+
+    def _sign_in(self) -> Token:
+        try:
+            return self._http.ask(
+                "POST",
+                f"{self._api}/v2/security/authenticate",
+                form=self._form,
+                headers={"Accept": "application/json"},
+                read=self._read_sign_in,
+                retry=False,
+            )
+        except PsaRefused as error:
+            self._refusal = error
+            raise
+
+    def _read_sign_in(self, response: PsaResponse) -> Token:
+        envelope = envelope_of(response)
+        if 200 <= response.status < 300 and envelope is not None and envelope.success:
+            token = read_token(envelope.result)
+            if token is not None:
+                return token
+        host = read_address(self._api).host
+        answer = refused_answer(response, host=host, is_sign_in=True)
+        raise find_refusal(SIGN_IN_REFUSALS, answer)
+
+    def _refresh(self, token: Token) -> Token | None:
+        """A new token for an old one; None when that is refused, for any reason."""
+        if not token.refresh:
+            return None
+        form = {"AccessToken": token.access, "RefreshToken": token.refresh}
+        try:
+            return self._http.ask(
+                "POST",
+                f"{self._api}/v2/security/refreshtoken",
+                form=form,
+                headers={"Accept": "application/json"},
+                read=read_refreshed,
+                retry=False,
+            )
+        except PsaError:
+            return None
+
+
+def read_refreshed(response: PsaResponse) -> Token | None:
+    """The new token; None for any refusal, after which one signs in again."""
+    if response.status != 200:
+        return None
+    envelope = decode_lowered(response, Envelope, NAME)
+    return read_token(envelope.result) if envelope.success else None
+
+
+def read_token(result: Any) -> Token | None:
+    """The token in an answer's result; None when it holds none."""
+    try:
+        raw = msgspec.convert(result or {}, Tokens, strict=False)
+    except msgspec.ValidationError:
+        return None
+    if not raw.access_token:
+        return None
+    return Token(raw.access_token, raw.refresh_token or "", instant(raw.access_token_expire_on))

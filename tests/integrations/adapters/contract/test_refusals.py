@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.kinds import RIGHTS, Right
+from integrations.psa import registry
+from integrations.psa.contract import Finding
+from tests.integrations.adapters.contract.adapters import (
+    Adapters,
+)
+
+
+def test_refused_keys_have_their_code(make: Adapters) -> None:
+    secret = next(iter(registry.get_adapter(make.psa).info.secret_fields))
+    make.secrets.append("not-the-secret")
+
+    error = make.error(make(**{secret: "not-the-secret"}).authenticate)
+
+    assert error.code == "invalid_credentials"
+
+
+@pytest.mark.parametrize("form", ["401", "json", "html"])
+def test_keys_refused_in_any_form_are_asked_once(make: Adapters, form: str) -> None:
+    make.server.faults.switch_on("bad_keys", form=form if form != "401" else 401)
+    if make.psa == "kaseya_bms" and form != "401":
+        pytest.skip("its forms are statuses")
+    adapter = make()
+    adapter.reach()
+    make.server.forget_requests()
+
+    error = make.error(adapter.authenticate)
+
+    assert error.code == "invalid_credentials"
+    refused = [r for r in make.server.requests() if r["status"] >= 400]
+    assert len(refused) == 1  # repeated refusals lock users out
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_a_missing_right_is_named_with_its_menu_path(make: Adapters, right: Right) -> None:
+    adapter = make()
+    adapter.authenticate()
+    make.server.faults.switch_on("refused_right")
+
+    error = make.error(lambda: adapter.probe(right))
+
+    assert (error.code, error.right) == ("permission_denied", right)
+    assert ">" in error.fix
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_empty_because_rights_are_missing_does_not_look_like_no_data(
+    make: Adapters, right: Right
+) -> None:
+    adapter = make()
+    adapter.authenticate()
+    assert adapter.probe(right) == Finding()
+    make.server.faults.switch_on("empty_answer")
+
+    found = adapter.probe(right)
+
+    assert found.sees_nothing
+    assert " at all" in found.message
+    assert ">" in found.message
+
+
+def test_everything_checks_out_with_good_keys(make: Adapters) -> None:
+    memory: dict[str, str] = {}
+    adapter = make(memory)
+
+    adapter.reach()
+    adapter.authenticate()
+
+    assert [adapter.probe(right) for right in RIGHTS] == [Finding()] * 3
+    assert not [secret for secret in make.secrets if secret in str(memory)]
+
+
+def test_two_spellings_of_one_account_have_one_key_without_secrets(make: Adapters) -> None:
+    adapter = registry.get_adapter(make.psa)
+    key = adapter.account_key(make.credentials)
+    spelled = {name: f"  {value} " for name, value in make.credentials.items()}
+
+    assert adapter.account_key(spelled) == key
+    assert not [secret for secret in make.secrets if secret in key]
+
+
+@given(value=st.text(max_size=40))
+def test_whatever_is_typed_never_breaks_the_form(value: str) -> None:
+    """Keys and addresses are typed by people: an adapter is made of them, or refuses cleanly."""
+    for adapter in registry.adapters().values():
+        typed = {field.name: value for field in adapter.info.fields}
+        assert isinstance(adapter.account_key(typed), str)
