@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from agreements import stored_mrr
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
@@ -19,13 +18,6 @@ from tests.factories import make_agreement, make_company, make_integration, make
 @pytest.fixture
 def api(mia: User) -> APIClient:
     return api_of(mia)
-
-
-@pytest.fixture
-def agreement(tenant: Tenant, integration: Integration) -> Agreement:
-    agreement = make_agreement(make_company(tenant), integration, external_id="A1")
-    stored_mrr.verify([tenant.pk], mend=True)
-    return agreement
 
 
 def mrr_of(api: APIClient, agreement: Agreement) -> Any:

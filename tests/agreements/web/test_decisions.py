@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
-from agreements import stored_mrr
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration
-from tests.clients import V1, api_of, browser, text
-from tests.factories import make_agreement, make_company
+from tests.clients import api_of, browser, text
+from tests.factories import make_agreement
 from tests.syncing import import_all, synced
 
 
 @pytest.fixture
 def api(mia: User) -> APIClient:
     return api_of(mia)
-
-
-@pytest.fixture
-def agreement(tenant: Tenant, integration: Integration) -> Agreement:
-    agreement = make_agreement(make_company(tenant), integration, external_id="A1")
-    stored_mrr.verify([tenant.pk], mend=True)
-    return agreement
-
-
-def mrr_of(api: APIClient, agreement: Agreement) -> Any:
-    return api.get(f"{V1}/companies/{agreement.company_id}/mrr/").json()
 
 
 def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: Integration) -> None:
