@@ -31,7 +31,7 @@ from integrations.sandbox.server import SandboxServer
 from integrations.sync.checkpoint import VERSION, Checkpoint, Refusal, is_newer
 from integrations.sync.engine import run_sync
 from integrations.sync.run_writer import RunWriter
-from tests.integrations.test_sync import import_all
+from tests.syncing import import_all
 from tests.worker import work_off
 
 EACH_FIELD: dict[str, tuple[str, Any, Any]] = {
