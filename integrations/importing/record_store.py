@@ -79,7 +79,7 @@ def values_of(record: PsaRecord, model: type[models.Model]) -> Values:
 
 @cache
 def _mapping(
-    contract: type[PsaRecord], model: type[models.Model]
+    contract: type[Any], model: type[models.Model]
 ) -> tuple[tuple[str, str, Prepare | None], ...]:
     """Fields, their columns, and what makes a value fit; FieldDoesNotExist where none is there."""
     names = [own.name for own in fields(contract)]

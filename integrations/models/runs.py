@@ -12,7 +12,7 @@ from integrations.models.integration import Integration, IntegrationOwnedQuerySe
 from integrations.models.work import LeasedWork
 
 #: What a run counts, and for which kinds of records.
-KINDS = tuple(kind.name for kind in kinds.KINDS)
+KINDS: tuple[str, ...] = tuple(kind.name for kind in kinds.KINDS)
 FIGURES = ("seen", "created", "updated", "unchanged", "gone", "rejected")
 
 
