@@ -55,25 +55,27 @@ def choose(
         if before == after:
             return None
         row.save()
-        record = ChoiceRecord.objects.create(
-            tenant_id=agreement.tenant_id,
-            agreement=agreement,
-            line=line,
-            before=before,
-            after=after,
-            note=note,
-            actor=actor,
-            actor_name=str(actor) if actor else "",
+        record = ChoiceRecord(
+            agreement=agreement, line=line, before=before, after=after, note=note, actor=actor
         )
-        record_audit(
-            tenant=agreement.tenant,
-            actor=actor,
-            action="mrr.choice_made",
-            subject=line or agreement,
-            fields=sorted(name for name in after if before[name] != after[name]),
-        )
+        _keep(record)
         stored_mrr.refresh(agreement.tenant, [agreement.company_id])
     return record
+
+
+def _keep(record: ChoiceRecord) -> None:
+    """Save a decision in its history, and say so in the audit trail."""
+    record.tenant_id = record.agreement.tenant_id
+    record.actor_name = str(record.actor) if record.actor else ""
+    record.save(force_insert=True)
+    before, after = record.before, record.after
+    record_audit(
+        tenant=record.agreement.tenant,
+        actor=record.actor,
+        action="mrr.choice_made",
+        subject=record.line or record.agreement,
+        fields=sorted(name for name in after if before[name] != after[name]),
+    )
 
 
 def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
@@ -66,18 +67,20 @@ def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
                 len(sums[currency]),
                 top,
                 _percent(sum((Fraction(row.exact) for row in rows), Fraction(0)), total),
-                [
-                    replace(
-                        _share("", name, currency, amount, total),
-                        is_disconnected=is_disconnected,
-                    )
-                    for (name, is_disconnected), amount in sorted(
-                        sources[currency].items(), key=lambda source: -source[1]
-                    )
-                ],
+                _shares_of_sources(sources[currency], currency, total),
             )
         )
     return found
+
+
+def _shares_of_sources(
+    sources: Mapping[tuple[str, bool], Fraction], currency: str, total: Fraction
+) -> list[Share]:
+    """What each integration brings of a currency's total, the largest first."""
+    return [
+        replace(_share("", name, currency, amount, total), is_disconnected=is_disconnected)
+        for (name, is_disconnected), amount in sorted(sources.items(), key=lambda item: -item[1])
+    ]
 
 
 def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:

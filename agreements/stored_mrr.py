@@ -129,7 +129,7 @@ def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     """Something changed in these books, and for those that inherit: they will be worked out later
     (`refresh_stale`). Call it in a transaction.
 
-    Who asks for a marked company's MRR gets it worked out (`selectors.company_totals`), with a new
+    Who asks for a marked company's MRR gets it worked out (`figures.company_totals`), with a new
     version. Sums over all companies and the order by MRR follow later.
     """
     wanted = {*company_ids, *_children_elsewhere(tenant, company_ids)}
@@ -165,12 +165,9 @@ def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UU
     return set(children.values_list("company_id", flat=True)) - set(company_ids)
 
 
-def _refresh_chunk(owners: Owners, found: Found, occasion: RefreshReason) -> None:
-    held = _hold(owners, occasion)
-    if occasion in {
-        RefreshReason.DAY,
-        RefreshReason.CHECK,
-    }:  # a marked one is to be worked out: not by us
+def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
+    held = _hold(owners, reason)
+    if reason in {RefreshReason.DAY, RefreshReason.CHECK}:  # marked ones are for somebody else
         marked = {company_id for company_id, book in held.items() if book.is_marked}
         held = {company_id: book for company_id, book in held.items() if company_id not in marked}
         owners = {
@@ -179,25 +176,25 @@ def _refresh_chunk(owners: Owners, found: Found, occasion: RefreshReason) -> Non
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     with collector_paused():
         stored = _stored(AGREEMENTS, owners)
-        still = _still(stored, owners, days) if occasion is RefreshReason.DAY else {}
+        still = _still(stored, owners, days) if reason is RefreshReason.DAY else {}
         expected = _work_out(owners, days, still)
         differing = _settle(
-            COMPANIES, _stored(COMPANIES, owners), expected.companies, owners, found, occasion
+            COMPANIES, _stored(COMPANIES, owners), expected.companies, owners, found, reason
         )
-        differing |= _settle(AGREEMENTS, stored, expected.agreements, owners, found, occasion)
+        differing |= _settle(AGREEMENTS, stored, expected.agreements, owners, found, reason)
     changed, now = [], timezone.now()
     for company_id, book in held.items():
         next_change = expected.next_change.get(company_id)
         if (book.next_change if book.computed_on else None) != next_change:
             differing.add(company_id)
-        if occasion in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in differing:
+        if reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in differing:
             tenant_id = owners[company_id].pk
             version, today = book.version + 1, days[tenant_id]
             changed.append((book.id, tenant_id, company_id, version, today, next_change, now))
     differing |= expected.next_change.keys() - held.keys()
     for company_id in differing:
         found[owners[company_id].pk].companies.add(company_id)
-    if occasion is not RefreshReason.CHECK:
+    if reason is not RefreshReason.CHECK:
         bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *BOOK_COLUMNS), changed)
 
 
@@ -225,19 +222,19 @@ class Book(NamedTuple):
         return self.computed_on is None and self.next_change == LONG_AGO
 
 
-def _hold(owners: Owners, occasion: RefreshReason) -> dict[str, Book]:
+def _hold(owners: Owners, reason: RefreshReason) -> dict[str, Book]:
     """The companies' books, locked: the next one to ask for them reads what we stored.
 
     Of a company that has no book yet, its own row is locked instead.
     """
     names = (IdText("company_id"), "id", "version", "computed_on", "next_change")
     rows = CompanyBook.objects.for_tenants(owners.values()).filter(AnyOf("company_id", owners))
-    if occasion is RefreshReason.CHECK:
+    if reason is RefreshReason.CHECK:
         return {company_id: Book(*rest) for company_id, *rest in rows.values_list(*names)}
     rows = rows.order_by("company").select_for_update()
     held = {company_id: Book(*rest) for company_id, *rest in rows.values_list(*names)}
     missing = [company_id for company_id in owners if company_id not in held]
-    if missing and occasion is not RefreshReason.DAY:
+    if missing and reason is not RefreshReason.DAY:
         companies = Company.objects.for_tenants(owners.values()).filter(AnyOf("id", missing))
         locked = companies.order_by("id").select_for_update(no_key=True)
         held |= {str(id_): Book(new_id()) for id_ in locked.values_list("id", flat=True)}
@@ -337,7 +334,7 @@ def _settle(
     expected: Sequence[ValuesT],
     owners: Owners,
     found: Found,
-    occasion: RefreshReason,
+    reason: RefreshReason,
 ) -> set[str]:
     """Make stored rows equal to the expected ones; return the companies whose rows differed."""
     written: list[tuple[Any, ...]] = []
@@ -352,7 +349,7 @@ def _settle(
     for _, gone in stored.values():
         differing.add(gone.company_id)
         found[owners[gone.company_id].pk].rows += 1
-    if occasion is not RefreshReason.CHECK:
+    if reason is not RefreshReason.CHECK:
         if stored:
             ids = [str(id_) for id_, _ in stored.values()]
             table.model.objects.for_tenants(owners.values()).filter(AnyOf("id", ids)).delete()
@@ -411,14 +408,14 @@ def _refresh_all_stale() -> int:
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:
     """Compare everything stored for some tenants with what is computed, and mend what differs."""
     companies = Company.objects.filter(tenant__in=tenant_ids).order_by("tenant", "id")
-    occasion, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
+    reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
     for chunk in batched(list(companies.values_list("tenant_id", "id")), CHUNK):
-        _refresh_again(chunk, found, occasion)
+        _refresh_again(chunk, found, reason)
     return found
 
 
 def _refresh_again(
-    companies: Sequence[tuple[UUID, UUID]], found: Found, occasion: RefreshReason
+    companies: Sequence[tuple[UUID, UUID]], found: Found, reason: RefreshReason
 ) -> None:
     """Refresh companies (`tenant id, company id`) of which nothing has come from outside.
 
@@ -431,4 +428,4 @@ def _refresh_again(
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit TO off")
-        _refresh_chunk(owners, found, occasion)
+        _refresh_chunk(owners, found, reason)

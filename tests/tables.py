@@ -93,9 +93,9 @@ def read_case(element: ElementTree.Element) -> Case | None:
     psa = next((key for key in registry.adapters() if key in words), "")
     if not psa or element.find("failure") is not None or element.find("skipped") is not None:
         return None
-    told = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
+    words = [word for word in words if word != psa and not re.fullmatch(r"options\d+|", word)]
     noted = {found.get("name", ""): found.get("value", "") for found in element.iter("property")}
-    variant = noted.get("variant") or ", ".join(dict.fromkeys(told))
+    variant = noted.get("variant") or ", ".join(dict.fromkeys(words))
     return Case(test, psa, variant, noted.get("outcome", ""))
 
 
@@ -125,8 +125,8 @@ def outcomes(tests: list[str], cases: list[Case]) -> Iterator[list[str]]:
             ends = tuple(of_psa.get(psa, "does not apply") for psa in registry.adapters())
             alike[ends].append(variant)
         for ends, variants in sorted(alike.items()):
-            told = "; ".join(sorted(variant for variant in variants if variant))
-            yield [sentence(test) + (f": {told}" if told else ""), *ends]
+            variants_text = "; ".join(sorted(variant for variant in variants if variant))
+            yield [sentence(test) + (f": {variants_text}" if variants_text else ""), *ends]
 
 
 TABLES = {

@@ -6,8 +6,10 @@ import re
 from datetime import date
 from typing import Final
 
-pass
-
+#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
+EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
+#: Days before and after every calendar; a stretch is [from, until) in ordinals.
+EVER, NEVER = 0, date.max.toordinal() + 1
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")
@@ -30,10 +32,6 @@ def read_calendar_date(text: str) -> date:
 def read_month(text: str) -> date:
     """Read YYYY-MM: its first day; a `ValueError` for anything else."""
     return read_date(f"{text}-01")
-
-
-#: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
-EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 
 
 def day_of(text: str) -> date | None:

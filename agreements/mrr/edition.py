@@ -1,4 +1,4 @@
-"""The edition of the rules."""
+"""Which edition of the rules the engine computes by."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from agreements.mrr.book import Source
+from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
-from agreements.mrr.rules import EVER, NEVER, Prepared, Row
+from agreements.mrr.rules import Prepared, Row
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.
 REASONS: Final[dict[str, str]] = {
@@ -269,7 +270,7 @@ def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
     """Those that stand on an agreement's first row."""
     agreement, end = item.agreement, item.agreement.end_date
     not_meant = agreement.recurring is False or agreement.active is False
-    told = {
+    applying = {
         "cancelled_without_date": agreement.cancelled is True and not agreement.cancelled_date,
         "stale_cancel_date": agreement.cancelled is False and agreement.cancelled_date is not None,
         "inactive_may_still_bill": item.settled == "inactive" and item.source.bills_when_inactive,
@@ -280,7 +281,7 @@ def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
         ),
         "included_by_user": agreement.force_include and not_meant,
     }
-    return [code for code, applies in told.items() if applies]
+    return [code for code, applies in applying.items() if applies]
 
 
 def _overlapping(book: list[Prepared], day: int) -> set[int]:

@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
+from decimal import Decimal
 from fractions import Fraction
 
 from msgspec import Struct
 
-from agreements.mrr.book import UNKNOWN_SOURCE, Agreement, Book, Line, Number, Source, Units
+from agreements.mrr.amounts import (
+    NOTHING,
+    ends_before_it_starts,
+    exact,
+    product,
+    unit_amount,
+    unit_start,
+)
+from agreements.mrr.book import UNKNOWN_SOURCE, Agreement, Book, Line, Source
 from agreements.mrr.cycles import (
     CONTRACT_LENGTH,
     NOT_RECURRING,
@@ -25,19 +33,11 @@ from agreements.mrr.cycles import (
     months_between,
     read_cycle,
 )
+from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.money import EXACTLY
 
 ONE_DAY = timedelta(days=1)
-#: Days before and after every calendar; a stretch is [from, until) in ordinals.
-EVER, NEVER = 0, date.max.toordinal() + 1
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
-
-NOTHING, ONE = Decimal(0), Decimal(1)
-#: What an amount may be. Beyond it, a number is a slip, and exact sums with it would take for ever.
-WITHIN_REASON = Context(
-    prec=120, Emax=120, Emin=-120, traps=[Inexact, InvalidOperation, Overflow, Subnormal]
-)
-
 Stretch = tuple[int, int, Fraction]
 #: The first agreement of each PSA, account and id.
 ById = dict[tuple[str, str, str], Agreement]
@@ -218,9 +218,6 @@ def prepare(book: Book) -> list[Prepared]:
     return prepared
 
 
-# Agreements
-
-
 def _named(agreement: Agreement, id_: str, by_id: ById) -> Agreement | None:
     """The other agreement that one names, as its parent or as what it replaces."""
     other = by_id.get((agreement.source, agreement.account, id_)) if id_ else None
@@ -304,9 +301,6 @@ def _windowed(
     )
 
 
-# Rows
-
-
 def _rows(item: Prepared) -> list[Row]:
     agreement, rows = item.agreement, []
     cycle = read_cycle(item.cycle)
@@ -334,7 +328,7 @@ def _is_known(currency: str) -> bool:
 
 def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> Row:
     row = Row(item, None, cycle, factor)
-    row.amount = _exact(item.agreement.amount)
+    row.amount = exact(item.agreement.amount)
     if row.amount is None or not item.has_known_currency:
         row.settled = "invalid_amount"
     elif row.factor is None:
@@ -396,49 +390,25 @@ def _settle_amount(row: Row, line: Line) -> bool:
             row.warnings.append("negative_less_included")
         else:
             quantity = max(EXACTLY.subtract(quantity, included), NOTHING)
-    row.amount = _product(quantity, price)
+    row.amount = product(quantity, price)
     return row.amount is not None
 
 
 def _settle_history(row: Row, line: Line) -> bool:
     """Cut the unit history into days that don't overlap; the later row owns a shared day."""
-    kept = [unit for unit in line.units or () if not _ends_before_it_starts(unit)]
-    kept.sort(key=_unit_start)
+    kept = [unit for unit in line.units or () if not ends_before_it_starts(unit)]
+    kept.sort(key=unit_start)
     row.history = []
     for position, unit in enumerate(kept):
-        amount = _unit_amount(unit, line)
+        amount = unit_amount(unit, line)
         if amount is None:
             row.history = None
             return False
         until = unit.end_date.toordinal() + 1 if unit.end_date else NEVER
         if position + 1 < len(kept):
-            until = min(until, _unit_start(kept[position + 1]))
-        row.history.append((_unit_start(unit), until, amount))
+            until = min(until, unit_start(kept[position + 1]))
+        row.history.append((unit_start(unit), until, amount))
     return True
-
-
-def _ends_before_it_starts(unit: Units) -> bool:
-    return bool(unit.start_date and unit.end_date and unit.end_date < unit.start_date)
-
-
-def _unit_start(unit: Units) -> int:
-    return unit.start_date.toordinal() if unit.start_date else EVER
-
-
-def _unit_amount(unit: Units, line: Line) -> Decimal | None:
-    if unit.amount is not None:
-        return _exact(unit.amount)
-    count = _exact(unit.units)
-    price = _exact(line.unit_price if unit.unit_price is None else unit.unit_price)
-    return None if count is None or price is None else _product(count, price)
-
-
-def _product(count: Decimal, price: Decimal) -> Decimal | None:
-    """Both multiplied, exactly; None if that is beyond reason."""
-    try:
-        return WITHIN_REASON.multiply(count, price)
-    except ArithmeticError:
-        return None
 
 
 def _is_single_cycle(row: Row, line: Line) -> bool:
@@ -458,19 +428,14 @@ def _is_single_cycle(row: Row, line: Line) -> bool:
 
 def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared) -> bool:
     """Whether another line of the same product meets this one's days: quantity history."""
-    product = line.product.strip().casefold()
-    if not product or other.product.strip().casefold() != product:
+    name = line.product.strip().casefold()
+    if not name or other.product.strip().casefold() != name:
         return False
     begins = other.start_date.toordinal() if other.start_date else owner.first
     ends = other.end_date.toordinal() if other.end_date else NEVER
     if other.gone_from is not None:  # the day on which it began stays, whenever it went
         ends = min(ends, max(begins, other.gone_from.toordinal() - 1))
     return begins <= ends and begins <= end + 1 and ends >= start - 1
-
-
-def _exact(number: Number) -> Decimal | None:
-    """The number as it is; None if there is none, or it is beyond reason."""
-    return None if number is None or not number.is_finite() else _product(number, ONE)
 
 
 def _stretches(row: Row) -> Iterable[Stretch]:

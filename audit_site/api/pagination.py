@@ -1,7 +1,4 @@
-"""Cursor paging:
-
-`{"next", "previous", "results"}`, the same cost for the first page and the last.
-"""
+"""Cursor paging: `{"next", "previous", "results"}`; the last page costs what the first does."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def bulk_upsert_values(
 ) -> None:
     """Insert rows, or overwrite those that are there by their `unique` columns (their id stays)."""
     quote = connection.ops.quote_name
-    fields = [model._meta.get_field(name) for name in columns]
+    fields: list[Any] = [model._meta.get_field(name) for name in columns]
     quoted = {name: quote(field.column) for name, field in zip(columns, fields, strict=True)}
     rest = [quoted[name] for name in columns if name not in {"id", *unique}]
     changes = ", ".join(f"{column} = EXCLUDED.{column}" for column in rest)

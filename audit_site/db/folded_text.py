@@ -8,8 +8,6 @@ from typing import Any
 from django.db import models
 from django.db.models.sql.compiler import SQLCompiler
 
-pass
-
 
 def folded(text: str) -> str:
     """Fold case and accents."""

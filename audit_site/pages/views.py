@@ -22,9 +22,6 @@ from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.selectors import admins_of
 
-pass
-
-
 ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
 

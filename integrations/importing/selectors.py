@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import (
@@ -291,7 +292,8 @@ def companies_with_links(
         rows = rows.filter(status=status)
     links = CompanyLink.objects.for_tenant(tenant).in_force()
     people = Contact.objects.for_tenant(tenant).current()
-    return rows.order_by("name", "id").prefetch_related(
+    prefetches: list[Prefetch[Any]] = [
         Prefetch("links", links.select_related("integration"), to_attr="links_in_force"),
         Prefetch("contacts", people, to_attr="people"),
-    )
+    ]
+    return rows.order_by("name", "id").prefetch_related(*prefetches)

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from integrations import kinds
+from integrations.kinds import Right
 
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-Right = kinds.Right
 #: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
 #: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
@@ -31,7 +30,7 @@ class CredentialField:
     """One input of the Integration Settings form.
 
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
-    tell two accounts of this PSA apart (the same values twice = the same account).
+    distinguish two accounts of this PSA (the same values twice = the same account).
     """
 
     name: str

@@ -47,7 +47,7 @@ UNUSABLE: Final = (RecordUnusableError, ValueError, ArithmeticError)
 
 def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
     """Decode a whole answer; HTML, truncated JSON or another shape is a `bad_response`."""
-    return _decoded(
+    return _decode_answer(
         response, psa_name, lambda content: msgspec.json.decode(content, type=kind, strict=False)
     )
 
@@ -56,25 +56,25 @@ def decode_lowered(response: PsaResponse, kind: type[RawT], psa_name: str) -> Ra
     """Decode a whole answer whose keys come in varying case: they are lower-cased first."""
 
     def parse(content: bytes) -> RawT:
-        value: RawT = msgspec.convert(lowered(_EXACT.decode(content)), type=kind, strict=False)
+        value: RawT = msgspec.convert(lower_keys(_EXACT.decode(content)), type=kind, strict=False)
         return value
 
-    return _decoded(response, psa_name, parse)
+    return _decode_answer(response, psa_name, parse)
 
 
 _EXACT = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 
-def lowered(value: Any) -> Any:
+def lower_keys(value: Any) -> Any:
     """The same JSON value with every key in lower case."""
     if isinstance(value, dict):
-        return {name.lower(): lowered(item) for name, item in value.items()}
+        return {name.lower(): lower_keys(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [lowered(item) for item in value]
+        return [lower_keys(item) for item in value]
     return value
 
 
-def _decoded(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT]) -> RawT:
+def _decode_answer(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT]) -> RawT:
     if response.is_html:
         raise PsaBadResponse(
             f"{psa_name} answered with a web page instead of data.",
@@ -82,7 +82,7 @@ def _decoded(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT
             may_pass=True,
         )
     try:
-        return _parsed(response.content, parse)
+        return _parse_json(response.content, parse)
     except msgspec.ValidationError as error:
         raise PsaBadResponse(
             f"{psa_name} sent an answer of an unexpected shape: {error}.", "Report it to us."
@@ -102,7 +102,7 @@ _HALF_A_CHARACTER: Final = re.compile(
 )
 
 
-def _parsed(content: bytes, parse: Callable[[bytes], RawT]) -> RawT:
+def _parse_json(content: bytes, parse: Callable[[bytes], RawT]) -> RawT:
     """Parse an answer; one half of a character in it makes nothing else of it unreadable."""
     try:
         return parse(content)
@@ -120,7 +120,7 @@ def read_records(
     build: Callable[[RawT], RecordT],
 ) -> tuple[list[RecordT], list[RejectedRecord]]:
     """Decode each row and build a record of it; return the good ones and what was set aside."""
-    return _read(rows, msgspec.json.Decoder(kind).decode, raw_id, build)
+    return _read_rows(rows, msgspec.json.Decoder(kind).decode, raw_id, build)
 
 
 def read_record(
@@ -137,10 +137,10 @@ def read_lowered(
     build: Callable[[RawT], RecordT],
 ) -> tuple[list[RecordT], list[RejectedRecord]]:
     """Read rows of an answer that `decode_lowered` decoded, as `read_records` does."""
-    return _read(rows, lambda row: msgspec.convert(row, kind), _lowered_id, build)
+    return _read_rows(rows, lambda row: msgspec.convert(row, kind), _lowered_id, build)
 
 
-def _read(
+def _read_rows(
     rows: Iterable[RowT],
     decode_row: Callable[[RowT], RawT],
     id_of: Callable[[RowT], str],
@@ -169,13 +169,15 @@ def _with_numbers(raw: RawT) -> RawT:
 def set_aside(external_id: str, error: Exception) -> RejectedRecord:
     """Say of a record ("" = it has no id) why it can't be used."""
     if isinstance(error, RecordUnusableError):
-        return RejectedRecord(external_id, error.code, told(str(error)), can_mend=error.can_mend)
+        return RejectedRecord(
+            external_id, error.code, kept_sentence(str(error)), can_mend=error.can_mend
+        )
     code = "invalid_record" if external_id else "missing_id"
     technical = str(error) if isinstance(error, msgspec.ValidationError) else ""
-    return RejectedRecord(external_id, code, told(_unreadable(technical), technical))
+    return RejectedRecord(external_id, code, kept_sentence(_unreadable(technical), technical))
 
 
-def told(sentence: str, detail: str = "") -> str:
+def kept_sentence(sentence: str, detail: str = "") -> str:
     """What to say about a record that can't be used; a technical detail is its second line."""
     whole = f"{sentence} The record was set aside; what was stored before was kept."
     return f"{whole}\n{detail}" if detail else whole

@@ -90,9 +90,9 @@ class NoBudget:
 class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
-    `on_wait(seconds, reason)` is told before a wait of a second or more, `on_request()` before each
-    request. `attempts` counts the first try. `budget` is kept to together with all other workers.
-    Counts the requests it made in `requests_made`.
+    `on_wait(seconds, reason)` is called before a wait of a second or more, `on_request()` before
+    each request. `attempts` counts the first try. `budget` is kept to together with all other
+    workers. Counts the requests it made in `requests_made`.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class PsaHttp:
         if self._allow_private_hosts:
             return
         if parts.scheme != "https" or (port or 443) not in PUBLIC_PORTS:
-            raise _blocked(parts.hostname)
+            raise _blocked_address(parts.hostname)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -313,7 +313,7 @@ def _unreadable_address() -> PsaRefused:
     )
 
 
-def _blocked(host: str) -> PsaRefused:
+def _blocked_address(host: str) -> PsaRefused:
     return PsaRefused(
         "blocked_address",
         f"{host} is not an address that we connect to.",
@@ -326,6 +326,42 @@ def _timed_out(host: str) -> PsaUnavailable:
         "timeout",
         f"{host} did not answer in time.",
         "Try again; if it stays slow, ask the PSA's support or check your firewall.",
+    )
+
+
+def _no_such_server(host: str) -> PsaUnavailable:
+    return PsaUnavailable(
+        "dns_failure", f"There is no server named {host}.", "Check the spelling of the address."
+    )
+
+
+def _tls_error(host: str) -> PsaRefused:
+    return PsaRefused(
+        "tls_error",
+        f"The certificate or encryption of {host} is not valid.",
+        "Ask whoever runs the server to install a valid certificate.",
+    )
+
+
+def _connection_refused(host: str) -> PsaUnavailable:
+    return PsaUnavailable(
+        "connection_refused",
+        f"{host} refuses the connection.",
+        "Check the address and port, and that the server is running and lets us in.",
+    )
+
+
+def _damaged_answer(host: str) -> PsaBadResponse:
+    return PsaBadResponse(
+        f"{host} sent a damaged answer.", "Try again; if it happens again, report it to us."
+    )
+
+
+def _broken_off(host: str) -> PsaUnavailable:
+    return PsaUnavailable(
+        "psa_unavailable",
+        f"The connection to {host} broke off.",
+        "Try again in a few minutes.",
     )
 
 
@@ -343,54 +379,38 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
+#: What a transport failure means, by what caused it; the first that fits.
+FAILURES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[str], PsaError]], ...]] = (
+    ((InvalidIPAddress,), _blocked_address),
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), _no_such_server),
+    ((requests.exceptions.SSLError, ssl.SSLError, urllib3.exceptions.SSLError), _tls_error),
+    ((ConnectionRefusedError,), _connection_refused),
+    (
+        (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError),
+        _timed_out,
+    ),
+    (
+        (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+            urllib3.exceptions.LocationParseError,
+        ),
+        lambda _: _unreadable_address(),
+    ),
+    (
+        (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError),
+        _damaged_answer,
+    ),
+)
+
+
 def _explain(error: Exception, host: str) -> PsaError:
     """Turn a transport failure into what a person can act on."""
     if isinstance(error, PsaError):
         return error
     causes = _causes(error)
-
-    def caused_by(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if caused_by(InvalidIPAddress):
-        return _blocked(host)
-    if caused_by(socket.gaierror, urllib3.exceptions.NameResolutionError):
-        return PsaUnavailable(
-            "dns_failure",
-            f"There is no server named {host}.",
-            "Check the spelling of the address.",
-        )
-    if caused_by(requests.exceptions.SSLError, ssl.SSLError, urllib3.exceptions.SSLError):
-        return PsaRefused(
-            "tls_error",
-            f"The certificate or encryption of {host} is not valid.",
-            "Ask whoever runs the server to install a valid certificate.",
-        )
-    if caused_by(ConnectionRefusedError):
-        return PsaUnavailable(
-            "connection_refused",
-            f"{host} refuses the connection.",
-            "Check the address and port, and that the server is running and lets us in.",
-        )
-    if caused_by(
-        requests.exceptions.Timeout,
-        urllib3.exceptions.TimeoutError,
-        TimeoutError,
-    ):
-        return _timed_out(host)
-    if caused_by(
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.MissingSchema,
-        urllib3.exceptions.LocationParseError,
-    ):
-        return _unreadable_address()
-    if caused_by(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-        return PsaBadResponse(
-            f"{host} sent a damaged answer.", "Try again; if it happens again, report it to us."
-        )
-    return PsaUnavailable(
-        "psa_unavailable",
-        f"The connection to {host} broke off.",
-        "Try again in a few minutes.",
-    )
+    for kinds, meaning in FAILURES:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return meaning(host)
+    return _broken_off(host)

@@ -16,7 +16,7 @@ def ordered_map(
 ) -> Iterator[AnswerT]:
     """Yield `ask(question)` for each, at most `workers` at once and few ahead of the reader.
 
-    The first error is raised in its place; what was not begun is then dropped.
+    The first error is raised in its place; what has not started is then dropped.
     """
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="psa") as pool:
         ahead: deque[Future[AnswerT]] = deque()

@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
+from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused, PsaUnavailable
+from integrations.psa.questions import OldPlaceError
+
+Refusal = PsaError | OldPlaceError
 
 REPORT: Final = "Report it to us."
 
@@ -41,7 +44,7 @@ class RefusalRow:
     in the text; none = any text. `note`: what follows, where that is not plain from the error.
     """
 
-    meaning: Callable[[RefusedAnswer], Exception]
+    meaning: Callable[[RefusedAnswer], Refusal]
     status: str = ""
     words: tuple[str, ...] = ()
     code: str = ""
@@ -65,7 +68,7 @@ class RefusalRow:
 RefusalTable = Sequence[RefusalRow]
 
 
-def refusal(table: RefusalTable, answer: RefusedAnswer) -> Exception:
+def find_refusal(table: RefusalTable, answer: RefusedAnswer) -> Refusal:
     """The error that the first fitting row means."""
     return next(row for row in table if row.fits(answer)).meaning(answer)
 

@@ -309,7 +309,7 @@ class AutotaskSandbox:
     # Queries
 
     def _query(self, request: Request, entity: str, rest: str, *, is_empty: bool) -> Response:
-        """Answer a query. Begun with POST it goes on with POST and the same body."""
+        """Answer a query. One that starts with POST goes on with POST and the same body."""
         by_post = request.method == "POST"
         search = request.args.get("search")
         if rest == "query/next" and not by_post and search is None:

@@ -311,7 +311,7 @@ class _Client:
         return contract
 
     def _first_day(self) -> date:
-        """Contracts begin on the 1st, the 17th or a month's last days; some have not begun yet."""
+        """Contracts start on the 1st, the 17th or a month's last days; some have not started."""
         random = self.random
         roll = random.random()
         back = random.randint(1, 24) if roll < 0.93 else -random.randint(1, 3)

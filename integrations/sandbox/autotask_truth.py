@@ -1,4 +1,4 @@
-"""What the sandbox's own records come to, told from the plans its unit rows were written from.
+"""What the sandbox's own records come to, by the plans that its unit rows were written from.
 
 Shares no code with the product. Everything is worked out for one day at a time.
 """
@@ -89,7 +89,7 @@ def monthly(data: AutotaskData, contract: Record, on: date) -> Fraction | None:
 
 
 def truth(data: AutotaskData, on: date) -> dict[str, Any]:
-    """Everything the product should come to, as of a day. Only recurring contracts are told."""
+    """Everything the product should come to, as of a day. Only recurring contracts are in it."""
     return report(
         on,
         (

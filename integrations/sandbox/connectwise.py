@@ -369,8 +369,8 @@ class ConnectWiseSandbox:
             self._lose_first(family)
             rows = rows[1:]
         if forward:
-            behind = int(request.args.get("pageId") or 0)
-            chosen = list(islice((row for row in rows if row["id"] > behind), size))
+            last = int(request.args.get("pageId") or 0)
+            chosen = list(islice((row for row in rows if row["id"] > last), size))
             links = [("next", {"pageId": chosen[-1]["id"]})] if chosen else []
         else:
             page = max(int(request.args.get("page") or 1), 1)

@@ -145,7 +145,7 @@ class _Client:
         if self.number % 3 == 0:  # an empty value is left out
             company["customFields"][0]["value"] = self.random.choice(("East", "West"))
         if company["deletedFlag"] or self.random.random() < 0.03:
-            company["dateDeleted"] = "2025-11-03T10:00:00Z"  # also left behind on live companies
+            company["dateDeleted"] = "2025-11-03T10:00:00Z"  # live companies have one too
         return company
 
     def _contacts(self) -> list[Record]:
@@ -258,7 +258,7 @@ class _Client:
         return agreement
 
     def _give_it_a_life(self, agreement: Record, start: date) -> None:
-        """Most run on; some end, were cancelled, have not begun, or are billed once."""
+        """Most run on; some end, were cancelled, have not started, or are billed once."""
         random, today = self.random, self.today
         roll = random.random()
         if roll < 0.45:
@@ -266,7 +266,7 @@ class _Client:
         elif roll < 0.60:
             agreement["noEndingDateFlag"] = True
             if random.random() < 0.3:
-                agreement["endDate"] = day(today - timedelta(days=400))  # left behind
+                agreement["endDate"] = day(today - timedelta(days=400))  # an old one stays
         elif roll < 0.70:
             agreement["endDate"] = day(max(start, today - timedelta(days=random.randint(1, 300))))
             agreement["agreementStatus"] = "Expired"

@@ -46,7 +46,7 @@ class _Parser:
     def parse(self) -> Test:
         test = self.any_of()
         if self.at < len(self.tokens):
-            raise ConditionError("Unexpected text behind the condition.")
+            raise ConditionError("Unexpected text after the condition.")
         return test
 
     def peek(self) -> tuple[str, str]:
@@ -107,7 +107,7 @@ class _Parser:
 
     def values(self) -> set[Any]:
         if self.take() != ("mark", "("):
-            raise ConditionError("A list in brackets is expected behind IN.")
+            raise ConditionError("A list in brackets is expected after IN.")
         values = {self.literal()}
         while self.peek() == ("mark", ","):
             self.take()

@@ -1,4 +1,4 @@
-"""What the sandbox's own records come to, told in the plainest way: another pair of eyes on MRR.
+"""What the sandbox's own records come to, in the plainest way: another pair of eyes on MRR.
 
 Shares no code with the product. Everything is worked out for one day at a time.
 """

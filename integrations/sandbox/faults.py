@@ -24,7 +24,7 @@ FAULTS: Final[dict[str, str]] = {
     "bad_record": "one record a page is unusable: `how` is wrong_type, missing_id or too_long",
     "shift_page": "before the second page of a list is given out, its first record is deleted",
     "explicit_nulls": "members without a value are null instead of missing",
-    "refused_right": "403 for want of rights",
+    "refused_right": "403 because rights are missing",
     "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
@@ -40,7 +40,7 @@ FAULTS: Final[dict[str, str]] = {
     "pascal_case": "keys are spelled in PascalCase",
     "wrapped_by_id": "a record asked for by its id comes in an envelope",
     "small_pages": "no page is longer than `most` (default 30)",
-    "no_totals": "lists don't tell how many records there are",
+    "no_totals": "lists don't say how many records there are",
     "no_forward_only": "the forward-only way of paging is not known",
 }
 
@@ -49,7 +49,7 @@ FAULTS: Final[dict[str, str]] = {
 class Fault:
     """A fault that is switched on.
 
-    It hits requests whose path contains `path` (with a `$` behind it: ends with it), after `after`
+    It hits requests whose path contains `path` (with a `$` after it: ends with it), after `after`
     such requests, `times` times (None = until it is cleared).
     """
 

@@ -49,7 +49,7 @@ class BmsData:
     accounts: dict[int, Record] = field(default_factory=dict)
     contacts: dict[int, Record] = field(default_factory=dict)
     contracts: dict[int, Record] = field(default_factory=dict)
-    #: contract → account: the list of contracts does not tell it
+    #: contract → account: the list of contracts does not say it
     account_of: dict[int, int] = field(default_factory=dict)
     contracts_of: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     contacts_of: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))

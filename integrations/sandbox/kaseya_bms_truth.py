@@ -1,4 +1,4 @@
-"""What the sandbox's own records come to, told in the plainest way: another pair of eyes on MRR.
+"""What the sandbox's own records come to, in the plainest way: another pair of eyes on MRR.
 
 Shares no code with the product.
 """
@@ -47,8 +47,8 @@ def term_in_months(start: date, end: date) -> Fraction:
     whole = 0
     while months_on(start, whole + 1) <= after:
         whole += 1
-    begun, next_one = months_on(start, whole), months_on(start, whole + 1)
-    return whole + Fraction((after - begun).days, (next_one - begun).days)
+    from_day, next_one = months_on(start, whole), months_on(start, whole + 1)
+    return whole + Fraction((after - from_day).days, (next_one - from_day).days)
 
 
 def monthly(contract: Record, on: date) -> Fraction | None:
@@ -69,7 +69,7 @@ def monthly(contract: Record, on: date) -> Fraction | None:
 
 
 def truth(data: BmsData, on: date) -> dict[str, Any]:
-    """Everything the product should come to, as of a day. Only recurring services are told."""
+    """Everything the product should come to, as of a day. Only recurring services are in it."""
     return report(
         on,
         (

@@ -274,7 +274,7 @@ CITIES = [
 
 
 def firm_name(random: Random, number: int) -> str:
-    """A firm's name; every seventh or so carries its town, to tell namesakes apart."""
+    """A firm's name; every seventh or so carries its town, so that namesakes differ."""
     first = random.choice(FIRM_NAMES).replace("-", " ")
     town = f" {random.choice(CITIES)}" if number % 7 == 3 else ""
     return f"{first} {random.choice(TRADES)}{town}{random.choice(FORMS)}"

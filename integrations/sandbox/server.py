@@ -128,12 +128,12 @@ class SandboxServer:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         kinds = sandbox_psas()
-        begun = today or _today()
+        first_day = today or _today()
 
         def make_psas() -> dict[str, SandboxPsa]:
             data = {"seed": seed, "companies": companies}
             return {
-                key: kind(**data, today=begun, faults=self.faults)
+                key: kind(**data, today=first_day, faults=self.faults)
                 for key, kind in kinds.items()
                 if only in {"", key}
             }
@@ -164,7 +164,7 @@ class SandboxServer:
         self._server.server_close()
 
     def serve(self) -> None:
-        """Answer until the process is told to end."""
+        """Answer until the process ends."""
         self._server.serve_forever(poll_interval=0.01)
 
     def credentials(self, psa: str) -> dict[str, str]:

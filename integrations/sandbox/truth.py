@@ -1,4 +1,4 @@
-"""How every sandbox tells its own truth: one shape, one rounding, no code of the product."""
+"""How every sandbox reports its own truth: one shape, one rounding, no code of the product."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def exact(value: Any) -> Fraction:
 
 def report(on: date, companies: Iterable[CompanyTruth]) -> dict[str, Any]:
     """The whole truth of a sandbox, as of a day."""
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     totals: dict[str, Fraction] = defaultdict(Fraction)
     for company in companies:
         sums: dict[str, Fraction] = defaultdict(Fraction)
         for currency, amount in company.agreements.values():
             if amount is not None:
                 sums[currency] += amount
-        told[company.id] = {
+        reported[company.id] = {
             "name": company.name,
             "importable": not company.reasons,
             "reasons": company.reasons,
@@ -62,7 +62,7 @@ def report(on: date, companies: Iterable[CompanyTruth]) -> dict[str, Any]:
         if not company.reasons:
             for currency, amount in sums.items():
                 totals[currency] += amount
-    return {"as_of": on.isoformat(), "companies": told, "importable_totals": amounts(totals)}
+    return {"as_of": on.isoformat(), "companies": reported, "importable_totals": amounts(totals)}
 
 
 def amounts(sums: Mapping[str, Fraction]) -> list[dict[str, str]]:

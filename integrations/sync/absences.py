@@ -20,8 +20,9 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.db.batches import batched
 from integrations.importing import mirror
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
+from integrations.kinds import Right
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord, SyncRun
-from integrations.psa.contract import PsaAdapter, PsaCompany, Right
+from integrations.psa.contract import PsaAdapter, PsaCompany
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.sync.run_writer import RunWriter
 

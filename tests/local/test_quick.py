@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.once
 def test_each_test_of_all_psas_runs_for_one() -> None:
-    suite = str(TABLES["contract"].suite)
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "tests.quick", suite]
+    suite = [*map(str, TABLES["contract"].suite)]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "tests.quick", *suite]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 

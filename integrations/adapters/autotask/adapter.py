@@ -25,6 +25,7 @@ from integrations.adapters.autotask.wire import (
     WireOwnerOf,
     is_on,
 )
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -33,7 +34,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record
 from integrations.psa.errors import PsaBadResponse, PsaRefused
@@ -195,6 +195,7 @@ class AutotaskAdapter:
 
 
 def build_contact(raw: WireContact) -> PsaContact:
+    """The first number and the first address that the contact has."""
     number = clean(raw.phone)
     extension = clean(raw.extension)
     phones = (

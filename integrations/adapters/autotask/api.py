@@ -26,12 +26,13 @@ from integrations.adapters.autotask.wire import (
     ZoneInformation,
     id_of,
 )
-from integrations.psa.contract import PsaPage, Right
+from integrations.kinds import Right
+from integrations.psa.contract import PsaPage
 from integrations.psa.decoding import clean, decode, read_records
 from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
-from integrations.psa.refusals import REPORT, RefusedAnswer, refusal
+from integrations.psa.refusals import REPORT, RefusedAnswer, find_refusal
 
 KindT = TypeVar("KindT")
 
@@ -181,7 +182,7 @@ class AutotaskApi:
             return self._http.ask(
                 "GET" if body is None else "POST",
                 f"{zone}/{path}",
-                read=reader(kind, right),
+                read=answer_reader(kind, right),
                 headers=self._headers,
                 json=body,
                 endpoint=endpoint,
@@ -207,7 +208,7 @@ class AutotaskApi:
             found = self._http.ask(
                 "GET",
                 f"{self._zone()}/ThresholdInformation",
-                read=reader(Threshold, None),
+                read=answer_reader(Threshold, None),
                 headers=self._headers,
             )
         except (PsaRefused, PsaBadResponse, OldPlaceError):
@@ -247,20 +248,21 @@ class AutotaskApi:
         return parts.scheme == "https" and (parts.hostname or "").endswith(ZONE_HOSTS)
 
 
-def reader(kind: type[KindT], right: Right | None) -> Callable[[PsaResponse], KindT]:
+def answer_reader(kind: type[KindT], right: Right | None) -> Callable[[PsaResponse], KindT]:
     """A function that decodes a good answer and raises what any other means."""
 
     def read(response: PsaResponse) -> KindT:
         if not is_refusal(response):
             return decode(response, kind, NAME)
         answer = RefusedAnswer(response.status, text=error_text(response), right=right or "")
-        raise refusal(REFUSALS, answer)
+        raise find_refusal(REFUSALS, answer)
 
     return read
 
 
 def read_zone(response: PsaResponse) -> ZoneInformation:
+    """Read where a tenant lives; an unknown user is a 500 whose text names the zone."""
     if response.status == 200 and not response.is_html:
         return decode(response, ZoneInformation, NAME)
     answer = RefusedAnswer(response.status, text=error_text(response))
-    raise refusal(ZONE_REFUSALS, answer)
+    raise find_refusal(ZONE_REFUSALS, answer)

@@ -67,7 +67,7 @@ class Rows:
 @dataclass(slots=True)
 class FoundLines:
     """Lines and unit rows by contract, and the contracts of which some could not be read, or were
-    `withheld` for want of a right.
+    `withheld` because a right is missing.
     """
 
     lines: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))

@@ -82,6 +82,7 @@ class ContractReader:
         rejected: list[RejectedRecord],
         currency_of: Mapping[str, str],
     ) -> PsaPage[PsaAgreement]:
+        """Lines are read of those contracts alone whose history can matter."""
         since = first_day_read()
         wanted = [raw.id for raw in contracts if may_have_history(raw, since)]
         found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}

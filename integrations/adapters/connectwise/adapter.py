@@ -26,6 +26,7 @@ from integrations.adapters.connectwise.wire import (
     WireContact,
     ref_id,
 )
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -34,7 +35,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record, read_records
 from integrations.psa.errors import PsaRefused
@@ -78,6 +78,7 @@ class ConnectWiseAdapter:
         self._api.prove_keys()
 
     def probe(self, right: Right) -> Finding:
+        """Ask for one id: a role that lacks a right is refused, one with My sees nothing."""
         rows = self._api.rows(LISTS[right], {"pageSize": "1", "fields": "id"}, right)
         if not rows:
             kind = right.removeprefix("read_")
@@ -150,7 +151,7 @@ class ConnectWiseAdapter:
     # Companies
 
     def _build_company(self, raw: WireCompany) -> PsaCompany:
-        """Only `deletedFlag` tells a deletion: `dateDeleted` stands on live companies too."""
+        """Only `deletedFlag` means a deletion: live companies have a `dateDeleted` too."""
         status = self._status_name(raw.status)
         external_id = str(raw.id)
         return PsaCompany(
@@ -208,6 +209,7 @@ class ConnectWiseAdapter:
         return next((value for item in items if (value := clean(item.value))), "")
 
     def _is_email(self, item: CommunicationItem) -> bool:
+        """Whether an item is an e-mail address: by its kind, else by the type of the MSP."""
         if item.communication_type:
             return item.communication_type.casefold() == "email"
         if item.type is None:

@@ -147,6 +147,7 @@ class AgreementReader:
     def _build_agreement(
         self, raw: WireAgreement, parents: Mapping[int, Ref | None]
     ) -> PsaAgreement:
+        """`dateCancelled` is the first day out of force there, `endDate` the last one in it."""
         status = clean(raw.agreement_status)
         own, parent = raw.billing_cycle, raw.parent_agreement
         reference = own if has_id(own) else parents.get(parent.id) if parent and parent.id else None

@@ -28,7 +28,7 @@ from integrations.psa.decoding import decode, read_records
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.questions import ask_twice, count_if_possible
-from integrations.psa.refusals import RefusedAnswer, refusal
+from integrations.psa.refusals import RefusedAnswer, find_refusal
 
 AnswerT = TypeVar("AnswerT")
 KindT = TypeVar("KindT")
@@ -106,7 +106,7 @@ class ConnectWiseApi:
         answer = refused_answer(
             response, right=right, host=self._address.host, has_client_id=has_client_id
         )
-        raise refusal(REFUSALS, answer)
+        raise find_refusal(REFUSALS, answer)
 
     def ask_by_id(
         self,
@@ -219,6 +219,7 @@ class ConnectWiseApi:
         return self._memory["base"]
 
     def _read_codebase(self, response: PsaResponse) -> str:
+        """The codebase in an answer, such as `v2025_1`."""
         codebase, shape = "", ""
         if response.status == 200 and not response.is_html:
             codebase, shape = read_company_info(response)
@@ -226,7 +227,7 @@ class ConnectWiseApi:
             shape = WITH_MESSAGE
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", codebase):
             answer = RefusedAnswer(response.status, shape=shape, host=self._address.host)
-            raise refusal(CODEBASE_REFUSALS, answer)
+            raise find_refusal(CODEBASE_REFUSALS, answer)
         return codebase
 
 

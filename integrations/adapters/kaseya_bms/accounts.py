@@ -99,6 +99,7 @@ class AccountReader:
         raise meaning
 
     def _build(self, raw: WireAccount) -> PsaCompany:
+        """Build a company; an account has no status, only a flag."""
         active = raw.is_active is not False
         self._currency_names[str(raw.id)] = clean(raw.currency_name)
         return PsaCompany(

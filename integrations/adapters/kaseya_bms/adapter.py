@@ -20,6 +20,7 @@ from integrations.adapters.kaseya_bms.contracts import ContractReader
 from integrations.adapters.kaseya_bms.errors import WORDS
 from integrations.adapters.kaseya_bms.guide import INFO, MENU_PATHS
 from integrations.adapters.kaseya_bms.wire import Address, WireAccount, WireContact
+from integrations.kinds import Right
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -28,7 +29,6 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
-    Right,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_lowered
 from integrations.psa.errors import PsaRefused
@@ -68,6 +68,7 @@ class KaseyaBmsAdapter:
         self._contracts.user()
 
     def probe(self, right: Right) -> Finding:
+        """Contracts need a second look: their ids are looked up by account."""
         if not self._api.first_row(right):
             return Finding(
                 f"The user sees no {WORDS.kind_of(right)} at all. If there are some, allow "
@@ -133,6 +134,7 @@ class KaseyaBmsAdapter:
 
 
 def build_contact(raw: WireContact) -> PsaContact:
+    """Numbers and addresses are lists there, of which one may be the default."""
     return PsaContact(
         external_id=str(raw.id),
         company_id="" if raw.account_id is None else str(raw.account_id),

@@ -17,12 +17,13 @@ from integrations.adapters.kaseya_bms.guide import API_URL, NAME
 from integrations.adapters.kaseya_bms.paging import Place
 from integrations.adapters.kaseya_bms.session import Session, Token
 from integrations.adapters.kaseya_bms.wire import Envelope, ids_of, rows_of
+from integrations.kinds import Right
 from integrations.psa.addresses import ServerAddress, read_address
-from integrations.psa.contract import PsaPage, RejectedRecord, Right
+from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.questions import OldPlaceError, ask_twice
-from integrations.psa.refusals import refusal
+from integrations.psa.refusals import Refusal, find_refusal
 
 AnswerT = TypeVar("AnswerT")
 
@@ -69,7 +70,7 @@ class BmsApi:
             is_answer = response.status < 500 and response.status != 404 and not response.is_html
             if is_answer and (response.status == 401 or envelope_of(response) is not None):
                 return
-            raise refusal(SERVER_REFUSALS, refused_answer(response, host=self._host))
+            raise find_refusal(SERVER_REFUSALS, refused_answer(response, host=self._host))
 
         self._http.ask("GET", self._root + WHO_WE_ARE, read=read)
 
@@ -109,9 +110,9 @@ class BmsApi:
         if not 200 <= response.status < 300:
             raise self.meaning_of(response, right)
 
-    def meaning_of(self, response: PsaResponse, right: Right | None) -> Exception:
+    def meaning_of(self, response: PsaResponse, right: Right | None) -> Refusal:
         """The error that an answer means, also a 200 that says `success: false`."""
-        return refusal(REFUSALS, refused_answer(response, right=right or "", host=self._host))
+        return find_refusal(REFUSALS, refused_answer(response, right=right or "", host=self._host))
 
     # Lists
 

@@ -109,6 +109,7 @@ class ContractReader:
         unreadable: Sequence[RejectedRecord],
         contracts: dict[int, WireContract],
     ) -> PsaPage[PsaAgreement]:
+        """One account: a contract that the list lacks is rejected, another type left out."""
         set_aside_before = {record.external_id: record for record in self._rejected}
         records: list[PsaAgreement] = []
         rejected = list(unreadable)

@@ -14,8 +14,10 @@ MOST_ROUNDS: Final = 3
 
 
 class Place(NamedTuple):
-    """Where a listing goes on: the page, the total that its first page named (-1 = none), how many
-    records came before, whether the list has moved meanwhile, and how often it was begun.
+    """Where a listing goes on.
+
+    The page, the total that its first page named (-1 = none), how many records were read before,
+    whether the list has moved meanwhile, and how many times its reading has started.
     """
 
     page: int = 1

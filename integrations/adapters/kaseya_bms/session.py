@@ -21,7 +21,7 @@ from integrations.psa.addresses import read_address
 from integrations.psa.decoding import clean, decode_lowered, instant
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
-from integrations.psa.refusals import refusal
+from integrations.psa.refusals import find_refusal
 
 RENEW_BEFORE: Final = timedelta(seconds=60)
 
@@ -95,7 +95,7 @@ class Session:
                 return token
         host = read_address(self._api).host
         answer = refused_answer(response, host=host, is_sign_in=True)
-        raise refusal(SIGN_IN_REFUSALS, answer)
+        raise find_refusal(SIGN_IN_REFUSALS, answer)
 
     def _refresh(self, token: Token) -> Token | None:
         """A new token for an old one; None when that is refused, for any reason."""
@@ -116,6 +116,7 @@ class Session:
 
 
 def read_refreshed(response: PsaResponse) -> Token | None:
+    """The new token; None for any refusal, after which one signs in again."""
     if response.status != 200:
         return None
     envelope = decode_lowered(response, Envelope, NAME)

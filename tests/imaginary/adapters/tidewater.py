@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from integrations.kinds import Right
 from integrations.psa.contract import (
     CredentialField,
     Finding,
@@ -20,7 +21,6 @@ from integrations.psa.contract import (
     PsaContact,
     PsaInfo,
     PsaPage,
-    Right,
 )
 from integrations.psa.decoding import decode
 from integrations.psa.errors import PsaRefused

@@ -307,11 +307,11 @@ def test_no_secret_is_in_an_error_or_a_log_line(
 
     error = refusal(server.url)
 
-    told = (
+    said = (
         "".join(traceback.format_exception(error, chain=True)) + repr(error) + str(error.__dict__)
     )
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith("urllib3")]
-    assert SECRET not in told
+    assert SECRET not in said
     assert SECRET not in "".join(ours)
 
 

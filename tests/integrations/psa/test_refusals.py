@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.psa.refusals import RefusalRow, RefusalTable, RefusalWords, RefusedAnswer, refusal
+from integrations.psa.refusals import (
+    RefusalRow,
+    RefusalTable,
+    RefusalWords,
+    RefusedAnswer,
+    find_refusal,
+)
 
 WORDS = RefusalWords(
     psa="Tidewater",
@@ -45,7 +51,7 @@ TABLE: RefusalTable = (
 def test_the_first_row_that_fits_says_what_an_answer_means(
     answer: RefusedAnswer, code: str
 ) -> None:
-    assert refusal(TABLE, answer).code == code
+    assert find_refusal(TABLE, answer).code == code
 
 
 def test_the_sentences_are_made_of_the_psas_own_words() -> None:

@@ -221,10 +221,10 @@ def test_a_registered_callback_is_told_of_a_change_with_a_signature(sandbox: San
     listener.shutdown()
     listener.server_close()
     path, body, signed = received[0]
-    told = json.loads(body)
+    sent = json.loads(body)
     assert path == "/hook?recordId=20002&action=updated"
-    assert (told["Action"], told["Type"], told["ID"]) == ("updated", "company", 20002)
-    assert json.loads(told["Entity"])["name"] == "Told"
+    assert (sent["Action"], sent["Type"], sent["ID"]) == ("updated", "company", 20002)
+    assert json.loads(sent["Entity"])["name"] == "Told"
     assert signed == signature(body)
     one = f"{callbacks}/{made.json()['id']}"
     assert requests.delete(one, headers=headers(), timeout=5).status_code == 204

@@ -1,4 +1,4 @@
-"""Each sandbox tells what its own records come to; the product must come to the same."""
+"""Each sandbox reports what its own records come to; the product must come to the same."""
 
 from __future__ import annotations
 

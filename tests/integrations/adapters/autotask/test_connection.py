@@ -34,7 +34,7 @@ def test_the_zone_is_found_and_remembered_with_its_web_address(wire: Any) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 404, 302])
-def test_a_tenant_that_moved_is_found_anew_once(wire: Any, status: int) -> None:
+def test_a_tenant_that_moved_is_found_again_once(wire: Any, status: int) -> None:
     memory = {"zone": OTHER_ZONE}
     wire.post(f"{OTHER_ZONE}/Companies/query", status=status, body="")
     answer(wire, "Companies")

@@ -148,7 +148,7 @@ def test_contracts_of_two_companies_are_never_linked() -> None:
     assert find_renewals([one, other]) == {}
 
 
-def test_a_date_behind_the_calendar_sets_its_contract_aside(wire: Any) -> None:
+def test_a_date_after_the_calendar_sets_its_contract_aside(wire: Any) -> None:
     late = unit_row(21, "9999-12-01", "9999-12-31", 1, 9, contractID=2)
 
     found = read(wire, contract(), contract(id=2), ContractServiceUnits=[late])

@@ -52,7 +52,7 @@ def test_the_msps_own_organisation_is_marked_and_the_inactive_say_so(wire: Any) 
     assert gone.url.endswith("Code=OpenAccount&AccountID=5")
 
 
-def test_pages_go_on_behind_the_last_id_whatever_the_page_size(wire: Any) -> None:
+def test_pages_go_on_after_the_last_id_whatever_the_page_size(wire: Any) -> None:
     """A server may clip the page (`requestCount`), or name a next page beside a short one."""
     wire.post(f"{ZONE}/Contacts/query/count", json={"queryCount": 3})
     pages = [

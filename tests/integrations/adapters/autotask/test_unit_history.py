@@ -89,7 +89,7 @@ def test_a_quarter_row_is_a_quarters_amount() -> None:
 
 
 @pytest.mark.parametrize("end", ["2026-03-30", "2026-03-31"])
-def test_periods_of_a_contract_begun_on_the_31st_are_full(end: str) -> None:
+def test_periods_of_a_contract_from_the_31st_are_full(end: str) -> None:
     rows = units(("2026-02-28", end, 1, "10.00"))
 
     found, _ = read_history(rows, 1, date(2026, 1, 31))

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from integrations.psa import registry
-from integrations.psa.contract import PsaAdapter, PsaPage, Right
+from integrations.psa.contract import PsaAdapter, PsaPage
 from integrations.psa.errors import CODES, PsaError
 from integrations.psa.http import PsaHttp
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
 
 COMPANIES = 1050
-RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
 Make = Callable[..., PsaAdapter]
 
 
@@ -33,7 +32,7 @@ class Adapters:
             self.credentials[name] for name in registry.get_adapter(psa).info.secret_fields
         ]
         self.http: list[PsaHttp] = []
-        self.told: list[str] = []
+        self.said: list[str] = []
 
     def __call__(self, memory: dict[str, str] | None = None, **credentials: str) -> PsaAdapter:
         http = PsaHttp(allow_private_hosts=True, attempts=3, read_seconds=2, first_pause=0)
@@ -50,7 +49,7 @@ class Adapters:
         error = caught.value
         assert error.code in CODES
         assert error.fix, error
-        self.told += [repr(error), str(error), error.message, error.fix]
+        self.said += [repr(error), str(error), error.message, error.fix]
         return error
 
     def path_of(self, kind: str) -> str:

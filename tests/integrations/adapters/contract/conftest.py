@@ -35,4 +35,4 @@ def make(server: SandboxServer, psa: str, caplog: Any) -> Iterator[Adapters]:
     for http in adapters.http:
         http.close()
     for secret in adapters.secrets:
-        assert secret not in caplog.text + "".join(adapters.told)
+        assert secret not in caplog.text + "".join(adapters.said)

@@ -86,7 +86,7 @@ def test_a_slow_answer_times_out(make: Adapters) -> None:
 
 
 def test_a_record_deleted_while_we_page_costs_no_other(make: Adapters) -> None:
-    """What is gone may come or not; whoever stays must come, or the list must prove nothing."""
+    """What is gone may come or not; what stays must come, or the list must prove nothing."""
     before = list(truth(make))
     path = make.path_of("companies")
     make.server.faults.switch_on("shift_page", path=path, times=1)

@@ -32,7 +32,7 @@ def test_two_pages_and_more_give_every_company_once(make: Adapters) -> None:
 
 
 @pytest.mark.parametrize("kind", ["companies", "contacts"])
-def test_a_listing_goes_on_behind_a_page_in_another_process(make: Adapters, kind: str) -> None:
+def test_a_listing_goes_on_after_a_page_in_another_process(make: Adapters, kind: str) -> None:
     pages = list(listing(make(), kind))
     assert pages[0].cursor
 
@@ -70,7 +70,7 @@ def test_agreements_are_those_of_the_companies_asked_for(make: Adapters) -> None
     assert sum(map(len, expected.values())) > 20
 
 
-def test_an_agreement_tells_whose_it_is(make: Adapters) -> None:
+def test_an_agreement_names_its_company(make: Adapters) -> None:
     (agreement, *_) = all_of(make().agreements(company_ids=list(truth(make))[2:40]))
 
     owner = make().agreement_owner(agreement.external_id)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrations.kinds import RIGHTS, Right
 from integrations.psa import registry
-from integrations.psa.contract import Finding, Right
+from integrations.psa.contract import Finding
 from tests.integrations.adapters.contract.adapters import (
-    RIGHTS,
     Adapters,
 )
 
@@ -50,7 +50,9 @@ def test_a_missing_right_is_named_with_its_menu_path(make: Adapters, right: Righ
 
 
 @pytest.mark.parametrize("right", RIGHTS)
-def test_empty_for_want_of_rights_does_not_look_like_no_data(make: Adapters, right: Right) -> None:
+def test_empty_because_rights_are_missing_does_not_look_like_no_data(
+    make: Adapters, right: Right
+) -> None:
     adapter = make()
     adapter.authenticate()
     assert adapter.probe(right) == Finding()

@@ -44,7 +44,7 @@ def test_without_a_total_a_page_that_brings_nothing_new_ends_the_list(
 
 
 def test_a_list_that_moved_is_read_again(wire: Any) -> None:
-    """1 was deleted behind us: 3 slipped from page 2 to page 1, and only the total tells."""
+    """1 was deleted on a page already read: 3 moved from page 2 to page 1; only the total shows it."""
     paged(wire, ([1, 2], 4), ([4], 3), ([], 3), ([2, 3], 3), ([4], 3))
 
     ids, proves = read_ids()
