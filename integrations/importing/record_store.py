@@ -71,9 +71,10 @@ def values_of(record: PsaRecord, model: type[models.Model]) -> Values:
     Columns are called like the contract's fields, but for `COLUMNS`. Texts are cut to what their
     column holds; structures become plain JSON values (dates and decimals as text).
     """
+    contract: Any = type(record)
     return {
         column: prepare(getattr(record, name)) if prepare else getattr(record, name)
-        for name, column, prepare in _mapping(type(record), model)
+        for name, column, prepare in _mapping(contract, model)
     }
 
 
