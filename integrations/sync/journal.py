@@ -16,10 +16,11 @@ from django.db import models
 from django.utils import timezone
 
 from audit_site.db.bulk import bulk_upsert
+from audit_site.db.lengths import fitted
 from integrations.importing.record_store import Change, Changes
 from integrations.issues.inbox import IssueReport, close_issues, open_issues, raise_issues
 from integrations.kinds import BY_NAME, COMPANIES
-from integrations.models import SyncEvent, SyncRun, no_counts
+from integrations.models import Issue, SyncEvent, SyncRun, no_counts
 from integrations.psa.contract import RejectedRecord
 
 #: What to do about a record that was set aside: where a person can mend it, and where only we can.
@@ -71,7 +72,7 @@ class Journal:
 
     def add_gone(self, kind: str, rows: Iterable[models.Model]) -> None:
         """Count and log records that a complete reading no longer showed."""
-        events = [self._event(kind, row.external_id, "gone", name=str(row)[:255]) for row in rows]  # type: ignore[attr-defined]
+        events = [self._event(kind, row.external_id, "gone", name=str(row)) for row in rows]  # type: ignore[attr-defined]
         self.counts[kind]["gone"] += len(events)
         self._events += events
 
@@ -88,7 +89,7 @@ class Journal:
             kind,
             row.external_id,
             change.kind,
-            name=str(row)[:255],
+            name=str(row),
             before=change.before,
             after=change.after,
         )
@@ -102,12 +103,15 @@ class Journal:
             reason_message=record.message,
         )
 
-    def _event(self, kind: str, external_id: str, change: str, **values: Any) -> SyncEvent:
+    def _event(
+        self, kind: str, external_id: str, change: str, name: str = "", **values: Any
+    ) -> SyncEvent:
         return SyncEvent(
             tenant_id=self.run.tenant_id,
             run_id=self.run.pk,
             kind=BY_NAME[kind].singular,
-            external_id=external_id[:100],
+            external_id=fitted(SyncEvent, "external_id", external_id),
+            name=fitted(SyncEvent, "name", name),
             change=change,
             **values,
         )
@@ -162,7 +166,7 @@ class Journal:
 
 def _report(kind: str, record: RejectedRecord) -> IssueReport:
     """The issue about a record that was set aside."""
-    external_id = record.external_id[:100]
+    external_id = fitted(Issue, "external_id", record.external_id)
     return IssueReport(
         BY_NAME[kind].singular,
         record.code,

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
-from integrations.importing.record_store import Changes, fingerprint, store
+from integrations.importing.record_store import Changes, fingerprint, store, values_of
 from integrations.kinds import AGREEMENTS, LINES
 from integrations.models import CompanyLink, Integration
-from integrations.psa.contract import PsaAgreement, PsaAgreementLine
+from integrations.psa.contract import PsaAgreement
 from integrations.sync.agreement_batch import (
     AgreementBatch,
     Values,
@@ -51,7 +49,10 @@ class Reading:
     def lines(self) -> dict[str, list[Values]]:
         """Values of the lines, by external id of their agreement; not of the `kept` ones."""
         return {
-            id_: [_line_values(line, position) for position, line in enumerate(record.lines)]
+            id_: [
+                {**values_of(line, AgreementLine), "position": position}
+                for position, line in enumerate(record.lines)
+            ]
             for id_, record in self.agreements.items()
             if id_ not in self.kept
         }
@@ -131,8 +132,7 @@ class AgreementStore:
         company_of: Mapping[str, UUID],
     ) -> Reading:
         values = [
-            _agreement_values(record, self.integration, company_of[record.company_id])
-            for record in incoming
+            self._agreement_values(record, company_of[record.company_id]) for record in incoming
         ]
         own = existing.filter(integration=self.integration)
         values = keep_renewals(values, existing, self.batch)
@@ -140,6 +140,14 @@ class AgreementStore:
         values, kept = keep_whole(values, own, self.batch)
         agreements = {record.external_id: record for record in incoming}
         return Reading(self.batch, agreements, values, kept)
+
+    def _agreement_values(self, record: PsaAgreement, company_id: UUID) -> Values:
+        return {
+            **values_of(record, Agreement),
+            "integration_id": self.integration.pk,
+            "source": self.integration.psa,
+            "company_id": company_id,
+        }
 
     def _store_agreements(
         self, reading: Reading, existing: QuerySet[Agreement]
@@ -239,51 +247,3 @@ def _mark_lines(
             row.lines_fingerprint = mark
             differing.append(row)
     Agreement.objects.bulk_update(differing, ["lines_fingerprint"])
-
-
-def _agreement_values(
-    record: PsaAgreement, integration: Integration, company_id: Any
-) -> dict[str, Any]:
-    return {
-        "integration_id": integration.pk,
-        "source": integration.psa,
-        "company_id": company_id,
-        "external_id": record.external_id,
-        "name": record.name,
-        "type": record.type[:255],
-        "status": record.status[:100],
-        "currency": record.currency[:10],
-        "start_date": record.start_date,
-        "end_date": record.end_date,
-        "no_end": record.no_end,
-        "cancelled": record.cancelled,
-        "cancelled_date": record.cancelled_date,
-        "recurring": record.recurring,
-        "active": record.active,
-        "cycle": record.cycle,
-        "cycle_label": record.cycle_label[:100],
-        "amount": record.amount,
-        "parent_external_id": record.parent_id,
-        "renews_external_id": record.renews_id,
-        "incomplete": record.incomplete,
-        "changed_at": record.changed_at,
-    }
-
-
-def _line_values(line: PsaAgreementLine, position: int) -> dict[str, Any]:
-    return {
-        "external_id": line.external_id,
-        "position": position,
-        "kind": line.kind,
-        "description": line.description[:255],
-        "product": line.product[:255],
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "less_included": line.less_included,
-        "bill": line.bill[:40],
-        "start_date": line.start_date,
-        "end_date": line.end_date,
-        "cycle": line.cycle,
-        "one_time": line.one_time,
-        "units": msgspec.to_builtins(line.units),
-    }

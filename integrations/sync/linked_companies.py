@@ -14,6 +14,7 @@ from integrations.importing.record_store import Changes, contact_values, store
 from integrations.importing.rules import explain
 from integrations.issues.inbox import IssueReport
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
+from integrations.psa.contract import PsaInfo
 
 
 def apply_companies(
@@ -36,13 +37,13 @@ def apply_companies(
     return [record for _, record in paired if record.rule_codes]
 
 
-def reports_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[IssueReport]:
+def reports_of(record: PsaCompanyRecord, info: PsaInfo, merged_into: str) -> Iterator[IssueReport]:
     """What is wrong with a linked company, one report for each rule that it breaks."""
     for code in record.rule_codes:
-        reason = explain(code, psa_name)
+        reason = explain(code, info)
         message, fix = reason["message"], reason["fix"]
         if code == "merged" and merged_into:
-            message = f"It was merged into {merged_into} in {psa_name}."
+            message = f"It was merged into {merged_into} in {info.name}."
             fix = f"Unlink this audITee, and link it to {merged_into} or import that one."
         yield IssueReport(
             kind="company",

@@ -47,7 +47,7 @@ class ListPhase(Phase):
         passed = self._read(self.pages(self.checkpoint.cursor, since))
         if since is not None and not passed:
             # The record that set the mark should be in the answer: a PSA that shows nothing may not
-            # understand the question (a self-hosted ConnectWise was seen to do so). Read it all.
+            # understand the question (a self-hosted one was seen to do so). Read it all.
             self.checkpoint.lists_read_whole.append(self.name)
             self._read(self.pages(None, None))
 

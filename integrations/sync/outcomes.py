@@ -47,7 +47,7 @@ def succeed(writer: RunWriter) -> None:
         lift_pause(integration)
     issues = open_issues(integration).filter(kind=KIND_INTEGRATION, external_id="")
     issues.exclude(code__in=lasting).update(closed_at=timezone.now())
-    outages.tell_ended(integration)
+    outages.notify_ended(integration)
 
 
 def _after_success(writer: RunWriter, integration: Integration, *, is_over: bool) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def fail(writer: RunWriter, error: PsaError) -> None:
         _leave_alone(integration, now)
     report = IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)
     raise_issues(run.integration, [report], run)
-    outages.tell_began(run.integration)
+    outages.notify_began(run.integration)
 
 
 def _leave_alone(integration: Integration, now: datetime) -> None:

@@ -81,10 +81,9 @@ class RulesPhase(Phase):
         merged = [record.merged_into for record in broken if record.merged_into]
         targets = PsaCompanyRecord.objects.of(self.integration).filter(external_id__in=merged)
         names = dict(targets.values_list("external_id", "name")) if merged else {}
-        psa_name = self.integration.psa_info.name
         for record in broken:
             into = names.get(record.merged_into, record.merged_into)
-            for report in linked_companies.reports_of(record, psa_name, into):
+            for report in linked_companies.reports_of(record, self.integration.psa_info, into):
                 self.journal.raise_issue(report)
 
     def _rule_causes(self, external_ids: set[str] | None = None) -> set[tuple[str, str]]:

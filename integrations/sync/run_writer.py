@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from integrations.models import SyncRun
 from integrations.psa.errors import PsaError
 from integrations.runs import leases, shutdown
@@ -126,7 +127,8 @@ class RunWriter:
         """Show that the run waits in place (it holds its lease)."""
         shutdown.check()
         leases.held(self.run).update(
-            waiting_for=reason[:255], resume_at=timezone.now() + timedelta(seconds=seconds)
+            waiting_for=fitted(SyncRun, "waiting_for", reason),
+            resume_at=timezone.now() + timedelta(seconds=seconds),
         )
 
     def postpone(self, until: datetime, reason: str, *, counts: bool = True) -> None:
@@ -142,7 +144,7 @@ class RunWriter:
         leases.held(self.run).update(
             checkpoint=self.checkpoint.stored(),
             requests=self._requests,
-            waiting_for=reason[:255],
+            waiting_for=fitted(SyncRun, "waiting_for", reason),
             resume_at=until,
             lease_until=None,
             dispatched_at=None,

@@ -55,7 +55,7 @@ def test_the_active_rule_is_connectwises_alone() -> None:
 
 @pytest.mark.parametrize("code", REASONS)
 def test_every_reason_says_what_it_is_and_what_to_do(code: str) -> None:
-    reason = explain(code, "ConnectWise Manage")
+    reason = explain(code, CONNECTWISE_LIKE)
 
     assert reason["code"] == code
     assert reason["message"].endswith(".")

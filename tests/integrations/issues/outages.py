@@ -29,7 +29,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
 
 
 def mail_admins(integration: Integration, what: str) -> None:
-    outages.tell_admins(
+    outages.notify_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )
 

@@ -94,7 +94,7 @@ def test_the_task_tries_again_until_the_mail_server_takes_it(
     settings.EMAIL_BACKEND = f"{__name__}.ThirdTime"
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     assert ThirdTime.tries == 3
     assert len(mail.outbox) == 1
@@ -105,7 +105,7 @@ def test_the_task_gives_up_after_hours_and_breaks_nobody(
 ) -> None:
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     waits = [min(30 * 2**number, 1800) for number in range(task.max_retries)]
     assert caplog.text.count("mail_not_sent") == 15

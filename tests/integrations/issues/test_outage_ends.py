@@ -16,7 +16,7 @@ from tests.integrations.issues.outages import START, begin, mail_admins, subject
 
 def test_the_end_is_mailed_once(integration: Integration, worker: Any, time_machine: Any) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     mail.outbox.clear()
     time_machine.move_to(START + timedelta(hours=2), tick=False)
     close_issues(integration, kind=KIND_INTEGRATION)
@@ -24,7 +24,7 @@ def test_the_end_is_mailed_once(integration: Integration, worker: Any, time_mach
     integration.refresh_from_db()
 
     for _ in range(3):
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
     mail_admins(integration, "ended")
 
     [message] = mail.outbox
@@ -55,11 +55,11 @@ def test_the_end_says_when_nothing_follows_by_itself(
 
 def test_an_end_at_the_same_moment_is_mailed_too(integration: Integration, worker: Any) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
 
     for _ in range(2):
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
 
     assert len(mail.outbox) == 2
 
@@ -68,8 +68,8 @@ def test_no_end_is_mailed_of_what_was_not_mailed(integration: Integration, worke
     begin(integration)
     close_issues(integration, kind=KIND_INTEGRATION)
 
-    worker(outages.tell_began, integration)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_began, integration)
+    worker(outages.notify_ended, integration)
     mail_admins(integration, "ended")
 
     assert mail.outbox == []
@@ -80,14 +80,14 @@ def test_no_end_is_mailed_while_the_keys_are_still_refused(
 ) -> None:
     for code in ("timeout", "invalid_credentials"):
         begin(integration, code)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
     mail.outbox.clear()
     close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
     before = len(mail.outbox)
 
     close_issues(integration, kind=KIND_INTEGRATION)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
 
     assert before == 0
     assert subjects() == ["[audIT] ConnectWise Manage works again"]
@@ -99,8 +99,8 @@ def test_the_next_outage_is_mailed_again(
     for minutes in (0, 5, 10):
         time_machine.move_to(START + timedelta(minutes=minutes), tick=False)
         begin(integration)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
         close_issues(integration, kind=KIND_INTEGRATION)
-        worker(outages.tell_ended, integration)
+        worker(outages.notify_ended, integration)
 
     assert len(mail.outbox) == 6

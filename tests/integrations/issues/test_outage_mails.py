@@ -27,7 +27,7 @@ def test_an_outage_is_one_mail_to_all_admins(
     settings.PUBLIC_URL = "https://audit.example.com"
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage can't be read"
@@ -60,7 +60,7 @@ def test_refused_keys_are_mailed_as_such(integration: Integration, worker: Any) 
         fix="Make new ones under API Members.",
     )
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     [message] = mail.outbox
     assert message.subject == "[audIT] ConnectWise Manage no longer accepts the keys"
@@ -81,7 +81,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     integration.refresh_from_db()
     begin(integration, fix="")
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     body = mail.outbox[0].body
     assert "It is not tried again by itself: press Sync Now" in body
@@ -92,7 +92,7 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
 def test_the_same_outage_is_mailed_once(integration: Integration, worker: Any) -> None:
     for _ in range(3):
         begin(integration)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
     mail_admins(integration, "began")
 
     assert len(mail.outbox) == 1
@@ -103,17 +103,17 @@ def test_an_outage_that_goes_on_under_another_code_is_mailed_once(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration, "timeout")
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     time_machine.move_to(START + timedelta(hours=1), tick=False)
     close_issues(integration, kind=KIND_INTEGRATION, codes=["timeout"])
     begin(integration, "dns_failure")
 
-    worker(outages.tell_began, integration)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_began, integration)
+    worker(outages.notify_ended, integration)
     begin(integration, "connection_refused")
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
-    worker(outages.tell_ended, integration)
+    worker(outages.notify_ended, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -125,12 +125,12 @@ def test_an_outage_after_an_end_that_was_never_mailed_is_mailed(
     integration: Integration, worker: Any, time_machine: Any
 ) -> None:
     begin(integration)
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     close_issues(integration, kind=KIND_INTEGRATION)
     time_machine.move_to(START + timedelta(days=9), tick=False)
     begin(integration)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
 
     assert subjects() == ["[audIT] ConnectWise Manage can't be read"] * 2
 
@@ -140,7 +140,7 @@ def test_keys_are_mailed_also_during_an_outage_and_an_outage_not_during_refused_
 ) -> None:
     for code in ("timeout", "account_locked", "dns_failure", "mfa_required"):
         begin(integration, code)
-        worker(outages.tell_began, integration)
+        worker(outages.notify_began, integration)
 
     assert subjects() == [
         "[audIT] ConnectWise Manage can't be read",
@@ -157,7 +157,7 @@ def test_other_issues_and_dismissed_ones_are_not_mailed(
     begin(integration, "timeout")
     dismiss(Issue.objects.get(code="timeout", kind=KIND_INTEGRATION), actor=None)
 
-    worker(outages.tell_began, integration)
+    worker(outages.notify_began, integration)
     mail_admins(integration, "began")
 
     assert mail.outbox == []
@@ -167,7 +167,7 @@ def test_no_mail_is_about_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    outages.tell_admins(
+    outages.notify_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")
