@@ -71,15 +71,16 @@ def values_of(record: PsaRecord, model: type[models.Model]) -> Values:
     Columns are called like the contract's fields, but for `COLUMNS`. Texts are cut to what their
     column holds; structures become plain JSON values (dates and decimals as text).
     """
+    contract: Any = type(record)
     return {
         column: prepare(getattr(record, name)) if prepare else getattr(record, name)
-        for name, column, prepare in _mapping(type(record), model)
+        for name, column, prepare in _mapping(contract, model)
     }
 
 
 @cache
 def _mapping(
-    contract: type[PsaRecord], model: type[models.Model]
+    contract: type[Any], model: type[models.Model]
 ) -> tuple[tuple[str, str, Prepare | None], ...]:
     """Fields, their columns, and what makes a value fit; FieldDoesNotExist where none is there."""
     names = [own.name for own in fields(contract)]

@@ -52,14 +52,10 @@ def list_psa_companies(
     """
     links = CompanyLink.objects.of(integration).in_force()
     links = links.filter(external_id=OuterRef("external_id"))
-    rows = (
-        integration.psa_companies.filter(tenant=integration.tenant_id)
-        .annotate(
-            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
-            linked_company_name=Subquery(links.values("company__name")[:1]),
-            linked_company_status=Subquery(links.values("company__status")[:1]),
-        )
-        .order_by("search_text", "external_id")
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id).annotate(
+        linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
+        linked_company_name=Subquery(links.values("company__name")[:1]),
+        linked_company_status=Subquery(links.values("company__status")[:1]),
     )
     if wanted := folded(storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
@@ -74,7 +70,7 @@ def list_psa_companies(
     if new is not None:
         came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
         rows = rows.filter(came) if new else rows.exclude(came)
-    return rows
+    return rows.order_by("search_text", "external_id")
 
 
 def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:

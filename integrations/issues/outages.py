@@ -103,26 +103,17 @@ def notify_admins(*, tenant_id: str, integration_id: str, what: str) -> None:
     Raises MailNotSent when the mail server does not take it; the claim is given back then. A worker
     that dies in between has sent it once or never.
     """
-    integration = (
-        Integration.objects.filter(tenant_id=tenant_id, pk=integration_id)
-        .not_disconnected()
-        .select_related("tenant")
-        .first()
-    )
+    rows = Integration.objects.filter(tenant_id=tenant_id, pk=integration_id).not_disconnected()
+    integration = rows.select_related("tenant").first()
     if integration is None:
         return
     recipients = [admin.email for admin in admins_of(integration.tenant)]
-    if not recipients:
-        return
     began = what == BEGAN
-    claim = _claim_beginning(integration) if began else _claim_end(integration)
+    claim = (_claim_beginning if began else _claim_end)(integration) if recipients else None
     if claim is None:
         return
     try:
-        if began:
-            _send_beginning(integration, claim, recipients)
-        else:
-            _send_end(integration, claim, recipients)
+        (_send_beginning if began else _send_end)(integration, claim, recipients)
     except Exception:
         marked_before = None if began else F("closed_at")
         _marked(integration, claim.issues).filter(told_at=claim.at).update(told_at=marked_before)

@@ -15,16 +15,15 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from audit_site.db.json_rows import JsonLength
+from integrations.kinds import AGREEMENTS, BY_NAME
 from integrations.models import CompanyLink, SyncRun, SyncRunPage
 
-#: What `progress_done` counts, by phase; the other phases leave the numbers of the last one there.
-COUNTED: Final = {"companies": "companies", "contacts": "contacts", "agreements": "companies"}
-#: A speed comes from what was stored in this time, once that spans at least so much.
+#: A speed is measured over what was stored in this time, once that spans at least so much.
 WINDOW: Final = timedelta(minutes=2)
 SHORTEST_SPAN_SECONDS: Final = 3.0
-#: Nobody can know so far ahead.
+#: Nothing can be predicted further ahead.
 LONGEST_REMAINING_SECONDS: Final = 24 * 3600
-#: Links that the speed of reading agreements comes from: some twenty batches.
+#: Links over which the speed of reading agreements is measured: some twenty batches.
 MOST_LINKS: Final = 2000
 Sample = tuple[float, int]
 
@@ -68,12 +67,12 @@ def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
 def measure(runs: Iterable[SyncRun]) -> dict[UUID, RunSpeed]:
     """How fast each of these runs of one tenant reads, by its id; without those not known.
 
-    Two statements at the most, none when none of them reads.
+    Two statements at the most, none when no run reads.
     """
     now = timezone.now()
     reading = [run for run in runs if _reads(run, now)]
-    lists = [r for r in reading if r.scope == SyncRun.Scope.ALL and r.phase != "agreements"]
-    agreements = [r for r in reading if r.phase == "agreements"]
+    lists = [r for r in reading if r.scope == SyncRun.Scope.ALL and r.phase != AGREEMENTS.name]
+    agreements = [r for r in reading if r.phase == AGREEMENTS.name]
     samples = {**_pages_of(lists, now), **_links_of(agreements, now)}
     speeds = {pk: speed_from(found, now.timestamp()) for pk, found in samples.items()}
     return {pk: speed for pk, speed in speeds.items() if speed is not None}
@@ -85,12 +84,13 @@ def remaining_seconds(run: SyncRun, speed: RunSpeed | None) -> int | None:
 
 
 def _reads(run: SyncRun, now: datetime) -> bool:
-    is_running = run.state == SyncRun.State.RUNNING and run.phase in COUNTED
+    """Whether it reads now. A phase that reads a kind of records has the kind's name."""
+    is_running = run.state == SyncRun.State.RUNNING and run.phase in BY_NAME
     return is_running and not is_waiting(run, now)
 
 
 def _began(run: SyncRun, now: datetime) -> datetime:
-    """From when on counts: a worker took the run up, or went on with it after a wait, since then.
+    """From when on pages count: since a worker began the run, or continued it after a wait.
 
     What was stored before a wait says nothing about the speed after it.
     """

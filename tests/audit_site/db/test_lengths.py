@@ -99,7 +99,7 @@ def test_a_contact_may_be_as_long_as_what_a_psa_shows(name: str) -> None:
     typed, sent = CompanyForm().fields[name], ContactWriteSerializer().fields[name]
 
     assert length_of(Contact, name) == length_of(PsaContactRecord, name)
-    assert length_of(Contact, name) == typed.max_length == sent.max_length  # type: ignore[attr-defined]
+    assert length_of(Contact, name) == typed.max_length == sent.max_length
 
 
 @pytest.mark.parametrize(
