@@ -13,6 +13,7 @@ from django.urls import reverse
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
 from audit_site.tenants.models import Role
 from integrations.connecting.selectors import choices_of_integrations
+from integrations.kinds import KINDS
 from integrations.models import SyncEvent, SyncRun
 from integrations.runs import starting
 from integrations.runs.selectors import list_events, list_sync_runs
@@ -68,7 +69,7 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
         "page": shown,
         "events": event_values.describe_events(sync_run, shown.object_list),
         "changes": SyncEvent.Change.choices,
-        "kinds": ("company", "contact", "agreement", "line"),
+        "kinds": [kind.singular for kind in KINDS],
         "chosen": chosen,
     }
     template = "integrations/_events.html" if request.htmx else "integrations/run.html"
