@@ -105,5 +105,5 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
 def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
     cancelled = starting.cancel_sync_run(run=_run(request, pk), actor=request.user)
     if cancelled.is_active:
-        messages.info(request, "The run ends behind the page that it is reading.")
+        messages.info(request, "The run ends after the page that it is reading.")
     return redirect("integrations:run", pk)
