@@ -46,7 +46,7 @@ def run_sync(*, tenant_id: str, run_id: str, on_moment: OnMoment = unwatched) ->
     run = leases.claim(SyncRun, tenant_id=tenant_id, work_id=run_id)
     if run is None:
         return
-    if checkpoint.is_newer(run):
+    if checkpoint.is_newer(run) and not run.cancel_requested:
         _leave_to_newer(run)
         return
     writer = RunWriter(run, on_moment)
@@ -98,7 +98,8 @@ def _leave_to_newer(run: SyncRun) -> None:
     """Give back a run that a newer release has begun: this one would misread where it is.
 
     Nothing is written, and the attempt does not count. The sweeper sends the run again after a
-    while; where no worker of the newer release is left, a person cancels it.
+    while; where no worker of the newer release is left, a person cancels it: to end it, nothing of
+    its checkpoint has to be understood.
     """
     log.warning("sync_left_to_newer_release run=%s version=%s", run.pk, checkpoint.VERSION)
     leases.give_back(run, timezone.now() + timedelta(seconds=NEWER_SECONDS))

@@ -314,6 +314,24 @@ def test_a_run_of_a_newer_release_is_given_back(
     assert rows.filter(leases.due(began + timedelta(seconds=45))).exists(), "it is sent again"
 
 
+def test_a_cancelled_run_of_a_newer_release_ends_here(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    """Cancelled while a worker of the newer release held it, and no such worker is left."""
+    run, _ = start_sync_run(integration=connected)
+    left_by_release_0_1(run, NEWER)
+    SyncRun.objects.filter(pk=run.pk).update(cancel_requested=True)
+    sandbox.forget_requests()
+
+    run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code, run.checkpoint) == ("cancelled", "", NEWER)
+    assert (run.lease_until, run.resume_at) == (None, None)
+    assert run.finished_at is not None
+    assert sandbox.requests() == []
+
+
 def test_a_run_that_was_given_back_is_carried_out_by_the_newer_release(
     connected: Integration,
 ) -> None:
