@@ -30,7 +30,8 @@ class CredentialField:
     """One input of the Integration Settings form.
 
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
-    distinguish two accounts of this PSA (the same values twice = the same account).
+    distinguish two accounts of this PSA (the same values twice = the same account). `is_password`:
+    a person chose it, so no character in it is forgiven; all else is made by a PSA.
     """
 
     name: str
@@ -40,6 +41,7 @@ class CredentialField:
     default: str = ""
     help: str = ""
     identifies: bool = False
+    is_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class PsaInfo:
     `parallel_requests`: how many requests one piece of work may make at once; `account_requests`:
     how many all workers together may make to an account (0 = as many as one piece),
     `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
-    companies one `agreements` call may ask for. `logo` is a file below `static/integrations/`,
+    companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
+    by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
+    more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
+    new user may be refused. `logo` is a file below `static/integrations/`,
     `agreement_word` the PSA's word for an agreement.
     """
 
@@ -95,6 +100,8 @@ class PsaInfo:
     account_requests: int = 0
     endpoint_requests: int = 0
     company_batch: int = 100
+    locks_users: bool = True
+    new_user_minutes: int = 0
     logo: str = ""
     agreement_word: str = "agreement"
 

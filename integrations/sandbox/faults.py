@@ -16,6 +16,7 @@ FAULTS: Final[dict[str, str]] = {
     "bad_gateway_html": "502 with a page of HTML",
     "maintenance_html": "503 with a page of HTML",
     "html_200": "200 with a page of HTML",
+    "blocked": "something in front answers `status` (default 403), as `form` (html, json or text)",
     "truncated_json": "the JSON is cut in half, the length says so",
     "truncated_body": "the connection ends before the announced length",
     "dropped_connection": "the connection ends before any answer",

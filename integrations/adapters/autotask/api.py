@@ -13,8 +13,9 @@ import msgspec
 from integrations.adapters.autotask.errors import (
     REFUSALS,
     ZONE_REFUSALS,
-    error_text,
     is_refusal,
+    odd_character,
+    refused_answer,
 )
 from integrations.adapters.autotask.filters import Condition, has_any_id, is_recurring_service
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
@@ -28,14 +29,20 @@ from integrations.adapters.autotask.wire import (
 )
 from integrations.kinds import Right
 from integrations.psa.contract import PsaPage
-from integrations.psa.decoding import clean, decode, read_records
-from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
+from integrations.psa.decoding import clean, decode, is_plain_text, read_records
+from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
-from integrations.psa.refusals import REPORT, RefusedAnswer, find_refusal
+from integrations.psa.refusals import REPORT, find_refusal
 
 KindT = TypeVar("KindT")
 
+#: Credential → the header that carries it.
+HEADERS: Final = {
+    "tracking_identifier": "ApiIntegrationCode",
+    "username": "UserName",
+    "secret": "Secret",
+}
 #: Any zone's host answers; this is the one that Autotask's own documentation names.
 ZONE_INFORMATION: Final = "https://webservices.autotask.net/ATServicesRest/V1.0/zoneInformation"
 ZONE_HOSTS: Final = ".autotask.net"
@@ -59,13 +66,11 @@ class AutotaskApi:
         memory: MutableMapping[str, str],
         page_size: int,
     ) -> None:
-        self._username = clean(credentials["username"])
-        self._headers = {
-            "ApiIntegrationCode": clean(credentials["tracking_identifier"]),
-            "UserName": self._username,
-            "Secret": clean(credentials["secret"]),
-            "Accept": "application/json",
-        }
+        keys = {name: clean(credentials[name]) for name in HEADERS}
+        self._username = keys["username"]
+        self._odd = [name for name, value in keys.items() if not is_plain_text(value)]
+        self._headers = {HEADERS[name]: value for name, value in keys.items()}
+        self._headers["Accept"] = "application/json"
         self._override = settings[ZONE_URL.name]
         self._http = http
         self._memory = memory
@@ -176,6 +181,7 @@ class AutotaskApi:
 
         A 401 is never asked again in the same zone, for repeated bad keys lock the API user.
         """
+        self._refuse_odd(*HEADERS)
         self._mind_the_budget()
 
         def ask(zone: str) -> KindT:
@@ -194,9 +200,18 @@ class AutotaskApi:
         return answer
 
     def _has_moved(self, zone: str, error: Exception) -> bool:
-        """Whether the error is one that an old zone gives, and the tenant lives in another now."""
+        """Whether the error is one that an old zone gives, and the tenant lives in another now; a
+        page that is not found may also be of something in front, and is asked for once more.
+        """
         is_redirect = isinstance(error, PsaRefused) and error.code == "not_a_psa_server"
-        return (is_redirect or isinstance(error, OldPlaceError)) and self.find_zone() != zone
+        if not is_redirect and not isinstance(error, OldPlaceError):
+            return False
+        if self.find_zone() != zone:
+            return True
+        may_pass = isinstance(error, OldPlaceError) and isinstance(error.meant, PsaUnavailable)
+        if may_pass:
+            self._http.pause()
+        return may_pass
 
     def _mind_the_budget(self) -> None:
         """Look now and then at the requests of the last hour, all programs' together."""
@@ -224,6 +239,12 @@ class AutotaskApi:
                 retry_after=BUDGET_WAIT_SECONDS,
             )
 
+    def _refuse_odd(self, *names: str) -> None:
+        """Name the field that holds a character which no key has, and no header can carry."""
+        for name in self._odd:
+            if name in names:
+                raise odd_character(name)
+
     # Finding the zone
 
     def _zone(self) -> str:
@@ -231,6 +252,7 @@ class AutotaskApi:
 
     def find_zone(self) -> str:
         """Find where this API user's tenant lives; needs no keys."""
+        self._refuse_odd("username")
         address = self._override or ZONE_INFORMATION
         zone = self._http.ask("GET", address, read=read_zone, params={"user": self._username})
         url, web = zone.url or "", clean(zone.web_url).rstrip("/")
@@ -254,8 +276,7 @@ def answer_reader(kind: type[KindT], right: Right | None) -> Callable[[PsaRespon
     def read(response: PsaResponse) -> KindT:
         if not is_refusal(response):
             return decode(response, kind, NAME)
-        answer = RefusedAnswer(response.status, text=error_text(response), right=right or "")
-        raise find_refusal(REFUSALS, answer)
+        raise find_refusal(REFUSALS, refused_answer(response, right or ""))
 
     return read
 
@@ -264,5 +285,4 @@ def read_zone(response: PsaResponse) -> ZoneInformation:
     """Read where a tenant lives; an unknown user is a 500 whose text names the zone."""
     if response.status == 200 and not response.is_html:
         return decode(response, ZoneInformation, NAME)
-    answer = RefusedAnswer(response.status, text=error_text(response))
-    raise find_refusal(ZONE_REFUSALS, answer)
+    raise find_refusal(ZONE_REFUSALS, refused_answer(response))

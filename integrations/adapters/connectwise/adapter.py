@@ -67,7 +67,7 @@ class ConnectWiseAdapter:
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
         place = api_address(credentials["server_url"]).place
-        return f"{place}|{credentials['company_id'].strip().casefold()}"
+        return f"{place}|{clean(credentials['company_id']).casefold()}"
 
     # The connection test
 

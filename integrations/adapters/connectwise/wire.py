@@ -106,11 +106,11 @@ class BillingCycle(Wire):
 
 class CompanyInfo(msgspec.Struct, rename="pascal"):
     codebase: str | None = None
+    site_url: str | None = None
 
 
 class ErrorBody(Wire):
     code: str | None = None
-    error: str | None = None
     message: str | None = None
 
 

@@ -56,7 +56,6 @@ class BmsApi:
     ) -> None:
         override = settings[API_URL.name].rstrip("/")
         self._root = override or api_address(credentials["server_url"]).root
-        self._host = read_address(self._root).host
         self._http = http
         self._session = Session(self._root, credentials, http)
         self._page_size = page_size
@@ -67,10 +66,12 @@ class BmsApi:
         """Ask who we are, without a token: a BMS server refuses that in its own words."""
 
         def read(response: PsaResponse) -> None:
-            is_answer = response.status < 500 and response.status != 404 and not response.is_html
-            if is_answer and (response.status == 401 or envelope_of(response) is not None):
+            is_other = response.status >= 500 or response.status == 404 or response.is_html
+            envelope = envelope_of(response)
+            is_known = envelope is not None and envelope.is_one
+            if not is_other and (response.status == 401 or is_known):
                 return
-            raise find_refusal(SERVER_REFUSALS, refused_answer(response, host=self._host))
+            raise find_refusal(SERVER_REFUSALS, refused_answer(response))
 
         self._http.ask("GET", self._root + WHO_WE_ARE, read=read)
 
@@ -112,7 +113,7 @@ class BmsApi:
 
     def meaning_of(self, response: PsaResponse, right: Right | None) -> Refusal:
         """The error that an answer means, also a 200 that says `success: false`."""
-        return find_refusal(REFUSALS, refused_answer(response, right=right or "", host=self._host))
+        return find_refusal(REFUSALS, refused_answer(response, right=right or ""))
 
     # Lists
 

@@ -63,7 +63,7 @@ INFO: Final = PsaInfo(
             help="The company name as the sign-in page shows it.",
             identifies=True,
         ),
-        CredentialField("password", "Password", "secret"),
+        CredentialField("password", "Password", "secret", is_password=True),
     ),
     guide=GUIDE,
     settings=(API_URL,),

@@ -89,6 +89,11 @@ class Envelope(Wire):
     result: Any = None
     total_records: int | None = None
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it says what all of BMS's envelopes say."""
+        return self.success is not None
+
 
 def rows_of(envelope: Envelope) -> list[Any]:
     """The rows of a list; null means an empty one."""
