@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from integrations.kinds import Right
+from integrations.kinds import KindName, Right
 
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
@@ -258,6 +258,13 @@ class PsaPage(Generic[RecordT]):
 
 
 @dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record that is there. `company_id`: the company it belongs to ("" = the PSA names none)."""
+
+    company_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a probe found although nothing was refused: a sentence about what works only in part.
 
@@ -291,7 +298,8 @@ class PsaAdapter(Protocol):
     | `contacts`        |                          |             |                                 |
     | `agreements`      | yes                      | yes         | any; where lines alone are      |
     |                   |                          |             | refused the page says it        |
-    | `agreement_owner` | yes                      | yes         | any                             |
+    | `find`            | yes                      | yes         | any; a `permission_denied` is   |
+    |                   |                          |             | about this one record           |
 
     A record that can't be used raises nothing: it stands among the page's `rejected`.
     """
@@ -349,8 +357,11 @@ class PsaAdapter(Protocol):
         """The agreements of some companies (at most `info.company_batch`), lines included."""
         ...
 
-    def agreement_owner(self, external_id: str) -> str | None:
-        """Id of the company that one agreement hangs on right now; None when it is not there (any
-        more), or when the PSA names no company at an agreement.
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        """Ask for one record by its id, right now. `parent_id` is the agreement of a line.
+
+        None when it is gone: the PSA says that it has no such record (any more), or that it was
+        deleted. A record that is refused is not gone, and neither is one in whose place something
+        answers that is no answer of the PSA.
         """
         ...

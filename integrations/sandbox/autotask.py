@@ -299,6 +299,8 @@ class AutotaskSandbox:
         return message(f"The requested resource does not support http method '{request.method}'.")
 
     def _item(self, request: Request, entity: str, id_: int) -> Response:
+        if id_ in self.faults.ids("refused_records", request.path):
+            return errors(f"The logged in Resource does not have permission to {entity}.", 403)
         row = next((row for row in self._rows(entity, None) if row["id"] == id_), None)
         if row is not None:
             return json_answer({"item": row})
@@ -319,7 +321,7 @@ class AutotaskSandbox:
             raise QueryError("The query is missing.")
         query = Query(read_search(raw), self._members(entity), SINGULAR[entity])
         if rest == "query/count":
-            count = sum(1 for row in self._rows(entity, query) if query.test(row))
+            count = sum(1 for row in self._shown(request, entity, query) if query.test(row))
             return json_answer({"queryCount": 0 if is_empty else count})
         after = None
         if rest == "query/next":
@@ -342,7 +344,9 @@ class AutotaskSandbox:
         )
         if is_later and self.faults.hit("shift_page", request.path):
             self._lose_first(entity)
-        matching: Iterable[Record] = () if blank else filter(query.test, self._rows(entity, query))
+        matching: Iterable[Record] = (
+            () if blank else filter(query.test, self._shown(request, entity, query))
+        )
         if after is not None:
             matching = (row for row in matching if row["id"] > after)
         chosen = list(islice(matching, query.size + 1))
@@ -369,6 +373,11 @@ class AutotaskSandbox:
             return dressed
         kept = {name: dressed[name] for name in query.fields if name in dressed}
         return {**kept, "userDefinedFields": dressed.get("userDefinedFields", [])}
+
+    def _shown(self, request: Request, entity: str, query: Query) -> Iterable[Record]:
+        """The rows that nothing hides."""
+        hidden = self.faults.ids("refused_records", request.path)
+        return (row for row in self._rows(entity, query) if row["id"] not in hidden)
 
     def _rows(self, entity: str, query: Query | None) -> Iterable[Record]:
         """The entity's rows by id; those of some contracts or companies by index."""

@@ -249,6 +249,10 @@ class ConnectWiseSandbox:
 
     def _refuse_keys(self, request: Request) -> Response | None:
         path = request.path
+        if "version=" in request.headers.get("Accept", ""):
+            old = self.faults.hit("old_release", path)
+            if old:
+                return Response("", int(old.options.get("status", 400)))
         if fault := self.faults.hit("client_id", path):
             status = int(fault.options.get("form", 400))
             return error("InvalidClientId", "clientId is missing or unknown.", status)
@@ -289,11 +293,15 @@ class ConnectWiseSandbox:
             return error(
                 "Security", "You do not have security permission to perform this action.", 403
             )
+        refused = self.faults.ids("refused_records", request.path)
+        if {int(found.get("id") or 0), int(found.get("parent") or 0)} & refused:
+            return error("Security", "You do not have security permission.", 403)
         if found.get("id"):
             return self._one(kind, family, int(found["id"]), found)
         blank = family in empty or self.faults.hit("empty_answer", request.path) is not None
         try:
             rows = [] if blank else list(self._rows(request, kind, found))
+            rows = [row for row in rows if row["id"] not in refused]
         except ConditionError as problem:
             return error("ApiFindCondition", str(problem), 400)
         if found.get("count"):

@@ -26,6 +26,8 @@ FAULTS: Final[dict[str, str]] = {
     "shift_page": "before the second page of a list is given out, its first record is deleted",
     "explicit_nulls": "members without a value are null instead of missing",
     "refused_right": "403 because rights are missing",
+    "refused_records": "records with these `ids` are in no list, and are refused by their id",
+    "old_release": "a request that names a version is refused with `status` (default 400)",
     "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
@@ -109,6 +111,11 @@ class FaultBox:
                     fault.times -= 1
                 return fault
         return None
+
+    def ids(self, name: str, path: str) -> frozenset[int]:
+        """The `ids` of a fault that hits this request; none if none does."""
+        fault = self.hit(name, path)
+        return frozenset(map(int, fault.options["ids"])) if fault else frozenset()
 
     def listed(self) -> list[dict[str, Any]]:
         with self._lock:

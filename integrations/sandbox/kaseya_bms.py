@@ -202,6 +202,10 @@ class KaseyaBmsSandbox:
             is_list = not match.groups()
             if is_list and (family in user.empty or self.faults.hit("empty_answer", path)):
                 return self._success(request, [], total=0)
+            refused = self.faults.ids("refused_records", path)
+            asked = {*map(int, match.groups()), *map(int, lower_query(request).get("ids", ()))}
+            if asked & refused:
+                return failure("You do not have permission to view this.", user.refusal)
             answer: Callable[..., Response] = getattr(self, method)
             return answer(request, *map(int, match.groups()))
         return failure("Not found.", 404)
@@ -255,6 +259,7 @@ class KaseyaBmsSandbox:
         if query.get("ids"):
             ids = [id_ for id_ in ids if str(id_) in query["ids"]]
         today = datetime.now(UTC).date().isoformat()
+        hidden = self.faults.ids("refused_records", request.path)
         rows = [
             {
                 "id": id_,
@@ -266,6 +271,7 @@ class KaseyaBmsSandbox:
                 "endDate": data.contracts[id_]["endDate"],
             }
             for id_ in ids
+            if id_ not in hidden
             if query.get("excludeexpiredcontracts", [""])[0].lower() != "true"
             or data.contracts[id_]["endDate"][:10] >= today
         ]
@@ -306,7 +312,9 @@ class KaseyaBmsSandbox:
         candidates: Iterable[Record] = records.values()
         if family == "contacts" and owners:
             candidates = [records[i] for i in sorted(self.data.contacts_of.get(int(owners[0]), ()))]
+        hidden = self.faults.ids("refused_records", request.path)
         rows = [row for row in candidates if all(test(row) for test in tests)]
+        rows = [row for row in rows if row["id"] not in hidden]
         chosen = [dict(row) for row in rows[(number - 1) * size : number * size]]
         fault = self.faults.hit("bad_record", request.path)
         if fault and chosen:

@@ -217,11 +217,12 @@ class Absences:
 
     def _owner(self, external_id: str) -> str | None:
         try:
-            return self.adapter.agreement_owner(external_id)
+            found = self.adapter.find("agreements", external_id)
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
             return None
+        return (found.company_id or None) if found else None
 
     def _leave_behind(self, links: QuerySet[CompanyLink]) -> None:
         """A company counts with what its PSA of now shows: that of a former one ends here.

@@ -17,11 +17,17 @@ from integrations.adapters.autotask.errors import (
     odd_character,
     refused_answer,
 )
-from integrations.adapters.autotask.filters import Condition, has_any_id, is_recurring_service
+from integrations.adapters.autotask.filters import (
+    Condition,
+    has_any_id,
+    has_id,
+    is_recurring_service,
+)
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
 from integrations.adapters.autotask.wire import (
     Answer,
     Count,
+    Item,
     PageDetails,
     Threshold,
     ZoneInformation,
@@ -100,11 +106,37 @@ class AutotaskApi:
         body = {"filter": filters, "MaxRecords": 1, "IncludeFields": ["id"]}
         return self.query(entity, body, right).items or []
 
+    def has_rows(self, entity: str, conditions: Sequence[Condition]) -> bool:
+        """Whether a query for lines or units shows anything."""
+        body = {"filter": list(conditions), "MaxRecords": 1, "IncludeFields": ["id"]}
+        return bool(self.query(entity, body, "read_agreements").items)
+
     def hides(self, entity: str) -> bool:
         """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
         if entity not in self._hidden:
             self._hidden[entity] = not self.one_row(entity, "read_agreements")
         return self._hidden[entity]
+
+    def find_row(
+        self, entity: str, external_id: str, right: Right, fields: Sequence[str]
+    ) -> msgspec.Raw | None:
+        """One record; None when it is not there.
+
+        A query may hide what its asker may not see. So what it does not show is asked for by its
+        id, which is refused in words then.
+        """
+        body = {"filter": [has_id(external_id)], "IncludeFields": list(fields)}
+        rows = self.query(entity, body, right).items
+        if rows:
+            return rows[0]
+        read_item = answer_reader(Item, right)
+
+        def read(response: PsaResponse) -> Item:
+            is_missing = response.status == 404 and not refused_answer(response).is_foreign
+            return Item() if is_missing else read_item(response)
+
+        item = self._ask_for(f"{entity}/{external_id}", read, entity).item
+        return None if bytes(item) == b"null" else item
 
     # Lists
 
@@ -177,6 +209,15 @@ class AutotaskApi:
         right: Right | None,
         body: Mapping[str, Any] | None = None,
     ) -> KindT:
+        return self._ask_for(path, answer_reader(kind, right), endpoint, body)
+
+    def _ask_for(
+        self,
+        path: str,
+        read: Callable[[PsaResponse], KindT],
+        endpoint: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> KindT:
         """Ask, and once more in another zone: Autotask moves tenants between them.
 
         A 401 is never asked again in the same zone, for repeated bad keys lock the API user.
@@ -188,7 +229,7 @@ class AutotaskApi:
             return self._http.ask(
                 "GET" if body is None else "POST",
                 f"{zone}/{path}",
-                read=answer_reader(kind, right),
+                read=read,
                 headers=self._headers,
                 json=body,
                 endpoint=endpoint,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
+import msgspec
+
 from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.errors import WORDS
 from integrations.adapters.autotask.filters import Condition, is_one_of
@@ -30,18 +32,29 @@ from integrations.psa.refusals import RefusedAnswer
 
 @dataclass(frozen=True, slots=True)
 class LineFamily:
-    """Services or bundles: where their lines and their unit rows are read."""
+    """Services or bundles: where their lines and their unit rows are read, and how a unit row names
+    its line and its product in the catalogue.
+    """
 
     kind: LineKind
     lines: str
     units: str
     catalogue: str
+    line: str
+    product: str
 
 
 FAMILIES: Final = (
-    LineFamily("service", "ContractServices", "ContractServiceUnits", "Services"),
-    LineFamily("bundle", "ContractServiceBundles", "ContractServiceBundleUnits", "ServiceBundles"),
-)
+    LineFamily(
+        "service", "ContractServices", "ContractServiceUnits", "Services", "contractServiceID",
+        "serviceID",
+    ),
+    LineFamily(
+        "bundle", "ContractServiceBundles", "ContractServiceBundleUnits", "ServiceBundles",
+        "contractServiceBundleID", "serviceBundleID",
+    ),
+)  # fmt: skip
+SETUP_FEE: Final = "setup-fee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +190,26 @@ class LineReader:
                 cycle=cycle,
                 units=units,
             )
+
+
+def has_line(api: AutotaskApi, line_id: str, contract_id: str) -> bool:
+    """Whether a line that we know by our id is there: in its own list, or in its unit rows."""
+    kind, _, key = line_id.partition("-")
+    if line_id == SETUP_FEE:
+        row = api.find_row("Contracts", contract_id, "read_agreements", ("id", "setupFee"))
+        return row is not None and bool(msgspec.json.decode(row, type=WireContract).setup_fee)
+    family = next((family for family in FAMILIES if family.kind == kind), None)
+    number = key.removeprefix("catalogue-")
+    if family is None or not number.isdecimal():
+        return False
+    if number != key:
+        return api.has_rows(
+            family.units,
+            [is_one_of("contractID", [contract_id]), is_one_of(family.product, [number])],
+        )
+    if api.find_row(family.lines, number, "read_agreements", ("id",)) is not None:
+        return True
+    return api.has_rows(family.units, [is_one_of(family.line, [number])])
 
 
 def line_key(row: WireUnits) -> str:

@@ -9,7 +9,12 @@ from decimal import Decimal
 from typing import Final
 
 from integrations.adapters.autotask.api import AutotaskApi
-from integrations.adapters.autotask.contract_lines import FAMILIES, FoundLines, LineReader
+from integrations.adapters.autotask.contract_lines import (
+    FAMILIES,
+    SETUP_FEE,
+    FoundLines,
+    LineReader,
+)
 from integrations.adapters.autotask.filters import is_one_of, is_recurring_service
 from integrations.adapters.autotask.lookups import Lookups
 from integrations.adapters.autotask.unit_history import CYCLES, first_day_read
@@ -146,7 +151,7 @@ class ContractReader:
             yield from reader.build(raw, found[kind], months, start)
         if raw.setup_fee:
             yield PsaAgreementLine(
-                "setup-fee", description="Set-up fee", quantity=Decimal(1),
+                SETUP_FEE, description="Set-up fee", quantity=Decimal(1),
                 unit_price=raw.setup_fee, one_time=True,
             )  # fmt: skip
 

@@ -121,11 +121,11 @@ def is_refusal(response: PsaResponse) -> bool:
 
 def refused_answer(response: PsaResponse, right: str = "") -> RefusedAnswer:
     """What the tables look at. An answer is Autotask's own if it is JSON with `errors` or with
-    `Message`, or plain text, as long as that does not stand for a missing right.
+    `Message`, or plain text, as long as that does not stand for a missing right or record.
     """
     text, content = error_text(response), response.content.lstrip()
     is_plain = not response.is_html and not content.startswith((b"{", b"["))
-    may_be_own = is_plain and not (content and response.status == 403)
+    may_be_own = is_plain and not (content and response.status in {403, 404})
     is_foreign = text is None and not may_be_own
     plain = response.content[:2000].decode(errors="replace").casefold() if is_plain else ""
     return RefusedAnswer(

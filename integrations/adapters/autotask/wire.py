@@ -108,8 +108,10 @@ class WireCurrencyOf(Wire):
     currency_id: int | None = None
 
 
-class WireOwnerOf(Wire):
-    company_id: int | None = None
+class Item(msgspec.Struct):
+    """A record that was asked for by its id; null = there is none."""
+
+    item: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PageDetails(msgspec.Struct, rename="camel"):
@@ -176,6 +178,11 @@ def id_of(row: msgspec.Raw) -> int | None:
 def contract_of(row: msgspec.Raw) -> int | None:
     """The contract that a line or a unit row names, also where its other members are wrong."""
     return number_in(row, "contractID")
+
+
+def company_of(row: msgspec.Raw) -> int | None:
+    """The company that a contact or a contract names."""
+    return number_in(row, "companyID")
 
 
 def number_in(row: msgspec.Raw, name: str) -> int | None:

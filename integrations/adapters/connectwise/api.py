@@ -138,6 +138,15 @@ class ConnectWiseApi:
         self.prove_keys()
         return None if self._base() == base else self._ask(path, params or {}, read_found)
 
+    def try_additions(self, agreement_id: int) -> None:
+        """Ask for an addition of an agreement; one that was deleted meanwhile has none."""
+        path = f"{LISTS['read_agreements']}/{agreement_id}/additions"
+        self.ask_by_id(
+            path,
+            lambda response: self.read_rows(response, "read_agreements"),
+            {"pageSize": "1"},
+        )
+
     def prove_keys(self) -> None:
         """Ask for one company: `system/info` may answer without looking at the keys."""
         try:

@@ -59,6 +59,14 @@ class Currency(Wire):
 
 class OwnerOf(Wire):
     company: Ref | None = None
+    deleted_flag: bool | None = None
+
+
+class WireProbed(Wire):
+    """An agreement whose additions are tried."""
+
+    id: int
+    type: Ref | None = None
 
 
 class WireAgreement(Wire):

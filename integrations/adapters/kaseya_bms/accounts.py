@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from integrations.adapters.kaseya_bms.api import LISTS, BmsApi
+from integrations.adapters.kaseya_bms.errors import refused_answer
 from integrations.adapters.kaseya_bms.guide import NAME
 from integrations.adapters.kaseya_bms.wire import Envelope, WireAccount
+from integrations.kinds import Right
 from integrations.psa.contract import PsaCompany, PsaPage, RejectedRecord
 from integrations.psa.decoding import (
     UNUSABLE,
@@ -24,6 +26,8 @@ from integrations.psa.decoding import (
 from integrations.psa.errors import PsaBadResponse
 from integrations.psa.http import PsaResponse
 from integrations.psa.parallel import ordered_map
+
+KindT = TypeVar("KindT")
 
 #: Accounts that are read one by one; more are read from the list.
 MOST_SINGLE_READS: Final = 10
@@ -68,35 +72,7 @@ class AccountReader:
                 self._currency_names[account_id] = clean(account.currency_name)
 
     def _read_one(self, external_id: str) -> WireAccount | RejectedRecord | None:
-        """By id, an account comes bare by the document, and may come in an envelope all the same.
-
-        "Not there" is 404, 204, null, a null result, or `success: false`.
-        """
-
-        def read(response: PsaResponse) -> WireAccount | RejectedRecord | None:
-            if response.status in {204, 404} or response.content.strip() in {b"", b"null"}:
-                return None
-            self._api.refuse_status(response, "read_companies")
-            fields = self._unwrap(response)
-            if fields is None:
-                return None
-            records, rejected = read_lowered([fields], WireAccount, lambda raw: raw)
-            return records[0] if records else rejected[0]
-
-        return self._api.ask(f"{LISTS['read_companies']}/{external_id}", {}, read)
-
-    def _unwrap(self, response: PsaResponse) -> Any:
-        """The members of an account, with or without an envelope; None when it is not there."""
-        fields = decode_lowered(response, dict[str, Any], NAME)
-        if "success" not in fields:
-            return fields
-        envelope = msgspec.convert(fields, Envelope, strict=False)
-        if envelope.success:
-            return envelope.result
-        meaning = self._api.meaning_of(response, "read_companies")
-        if isinstance(meaning, PsaBadResponse):  # no other refusal is known by its words
-            return None
-        raise meaning
+        return read_by_id(self._api, "read_companies", external_id, WireAccount)
 
     def _build(self, raw: WireAccount) -> PsaCompany:
         """Build a company; an account has no status, only a flag."""
@@ -110,3 +86,41 @@ class AccountReader:
             is_active=active,
             changed_at=instant(raw.modified_on) or instant(raw.created_on),
         )
+
+
+def read_by_id(
+    api: BmsApi, right: Right, external_id: str, kind: type[KindT]
+) -> KindT | RejectedRecord | None:
+    """One record; None when it is not there: 404, 204, null, a null result, or `success: false`.
+
+    By id it comes bare by the document, and may come in an envelope all the same.
+    """
+
+    def read(response: PsaResponse) -> KindT | RejectedRecord | None:
+        is_missing = response.status == 404 and not refused_answer(response).is_foreign
+        if is_missing or response.status == 204:
+            return None
+        api.refuse_status(response, right)
+        if response.content.strip() in {b"", b"null"}:
+            return None
+        fields = unwrap(api, right, response)
+        if fields is None:
+            return None
+        records, rejected = read_lowered([fields], kind, lambda raw: raw)
+        return records[0] if records else rejected[0]
+
+    return api.ask(f"{LISTS[right]}/{external_id}", {}, read)
+
+
+def unwrap(api: BmsApi, right: Right, response: PsaResponse) -> Any:
+    """The members of a record, with or without an envelope; None when it is not there."""
+    fields = decode_lowered(response, dict[str, Any], NAME)
+    if "success" not in fields:
+        return fields
+    envelope = msgspec.convert(fields, Envelope, strict=False)
+    if envelope.success:
+        return envelope.result
+    meaning = api.meaning_of(response, right)
+    if isinstance(meaning, PsaBadResponse):  # no other refusal is known by its words
+        return None
+    raise meaning

@@ -179,6 +179,6 @@ class BmsApi:
         numbers = {"PageSize": str(self._page_size), "PageNumber": str(place.page)}
         return self.get(LISTS[right], {**numbers, **params}, right)
 
-    def first_row(self, right: Right) -> list[Any]:
-        """At most one row of a list."""
-        return rows_of(self.get(LISTS[right], {"PageSize": "1", "PageNumber": "1"}, right))
+    def first_rows(self, right: Right, most: int) -> list[Any]:
+        """The first rows of a list."""
+        return rows_of(self.get(LISTS[right], {"PageSize": str(most), "PageNumber": "1"}, right))

@@ -12,7 +12,13 @@ import msgspec
 
 from integrations.adapters.kaseya_bms.accounts import AccountReader
 from integrations.adapters.kaseya_bms.api import WHO_WE_ARE, BmsApi
-from integrations.adapters.kaseya_bms.wire import UserInfo, WireContract, WireLookup, rows_of
+from integrations.adapters.kaseya_bms.wire import (
+    UserInfo,
+    WireContract,
+    WireLookup,
+    ids_of,
+    rows_of,
+)
 from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord
 from integrations.psa.decoding import (
     UNUSABLE,
@@ -86,6 +92,11 @@ class ContractReader:
         nameless = tuple(record for record in self._rejected if not record.external_id)
         if nameless:  # it may be anybody's: nobody's absence is proved
             yield PsaPage((), nameless)
+
+    def is_there(self, contract_id: str) -> bool:
+        """Whether the look-up knows a contract, whatever its type and its account."""
+        rows = rows_of(self._api.get(LOOKUP, {"Ids": contract_id}, "read_agreements"))
+        return int(contract_id) in ids_of(rows)
 
     def contract_ids(self, account_id: str) -> tuple[list[int], list[RejectedRecord]]:
         """The ids of one account's contracts, of every type."""

@@ -64,6 +64,13 @@ class WireLookup(Wire):
     id: int
 
 
+class WireFound(Wire):
+    """A record that is asked for by its id; only contacts name an account."""
+
+    id: int
+    account_id: int | None = None
+
+
 class Tokens(Wire):
     access_token: str | None = None
     refresh_token: str | None = None

@@ -33,6 +33,8 @@ from tests.integrations.adapters.contract.adapters import (
         ("dropped_connection", {}),
         ("token_expired", {}),
         ("new_release", {}),
+        ("old_release", {}),
+        ("old_release", {"status": 406}),
         ("server_error", {}),
     ],
 )
