@@ -80,7 +80,8 @@ class PsaInfo:
     how many all workers together may make to an account (0 = as many as one piece),
     `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
     companies one `agreements` call may ask for. `logo` is a file below `static/integrations/`,
-    `agreement_word` the PSA's word for an agreement.
+    `agreement_word` the PSA's word for an agreement, `recurring_type` its name of the one type of
+    agreement that recurs ("" = types say nothing about that).
     """
 
     key: str
@@ -97,6 +98,7 @@ class PsaInfo:
     company_batch: int = 100
     logo: str = ""
     agreement_word: str = "agreement"
+    recurring_type: str = ""
 
     @property
     def secret_fields(self) -> frozenset[str]:

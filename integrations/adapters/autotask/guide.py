@@ -79,4 +79,5 @@ INFO: Final = PsaInfo(
     company_batch=IDS_PER_QUESTION,
     logo="autotask.svg",
     agreement_word="contract",
+    recurring_type="Recurring Service",
 )
