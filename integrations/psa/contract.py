@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-#: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
-#: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
+#: A billing cycle: a canonical name of the MRR definition, a structure such as
+#: `{"every": 18, "unit": "month"}`, or `unknown_cycle` of the PSA's word: never the bare word, for
+#: the engine could take it for one of its own. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
+
+
+def unknown_cycle(word: str) -> Cycle:
+    """A cycle that the PSA's documents do not list: a person may say what it means."""
+    return {"unknown": word} if word else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,11 @@ class PsaCompany:
 
 @dataclass(frozen=True, slots=True)
 class PsaContact:
-    """A person at a company. `company_id` is "" when the PSA names none."""
+    """A person at a company. `company_id` is "" when the PSA names none.
+
+    `email` and `phone` are what `integrations.psa.contact_methods` finds in the PSA's fields: ""
+    for a text that reaches nobody.
+    """
 
     external_id: str
     company_id: str
@@ -182,11 +192,16 @@ class PsaAgreementLine:
 
 @dataclass(frozen=True, slots=True)
 class PsaAgreement:
-    """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
+    """A contract with its lines, recurring or not. Three-valued facts are None when the PSA doesn't
+    say.
 
+    `recurring` is False for a type that does not recur; then no lines are read. `currency` is a
+    code of ISO 4217, or the PSA's word where it is none that we know; "" = the PSA gives none.
     `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
     before tax, None = none given. `incomplete`: some of its lines could not be read; `withheld`:
-    because a right is missing.
+    because a right is missing. `is_claim`: nothing but this company's own list says whose it is, so
+    that it does not move here from a company that has it; `claimed_by`: ids of other companies that
+    are known to have it too.
     """
 
     external_id: str
@@ -209,6 +224,8 @@ class PsaAgreement:
     renews_id: str = ""
     incomplete: bool = False
     withheld: bool = False
+    is_claim: bool = False
+    claimed_by: tuple[str, ...] = ()
     changed_at: datetime | None = None
     lines: tuple[PsaAgreementLine, ...] = ()
 
@@ -240,7 +257,9 @@ class PsaPage(Generic[RecordT]):
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
     `refused`: the refusal of what is `withheld` of some records. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
-    `again`: the list moved while it was read, and is read from its beginning once more.
+    `again`: the list moved while it was read, and is read from its beginning once more. `short`:
+    how many records came of how many that the PSA itself had counted, when the list ended before
+    that; then a nameless record is `rejected` too, for nothing is gone that did not come.
     """
 
     records: tuple[RecordT, ...]
@@ -250,6 +269,7 @@ class PsaPage(Generic[RecordT]):
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
     again: bool = False
+    short: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _keep_sure(
         row = rows.get(value["external_id"])
         if row is None:
             continue
-        if "currency" in batch.unsure and not value["currency"]:
+        if "currency" in batch.unsure and row.currency:
             value["currency"] = row.currency
         if "cycle" in batch.unsure and row.cycle and row.cycle_label == value["cycle_label"]:
             value["cycle"] = row.cycle

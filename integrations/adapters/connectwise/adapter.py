@@ -27,6 +27,7 @@ from integrations.adapters.connectwise.wire import (
     ref_id,
 )
 from integrations.kinds import Right
+from integrations.psa.contact_methods import first_email, phone_in
 from integrations.psa.contract import (
     Finding,
     PsaAgreement,
@@ -192,21 +193,18 @@ class ConnectWiseAdapter:
             company_id=ref_id(raw.company),
             first_name=name_of(raw.first_name, "firstName"),
             last_name=name_of(raw.last_name, "lastName"),
-            email=self._email(raw)[:254],
-            phone=phone_of(raw)[:100],
+            email=self._email(raw),
+            phone=phone_of(raw),
             is_active=raw.inactive_flag is not True,
             is_default=raw.default_flag is True,
             changed_at=instant(raw.info.last_updated) if raw.info else None,
         )
 
     def _email(self, raw: WireContact) -> str:
-        """The default e-mail, else the first.
-
-        There is no `email` field, and an "@" proves nothing.
-        """
+        """The default e-mail, else the first; there is no `email` field."""
         items = [item for item in raw.communication_items or () if self._is_email(item)]
         items.sort(key=lambda item: item.default_flag is not True)
-        return next((value for item in items if (value := clean(item.value))), "")
+        return first_email(item.value for item in items)
 
     def _is_email(self, item: CommunicationItem) -> bool:
         """Whether an item is an e-mail address: by its kind, else by the type of the MSP."""
@@ -243,10 +241,10 @@ def phone_of(raw: WireContact) -> str:
     items = [
         item
         for item in raw.communication_items or ()
-        if (item.communication_type or "").casefold() == "phone" and clean(item.value)
+        if (item.communication_type or "").casefold() == "phone" and phone_in(item.value)
     ]
     items.sort(key=lambda item: item.default_flag is not True)
     if not items:
-        return clean(raw.default_phone_nbr)
+        return phone_in(raw.default_phone_nbr)
     extension = clean(items[0].extension)
-    return clean(items[0].value) + (f" x{extension}" if extension else "")
+    return phone_in(clean(items[0].value) + (f" x{extension}" if extension else ""))

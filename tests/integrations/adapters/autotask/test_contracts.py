@@ -94,7 +94,7 @@ def test_units_of_a_line_that_is_not_listed_are_money_too(wire: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "cycle"),
     [(2, "monthly"), (3, "quarterly"), (4, "semiannual"), (5, "annual"), ("q", "quarterly"),
-     (9, None), (None, None)],
+     (9, {"unknown": "period type 9"}), (None, None)],
 )  # fmt: skip
 def test_the_period_type_is_a_number_or_the_old_letter(wire: Any, value: Any, cycle: Any) -> None:
     (found,) = read(wire, contract(contractPeriodType=value))

@@ -98,7 +98,7 @@ def test_money_is_exact_to_the_last_digit(wire: responses.RequestsMock) -> None:
         ({"billingCycle": {"id": 10, "name": "None"}}, "not_recurring", None),
         (
             {"billingCycle": {"id": 99, "name": "Annual - paid monthly"}},
-            "Annual - paid monthly",
+            {"unknown": "Annual - paid monthly"},
             None,
         ),
     ],
@@ -121,11 +121,15 @@ def test_what_does_not_recur_has_no_lines_read(
         ("Half-Yearly", "semiannual"),
         ("fortnightly", "biweekly"),
         ("None", "not_recurring"),
-        ("Monthly in advance", "Monthly in advance"),
+        ("Monthly in advance", {"unknown": "Monthly in advance"}),
+        ("Contract", {"unknown": "Contract"}),
+        ("Daily", {"unknown": "Daily"}),
+        ("4-Weekly", {"unknown": "4-Weekly"}),
+        ("", {"unknown": "billing cycle 5"}),
     ],
 )
 def test_without_the_table_only_exact_names_are_understood(
-    wire: responses.RequestsMock, name: str, cycle: str
+    wire: responses.RequestsMock, name: str, cycle: Any
 ) -> None:
     wire.get(f"{BASE}/finance/agreements/1/additions", json=[])
 
