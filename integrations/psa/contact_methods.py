@@ -14,7 +14,6 @@ from typing import Final
 from integrations.psa.decoding import clean
 
 LONGEST_EMAIL: Final = 254
-LONGEST_PHONE: Final = 100
 #: Fewer digits are no number that somebody could call, not even inside a house.
 FEWEST_DIGITS: Final = 3
 
@@ -35,7 +34,7 @@ def email_in(text: str | None) -> str:
 def phone_in(text: str | None) -> str:
     """A phone number as it is written; "" for a text that holds none."""
     number = clean(text)
-    return number[:LONGEST_PHONE] if sum(map(str.isdecimal, number)) >= FEWEST_DIGITS else ""
+    return number if sum(map(str.isdecimal, number)) >= FEWEST_DIGITS else ""
 
 
 def first_email(texts: Iterable[str | None]) -> str:

@@ -8,8 +8,6 @@ from typing import Final
 from agreements.mrr.currencies import CODES, currency_code
 from integrations.psa.decoding import clean
 
-#: Longer words are cut: they are only shown.
-LONGEST_WORD: Final = 100
 #: Names that mean one currency, in the singular. A word such as "dollar" alone does not.
 NAMES: Final = {
     "us dollar": "USD", "usa dollar": "USD", "united states dollar": "USD",
@@ -43,7 +41,7 @@ def read_currency(text: str | None) -> str:
     held = {found for found in _CODE.findall(word) if found in CODES}
     if len(held) == 1:
         return held.pop()
-    return NAMES.get(_singular(word), word[:LONGEST_WORD])
+    return NAMES.get(_singular(word), word)
 
 
 def _singular(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from agreements.mrr.currencies import currency_code
 from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.wire import EntityFields, Pick, WireCatalogue
-from integrations.psa.currencies import LONGEST_WORD
 from integrations.psa.decoding import clean
 from integrations.psa.errors import PsaBadResponse, PsaRefused
 
@@ -59,7 +58,7 @@ class Lookups:
         if currency_id is None:
             return ""
         word = self._currency_names().get(currency_id) or f"currency {currency_id}"
-        return currency_code(word) or word[:LONGEST_WORD]
+        return currency_code(word) or word
 
     def knows_currencies(self) -> bool:
         return bool(self._currency_names())

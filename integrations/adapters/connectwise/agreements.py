@@ -231,12 +231,12 @@ class AgreementReader:
             found.incomplete = found.incomplete or page is None
             return page or ((), None)
 
-        newest = Newest[WireAddition](record_id, record_stamp)
+        newest = Newest[tuple[WireAddition, PsaAgreementLine]](
+            lambda pair: record_id(pair[0]), lambda pair: record_stamp(pair[0])
+        )
         for rows, place in numbered_pages(ask, self._api.page_size):
-            raws, bad = read_records(rows, WireAddition, lambda raw: (raw, build_line(raw)))
-            lines = {raw.id: line for raw, line in raws}
-            fresh = {raw.id for raw in newest.of(raw for raw, _ in raws)}
-            found.lines |= {id_: line for id_, line in lines.items() if id_ in fresh}
+            pairs, bad = read_records(rows, WireAddition, lambda raw: (raw, build_line(raw)))
+            found.lines |= {raw.id: line for raw, line in newest.of(pairs)}
             found.rejected += of_lines(bad)
             looks_cut = not rows and looks_full(place.read, self._api.page_size)
             if looks_cut and not found.incomplete:

@@ -20,6 +20,7 @@ def test_contacts_take_the_first_address_and_number_that_there_is(wire: Any) -> 
          "isActive": 0, "primaryContact": None},
         {"id": 3, "companyID": 7, "isActive": False},
         {"id": 4, "companyID": 7, "isActive": "1"},
+        {"id": 5, "companyID": 7, "isActive": None},
     )  # fmt: skip
 
     (page,) = adapter().contacts(company_ids=["7"])
@@ -29,6 +30,7 @@ def test_contacts_take_the_first_address_and_number_that_there_is(wire: Any) -> 
         ("7", "a@x.example", "555-0102 x9", False, False),
         ("7", "", "", False, False),
         ("7", "", "", True, False),
+        ("7", "", "", False, False),
     ]
 
 

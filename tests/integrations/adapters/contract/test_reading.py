@@ -75,7 +75,7 @@ def test_an_agreement_names_its_company(make: Adapters) -> None:
 
     owner = make().agreement_owner(agreement.external_id)
 
-    assert owner == (None if make.psa == "kaseya_bms" else agreement.company_id)
+    assert owner == agreement.company_id
     assert make().agreement_owner("999999999") is None
 
 
