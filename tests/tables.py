@@ -138,6 +138,8 @@ TABLES = {
             (
                 CONTRACT / "test_reading.py",
                 CONTRACT / "test_records.py",
+                CONTRACT / "test_lists.py",
+                CONTRACT / "test_words.py",
                 CONTRACT / "test_refusals.py",
                 CONTRACT / "test_bad_days.py",
             ),
@@ -152,6 +154,8 @@ TABLES = {
                 BAD_DAYS / "test_failures.py",
                 BAD_DAYS / "test_missing_records.py",
                 BAD_DAYS / "test_bad_records.py",
+                BAD_DAYS / "test_odd_lists.py",
+                BAD_DAYS / "test_odd_words.py",
                 BAD_DAYS / "test_killed.py",
                 BAD_DAYS / "test_changes_in_mid_run.py",
             ),

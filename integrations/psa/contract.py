@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-#: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
-#: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
+#: A billing cycle: a canonical name of the MRR definition, a structure such as
+#: `{"every": 18, "unit": "month"}`, or `unknown_cycle` of the PSA's word: never the bare word, for
+#: the engine could take it for one of its own. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
+
+
+def unknown_cycle(word: str) -> Cycle:
+    """A cycle that the PSA's documents do not list: a person may say what it means."""
+    return {"unknown": word} if word else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,9 @@ class PsaInfo:
     companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
     by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
     more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
-    new user may be refused. `logo` is a file below `static/integrations/`,
-    `agreement_word` the PSA's word for an agreement.
+    new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
+    PSA's word for an agreement, `recurring_type` its name of the one type of agreement that recurs
+    ("" = types say nothing about that).
     """
 
     key: str
@@ -105,6 +112,7 @@ class PsaInfo:
     new_user_minutes: int = 0
     logo: str = ""
     agreement_word: str = "agreement"
+    recurring_type: str = ""
 
     @property
     def secret_fields(self) -> frozenset[str]:
@@ -135,7 +143,11 @@ class PsaCompany:
 
 @dataclass(frozen=True, slots=True)
 class PsaContact:
-    """A person at a company. `company_id` is "" when the PSA names none."""
+    """A person at a company. `company_id` is "" when the PSA names none.
+
+    `email` and `phone` are what `integrations.psa.contact_methods` finds in the PSA's fields: ""
+    for a text that reaches nobody.
+    """
 
     external_id: str
     company_id: str
@@ -188,11 +200,16 @@ class PsaAgreementLine:
 
 @dataclass(frozen=True, slots=True)
 class PsaAgreement:
-    """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
+    """A contract with its lines, recurring or not. Three-valued facts are None when the PSA doesn't
+    say.
 
+    `recurring` is False for a type that does not recur; then no lines are read. `currency` is a
+    code of ISO 4217, or the PSA's word where it is none that we know; "" = the PSA gives none.
     `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
     before tax, None = none given. `incomplete`: some of its lines could not be read; `withheld`:
-    because a right is missing.
+    because a right is missing. `is_claim`: nothing but this company's own list says whose it is, so
+    that it does not move here from a company that has it; `claimed_by`: ids of other companies that
+    are known to have it too.
     """
 
     external_id: str
@@ -215,6 +232,8 @@ class PsaAgreement:
     renews_id: str = ""
     incomplete: bool = False
     withheld: bool = False
+    is_claim: bool = False
+    claimed_by: tuple[str, ...] = ()
     changed_at: datetime | None = None
     lines: tuple[PsaAgreementLine, ...] = ()
 
@@ -246,7 +265,9 @@ class PsaPage(Generic[RecordT]):
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
     `refused`: the refusal of what is `withheld` of some records. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
-    `again`: the list moved while it was read, and is read from its beginning once more.
+    `again`: the list moved while it was read, and is read from its beginning once more. `short`:
+    how many records came of how many that the PSA itself had counted, when the list ended before
+    that; then a nameless record is `rejected` too, for nothing is gone that did not come.
     """
 
     records: tuple[RecordT, ...]
@@ -256,6 +277,7 @@ class PsaPage(Generic[RecordT]):
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
     again: bool = False
+    short: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+#: What people type where an address or a number belongs.
+ODD_EMAIL: Final = "n/a"
+ODD_PHONE: Final = "-"
 #: What each fault does. `options` in brackets.
 FAULTS: Final[dict[str, str]] = {
     "latency": "every answer comes `ms` later",
@@ -42,7 +45,14 @@ FAULTS: Final[dict[str, str]] = {
     "refresh_refused": "an old token gets no new one",
     "pascal_case": "keys are spelled in PascalCase",
     "wrapped_by_id": "a record asked for by its id comes in an envelope",
-    "small_pages": "no page is longer than `most` (default 30)",
+    "small_pages": "no page is longer than `most` (default 30), whatever is asked for; with "
+    "`links` false nothing but a count says that there is more",
+    "list_ends_early": "a list ends after its first page, while its count says that there is more",
+    "repeated_record": "the first record of a list comes once more on its second page, as it was "
+    "before: with an `older` stamp (default true) and another name",
+    "odd_contacts": "contacts have words where addresses and numbers belong, such as n/a and -",
+    "odd_words": "agreements come in a `currency` and with a billing `cycle` of these names",
+    "second_claim": "the look-up of `account` shows the `contract` too",
     "no_totals": "lists don't say how many records there are",
     "no_forward_only": "the forward-only way of paging is not known",
 }

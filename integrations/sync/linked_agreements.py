@@ -15,10 +15,12 @@ from django.utils import timezone
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from integrations.importing.record_store import Changes, fingerprint, store
-from integrations.models import CompanyLink, Integration
+from integrations.issues.inbox import IssueReport
+from integrations.kinds import AGREEMENTS
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
 from integrations.psa.errors import PsaRefused
-from integrations.sync.run_writer import RunWriter
+from integrations.sync.run_writer import TWO_CLAIMS, RunWriter
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class AgreementBatch:
     rejected: list[RejectedRecord] = field(default_factory=list)
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
+    short: tuple[int, int] | None = None
 
     @property
     def rejected_agreements(self) -> list[RejectedRecord]:
@@ -72,8 +75,17 @@ def store_agreements(
     )
     if batch.rejected_ids:
         existing = existing.exclude(integration=integration, external_id__in=batch.rejected_ids)
+    holders = _holders(incoming, existing, integration)
+    _report_claims(writer, incoming, holders)
     values = [
-        _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
+        _agreement_values(
+            record,
+            integration,
+            holders[record.external_id].company_id
+            if record.external_id in holders
+            else company_of[record.company_id],
+        )
+        for record in incoming
     ]
     _keep_renewals(values, existing, batch)
     _keep_sure(values, existing.filter(integration=integration), batch)
@@ -101,6 +113,7 @@ def store_agreements(
         needed=("company_id", "lines_fingerprint"),
         fresh={(integration.pk, id_): {"lines_fingerprint": mark} for id_, mark in marks.items()},
     )
+    _note_types(agreements, integration, now)
     writer.add("agreements", agreements, batch.rejected_agreements)
     if batch.proves_absence:
         writer.note_absent("agreements", [row.pk for row in agreements.absent], batch.began)
@@ -116,6 +129,66 @@ def store_agreements(
         AnyOf("id", [link.pk for link in links]), tenant=integration.tenant_id
     ).update(read_at=batch.began, last_synced_at=now)
     return touched
+
+
+def _holders(
+    incoming: Sequence[PsaAgreement], known: QuerySet[Agreement], integration: Integration
+) -> dict[str, CompanyLink]:
+    """By agreement that is only claimed: the link of the company with which it stays."""
+    claimed = [record.external_id for record in incoming if record.is_claim]
+    if not claimed:
+        return {}
+    rows = known.filter(AnyOf("external_id", claimed), integration=integration, gone_at=None)
+    held = dict(rows.values_list("external_id", "company_id"))
+    links = CompanyLink.objects.of(integration).in_force().filter(company__in=held.values())
+    link_of = {link.company_id: link for link in links.select_related("company")}
+    return {id_: link_of[company] for id_, company in held.items() if company in link_of}
+
+
+def _report_claims(
+    writer: RunWriter, incoming: Sequence[PsaAgreement], holders: Mapping[str, CompanyLink]
+) -> None:
+    """Agreements that more than one company claims are an issue each."""
+    integration = writer.run.integration
+    psa = integration.psa_info
+    claimers = {}
+    for record in incoming:
+        holder = holders.get(record.external_id)
+        ids = {record.company_id, *record.claimed_by, *([holder.external_id] if holder else [])}
+        if record.is_claim and len(ids) > 1:
+            claimers[record.external_id] = (record, ids)
+    if not claimers:
+        return
+    wanted = {id_ for _, ids in claimers.values() for id_ in ids}
+    shown = PsaCompanyRecord.objects.of(integration).filter(external_id__in=wanted)
+    names = dict(shown.values_list("external_id", "name"))
+    for external_id, (record, ids) in claimers.items():
+        holder = holders.get(external_id)
+        counted_at = holder.external_id if holder else record.company_id
+        both = " and ".join(f"{names.get(id_, 'a company')} ({id_})" for id_ in sorted(ids))
+        writer.raise_trouble(
+            IssueReport(
+                AGREEMENTS.singular,
+                TWO_CLAIMS,
+                f"{both} both have this {psa.agreement_word} in {psa.name}, and nothing says whose "
+                f"it is. It counts once, at {names.get(counted_at, 'a company')} ({counted_at}).",
+                f"In {psa.name}, leave it at the one company that it is for, then press Sync Now.",
+                external_id=external_id[:100],
+                name=record.name,
+            )
+        )
+
+
+def _note_types(agreements: Changes[Agreement], integration: Integration, now: datetime) -> None:
+    """Remember of agreements whose type has changed what it was, and since when it is another."""
+    changed = []
+    for change in agreements.written:
+        if former := (change.before or {}).get("type"):
+            change.row.former_type = former
+            change.row.type_changed_on = integration.tenant.today(now)
+            changed.append(change.row)
+    if changed:
+        Agreement.objects.bulk_update(changed, ["former_type", "type_changed_on"])
 
 
 def _keep_renewals(
@@ -147,7 +220,7 @@ def _keep_sure(
         row = rows.get(value["external_id"])
         if row is None:
             continue
-        if "currency" in batch.unsure and not value["currency"]:
+        if "currency" in batch.unsure and row.currency:
             value["currency"] = row.currency
         if "cycle" in batch.unsure and row.cycle and row.cycle_label == value["cycle_label"]:
             value["cycle"] = row.cycle
@@ -257,7 +330,7 @@ def _agreement_values(
         "name": record.name,
         "type": record.type[:255],
         "status": record.status[:100],
-        "currency": record.currency[:10],
+        "currency": record.currency[:100],
         "start_date": record.start_date,
         "end_date": record.end_date,
         "no_end": record.no_end,

@@ -30,7 +30,7 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.psa.contract import PsaAdapter, PsaCompany, RejectedRecord
-from integrations.psa.errors import PsaRefused
+from integrations.psa.errors import PsaError, PsaRefused
 from integrations.sync import linked_agreements, linked_companies
 from integrations.sync.absences import Absences
 from integrations.sync.read_ahead import prefetch
@@ -182,6 +182,7 @@ class SyncPass:
             passed += sum(record.external_id not in before for record in page.records)
             is_last = page.cursor is None and (passed > 0 or self._since(kind) is None)
             with writer.page(kind, done=passed, total=page.total or known, is_last=is_last):
+                self._note_short(kind, page.short)
                 changes = write(page.records, timezone.now())
                 changes.forget_unchanged(before)
                 writer.add(kind, changes, rejected)
@@ -194,6 +195,19 @@ class SyncPass:
                 if is_last:
                     self._end_list(kind)
         return passed
+
+    def _note_short(self, kind: str, short: tuple[int, int] | None) -> None:
+        """Inside a page: a list ended before its own count; the run is not whole, and says it."""
+        if short:
+            came, announced = short
+            self.writer.note_trouble(
+                PsaError(
+                    "list_ended_early",
+                    f"{self.info.name} gave {came} of {announced} {kind}: the list ended before "
+                    "its own count. What did not come stays as it was.",
+                    "Press Sync Now. If it happens again, send this to us.",
+                )
+            )
 
     def _end_list(self, kind: str) -> None:
         self.writer.checkpoint.setdefault("read", []).append(kind)
@@ -363,6 +377,8 @@ class SyncPass:
             ):
                 missing = set()
             with self.writer.page("contacts", done=len(records), total=len(records)):
+                for page in pages:
+                    self._note_short("contacts", page.short)
                 changes = mirror.store_contacts(self.integration, records, timezone.now())
                 self.writer.add("contacts", changes, rejected)
                 self._note_moves(changes)
@@ -424,6 +440,7 @@ class SyncPass:
         has_book = Exists(CompanyBook.objects.filter(company=OuterRef("company")))
         links = self._links().filter(AnyOf("external_id", batch.external_ids))
         found: list[Any] = list(links.annotate(has_book=has_book))
+        self._note_short("agreements or lines", batch.short)
         touched = linked_agreements.store_agreements(self.writer, found, batch)
         if batch.refused:
             self._lose_lines(batch.refused)
@@ -451,8 +468,11 @@ class SyncPass:
         external_ids = [external_id for _, external_id in links]
         batch = linked_agreements.AgreementBatch(external_ids, str(links[-1][0]), timezone.now())
         for page in self.adapter.agreements(company_ids=external_ids):
-            batch.agreements |= {record.external_id: record for record in page.records}
+            for record in page.records:
+                if not (record.is_claim and record.external_id in batch.agreements):
+                    batch.agreements[record.external_id] = record
             batch.rejected += page.rejected
+            batch.short = batch.short or page.short
             batch.refused = batch.refused or page.refused
             batch.unsure |= page.unsure
         return batch

@@ -46,6 +46,10 @@ class RunCancelled(Exception):
 
 #: Codes of records that were set aside, which close themselves when the record can be read.
 REJECTIONS = frozenset({"invalid_record", "missing_id", "too_long"})
+#: Two companies have one agreement, and nothing says whose it is.
+TWO_CLAIMS = "two_claims"
+#: What is over when a reading of all records of a kind did not meet it.
+OVER_UNSEEN = REJECTIONS | {TWO_CLAIMS}
 PLACES = ("cursor", "passed", "after_link")
 #: What nobody but the run itself notes in its pages; most runs have nothing to note there.
 OWN_NOTES = frozenset({"touched", "absent agreements", "absent lines"})
@@ -194,8 +198,8 @@ class RunWriter:
     def close_unseen(self, kind: str) -> None:
         """Close the issues about records of a kind that a reading of all of them did not meet."""
         single = SINGULAR[kind]
-        if self.has_rejections(single):
-            rows = open_issues(self.run.integration).filter(kind=single, code__in=REJECTIONS)
+        if any(found[0] == single and found[2] in OVER_UNSEEN for found in self.open_causes):
+            rows = open_issues(self.run.integration).filter(kind=single, code__in=OVER_UNSEEN)
             rows.filter(last_seen_at__lt=self.run.started_at).update(closed_at=timezone.now())
 
     def has_issue(self, kind: str, external_id: str = "") -> bool:

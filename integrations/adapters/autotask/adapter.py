@@ -10,10 +10,7 @@ from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.contract_lines import FAMILIES, has_line
 from integrations.adapters.autotask.contracts import ContractReader
 from integrations.adapters.autotask.errors import WORDS
-from integrations.adapters.autotask.filters import (
-    changed_after,
-    is_one_of,
-)
+from integrations.adapters.autotask.filters import changed_after, is_one_of
 from integrations.adapters.autotask.guide import IDS_PER_QUESTION, INFO, MENU_PATHS
 from integrations.adapters.autotask.lookups import Lookups
 from integrations.adapters.autotask.wire import (
@@ -24,6 +21,7 @@ from integrations.adapters.autotask.wire import (
     is_on,
 )
 from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, first_phone, phone_in
 from integrations.psa.contract import (
     Finding,
     FoundRecord,
@@ -186,7 +184,7 @@ class AutotaskAdapter:
 
     def _build_company(self, raw: WireCompany) -> PsaCompany:
         """Id 0 is the MSP's own organisation."""
-        active = is_on(raw.is_active, default=True)
+        active = is_on(raw.is_active)
         web = self._api.web
         return PsaCompany(
             external_id=str(raw.id),
@@ -207,20 +205,17 @@ def build_contact(raw: WireContact) -> PsaContact:
     """The first number and the first address that the contact has."""
     number = clean(raw.phone)
     extension = clean(raw.extension)
-    phones = (
-        f"{number} x{extension}" if number and extension else number,
-        clean(raw.mobile_phone),
-        clean(raw.alternate_phone),
-    )
-    emails = map(clean, (raw.email_address, raw.email_address2, raw.email_address3))
+    with_extension = f"{number} x{extension}" if phone_in(number) and extension else number
+    phones = (with_extension, raw.mobile_phone, raw.alternate_phone)
+    emails = (raw.email_address, raw.email_address2, raw.email_address3)
     return PsaContact(
         external_id=str(raw.id),
         company_id="" if raw.company_id is None else str(raw.company_id),
         first_name=name_of(raw.first_name, "firstName"),
         last_name=name_of(raw.last_name, "lastName"),
-        email=next(filter(None, emails), ""),
-        phone=next(filter(None, phones), ""),
-        is_active=is_on(raw.is_active, default=True),
+        email=first_email(emails),
+        phone=first_phone(phones),
+        is_active=is_on(raw.is_active),
         is_default=is_on(raw.primary_contact),
         changed_at=instant(raw.last_modified_date) or instant(raw.create_date),
     )

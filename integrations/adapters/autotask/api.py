@@ -24,20 +24,14 @@ from integrations.adapters.autotask.filters import (
     is_recurring_service,
 )
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
-from integrations.adapters.autotask.wire import (
-    Answer,
-    Count,
-    Item,
-    PageDetails,
-    Threshold,
-    ZoneInformation,
-    id_of,
-)
+from integrations.adapters.autotask.paging import Place, RawPage, record_id, record_stamp
+from integrations.adapters.autotask.wire import Answer, Count, Item, Threshold, ZoneInformation
 from integrations.kinds import Right
 from integrations.psa.contract import PsaPage
 from integrations.psa.decoding import clean, decode, is_plain_text, read_records
 from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
 from integrations.psa.refusals import REPORT, find_refusal
 
@@ -156,9 +150,18 @@ class AutotaskApi:
         total = None
         if is_counted and not cursor and not conditions:
             total = self._count(entity, right)
-        for rows, following in self.raw_pages(entity, right, conditions, fields, cursor):
-            records, rejected = read_records(rows, kind, build)
-            yield PsaPage(tuple(records), tuple(rejected), following, total)
+        newest = Newest[Any](record_id, record_stamp)
+        for page in self.raw_pages(entity, right, conditions, fields, cursor, total):
+            records, rejected = read_records(page.rows, kind, build)
+            if page.short:
+                rejected.append(ended_early(entity, *page.short))
+            yield PsaPage(
+                tuple(newest.of(records)),
+                tuple(rejected),
+                page.cursor,
+                page.total,
+                short=page.short,
+            )
 
     def raw_pages(
         self,
@@ -167,34 +170,52 @@ class AutotaskApi:
         conditions: Sequence[Condition] = (),
         fields: Sequence[str] = (),
         cursor: str | None = None,
-    ) -> Iterator[tuple[list[msgspec.Raw], str | None]]:
+        total: int | None = None,
+    ) -> Iterator[RawPage]:
         """Page by `id > last`, which Autotask itself recommends: rows that move lose nobody, and no
         address from an answer is followed (a page link of a POST even refuses GET, 405).
         """
-        last = int(cursor) if cursor else None
+        place = Place.of(cursor) if cursor else Place(total=total)
         while True:
-            place = has_any_id() if last is None else {"op": "gt", "field": "id", "value": last}
-            body: dict[str, Any] = {"filter": [place, *conditions], "MaxRecords": self._page_size}
+            filters = [place.condition, *conditions]
+            body: dict[str, Any] = {"filter": filters, "MaxRecords": self._page_size}
             if fields:
                 body["IncludeFields"] = list(fields)
             answer = self.query(entity, body, right)
-            last = self._last_id(answer, last)
-            yield answer.items or [], None if last is None else str(last)
-            if last is None:
+            following, is_last = place.after(answer, self._page_size)
+            short = None
+            if is_last:
+                short = self._shortfall(entity, right, conditions, following, answer)
+            yield RawPage(
+                answer.items or [], None if is_last else following.cursor, place.total, short
+            )
+            if is_last:
                 return
+            place = following
 
-    def _last_id(self, answer: Answer, last: int | None) -> int | None:
-        """The id after which the list goes on; None at its end, or where it doesn't move on."""
-        rows = answer.items or []
-        highest = max((id_ for row in rows if (id_ := id_of(row)) is not None), default=None)
-        details = answer.page_details or PageDetails()
-        is_full = len(rows) >= (details.request_count or self._page_size)
-        has_more = bool(rows) and (is_full or bool(details.next_page_url))
-        moves = highest is not None and (last is None or highest > last)
-        return highest if has_more and moves else None
+    def _shortfall(
+        self,
+        entity: str,
+        right: Right | None,
+        conditions: Sequence[Condition],
+        end: Place,
+        last_page: Answer,
+    ) -> tuple[int, int] | None:
+        """How many came of how many, when a list ended before its count as that is now.
 
-    def _count(self, entity: str, right: Right | None) -> int | None:
-        body = {"filter": [has_any_id()]}
+        A list with conditions is counted only where its end looks like a cap of the server.
+        """
+        looks_cut = end.total is None and end.read and looks_full(end.read, self._page_size)
+        if is_short(end.read, end.total) or (looks_cut and not last_page.items):
+            total = self._count(entity, right, conditions)
+            if total is not None and is_short(end.read, total):
+                return end.read, total
+        return None
+
+    def _count(
+        self, entity: str, right: Right | None, conditions: Sequence[Condition] = ()
+    ) -> int | None:
+        body = {"filter": [has_any_id(), *conditions]}
         return count_if_possible(
             lambda: self._ask(f"{entity}/query/count", Count, entity, right, body).query_count
         )

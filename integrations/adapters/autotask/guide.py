@@ -80,4 +80,5 @@ INFO: Final = PsaInfo(
     new_user_minutes=5,
     logo="autotask.svg",
     agreement_word="contract",
+    recurring_type="Recurring Service",
 )

@@ -161,10 +161,10 @@ class Count(msgspec.Struct, rename="camel"):
     query_count: int
 
 
-def is_on(value: Flag, *, default: bool = False) -> bool:
-    """A flag that is a boolean here, 0 or 1 there, and a text in some clients' captures."""
-    if value is None:
-        return default
+def is_on(value: Flag) -> bool:
+    """A flag that is a boolean here, 0 or 1 there, and a text in some clients' captures; null is
+    no.
+    """
     if isinstance(value, str):
         return value.strip().casefold() in {"1", "true"}
     return bool(value)

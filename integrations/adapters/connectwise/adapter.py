@@ -28,6 +28,7 @@ from integrations.adapters.connectwise.wire import (
     ref_id,
 )
 from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, phone_in
 from integrations.psa.contract import (
     Finding,
     FoundRecord,
@@ -237,13 +238,10 @@ class ConnectWiseAdapter:
         )
 
     def _email(self, raw: WireContact) -> str:
-        """The default e-mail, else the first.
-
-        There is no `email` field, and an "@" proves nothing.
-        """
+        """The default e-mail, else the first; there is no `email` field."""
         items = [item for item in raw.communication_items or () if self._is_email(item)]
         items.sort(key=lambda item: item.default_flag is not True)
-        return next((value for item in items if (value := clean(item.value))), "")
+        return first_email(item.value for item in items)
 
     def _is_email(self, item: CommunicationItem) -> bool:
         """Whether an item is an e-mail address: by its kind, else by the type of the MSP."""
@@ -286,10 +284,10 @@ def phone_of(raw: WireContact) -> str:
     items = [
         item
         for item in raw.communication_items or ()
-        if (item.communication_type or "").casefold() == "phone" and clean(item.value)
+        if (item.communication_type or "").casefold() == "phone" and phone_in(item.value)
     ]
     items.sort(key=lambda item: item.default_flag is not True)
     if not items:
-        return clean(raw.default_phone_nbr)
+        return phone_in(raw.default_phone_nbr)
     extension = clean(items[0].extension)
-    return clean(items[0].value) + (f" x{extension}" if extension else "")
+    return phone_in(clean(items[0].value) + (f" x{extension}" if extension else ""))

@@ -6,7 +6,8 @@ import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -22,13 +23,14 @@ from integrations.adapters.connectwise.errors import (
     refused_answer,
 )
 from integrations.adapters.connectwise.guide import CLIENT_ID, NAME
-from integrations.adapters.connectwise.paging import FIRST_BY_NUMBER, Place, knows_only_numbers
+from integrations.adapters.connectwise.paging import Place, numbered_pages
 from integrations.adapters.connectwise.wire import CompanyInfo, Count
 from integrations.psa.addresses import ServerAddress, read_address
 from integrations.psa.contract import PsaPage
-from integrations.psa.decoding import clean, decode, read_records
+from integrations.psa.decoding import clean, decode, instant, read_records
 from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
 from integrations.psa.refusals import RefusedAnswer, find_refusal
 
@@ -97,8 +99,13 @@ class ConnectWiseApi:
         return self._ask(path, params, lambda response: self.read_rows(response, right)[0])
 
     def table(self, path: str) -> list[msgspec.Raw]:
-        """The rows of a short table, such as the statuses: they all fit on one page."""
-        return self.rows(path, {"pageSize": str(self.page_size)})
+        """All rows of a short table, such as the statuses."""
+
+        def ask(place: Place) -> tuple[list[msgspec.Raw], str | None]:
+            params = {"pageSize": str(self.page_size), **place.params}
+            return self._ask(path, params, lambda response: self.read_rows(response, ""))
+
+        return [row for rows, _ in numbered_pages(ask, self.page_size) for row in rows]
 
     def read_rows(self, response: PsaResponse, right: str) -> tuple[list[msgspec.Raw], str | None]:
         """The rows of an answer and its `Link` header; `null` is written where no rows are."""
@@ -202,25 +209,49 @@ class ConnectWiseApi:
     ) -> Iterator[PsaPage[Any]]:
         """Page through a list, forward-only; a server that ignores that is paged by number.
 
-        By number a record may come twice when rows move meanwhile: it is given once.
+        Rows move meanwhile, and a record may come twice: it is given once, in its newer version.
         """
-        total = None if "conditions" in params or cursor else self._count(right)
         place = Place.of(cursor)
-        seen: set[str] = set()
+        if not cursor and "conditions" not in params:
+            place = place._replace(total=self._count(right, params))
+        newest, ids = Newest[Any](record_id, record_stamp), set[str]()
         while True:
             rows, links = self._page(right, params, place)
-            if place == Place.of(None) and knows_only_numbers(rows, links, self.page_size):
-                place = FIRST_BY_NUMBER
+            if place.needs_numbers(rows, links, self.page_size):
+                place = place.by_number
                 continue
             records, rejected = read_records(rows, kind, build)
-            following = place.after(rows, links, self.page_size)
-            fresh = [record for record in records if record_id(record) not in seen]
-            if place.mode == "page":
-                seen |= {record_id(record) for record in records}
-            yield PsaPage(tuple(fresh), tuple(rejected), following.cursor, total)
+            found = {*map(record_id, records), *(bad.external_id for bad in rejected)} - {""}
+            nameless = sum(not bad.external_id for bad in rejected)
+            following = place.after(rows, links, self.page_size, len(found - ids) + nameless)
+            ids |= found
+            short = None if following.at else self._shortfall(right, params, following, len(rows))
+            if short:
+                rejected.append(ended_early(right.removeprefix("read_"), *short))
+            yield PsaPage(
+                tuple(newest.of(records)),
+                tuple(rejected),
+                following.cursor,
+                place.total,
+                short=short,
+            )
             if not following.at:
                 return
             place = following
+
+    def _shortfall(
+        self, right: str, params: Mapping[str, str], end: Place, last_page: int
+    ) -> tuple[int, int] | None:
+        """How many came of how many, when a list ended before its count as that is now.
+
+        A list with conditions is counted only where its end looks like a cap of the server.
+        """
+        looks_cut = end.total is None and end.read and looks_full(end.read, self.page_size)
+        if is_short(end.read, end.total) or (looks_cut and not last_page):
+            total = self._count(right, params)
+            if total is not None and is_short(end.read, total):
+                return end.read, total
+        return None
 
     def _page(
         self, right: str, params: Mapping[str, str], place: Place
@@ -230,13 +261,14 @@ class ConnectWiseApi:
             LISTS[right], question, lambda answer: self.read_rows(answer, right), place.headers
         )
 
-    def _count(self, right: str) -> int | None:
+    def _count(self, right: str, params: Mapping[str, str]) -> int | None:
+        conditions = {name: text for name, text in params.items() if name == "conditions"}
+        return self.count(f"{LISTS[right]}/count", conditions, right)
+
+    def count(self, path: str, params: Mapping[str, str], right: str) -> int | None:
+        """How many rows a list has; None when that can't be read."""
         return count_if_possible(
-            lambda: (
-                self._ask(
-                    f"{LISTS[right]}/count", {}, lambda answer: self.read(answer, Count, right)
-                ).count
-            )
+            lambda: self._ask(path, params, lambda answer: self.read(answer, Count, right)).count
         )
 
     # Finding the API
@@ -334,3 +366,10 @@ def doubt_version(read: Callable[[PsaResponse], AnswerT]) -> Callable[[PsaRespon
 def record_id(record: Any) -> str:
     """The id of a record, or of what it is built from."""
     return str(getattr(record, "external_id", None) or record.id)
+
+
+def record_stamp(record: Any) -> datetime | None:
+    """When a record was changed, or what it is built from."""
+    if hasattr(record, "changed_at"):
+        return cast("datetime | None", record.changed_at)
+    return instant(record.info.last_updated) if record.info else None

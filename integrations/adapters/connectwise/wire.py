@@ -54,7 +54,11 @@ class WireContact(Wire):
 
 
 class Currency(Wire):
+    id: int | None = None
+    symbol: str | None = None
     currency_code: str | None = None
+    currency_identifier: str | None = None
+    name: str | None = None
 
 
 class OwnerOf(Wire):
@@ -104,6 +108,7 @@ class WireAddition(Wire):
     cancelled_date: str | None = None
     description: str | None = None
     invoice_description: str | None = None
+    info: Stamp | None = msgspec.field(name="_info", default=None)
 
 
 class BillingCycle(Wire):

@@ -1,4 +1,4 @@
-"""BMS's accounts, which are companies, and the currencies that stand at them."""
+"""BMS's accounts, which are companies, and the currencies and names that stand at them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from integrations.psa.decoding import (
     read_lowered,
     set_aside,
 )
-from integrations.psa.errors import PsaBadResponse
+from integrations.psa.errors import PsaBadResponse, PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.parallel import ordered_map
 
@@ -34,12 +34,15 @@ MOST_SINGLE_READS: Final = 10
 
 
 class AccountReader:
-    """Reads accounts, and remembers the currency of each."""
+    """Reads accounts, and remembers the currency and the name of each."""
 
     def __init__(self, api: BmsApi, *, workers: int) -> None:
         self._api = api
         self._workers = workers
         self._currency_names: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._knows_all_names = False
+        self._named: dict[str, list[str]] = {}
 
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[PsaCompany]]:
         yield from self._api.listing("read_companies", WireAccount, self._build, cursor, since)
@@ -64,12 +67,40 @@ class AccountReader:
         if len(missing) > MOST_SINGLE_READS:
             for page in self._api.pages("read_companies", {}, WireAccount):
                 for raw in page.records:
-                    self._currency_names[str(raw.id)] = clean(raw.currency_name)
+                    self._remember(raw)
+            self._knows_all_names = True
             missing = [id_ for id_ in missing if id_ not in self._currency_names]
-        accounts = ordered_map(self._read_one, missing, workers=self._workers)
-        for account_id, account in zip(missing, accounts, strict=True):
+        for account in ordered_map(self._read_one, missing, workers=self._workers):
             if isinstance(account, WireAccount):
-                self._currency_names[account_id] = clean(account.currency_name)
+                self._remember(account)
+
+    def _remember(self, raw: WireAccount) -> None:
+        self._currency_names[str(raw.id)] = clean(raw.currency_name)
+        self._names[str(raw.id)] = name_key(raw.account_name)
+
+    def named(self, name: str) -> list[str]:
+        """Ids of all accounts of this name, its case and blanks around it aside."""
+        key = name_key(name)
+        if self._knows_all_names:
+            return self._known_as(key)
+        if key not in self._named:
+            try:
+                self._search(name)
+            except PsaRefused as error:  # then the names of the accounts that were read decide
+                if error.code != "permission_denied":
+                    raise
+            self._named[key] = self._known_as(key)
+        return self._named[key]
+
+    def _known_as(self, key: str) -> list[str]:
+        return [id_ for id_, known in self._names.items() if known == key]
+
+    def _search(self, name: str) -> None:
+        """Read the accounts whose name holds this one; or all, where the filter is not known."""
+        params = {"Filter.AccountName": clean(name)}
+        for page in self._api.pages("read_companies", params, WireAccount):
+            for raw in page.records:
+                self._remember(raw)
 
     def _read_one(self, external_id: str) -> WireAccount | RejectedRecord | None:
         return read_by_id(self._api, "read_companies", external_id, WireAccount)
@@ -77,7 +108,7 @@ class AccountReader:
     def _build(self, raw: WireAccount) -> PsaCompany:
         """Build a company; an account has no status, only a flag."""
         active = raw.is_active is not False
-        self._currency_names[str(raw.id)] = clean(raw.currency_name)
+        self._remember(raw)
         return PsaCompany(
             external_id=str(raw.id),
             name=name_of(raw.account_name, "accountName") or f"Account {raw.id}",
@@ -124,3 +155,8 @@ def unwrap(api: BmsApi, right: Right, response: PsaResponse) -> Any:
     if isinstance(meaning, PsaBadResponse):  # no other refusal is known by its words
         return None
     raise meaning
+
+
+def name_key(name: str | None) -> str:
+    """What two spellings of a name have in common."""
+    return clean(name).casefold()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import (
-    Callable,
     Collection,
     Iterable,
     Iterator,
@@ -21,6 +20,7 @@ from integrations.adapters.kaseya_bms.errors import WORDS
 from integrations.adapters.kaseya_bms.guide import INFO, MENU_PATHS
 from integrations.adapters.kaseya_bms.wire import Address, WireAccount, WireContact, WireFound
 from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, first_phone
 from integrations.psa.contract import (
     Finding,
     FoundRecord,
@@ -147,11 +147,12 @@ class KaseyaBmsAdapter:
         yield from self._contracts.pages(company_ids)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
-        """No contract of BMS names its account, and none has lines."""
+        """A contract is of the account that has it and the name that it gives; none has lines."""
         if not external_id.isdecimal() or kind == "lines":
             return None
         if kind == "agreements":
-            return FoundRecord() if self._contracts.is_there(external_id) else None
+            is_there = self._contracts.is_there(external_id)
+            return FoundRecord(self._contracts.owner(external_id) or "") if is_there else None
         right = BY_NAME[kind].right
         record = read_by_id(self._api, right, external_id, WireFound)
         if record is None:
@@ -167,18 +168,14 @@ def build_contact(raw: WireContact) -> PsaContact:
         company_id="" if raw.account_id is None else str(raw.account_id),
         first_name=name_of(raw.first_name, "firstName"),
         last_name=name_of(raw.last_name, "lastName"),
-        email=first_of(raw.emails, lambda item: item.email_address, "@"),
-        phone=first_of(raw.phones, lambda item: item.phone),
+        email=first_email(item.email_address for item in by_default(raw.emails)),
+        phone=first_phone(item.phone for item in by_default(raw.phones)),
         is_active=raw.is_active is not False,
         is_default=raw.is_poc is True,
         changed_at=instant(raw.modified_on) or instant(raw.created_on),
     )
 
 
-def first_of(
-    items: Iterable[Address] | None, value: Callable[[Address], str | None], must_hold: str = ""
-) -> str:
-    """The default one that is not blank, else the one with the lowest id."""
-    usable = [item for item in items or () if (text := clean(value(item))) and must_hold in text]
-    usable.sort(key=lambda item: (item.is_default is not True, item.id))
-    return clean(value(usable[0])) if usable else ""
+def by_default(items: Iterable[Address] | None) -> list[Address]:
+    """The default one first, then the others by their ids."""
+    return sorted(items or (), key=lambda item: (item.is_default is not True, item.id))

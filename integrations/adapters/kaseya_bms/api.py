@@ -10,18 +10,26 @@ from typing import Any, Final, TypeVar
 from integrations.adapters.kaseya_bms.errors import (
     REFUSALS,
     SERVER_REFUSALS,
+    WORDS,
     envelope_of,
     refused_answer,
 )
 from integrations.adapters.kaseya_bms.guide import API_URL, NAME
 from integrations.adapters.kaseya_bms.paging import Place
 from integrations.adapters.kaseya_bms.session import Session, Token
-from integrations.adapters.kaseya_bms.wire import Envelope, ids_of, rows_of
+from integrations.adapters.kaseya_bms.wire import (
+    Envelope,
+    ids_of,
+    record_id,
+    record_stamp,
+    rows_of,
+)
 from integrations.kinds import Right
 from integrations.psa.addresses import ServerAddress, read_address
 from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.listing import Newest, ended_early
 from integrations.psa.questions import OldPlaceError, ask_twice
 from integrations.psa.refusals import Refusal, find_refusal
 
@@ -154,25 +162,31 @@ class BmsApi:
         """Page by number, and notice a list that moves meanwhile (see paging.py)."""
         place = Place.of(cursor)
         seen: set[Any] = set()
+        newest = Newest[Any](record_id, record_stamp)
         while True:
             envelope = self._page(right, params, place)
             rows = rows_of(envelope)
             new_ids = set(ids_of(rows)) - seen
+            nameless = len(rows) - len(ids_of(rows))
             place = place.noting(ids_of(rows), envelope.total_records, seen)
             seen |= new_ids
-            following, proves = place.after(len(new_ids))
+            following, end = place.after(len(new_ids) + nameless)
             records, rejected = read_lowered(rows, kind, build)
+            rejected += [LIST_MOVED] if end.has_moved else []
+            rejected += [ended_early(WORDS.kind_of(right), *end.short)] if end.short else []
             yield PsaPage(
-                tuple(records),
-                (*rejected, *(() if proves else (LIST_MOVED,))),
+                tuple(newest.of(records)),
+                tuple(rejected),
                 following.text() if following else None,
                 envelope.total_records,
                 again=place.round > 1,
+                short=end.short,
             )
             if following is None:
                 return
             if following.round > place.round:
                 seen.clear()
+                newest.forget()
             place = following
 
     def _page(self, right: Right, params: Mapping[str, str], place: Place) -> Envelope:

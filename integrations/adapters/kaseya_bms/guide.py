@@ -71,4 +71,5 @@ INFO: Final = PsaInfo(
     company_batch=50,
     logo="kaseya_bms.svg",
     agreement_word="contract",
+    recurring_type="Recurring Services",
 )

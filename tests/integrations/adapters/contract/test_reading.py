@@ -75,7 +75,7 @@ def test_an_agreement_names_its_company(make: Adapters) -> None:
 
     found = make().find("agreements", agreement.external_id)
 
-    assert found == FoundRecord("" if make.psa == "kaseya_bms" else agreement.company_id)
+    assert found == FoundRecord(agreement.company_id)
 
 
 def test_money_is_exact_and_dates_are_days(make: Adapters) -> None:
