@@ -18,6 +18,7 @@ from agreements.mrr.money import is_within_reason
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaBadResponse
 from integrations.psa.http import PsaResponse
+from integrations.psa.portions import TOO_LARGE, is_stub
 from integrations.psa.refusals import blocked
 
 RawT = TypeVar("RawT")
@@ -155,6 +156,8 @@ def _read_rows(
     rejected: list[RejectedRecord] = []
     for row in rows:
         try:
+            if is_stub(row):
+                raise RecordUnusableError("invalid_record", TOO_LARGE, can_mend=True)
             records.append(build(_with_numbers(decode_row(row))))
         except UNUSABLE as error:
             rejected.append(set_aside(id_of(row), error))
@@ -180,6 +183,11 @@ def set_aside(external_id: str, error: Exception) -> RejectedRecord:
     code = "invalid_record" if external_id else "missing_id"
     technical = str(error) if isinstance(error, msgspec.ValidationError) else ""
     return RejectedRecord(external_id, code, kept_sentence(_unreadable(technical), technical))
+
+
+def too_large(external_id: str) -> RejectedRecord:
+    """Say of a record that was asked for by its id that it can't be read."""
+    return set_aside(external_id, RecordUnusableError("invalid_record", TOO_LARGE, can_mend=True))
 
 
 def kept_sentence(sentence: str, detail: str = "") -> str:

@@ -366,6 +366,8 @@ class AutotaskSandbox:
         fault = self.faults.hit("bad_record", request.path)
         if fault and items:
             spoil(items, str(fault.options.get("how", "wrong_type")), entity)
+        if query.fields != ["id"]:
+            self.faults.weigh(items, request.path)
         next_url = None
         if has_more and not (small and small.options.get("links") is False):
             next_url = next_page(request, entity, query.size, chosen[-1]["id"], continued_by_post)

@@ -398,6 +398,8 @@ class ConnectWiseSandbox:
         dressed = [self._dressed(family, row, fields, request.path) for row in chosen]
         if how and dressed:
             spoil(dressed, str(how.options.get("how", "wrong_type")), family)
+        if fields != "id":
+            self.faults.weigh(dressed, request.path)
         says_more = (links or forward) and not (small and small.options.get("links") is False)
         headers = {"Link": link_header(request, links)} if says_more else {}
         return json_response(dressed, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ FAULTS: Final[dict[str, str]] = {
     "shift_page": "before the second page of a list is given out, its first record is deleted",
     "explicit_nulls": "members without a value are null instead of missing",
     "refused_right": "403 because rights are missing",
+    "heavy_records": "records weigh so many bytes more: `weights` by id (pasted pictures)",
     "refused_records": "records with these `ids` are in no list, and are refused by their id",
     "old_release": "a request that names a version is refused with `status` (default 400)",
     "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
@@ -126,6 +128,14 @@ class FaultBox:
         """The `ids` of a fault that hits this request; none if none does."""
         fault = self.hit(name, path)
         return frozenset(map(int, fault.options["ids"])) if fault else frozenset()
+
+    def weigh(self, rows: Iterable[dict[str, Any]], path: str) -> None:
+        """Make the records heavy that a fault names: pictures that somebody pasted into them."""
+        fault = self.hit("heavy_records", path)
+        weights = fault.options["weights"] if fault else {}
+        for row in rows:
+            if weight := weights.get(str(row.get("id"))):
+                row["pastedPictures"] = "x" * int(weight)
 
     def listed(self) -> list[dict[str, Any]]:
         with self._lock:

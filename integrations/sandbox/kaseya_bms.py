@@ -334,6 +334,7 @@ class KaseyaBmsSandbox:
         fault = self.faults.hit("bad_record", request.path)
         if fault and chosen:
             spoil(chosen, str(fault.options.get("how", "wrong_type")), family)
+        self.faults.weigh(chosen, request.path)
         without_total = self.faults.hit("no_totals", request.path)
         return self._success(request, chosen, total=None if without_total else len(rows))
 
@@ -352,6 +353,8 @@ class KaseyaBmsSandbox:
                 case "result":
                     return self._success(request, None)
             return failure("Not found.", 404)
+        record = dict(record)
+        self.faults.weigh([record], request.path)
         if wrapped:
             return self._success(request, record)
         return json_response(self._cased(request, record))

@@ -32,8 +32,8 @@ from integrations.psa.contract import (
     PsaPage,
     RejectedRecord,
 )
-from integrations.psa.decoding import clean, instant, name_of, read_record
-from integrations.psa.errors import PsaBadResponse, PsaRefused
+from integrations.psa.decoding import clean, instant, name_of, read_record, too_large
+from integrations.psa.errors import PsaAnswerTooLarge, PsaBadResponse, PsaRefused
 from integrations.psa.http import PsaHttp
 from integrations.psa.questions import batched_ids
 from integrations.psa.refusals import RefusedAnswer
@@ -143,7 +143,10 @@ class AutotaskAdapter:
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
-        row = self._api.find_row("Companies", external_id, "read_companies", COMPANY_FIELDS)
+        try:
+            row = self._api.find_row("Companies", external_id, "read_companies", COMPANY_FIELDS)
+        except PsaAnswerTooLarge:
+            return too_large(external_id)
         return None if row is None else read_record(row, WireCompany, self._build_company)
 
     def contacts(

@@ -25,13 +25,28 @@ from integrations.adapters.autotask.filters import (
 )
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
 from integrations.adapters.autotask.paging import Place, RawPage, record_id, record_stamp
-from integrations.adapters.autotask.wire import Answer, Count, Item, Threshold, ZoneInformation
+from integrations.adapters.autotask.wire import (
+    Answer,
+    Count,
+    Item,
+    PageDetails,
+    Threshold,
+    ZoneInformation,
+    id_of,
+)
 from integrations.kinds import Right
 from integrations.psa.contract import PsaPage
 from integrations.psa.decoding import clean, decode, is_plain_text, read_records
-from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused, PsaUnavailable
+from integrations.psa.errors import (
+    PsaAnswerTooLarge,
+    PsaBadResponse,
+    PsaRateLimited,
+    PsaRefused,
+    PsaUnavailable,
+)
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
+from integrations.psa.portions import raw_stub
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
 from integrations.psa.refusals import REPORT, find_refusal
 
@@ -176,13 +191,21 @@ class AutotaskApi:
         address from an answer is followed (a page link of a POST even refuses GET, 405).
         """
         place = Place.of(cursor) if cursor else Place(total=total)
+        size = self._page_size
         while True:
             filters = [place.condition, *conditions]
-            body: dict[str, Any] = {"filter": filters, "MaxRecords": self._page_size}
+            body: dict[str, Any] = {"filter": filters, "MaxRecords": size}
             if fields:
                 body["IncludeFields"] = list(fields)
-            answer = self.query(entity, body, right)
-            following, is_last = place.after(answer, self._page_size)
+            try:
+                answer = self.query(entity, body, right)
+            except PsaAnswerTooLarge:
+                if size > 1:
+                    size //= 2
+                    continue
+                answer = self._stub(entity, body, right)
+            following, is_last = place.after(answer, size)
+            size = min(size * 2, self._page_size)
             short = None
             if is_last:
                 short = self._shortfall(entity, right, conditions, following, answer)
@@ -192,6 +215,13 @@ class AutotaskApi:
             if is_last:
                 return
             place = following
+
+    def _stub(self, entity: str, body: Mapping[str, Any], right: Right | None) -> Answer:
+        """What stands for a record that is too large alone: only its id is asked for."""
+        answer = self.query(entity, {**body, "IncludeFields": ["id"]}, right)
+        ids = [id_of(row) for row in answer.items or []]
+        stubs = [raw_stub("" if id_ is None else str(id_)) for id_ in ids]
+        return Answer(items=stubs, page_details=PageDetails(request_count=1))
 
     def _shortfall(
         self,

@@ -39,8 +39,8 @@ from integrations.psa.contract import (
     PsaPage,
     RejectedRecord,
 )
-from integrations.psa.decoding import clean, instant, name_of, read_record, read_records
-from integrations.psa.errors import PsaRefused
+from integrations.psa.decoding import clean, instant, name_of, read_record, read_records, too_large
+from integrations.psa.errors import PsaAnswerTooLarge, PsaRefused
 from integrations.psa.http import PsaHttp
 from integrations.psa.questions import batched_ids
 
@@ -147,10 +147,13 @@ class ConnectWiseAdapter:
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
-        row = self._api.ask_by_id(
-            f"{LISTS['read_companies']}/{external_id}",
-            lambda response: self._api.read(response, msgspec.Raw, "read_companies"),
-        )
+        try:
+            row = self._api.ask_by_id(
+                f"{LISTS['read_companies']}/{external_id}",
+                lambda response: self._api.read(response, msgspec.Raw, "read_companies"),
+            )
+        except PsaAnswerTooLarge:
+            return too_large(external_id)
         return None if row is None else read_record(row, WireCompany, self._build_company)
 
     def contacts(

@@ -27,10 +27,16 @@ from integrations.adapters.connectwise.paging import Place, numbered_pages
 from integrations.adapters.connectwise.wire import CompanyInfo, Count
 from integrations.psa.addresses import ServerAddress, read_address
 from integrations.psa.contract import PsaPage
-from integrations.psa.decoding import clean, decode, instant, read_records
-from integrations.psa.errors import PsaBadResponse, PsaRefused, PsaUnavailable
+from integrations.psa.decoding import clean, decode, instant, raw_id, read_records
+from integrations.psa.errors import (
+    PsaAnswerTooLarge,
+    PsaBadResponse,
+    PsaRefused,
+    PsaUnavailable,
+)
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
+from integrations.psa.portions import raw_stub, rows_before, rows_by_number
 from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
 from integrations.psa.refusals import RefusedAnswer, find_refusal
 
@@ -256,10 +262,61 @@ class ConnectWiseApi:
     def _page(
         self, right: str, params: Mapping[str, str], place: Place
     ) -> tuple[list[msgspec.Raw], str | None]:
-        question = {"pageSize": str(self.page_size), **params, **place.params}
+        """A page; one that is too large comes in parts."""
+        try:
+            return self._part(right, params, place, self.page_size)
+        except PsaAnswerTooLarge:
+            if place.mode == "id":
+                return self._parts_by_id(right, params, place)
+            return self._parts_by_number(right, params, place), None
+
+    def _part(
+        self, right: str, params: Mapping[str, str], place: Place, size: int
+    ) -> tuple[list[msgspec.Raw], str | None]:
+        question = {**params, "pageSize": str(size), **place.params}
         return self._ask(
             LISTS[right], question, lambda answer: self.read_rows(answer, right), place.headers
         )
+
+    def _parts_by_id(
+        self, right: str, params: Mapping[str, str], place: Place
+    ) -> tuple[list[msgspec.Raw], str | None]:
+        rows: list[msgspec.Raw] = []
+        at, size = place, self.page_size // 2
+        while True:
+            try:
+                part, links = self._part(right, params, at, size)
+            except PsaAnswerTooLarge:
+                if size > 1:
+                    size //= 2
+                    continue
+                part, links = self._stub(right, params, at)
+            rows += part
+            following = at.following(part, links)
+            is_enough = len(rows) >= self.page_size or not part or not following.at
+            if is_enough or at.needs_numbers(part, links, size):
+                return rows, links
+            at, size = following, min(size * 2, self.page_size - len(rows))
+
+    def _parts_by_number(
+        self, right: str, params: Mapping[str, str], place: Place
+    ) -> list[msgspec.Raw]:
+        def ask(size: int, number: int) -> list[msgspec.Raw]:
+            return self._part(right, params, place._replace(at=str(number)), size)[0]
+
+        def stub_of(at: int, _: PsaAnswerTooLarge) -> msgspec.Raw:
+            one = place._replace(at=str(at + 1))
+            return next(iter(self._stub(right, params, one)[0]), raw_stub(""))
+
+        start, size = rows_before(place.read, int(place.at), self.page_size)
+        return rows_by_number(ask, stub_of, start=start, stop=start + size)
+
+    def _stub(
+        self, right: str, params: Mapping[str, str], place: Place
+    ) -> tuple[list[msgspec.Raw], str | None]:
+        """What stands for a record that is too large alone: only its id is asked for."""
+        rows, links = self._part(right, {**params, "fields": "id"}, place, 1)
+        return [raw_stub(raw_id(row)) for row in rows], links
 
     def _count(self, right: str, params: Mapping[str, str]) -> int | None:
         conditions = {name: text for name, text in params.items() if name == "conditions"}

@@ -76,6 +76,10 @@ class Place(NamedTuple):
         has_more = news and (link or is_full or is_short(read, self.total))
         return self._replace(at=self._next(rows, link) if has_more else "", read=read)
 
+    def following(self, rows: Rows, links: str | None) -> Place:
+        """The place after a part of a page; without `at` = the end."""
+        return self._replace(at=self._next(rows, next_link(links)) if rows else "")
+
     def _next(self, rows: Rows, link: str) -> str:
         if self.mode == "page":
             return str(int(self.at) + 1)

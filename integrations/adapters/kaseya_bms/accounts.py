@@ -22,8 +22,9 @@ from integrations.psa.decoding import (
     name_of,
     read_lowered,
     set_aside,
+    too_large,
 )
-from integrations.psa.errors import PsaBadResponse, PsaRefused
+from integrations.psa.errors import PsaAnswerTooLarge, PsaBadResponse, PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.parallel import ordered_map
 
@@ -140,7 +141,10 @@ def read_by_id(
         records, rejected = read_lowered([fields], kind, lambda raw: raw)
         return records[0] if records else rejected[0]
 
-    return api.ask(f"{LISTS[right]}/{external_id}", {}, read)
+    try:
+        return api.ask(f"{LISTS[right]}/{external_id}", {}, read)
+    except PsaAnswerTooLarge:
+        return too_large(external_id)
 
 
 def unwrap(api: BmsApi, right: Right, response: PsaResponse) -> Any:

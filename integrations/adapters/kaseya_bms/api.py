@@ -28,8 +28,10 @@ from integrations.kinds import Right
 from integrations.psa.addresses import ServerAddress, read_address
 from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
+from integrations.psa.errors import PsaAnswerTooLarge
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early
+from integrations.psa.portions import first_id, rows_before, rows_by_number, stub
 from integrations.psa.questions import OldPlaceError, ask_twice
 from integrations.psa.refusals import Refusal, find_refusal
 
@@ -190,7 +192,26 @@ class BmsApi:
             place = following
 
     def _page(self, right: Right, params: Mapping[str, str], place: Place) -> Envelope:
-        numbers = {"PageSize": str(self._page_size), "PageNumber": str(place.page)}
+        """A page; one that is too large comes in parts."""
+        try:
+            return self._part(right, params, self._page_size, place.page)
+        except PsaAnswerTooLarge:
+            total: int | None = None
+
+        def ask(size: int, number: int) -> list[Any]:
+            nonlocal total
+            part = self._part(right, params, size, number)
+            total = part.total_records
+            return rows_of(part)
+
+        start, size = rows_before(place.known, place.page, self._page_size)
+        rows = rows_by_number(
+            ask, lambda _, error: stub(first_id(error)), start=start, stop=start + size
+        )
+        return Envelope(success=True, result=rows, total_records=total)
+
+    def _part(self, right: Right, params: Mapping[str, str], size: int, number: int) -> Envelope:
+        numbers = {"PageSize": str(size), "PageNumber": str(number)}
         return self.get(LISTS[right], {**numbers, **params}, right)
 
     def first_rows(self, right: Right, most: int) -> list[Any]:

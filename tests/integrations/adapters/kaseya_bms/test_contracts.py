@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import responses
 
+from integrations.psa.contract import FoundRecord
 from tests.integrations.adapters.kaseya_bms.answers import (
     ACCOUNTS,
     CONTRACTS,
