@@ -137,6 +137,8 @@ TABLES = {
             "contract",
             (
                 CONTRACT / "test_reading.py",
+                CONTRACT / "test_by_id.py",
+                CONTRACT / "test_heavy_pages.py",
                 CONTRACT / "test_records.py",
                 CONTRACT / "test_lists.py",
                 CONTRACT / "test_words.py",

@@ -94,6 +94,9 @@ def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
         pytest.param(
             "blocked", {"form": "json"}, "psa_unavailable", id="a firewall's 403 in its own JSON"
         ),
+        pytest.param(
+            "blocked", {"after": 3}, "psa_unavailable", id="a firewall from one moment of a run on"
+        ),
         pytest.param("truncated_json", {}, "bad_response", id="half the JSON"),
         pytest.param("redirect", {}, "not_a_psa_server", id="sent elsewhere"),
     ],
