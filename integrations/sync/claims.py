@@ -1,4 +1,4 @@
-"""Agreements that more than one company shows, where nothing but their own lists says whose they are.
+"""Agreements that several companies show, where nothing but their own lists says whose they are.
 
 Such an agreement stays with the company that has it, and an issue names all that claim it.
 """
@@ -18,6 +18,7 @@ from integrations.issues.inbox import IssueReport
 from integrations.kinds import AGREEMENTS
 from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord
 from integrations.psa.contract import PsaAgreement, PsaInfo
+from integrations.sync.agreement_batch import AgreementBatch
 from integrations.sync.journal import TWO_CLAIMS, Journal
 
 
@@ -30,24 +31,36 @@ class Holder:
 
 
 def holders_of(
-    records: Sequence[PsaAgreement], known: QuerySet[Agreement], integration: Integration
+    batch: AgreementBatch, known: QuerySet[Agreement], integration: Integration
 ) -> dict[str, Holder]:
     """By external id of the agreements that are only claimed: who has them now.
 
-    `known`: this integration's stored agreements.
+    `known`: this integration's stored agreements. A company has none any more that the PSA no
+    longer shows, or that was asked just now and does not show the agreement.
     """
-    claimed = [record.external_id for record in records if record.is_claim]
-    if not claimed:
+    claims = {id_: record for id_, record in batch.agreements.items() if record.is_claim}
+    if not claims:
         return {}
-    rows = known.filter(AnyOf("external_id", claimed), gone_at=None)
+    rows = known.filter(AnyOf("external_id", claims), gone_at=None)
     held = dict(rows.values_list("external_id", "company_id"))
     links = CompanyLink.objects.of(integration).in_force().filter(company__in=held.values())
     psa_ids = dict(links.values_list("company_id", "external_id"))
-    return {
-        id_: Holder(company_id, psa_ids[company_id])
-        for id_, company_id in held.items()
-        if company_id in psa_ids
+    present = PsaCompanyRecord.objects.of(integration).present()
+    present = present.filter(external_id__in=psa_ids.values())
+    shown = set(present.values_list("external_id", flat=True))
+    holders = {
+        id_: Holder(company_id, psa_ids.get(company_id, "")) for id_, company_id in held.items()
     }
+    return {
+        id_: holder
+        for id_, holder in holders.items()
+        if holder.external_id in shown and _still_claims(holder, claims[id_], batch)
+    }
+
+
+def _still_claims(holder: Holder, record: PsaAgreement, batch: AgreementBatch) -> bool:
+    claimers = {record.company_id, *record.claimed_by}
+    return holder.external_id in claimers or holder.external_id not in batch.external_ids
 
 
 def report_claims(

@@ -133,7 +133,7 @@ class AgreementStore:
         company_of: Mapping[str, UUID],
     ) -> Reading:
         own = existing.filter(integration=self.integration)
-        holders = holders_of(incoming, own, self.integration)
+        holders = holders_of(self.batch, own, self.integration)
         report_claims(self.journal, incoming, holders)
         held = {id_: holder.company_id for id_, holder in holders.items()}
         values = [
