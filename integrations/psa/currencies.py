@@ -38,9 +38,9 @@ def read_currency(text: str | None) -> str:
     word = clean(text)
     if code := currency_code(word):
         return code
-    held = {found for found in _CODE.findall(word) if found in CODES}
+    held = CODES.intersection(_CODE.findall(word))
     if len(held) == 1:
-        return held.pop()
+        return next(iter(held))
     return NAMES.get(_singular(word), word)
 
 

@@ -216,7 +216,7 @@ def test_all_additions_come_however_long_a_page_is(
     page = agreements(wire, {"id": 1, "billingCycle": MONTHLY})
 
     (found,) = page.records
-    amounts = [line.quantity * line.unit_price for line in found.lines]  # type: ignore[operator]
+    amounts = [line.quantity * line.unit_price for line in found.lines]
     assert sum(amounts) == count * 10
     assert (found.incomplete, page.short, page.rejected) == (False, None, ())
 
