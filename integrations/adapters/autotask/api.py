@@ -26,7 +26,7 @@ from integrations.psa.decoding import clean, decode, read_records
 from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
-from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
+from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
 from integrations.psa.refusals import REPORT, RefusedAnswer, find_refusal
 
 KindT = TypeVar("KindT")
@@ -171,7 +171,7 @@ class AutotaskApi:
         """
         looks_cut = end.total is None and end.read and looks_full(end.read, self._page_size)
         if is_short(end.read, end.total) or (looks_cut and not last_page.items):
-            total = self._count(entity, right, conditions)
+            total = count_at_end(lambda: self._count(entity, right, conditions))
             if total is not None and is_short(end.read, total):
                 return end.read, total
         return None
