@@ -389,7 +389,7 @@ class KaseyaBmsSandbox:
             record = records[id_]
             owner = values.get("accountId")
             if kind == "contracts":
-                if values.pop("accountId", None):
+                if owner and values.pop("accountId", None):
                     values.setdefault("accountName", self.data.accounts[int(owner)]["accountName"])
                 owner = owner or self.data.account_of[id_]
                 self._own(self.data.contracts_of, id_, int(owner))

@@ -78,8 +78,8 @@ def report_claims(
     wanted = {id_ for _, _, ids in claimers.values() for id_ in ids}
     shown = PsaCompanyRecord.objects.of(journal.integration).filter(external_id__in=wanted)
     names = {id_: f"{name} ({id_})" for id_, name in shown.values_list("external_id", "name")}
-    for record, holder, ids in claimers.values():
-        called = {id_: names.get(id_, f"company {id_}") for id_ in ids}
+    for record, holder, claiming in claimers.values():
+        called = {id_: names.get(id_, f"company {id_}") for id_ in claiming}
         counts_at = called[holder.external_id if holder else record.company_id]
         journal.raise_issue(
             _report(record, [*called.values()], counts_at, journal.integration.psa_info)

@@ -47,7 +47,7 @@ from integrations.psa.errors import (
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.portions import raw_stub
-from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
+from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
 from integrations.psa.refusals import REPORT, find_refusal
 
 KindT = TypeVar("KindT")
@@ -237,7 +237,7 @@ class AutotaskApi:
         """
         looks_cut = end.total is None and end.read and looks_full(end.read, self._page_size)
         if is_short(end.read, end.total) or (looks_cut and not last_page.items):
-            total = self._count(entity, right, conditions)
+            total = count_at_end(lambda: self._count(entity, right, conditions))
             if total is not None and is_short(end.read, total):
                 return end.read, total
         return None

@@ -46,7 +46,7 @@ from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.listing import Newest, ended_early, looks_full
 from integrations.psa.parallel import ordered_map
-from integrations.psa.questions import batched_ids
+from integrations.psa.questions import batched_ids, count_at_end
 
 #: `billingOptions` of a billing cycle → our cycle. `BiMonthly` is every two months there.
 BILLING_OPTIONS: Final = {
@@ -246,7 +246,7 @@ class AgreementReader:
 
     def _mind_count(self, path: str, read: int, agreement_id: str, found: Additions) -> None:
         """Additions whose end looks like a cap of the server are counted."""
-        total = self._api.count(f"{path}/count", {}, "read_agreements")
+        total = count_at_end(lambda: self._api.count(f"{path}/count", {}, "read_agreements"))
         if total is not None and read < total:
             found.short = read, total
             kind = f"additions of agreement {agreement_id}"

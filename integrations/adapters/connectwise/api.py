@@ -37,7 +37,7 @@ from integrations.psa.errors import (
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.portions import raw_stub, rows_before, rows_by_number
-from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
+from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
 from integrations.psa.refusals import RefusedAnswer, find_refusal
 
 AnswerT = TypeVar("AnswerT")
@@ -254,7 +254,7 @@ class ConnectWiseApi:
         """
         looks_cut = end.total is None and end.read and looks_full(end.read, self.page_size)
         if is_short(end.read, end.total) or (looks_cut and not last_page):
-            total = self._count(right, params)
+            total = count_at_end(lambda: self._count(right, params))
             if total is not None and is_short(end.read, total):
                 return end.read, total
         return None

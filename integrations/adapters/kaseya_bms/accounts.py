@@ -47,6 +47,7 @@ class AccountReader:
 
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[PsaCompany]]:
         yield from self._api.listing("read_companies", WireAccount, self._build, cursor, since)
+        self._knows_all_names = self._knows_all_names or (cursor is None and since is None)
 
     def one(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         """One account; None when it is not there, a rejected record when it can't be used."""

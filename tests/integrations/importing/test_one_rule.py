@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from audit_site.tenants.models import Tenant
 from integrations.importing.diagnosis import FOLLOWS, diagnose
 from integrations.importing.import_companies import import_companies
+from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import (
     CHECKS,
     REASONS,
@@ -21,7 +22,7 @@ from integrations.importing.rules import (
     facts_of,
     failed_checks,
 )
-from integrations.importing.selectors import list_psa_companies, reasons_of
+from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa import registry
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
@@ -45,7 +46,10 @@ def test_list_diagnosis_and_import_agree_about_every_company_of_a_psa(
     integration = connect(tenant, sandbox, psa)
     rows = list(list_psa_companies(integration).select_related("integration"))
 
-    listed = {row.external_id: [reason["code"] for reason in reasons_of(row)] for row in rows}
+    listed = {
+        row.record.external_id: [reason["code"] for reason in row.reasons]
+        for row in import_rows(rows, None)
+    }
     diagnosed = {
         id_: failed_codes(diagnose(integration=integration, external_id=id_).checks)
         for id_ in listed
@@ -176,3 +180,13 @@ def test_a_company_that_the_psa_does_not_have_fails_every_check_but_the_licence(
         ("unknown_company", False),
         ("ok", True),
     ]
+
+
+@pytest.mark.parametrize(("email", "phone"), [("noemail", "-"), ("n/a", ""), ("", "ext")])
+def test_who_has_words_for_an_address_is_not_the_primary_contact(email: str, phone: str) -> None:
+    default = PsaContact("1", "7", email=email, phone=phone, is_default=True)
+    real = PsaContact("2", "7", email="real@example.com")
+    company = PsaCompany("7", "Firm", default_contact_id="1")
+
+    assert facts_of(company, [default, real]).primary_contact_id == "2"
+    assert broken_rules(facts_of(company, [default]), RELAXED) == ["contact_without_method"]

@@ -235,6 +235,15 @@ def test_additions_that_end_before_their_count_leave_the_agreement_incomplete(
     assert page.rejected[0].is_line
 
 
+def test_a_refused_count_of_additions_condemns_nothing(wire: responses.RequestsMock) -> None:
+    additions(wire, 50, links=False)
+    wire.get(f"{BASE}/finance/agreements/1/additions/count", json={"code": "NotFound"}, status=404)
+
+    page = agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+
+    assert (len(page.records[0].lines), page.records[0].incomplete, page.short) == (50, False, None)
+
+
 def test_of_two_versions_of_an_addition_the_newer_one_counts(wire: responses.RequestsMock) -> None:
     def version(price: int, stamp: str) -> Any:
         return {"id": 11, "quantity": 1, "unitPrice": price, "_info": {"lastUpdated": stamp}}

@@ -201,7 +201,7 @@ def test_a_table_that_can_not_be_read_changes_no_money(
 
     assert run.state == "succeeded"
     assert stored() == before
-    stays = "currencies and cycles stay as they were outcome before"
+    stays = "currencies and cycles stay as they were before"
     outcome("it has no such tables" if day.psa == "kaseya_bms" else stays)
 
 
