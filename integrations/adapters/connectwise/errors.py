@@ -112,11 +112,11 @@ def refused_answer(response: PsaResponse, *, right: str, has_client_id: bool) ->
 
 
 def is_foreign(response: PsaResponse) -> bool:
-    """Whether an error is none of ConnectWise's: a web page, or JSON without its code and message.
+    """Whether an error is none of ConnectWise's: a web page, or JSON without a code in words.
 
     An empty one may be its own, and so may a plain text that refuses keys: neither is documented.
     """
     body, text = error_body(response), response.content.strip()
     is_plain = not response.is_html and not text.startswith((b"{", b"["))
     may_be_own = not text or (is_plain and response.status == 401)
-    return not may_be_own and not (body.code and body.message)
+    return not may_be_own and not body.code
