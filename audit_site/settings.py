@@ -13,8 +13,17 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
-from audit_site.env import env_bool, env_int, env_list, env_secret, env_text, load_env_file
+from audit_site.env import (
+    env_bool,
+    env_int,
+    env_list,
+    env_ports,
+    env_secret,
+    env_text,
+    load_env_file,
+)
 from integrations.psa import registry
+from integrations.psa.http import PUBLIC_PORTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_text("VAR_DIR") or BASE_DIR / "var").resolve()
@@ -52,6 +61,8 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", (f"{_public.scheme}://{_
 for _declared in registry.settings():  # what each PSA's adapter asks for
     globals()[_declared.name] = env_text(_declared.name, _declared.default)
 PSA_ALLOW_PRIVATE_HOSTS = env_bool("PSA_ALLOW_PRIVATE_HOSTS")
+PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
+OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
 

@@ -79,6 +79,8 @@ def test_the_example_environment_names_every_setting() -> None:
         "EMAIL_HOST_PASSWORD",
         "EMAIL_USE_TLS",
         "PSA_ALLOW_PRIVATE_HOSTS",
+        "PSA_ALLOWED_PORTS",
+        "OUTGOING_ADDRESSES",
     ]:
         assert f"{name}=" in text
 
@@ -98,6 +100,8 @@ def test_the_example_environment_says_what_every_adapter_declares() -> None:
         ("SECRET_KEY", {}, "SECRET_KEY is not set"),
         ("CREDENTIAL_KEYS", {}, "CREDENTIAL_KEYS is not set"),
         ("", {"DEBUG": "maybe"}, "DEBUG must be on or off"),
+        ("", {"PSA_ALLOWED_PORTS": "443,web"}, "PSA_ALLOWED_PORTS must be port numbers"),
+        ("", {"PSA_ALLOWED_PORTS": "0"}, "PSA_ALLOWED_PORTS must be port numbers"),
         ("", {"PUBLIC_URL": "audit"}, "PUBLIC_URL must be an address"),
         ("", {"DATABASE_URL": "what://"}, "DATABASE_URL can't be read"),
         (

@@ -44,6 +44,8 @@ def open_adapter(
     memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
     http = PsaHttp(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
+        allowed_ports=settings.PSA_ALLOWED_PORTS,
+        our_addresses=settings.OUTGOING_ADDRESSES,
         parallel=adapter_class.info.parallel_requests,
         on_wait=on_wait,
         on_request=on_request,

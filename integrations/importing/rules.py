@@ -13,6 +13,7 @@ from typing import Final, TypedDict
 
 from companies.services import MAKE_ROOM, has_contact_method
 from integrations.models import PsaCompanyRecord, PsaContactRecord
+from integrations.psa.contact_methods import email_in, phone_in
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
 
 AnyCompany = PsaCompany | PsaCompanyRecord
@@ -48,10 +49,14 @@ def facts_of(company: AnyCompany, contacts: Sequence[AnyContact]) -> CompanyFact
     """The facts of a company and of all its contacts that are not gone.
 
     As an adapter yields them, or as they are stored. A contact is reachable when it is active and
-    has an e-mail address or a phone number.
+    has what is plausibly an e-mail address or a phone number.
     """
     active = [person for person in contacts if person.is_active]
-    reachable = [person for person in active if has_contact_method(person.email, person.phone)]
+    reachable = [
+        person
+        for person in active
+        if has_contact_method(email_in(person.email), phone_in(person.phone))
+    ]
     return CompanyFacts(
         is_active=company.is_active,
         is_deleted=company.is_deleted,

@@ -93,11 +93,12 @@ class AbsentAgreements:
 
     def _owner(self, external_id: str) -> str | None:
         try:
-            return self.adapter.agreement_owner(external_id)
+            found = self.adapter.find(AGREEMENTS.name, external_id)
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
             return None
+        return (found.company_id or None) if found else None
 
     # What a former PSA had shown
 

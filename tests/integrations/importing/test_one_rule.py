@@ -180,3 +180,13 @@ def test_a_company_that_the_psa_does_not_have_fails_every_check_but_the_licence(
         ("unknown_company", False),
         ("ok", True),
     ]
+
+
+@pytest.mark.parametrize(("email", "phone"), [("noemail", "-"), ("n/a", ""), ("", "ext")])
+def test_who_has_words_for_an_address_is_not_the_primary_contact(email: str, phone: str) -> None:
+    default = PsaContact("1", "7", email=email, phone=phone, is_default=True)
+    real = PsaContact("2", "7", email="real@example.com")
+    company = PsaCompany("7", "Firm", default_contact_id="1")
+
+    assert facts_of(company, [default, real]).primary_contact_id == "2"
+    assert broken_rules(facts_of(company, [default]), RELAXED) == ["contact_without_method"]
