@@ -27,13 +27,15 @@ THREAD_SECONDS: Final = 30.0
 MOST_HEAD_BYTES: Final = 64 * 1024
 #: A larger body is read by the thread: the product takes none of this size in everyday use.
 MOST_BODY_BYTES: Final = 1024 * 1024
+#: The last chunk, with trailers, is looked for in so much of what has come.
+TAIL_BYTES: Final = 1024
 READ_BYTES: Final = 64 * 1024
 PASSING: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EINTR})
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LENGTH: Final = re.compile(rb"^content-length:[ \t]*([0-9]{1,18})[ \t]*\r$", re.I | re.M)
 CHUNKED: Final = re.compile(rb"^transfer-encoding:.*chunked", re.I | re.M)
-LAST_CHUNK: Final = re.compile(rb"(?:^|\r\n)0+(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n\Z")
+LAST_CHUNK: Final = re.compile(rb"\r\n0+(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n\Z")
 HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"Connection: close\r\nContent-Length: 0\r\n\r\n"
@@ -44,24 +46,51 @@ class HeadTooLarge(Exception):
     """No end of the head within MOST_HEAD_BYTES."""
 
 
-def is_whole(received: bytes | bytearray) -> bool:
-    """Whether a request can be read without waiting for the client; HeadTooLarge if it never can.
+class Gathered:
+    """What a client has sent of its next request. A byte that comes costs the same at any size."""
 
-    A body is waited for up to MOST_BODY_BYTES.
-    """
-    end = received.find(END_OF_HEAD, 0, MOST_HEAD_BYTES)
-    if end < 0:
-        if len(received) >= MOST_HEAD_BYTES:
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._wanted: int | None = None  # bytes in all, None = the head is not whole yet
+        self._chunked = False
+
+    def add(self, part: bytes) -> None:
+        """HeadTooLarge: no end of the head within MOST_HEAD_BYTES."""
+        self._received += part
+        if self._wanted is None:
+            self._read_head(len(part))
+
+    def _read_head(self, new_bytes: int) -> None:
+        start = max(len(self._received) - new_bytes - len(END_OF_HEAD), 0)
+        end = self._received.find(END_OF_HEAD, start, MOST_HEAD_BYTES)
+        if end >= 0:
+            head = bytes(self._received[: end + 2])
+            length = LENGTH.search(head)
+            self._chunked = CHUNKED.search(head) is not None
+            self._wanted = end + len(END_OF_HEAD) + (int(length[1]) if length else 0)
+        elif len(self._received) >= MOST_HEAD_BYTES:
             raise HeadTooLarge
-        return False
-    head, body_bytes = bytes(received[: end + 2]), len(received) - end - len(END_OF_HEAD)
-    if body_bytes >= MOST_BODY_BYTES:
-        return True
-    if CHUNKED.search(head):
-        return LAST_CHUNK.search(received, end + len(END_OF_HEAD)) is not None
-    length = LENGTH.search(head)
-    wanted = int(length[1]) if length else 0
-    return wanted > MOST_BODY_BYTES or body_bytes >= wanted
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a thread can read the request without waiting for the client.
+
+        A body is waited for up to MOST_BODY_BYTES.
+        """
+        if self._wanted is None:
+            return False
+        if len(self._received) >= MOST_BODY_BYTES or self._wanted > MOST_BODY_BYTES:
+            return True
+        if self._chunked:
+            return LAST_CHUNK.search(bytes(self._received[-TAIL_BYTES:])) is not None
+        return len(self._received) >= self._wanted
+
+    def take(self) -> bytes:
+        """Everything, for the thread; what comes from now on is another request."""
+        taken = bytes(self._received)
+        self._received.clear()
+        self._wanted, self._chunked = None, False
+        return taken
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -69,7 +98,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.received = bytearray()
+        self.gathered = Gathered()
 
     def init(self) -> None:
         """Called in the thread before each request: no read or write there lasts for ever."""
@@ -105,20 +134,20 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def enqueue_req(self, conn: Any) -> None:
         """Called by gunicorn for what came behind the last request on the same connection."""
         if isinstance(conn, Connection):
-            conn.received += conn.parser.unreader.take_buffered()
-            self._gather(conn)
+            self._gather(conn, conn.parser.unreader.take_buffered())
         else:
             super().enqueue_req(conn)
 
-    def _gather(self, conn: Connection) -> None:
-        """Wait for the request in the main loop; what is there already may be all of it."""
+    def _gather(self, conn: Connection, beginning: bytes = b"") -> None:
+        """Wait for the request in the main loop; its beginning may be all of it."""
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + REQUEST_SECONDS
         self.pending_conns.append(conn)
         self.poller.register(
             conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
         )
-        self._go_on(conn)
+        if beginning:
+            self._add(conn, beginning)
 
     def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
         if not isinstance(conn, Connection):
@@ -133,24 +162,22 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         if not part:
             self._give_up(conn)
             return
-        conn.received += part
-        self._go_on(conn)
+        self._add(conn, part)
 
-    def _go_on(self, conn: Connection) -> None:
+    def _add(self, conn: Connection, part: bytes) -> None:
         try:
-            whole = is_whole(conn.received)
+            conn.gathered.add(part)
         except HeadTooLarge:
             self._give_up(conn, HEAD_TOO_LARGE)
             return
-        if whole:
+        if conn.gathered.is_whole:
             self._hand_over(conn)
 
     def _hand_over(self, conn: Connection) -> None:
         self._forget(conn)
         if conn.parser is None:
             conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
-        conn.parser.unreader.unread(bytes(conn.received))
-        conn.received.clear()
+        conn.parser.unreader.unread(conn.gathered.take())
         conn.data_ready = True
         super().enqueue_req(conn)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audit_site.patient_worker import MOST_BODY_BYTES, HeadTooLarge, is_whole
+from audit_site.patient_worker import MOST_BODY_BYTES, Gathered, HeadTooLarge
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -28,9 +28,17 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
     ],
 )
 def test_a_request_waits_in_the_main_loop_until_it_is_whole(received: bytes, whole: bool) -> None:
-    assert is_whole(received) is whole
+    at_once, by_bytes = Gathered(), Gathered()
+
+    at_once.add(received)
+    for byte in received:
+        by_bytes.add(bytes([byte]))
+
+    assert at_once.is_whole is by_bytes.is_whole is whole
+    assert at_once.take() == received
+    assert not at_once.is_whole
 
 
 def test_a_head_without_end_never_becomes_a_request() -> None:
     with pytest.raises(HeadTooLarge):
-        is_whole(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
+        Gathered().add(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
