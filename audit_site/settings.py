@@ -170,7 +170,10 @@ else:
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = 4
+CELERY_WORKER_CONCURRENCY = 4  # the clock, mail: what no lane takes
+#: How many syncs, and how much of what a person waits for, a worker carries out at once.
+SYNC_THREADS = env_int("SYNC_THREADS", 4)
+URGENT_THREADS = env_int("URGENT_THREADS", 4)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ACKS_LATE = True

@@ -127,7 +127,7 @@ def _wake(rows: QuerySet[SyncRun], **values: str) -> None:
     waiting = rows.filter(
         state=SyncRun.State.RUNNING, lease_until=None, waiting_for__endswith=NOT_AVAILABLE
     )
-    for run in waiting.only("pk", "tenant_id")[:SWEEP_LIMIT]:
+    for run in waiting.only("pk", "tenant_id", *SyncRun.DISPATCH_FIELDS)[:SWEEP_LIMIT]:
         if waiting.filter(pk=run.pk).update(resume_at=None, waiting_for="", **values):
             dispatch(run)
 

@@ -165,7 +165,7 @@ def test_a_worker_that_is_told_to_end_gives_its_run_back_behind_a_page(
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args, queue: sent.append(args))
     whole, pages = RunWriter.page, []
 
     def told_at_the_third(self: RunWriter, *args: Any, **options: Any) -> Any:
@@ -236,7 +236,7 @@ def test_the_sweeper_sends_again_what_nobody_holds(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args, queue: sent.append(args))
 
     dispatching.sweep()
     assert sent == []  # its hint may still be on its way

@@ -1,0 +1,95 @@
+"""What a person waits for never queues after a sync, whichever the broker."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.processes.conftest import Installation, wait_for
+from tests.processes.test_processes import truth
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+SYNC_THREADS = 4
+
+
+def begin_long_syncs(installation: Installation, integration: str) -> list[str]:
+    """Three imports and Sync Now, over a PSA that takes a second for each answer; their ids."""
+    ids = list(truth(installation))
+    installation.sandbox.faults.switch_on("latency", ms=1000)
+    path = f"/integrations/{integration}/sync/"
+    runs = [installation.api("POST", path)["id"]]
+    for part in (ids[start:60:3] for start in range(SYNC_THREADS - 1)):
+        body = {"integration": integration, "external_ids": part}
+        runs.append(installation.api("POST", "/companies/import/", body)["sync_run"]["id"])
+    return runs
+
+
+def run_of(installation: Installation, run: str) -> Any:
+    return installation.api("GET", f"/sync-runs/{run}/")
+
+
+def states(installation: Installation, runs: list[str]) -> set[str]:
+    return {run_of(installation, run)["state"] for run in runs}
+
+
+def seconds_until_started(asked: datetime, started_at: str) -> float:
+    return (datetime.fromisoformat(started_at) - asked).total_seconds()
+
+
+def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
+    installation: Installation,
+) -> None:
+    installation.start_worker()
+    integration = installation.connect()
+    long = begin_long_syncs(installation, integration)
+    wait_for(lambda: states(installation, long) == {"running"})
+    waiting = installation.api(
+        "POST",
+        "/companies/import/",
+        {"integration": integration, "external_ids": list(truth(installation))[60:70]},
+    )["sync_run"]["id"]
+    company = installation.api("GET", "/companies/")["results"][0]["id"]
+
+    asked = datetime.now(UTC)
+    test = installation.api("POST", f"/integrations/{integration}/test/")["id"]
+    resync = installation.api("POST", f"/companies/{company}/sync/")["id"]
+
+    path = f"/integrations/{integration}/tests/{test}/"
+    tested = wait_for(
+        lambda: (found := installation.api("GET", path))["started_at"] and found, seconds=10
+    )
+    resynced = wait_for(
+        lambda: (found := run_of(installation, resync))["started_at"] and found, seconds=10
+    )
+    assert states(installation, long) == {"running"}, "they were not long enough to prove anything"
+    assert run_of(installation, waiting)["state"] == "queued", "syncs have four threads"
+    seconds = [seconds_until_started(asked, row["started_at"]) for row in (tested, resynced)]
+    print(f"beside four syncs: test after {seconds[0]:.2f} s, re-sync after {seconds[1]:.2f} s")
+    assert max(seconds) < 2
+    time.sleep(6)
+    assert installation.is_ready(), "the clock has a place of its own too"
+
+    installation.sandbox.faults.clear("latency")
+    wait_for(lambda: states(installation, [*long, waiting, resync]) == {"succeeded"})
+
+
+def test_a_worker_with_chosen_queues_serves_those_alone(installation: Installation) -> None:
+    installation.start_worker("urgent", "-B", "-Q", "celery,urgent", "-n", "urgent@%h")
+    integration = installation.api(
+        "POST",
+        "/integrations/",
+        {"psa": "connectwise", "credentials": installation.sandbox.credentials("connectwise")},
+    )["id"]
+    path = f"/integrations/{integration}/"
+    wait_for(lambda: installation.api("GET", path)["status"] == "connected")
+    run = installation.api("GET", path)["last_sync"]["id"]
+    time.sleep(3)
+    assert run_of(installation, run)["state"] == "queued"
+
+    installation.start_worker("sync", "-Q", "sync", "-n", "sync@%h")
+
+    wait_for(lambda: run_of(installation, run)["state"] == "succeeded")
