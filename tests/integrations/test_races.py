@@ -842,7 +842,9 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         for integration in connected
     )  # fmt: skip
     sent: list[str] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda task, tenant_id, run_id, queue: sent.append(run_id))
+    monkeypatch.setattr(
+        dispatching, "enqueue", lambda task, tenant_id, run_id, queue: sent.append(run_id)
+    )
 
     def sweep() -> None:
         try:
