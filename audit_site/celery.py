@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from celery import Celery
+import structlog
+from celery import Celery, Task
+from celery.signals import task_postrun, task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 from audit_site import lanes
@@ -18,3 +21,17 @@ app.conf.task_queues = lanes.queues()
 app.conf.task_default_queue = lanes.CELERY
 app.steps["worker"].add(lanes.LanesStep)
 app.autodiscover_tasks()
+
+
+@task_prerun.connect
+def name_request(task: Task, **_: Any) -> None:
+    """The lines that a task writes carry the id of the request that asked for it."""
+    structlog.contextvars.clear_contextvars()
+    sent = getattr(task.request, "request_id", "") or (task.request.headers or {}).get("request_id")
+    if sent:
+        structlog.contextvars.bind_contextvars(request_id=sent)
+
+
+@task_postrun.connect
+def forget_request(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()

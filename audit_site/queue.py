@@ -7,6 +7,7 @@ import logging
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from audit_site import log_context
 from audit_site.celery import app
 from audit_site.lanes import CELERY
 
@@ -21,10 +22,12 @@ def enqueue(task_name: str, *ids: str, queue: str = CELERY) -> None:
     The row that the ids name is the truth and the message only a hint: when the broker can't be
     reached nothing is lost, for the sweeper sends the hint again.
     """
+    # from the click to the call that a PSA refuses: one id in all log lines
+    headers = {"request_id": log_context.request_id()}
 
     def send() -> None:
         try:
-            app.tasks[task_name].apply_async(args=ids, queue=queue, retry=False)
+            app.tasks[task_name].apply_async(args=ids, queue=queue, headers=headers, retry=False)
         except (OperationalError, OSError) as error:
             log.warning("broker_unreachable task=%s error=%s", task_name, type(error).__name__)
 

@@ -14,6 +14,7 @@ from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
 from audit_site.env import env_bool, env_int, env_list, env_secret, env_text, load_env_file
+from audit_site.log_context import redact
 from integrations.psa import registry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,8 +45,11 @@ if not CREDENTIAL_KEYS:
         "(`make run` writes one to var/env by itself)."
     )
 
-_local_hosts = ("127.0.0.1", "localhost", "[::1]")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", (_public.hostname, *_local_hosts))
+_loopback = ("127.0.0.1", "localhost", "[::1]")
+_host = f"[{_public.hostname}]" if ":" in _public.hostname else _public.hostname
+_is_local = DEBUG or _host in _loopback
+#: Loopback is no name of a production site: who can set `Host` could have mails lead there.
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", (_host, *(_loopback if _is_local else ())))
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", (f"{_public.scheme}://{_public.netloc}",))
 
 # What integrations need to know
@@ -82,6 +86,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "audit_site.health.HealthMiddleware",
+    "audit_site.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "audit_site.pages.assets.AssetMiddleware",
@@ -95,7 +101,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "audit_site.request_log.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit_site.tenants.middleware.MembershipMiddleware",
 ]
@@ -193,6 +199,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "pass_days": {"task": "agreements.pass_days", "schedule": 300.0, "options": {"expires": 290}},
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
+    "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
+    "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
 }
 
 # Shared by all processes: rate limits of sign-in and API
@@ -253,7 +261,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)/$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("TRUST_PROXY") else None
+#: How many proxies stand in front, each of which adds to X-Forwarded-For.
+TRUST_PROXY = env_int("TRUST_PROXY", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY > 0 else None
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
@@ -344,6 +354,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                redact,
                 structlog.dev.ConsoleRenderer() if DEBUG else structlog.processors.JSONRenderer(),
             ],
             "foreign_pre_chain": _shared_processors,

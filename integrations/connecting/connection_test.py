@@ -17,7 +17,7 @@ from integrations.kinds import Right
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
 from integrations.psa.contract import Finding, PsaAdapter
 from integrations.psa.errors import PsaError
-from integrations.runs import dispatching, leases, shutdown, starting
+from integrations.runs import dispatching, leases, run_log, shutdown, starting
 
 RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
 CHECKS = ("reach_server", "authenticate", *RIGHTS)
@@ -162,6 +162,8 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         finished_at=timezone.now(),
         lease_until=None,
     )
+    if ended:
+        run_log.ends(test, "failed" if failed else "passed", code=first["code"])
     if not ended or integration.is_disconnected:
         return
     if test.is_candidate:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from audit_site import log_context
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -35,6 +36,7 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
         integration=integration,
         started_by=actor,
         dispatched_at=timezone.now(),
+        checkpoint={"request_id": asked} if (asked := log_context.request_id()) else {},
         **values,
     )
     if actor is not None:

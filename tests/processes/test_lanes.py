@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.processes.conftest import Installation, wait_for
+from tests.processes.conftest import ROOT, Installation, wait_for
 from tests.processes.test_processes import truth
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -75,6 +81,30 @@ def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
 
     installation.sandbox.faults.clear("latency")
     wait_for(lambda: states(installation, [*long, waiting, resync]) == {"succeeded"})
+
+
+def test_the_health_check_of_the_compose_file_finds_a_live_worker(
+    installation: Installation,
+) -> None:
+    if not os.environ.get("DATABASE_URL"):
+        pytest.skip("needs Redis: compose has no folder broker")
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    kind, command = compose["services"]["worker"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    env = {
+        **installation.env,
+        "HOSTNAME": socket.gethostname(),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+    def ended_with() -> int:
+        shell = ["sh", "-c", command.replace("$$", "$")]
+        return subprocess.run(shell, cwd=ROOT, env=env, capture_output=True, check=False).returncode
+
+    assert ended_with() != 0
+    installation.start_worker()
+    wait_for(installation.is_ready)
+    assert ended_with() == 0
 
 
 def test_a_worker_with_chosen_queues_serves_those_alone(installation: Installation) -> None:
