@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 import structlog
-from celery import Celery, Task
-from celery.signals import task_postrun, task_prerun
+from celery import Celery
+from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
 from audit_site import lanes
@@ -23,8 +24,14 @@ app.steps["worker"].add(lanes.LanesStep)
 app.autodiscover_tasks()
 
 
+@setup_logging.connect
+def keep_logging(loglevel: int, **_: Any) -> None:
+    """Lines of a worker are as those of the web (settings); `-l` is about Celery's own."""
+    logging.getLogger("celery").setLevel(loglevel)
+
+
 @task_prerun.connect
-def name_request(task: Task, **_: Any) -> None:
+def name_request(task: Any, **_: Any) -> None:
     """The lines that a task writes carry the id of the request that asked for it."""
     structlog.contextvars.clear_contextvars()
     sent = getattr(task.request, "request_id", "") or (task.request.headers or {}).get("request_id")

@@ -112,7 +112,7 @@ class Lane:
             connections.close_all()
 
 
-class LanesStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+class LanesStep(bootsteps.StartStopStep):
     """Starts the lanes with a worker and ends them with it."""
 
     requires = ("celery.worker.components:Pool",)
@@ -121,7 +121,7 @@ class LanesStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no
         super().__init__(worker, **options)
         self.lanes: list[Lane] = []
 
-    def create(self, worker: Any) -> LanesStep:
+    def create(self, worker: Any) -> Any:
         """Take from Celery's own consumer the queues that have lanes."""
         known = worker.app.amqp.queues
         for name, threads in threads_of_lanes().items():

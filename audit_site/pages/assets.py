@@ -13,7 +13,7 @@ import re
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import brotli
 from django.conf import settings
@@ -81,7 +81,7 @@ class AssetStorage(StaticFilesStorage):
         return super().url(fingerprinted(name) if name else name)
 
 
-class AssetMiddleware(WhiteNoiseMiddleware):
+class AssetMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
     """WhiteNoise, with assets that are made when they are asked for."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -92,6 +92,5 @@ class AssetMiddleware(WhiteNoiseMiddleware):
                 self.add_file_to_dictionary(address, str(place))
             elif other := self.files.get(f"{self.static_prefix}{plain(name)}"):
                 # a page of another release, while a new one is being rolled out
-                return self.serve(other, request)
-        answer: HttpResponseBase = super().__call__(request)
-        return answer
+                return cast(HttpResponseBase, self.serve(other, request))
+        return cast(HttpResponseBase, super().__call__(request))

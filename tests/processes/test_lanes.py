@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -46,6 +47,12 @@ def seconds_until_started(asked: datetime, started_at: str) -> float:
     return (datetime.fromisoformat(started_at) - asked).total_seconds()
 
 
+def log_of(installation: Installation, name: str) -> list[dict[str, Any]]:
+    """What a process has logged in JSON."""
+    lines = (installation.var / f"{name}.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
 def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
     installation: Installation,
 ) -> None:
@@ -81,6 +88,16 @@ def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
 
     installation.sandbox.faults.clear("latency")
     wait_for(lambda: states(installation, [*long, waiting, resync]) == {"succeeded"})
+    for path, event, key, id_ in (
+        (f"POST /api/v1/integrations/{integration}/test/", "test_begins", "test_id", test),
+        (f"POST /api/v1/companies/{company}/sync/", "run_begins", "run_id", resync),
+    ):
+        (click,) = [line for line in log_of(installation, "web") if line.get("request") == path
+                    and line["event"] == "request_started"]  # fmt: skip
+        (begun,) = [line for line in log_of(installation, "worker") if line.get(key) == id_
+                    and line["event"] == event]  # fmt: skip
+        assert begun["request_id"] == click["request_id"]
+        assert begun["integration_id"] == integration
 
 
 def test_the_health_check_of_the_compose_file_finds_a_live_worker(
