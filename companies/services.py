@@ -18,6 +18,7 @@ from companies.models import Company, Contact
 MAKE_ROOM = (
     f"Archive an audITee that you no longer need, or ask us for more: {settings.HELP_EMAIL}."
 )
+#: What people type of a contact, and what a PSA gives of one.
 CONTACT_FIELDS = ("first_name", "last_name", "email", "phone")
 
 
@@ -57,10 +58,15 @@ def licence_exceeded(limit: int) -> DomainError:
     )
 
 
+def has_contact_method(email: str, phone: str) -> bool:
+    """Whether a person with these can be reached."""
+    return bool(email or phone)
+
+
 def clean_contact(contact: Mapping[str, str]) -> dict[str, str]:
     """Strip a contact's fields and insist on one contact method."""
     values = {name: (contact.get(name) or "").strip() for name in CONTACT_FIELDS}
-    if not values["email"] and not values["phone"]:
+    if not has_contact_method(values["email"], values["phone"]):
         raise DomainError(
             "contact_without_method",
             "The primary contact needs an e-mail address or a phone number.",
@@ -104,27 +110,19 @@ def update_company(
     primary_contact: Mapping[str, str] | None = None,
     status: str | None = None,
 ) -> Company:
-    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody."""
+    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody.
+
+    Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring) or
+    FieldErrors for the name.
+    """
     if owned_by and (name is not None or primary_contact is not None):
-        raise DomainError(
-            "owned_by_psa",
-            f"Name and contacts of this audITee come from {owned_by}.",
-            f"Change them in {owned_by} and re-sync, or unlink the audITee first.",
-        )
+        raise _owned_by_psa(owned_by)
     changed: list[str] = []
     if name is not None and clean_name(name) != company.name:
         company.name = clean_name(name)
         changed.append("name")
     if primary_contact is not None:
-        current = Contact.objects.for_tenant(company.tenant).filter(
-            company=company, is_primary=True
-        )
-        merged = current.values(*CONTACT_FIELDS).first() or {}
-        values = clean_contact({**merged, **primary_contact})
-        if not current.update(**values):
-            Contact.objects.create(
-                tenant=company.tenant, company=company, is_primary=True, **values
-            )
+        _set_primary_contact(company, primary_contact)
         changed.append("primary_contact")
     if changed:
         company.save(update_fields=["name", "updated_at"])
@@ -140,6 +138,23 @@ def update_company(
     elif status == Company.Status.ACTIVE:
         restore_company(company=company, actor=actor)
     return company
+
+
+def _owned_by_psa(psa_name: str) -> DomainError:
+    return DomainError(
+        "owned_by_psa",
+        f"Name and contacts of this audITee come from {psa_name}.",
+        f"Change them in {psa_name} and re-sync, or unlink the audITee first.",
+    )
+
+
+def _set_primary_contact(company: Company, given: Mapping[str, str]) -> None:
+    """Change what was given of the primary contact; create one where there is none."""
+    rows = Contact.objects.for_tenant(company.tenant).filter(company=company, is_primary=True)
+    stored = rows.values(*CONTACT_FIELDS).first() or {}
+    values = clean_contact({**stored, **given})
+    if not rows.update(**values):
+        Contact.objects.create(tenant=company.tenant, company=company, is_primary=True, **values)
 
 
 @transaction.atomic

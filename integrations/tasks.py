@@ -41,7 +41,7 @@ def dispatch_due() -> None:
     max_retries=14,  # 30 s, 1 min … 30 min: 4 hours and a half
 )
 def tell_admins(tenant_id: str, integration_id: str, what: str) -> None:
-    outages.tell_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
+    outages.notify_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
 
 
 @shared_task(name="integrations.prune_history")

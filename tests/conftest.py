@@ -10,13 +10,14 @@ import pytest
 import stamina
 from celery import current_app
 from django.db import connection
+from rest_framework.test import APIClient
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.databases import drop_template, postgres_url, template
-from tests.factories import make_tenant
+from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off
 
 TODAY = date(2026, 11, 25)
@@ -100,8 +101,44 @@ def other_tenant(db: None) -> Tenant:
 
 
 @pytest.fixture
+def alex(tenant: Tenant) -> User:
+    """An admin of `tenant`."""
+    return make_member(tenant, "admin", email="alex@example.com", name="Alex Admin")
+
+
+@pytest.fixture
+def mia(tenant: Tenant) -> User:
+    """A member of `tenant`."""
+    return make_member(tenant, "member", email="mia@example.com", name="Mia Member")
+
+
+@pytest.fixture
+def vic(tenant: Tenant) -> User:
+    """A viewer of `tenant`."""
+    return make_member(tenant, "viewer", email="vic@example.com", name="Vic Viewer")
+
+
+@pytest.fixture
+def otto(other_tenant: Tenant) -> User:
+    """An admin of `other_tenant`: a stranger to everyone above."""
+    return make_member(other_tenant, "admin", email="otto@example.com", name="Otto Other")
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> APIClient:
+    """The REST API, asked by an admin of `tenant`."""
+    return make_api(tenant)
+
+
+@pytest.fixture
+def integration(tenant: Tenant) -> Integration:
+    """A ConnectWise that was connected and read nothing yet."""
+    return make_integration(tenant)
+
+
+@pytest.fixture
 def sandbox(settings: Any) -> Iterator[SandboxServer]:
-    """All sandbox PSAs at one address, and the product told where they are."""
+    """All sandbox PSAs at one address, which the settings name."""
     with SandboxServer(seed=1, companies=40, today=TODAY) as server:
         for name, value in server.settings().items():
             setattr(settings, name, value)

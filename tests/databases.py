@@ -1,4 +1,4 @@
-"""Databases of tests: the migrations run once, and whoever needs the tables takes a copy."""
+"""Databases of tests: the migrations run once, and anyone who needs the tables takes a copy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def execute(url: str, *statements: str) -> list[Any]:
 
 
 def own_name(kind: str, process: str) -> str:
-    """A name that tells whose database it is, so that those of dead processes can be dropped."""
+    """A name that says whose database it is, so that those of dead processes can be dropped."""
     host = zlib.crc32(socket.gethostname().encode())
     return f"audit_{kind}_{host}_{process}"
 

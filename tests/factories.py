@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from itertools import count
 from typing import Any
@@ -22,6 +23,7 @@ from integrations.models import (
     Issue,
     PsaCompanyRecord,
     PsaContactRecord,
+    SyncEvent,
     SyncRun,
 )
 
@@ -150,6 +152,26 @@ def make_line(agreement: Agreement, **over: Any) -> AgreementLine:
         **over,
     }
     return AgreementLine.objects.create(tenant=agreement.tenant, agreement=agreement, **values)
+
+
+def make_run(integration: Integration, **over: Any) -> SyncRun:
+    """A run that began just now and reads contacts."""
+    now = timezone.now()
+    values = {
+        "state": "running",
+        "phase": "contacts",
+        "dispatched_at": now,
+        "started_at": now,
+        "lease_until": now + timedelta(seconds=30),
+        **over,
+    }
+    return SyncRun.objects.create(tenant=integration.tenant, integration=integration, **values)
+
+
+def make_event(run: SyncRun, change: str, **over: Any) -> SyncEvent:
+    return SyncEvent.objects.create(
+        tenant=run.tenant, run=run, **{"kind": "company", "change": change, **over}
+    )
 
 
 def make_issue(integration: Integration, run: SyncRun | None = None, **over: Any) -> Issue:

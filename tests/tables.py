@@ -22,6 +22,7 @@ from tests import refusal_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ROOT / "tests" / "integrations"
+BAD_DAYS = SUITES / "sync" / "bad_days"
 CONTRACT = SUITES / "adapters" / "contract"
 DOCS = ROOT / "docs"
 
@@ -147,7 +148,13 @@ TABLES = {
         ),
         Table(
             "bad-days",
-            (SUITES / "test_bad_days.py",),
+            (
+                BAD_DAYS / "test_failures.py",
+                BAD_DAYS / "test_missing_records.py",
+                BAD_DAYS / "test_bad_records.py",
+                BAD_DAYS / "test_killed.py",
+                BAD_DAYS / "test_changes_in_mid_run.py",
+            ),
             "(?:open_)?day: Day",
             DOCS / "bad-days.md",
             "Bad day",

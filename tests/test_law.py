@@ -108,7 +108,7 @@ def test_the_law_holds(copy: Path, law: dict[str, Any]) -> None:
         (("integrations/tasks.py", "import audit_site.urls"), {"house"}),
         # what knows no framework
         (
-            ("integrations/adapters/connectwise.py", "import integrations.adapters.autotask"),
+            ("integrations/adapters/connectwise/api.py", "import integrations.adapters.autotask"),
             {"adapters"},
         ),
         (("integrations/adapters/__init__.py", "import django.db"), {"framework-free"}),

@@ -217,7 +217,7 @@ def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mail_server_is_spoken_to_encrypted_unless_told_otherwise(
+def test_a_mail_server_is_spoken_to_encrypted_unless_a_setting_says_otherwise(
     tmp_path: Path, over: dict[str, str], said: str
 ) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("EMAIL_")}

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 
 from audit_site.api.models import IdempotentRequest
 from audit_site.api.requests import actor_of, tenant_of
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 
 KEPT = timedelta(hours=24)
@@ -40,7 +41,7 @@ def idempotent(method: MethodT) -> MethodT:
         if not key:
             return method(view, request, *args, **kwargs)
         with transaction.atomic():
-            record, is_new = _remember(request, key[:255])
+            record, is_new = _remember(request, fitted(IdempotentRequest, "key", key))
             if not is_new:
                 return _replay(record, request)
             response = method(view, request, *args, **kwargs)

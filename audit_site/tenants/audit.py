@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audit_site.db.lengths import fitted
 from audit_site.tenants.models import AuditEvent, Tenant, User
 
 
@@ -22,6 +23,6 @@ def record_audit(
         action=action,
         subject_kind=subject._meta.model_name,
         subject_id=str(subject.pk),
-        subject_name=str(subject)[:255],
+        subject_name=fitted(AuditEvent, "subject_name", str(subject)),
         details=details,
     )

@@ -12,6 +12,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import ApiToken, Membership, Role, Scope, Tenant, User
@@ -112,7 +113,7 @@ def create_api_token(
         user=user,
         name=name,
         token_hash=hash_token(plain),
-        hint=plain[:12],
+        hint=fitted(ApiToken, "hint", plain),
         scopes=[scope for scope in Scope.values if scope in scopes],
     )
     record_audit(tenant=tenant, actor=actor, action="token.created", subject=token)

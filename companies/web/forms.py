@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 
-from companies.models import Company
+from audit_site.db.lengths import length_of
+from companies.models import Company, Contact
+from companies.services import CONTACT_FIELDS
 
 #: With fewer nobody can be reached.
 FEWEST_DIGITS = 5
@@ -13,13 +15,17 @@ FEWEST_DIGITS = 5
 class CompanyForm(forms.Form):
     """An audITee with its primary contact."""
 
-    name = forms.CharField(label="Name", max_length=255)
-    first_name = forms.CharField(label="First name", max_length=255, required=False)
-    last_name = forms.CharField(label="Last name", max_length=255, required=False)
-    email = forms.EmailField(label="E-mail", max_length=254, required=False)
+    name = forms.CharField(label="Name", max_length=length_of(Company, "name"))
+    first_name = forms.CharField(
+        label="First name", max_length=length_of(Contact, "first_name"), required=False
+    )
+    last_name = forms.CharField(
+        label="Last name", max_length=length_of(Contact, "last_name"), required=False
+    )
+    email = forms.EmailField(label="E-mail", max_length=length_of(Contact, "email"), required=False)
     phone = forms.CharField(
         label="Phone",
-        max_length=100,
+        max_length=length_of(Contact, "phone"),
         required=False,
         help_text="The primary contact needs an e-mail address or a phone number.",
     )
@@ -44,9 +50,5 @@ class CompanyForm(forms.Form):
     @staticmethod
     def values_of(company: Company) -> dict[str, str]:
         person = company.primary
-        contact = (
-            {name: getattr(person, name) for name in ("first_name", "last_name", "email", "phone")}
-            if person
-            else {}
-        )
+        contact = {name: getattr(person, name) for name in CONTACT_FIELDS} if person else {}
         return {"name": company.name, **contact}

@@ -110,9 +110,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "link": link,
         "psa": psa,
         "record": record,
-        "problems": [explain(code, psa.name) for code in link.problem_codes]
-        if link and psa
-        else [],
+        "problems": [explain(code, psa) for code in link.problem_codes] if link and psa else [],
         "figure": company_figure(found),
         "run": list_sync_runs(found.tenant, company=found.pk).first(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -13,27 +13,32 @@ from audit_site.tenants.models import User
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
-from integrations.kinds import Right
+from integrations.kinds import KINDS, RIGHTS
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
 from integrations.psa.contract import Finding, PsaAdapter
-from integrations.psa.errors import PsaError
+from integrations.psa.errors import KEYS, PsaError
 from integrations.runs import dispatching, leases, run_log, shutdown, starting
 
-RIGHTS: tuple[Right, ...] = ("read_companies", "read_contacts", "read_agreements")
-CHECKS = ("reach_server", "authenticate", *RIGHTS)
+#: The checks of a test in their order, with what pages call them.
+CHECK_LABELS: Final[dict[str, str]] = {
+    "reach_server": "Reach the server",
+    "authenticate": "Sign in",
+    **{kind.right: kind.check for kind in KINDS if kind.check},
+}
+CHECKS: Final = tuple(CHECK_LABELS)
 
 
 @transaction.atomic
 def start_connection_test(
-    *, integration: Integration, actor: User | None, anew: bool = False
+    *, integration: Integration, actor: User | None, restart: bool = False
 ) -> ConnectionTest:
-    """Test the stored credentials: the test under way (unless `anew`), or a new one."""
+    """Test the stored credentials; returns the test under way (unless `restart`), or a new one."""
     integration.status = lock_integration(integration).status
     integration.refuse_disconnected()
     under_way = integration.tests.filter(is_candidate=False).exclude(
         state=ConnectionTest.State.DONE
     )
-    if not anew and (test := under_way.first()):
+    if not restart and (test := under_way.first()):
         return test
     if integration.status in {Integration.Status.UNTESTED, Integration.Status.FAILING}:
         integration.status = Integration.Status.TESTING
@@ -82,12 +87,12 @@ def run_connection_test(*, tenant_id: str, test_id: str) -> None:
             with open_adapter(integration, sealed=sealed) as adapter:
                 checks = _run_checks(test, adapter)
         except shutdown.WorkerEnding:
-            leases.held(test).update(lease_until=None, dispatched_at=None)  # another begins anew
+            leases.held(test).update(lease_until=None, dispatched_at=None)  # another begins again
             return
         except PsaError as error:  # the stored keys can't be opened
             checks = _note(test, _checks_refused(error))
         except (OperationalError, InterfaceError):
-            raise  # the lease runs out, and another worker begins anew
+            raise  # the lease runs out, and another worker begins again
         except Exception:
             _conclude(test, _note(test, _checks_refused(_internal_error())))
             raise
@@ -211,9 +216,9 @@ def forget_readings(integration: Integration) -> None:
 
 
 def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
-    """Set the status that a test of the credentials in use leads to;
+    """Set the status that a test of the credentials in use leads to.
 
-    the first pass reads the list.
+    The first test that passes starts the run that reads the import list.
     """
     passed = outcome["code"] == "ok"
     first_pass = passed and integration.connected_at is None
@@ -223,15 +228,15 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
         integration.connected_at = integration.connected_at or timezone.now()
         integration.failures, integration.paused_until = 0, None
         close_issues(integration, kind=KIND_INTEGRATION, external_ids={""})
-        outages.tell_ended(integration)
+        outages.notify_ended(integration)
         starting.lift_pause(integration)
     elif not integration.is_connected:
         integration.status = Integration.Status.FAILING
-    elif outcome["code"] in outages.KEYS:  # anything else may pass, and a run goes on with the rest
+    elif outcome["code"] in KEYS:  # anything else may pass, and a run goes on with the rest
         integration.status = Integration.Status.FAILING
-        told = (outcome["code"], outcome["message"], outcome["fix"])
-        raise_issues(integration, [IssueReport(KIND_INTEGRATION, *told)])
-        outages.tell_began(integration)
+        report = IssueReport(KIND_INTEGRATION, outcome["code"], outcome["message"], outcome["fix"])
+        raise_issues(integration, [report])
+        outages.notify_began(integration)
     fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]
     integration.save(update_fields=fields)
     if first_pass or (revived and integration.companies_read_at is None):

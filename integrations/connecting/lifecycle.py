@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
@@ -16,7 +17,7 @@ from integrations.connecting.connection_test import (
     start_connection_test,
 )
 from integrations.connecting.credentials import clean_credentials, seal_credentials
-from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
+from integrations.models import ConnectionTest, Integration, SyncRun, lock_account, lock_integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.runs import starting
@@ -33,8 +34,16 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
         ) from None
 
 
+def _account_key(adapter: type[PsaAdapter], credentials: Mapping[str, str]) -> str:
+    return fitted(Integration, "account_key", adapter.account_key(credentials))
+
+
+def _fitting(name: str) -> str:
+    return fitted(Integration, "name", name)
+
+
 class IntegrationExistsError(DomainError):
-    """An account can be connected once; `integration` is that connection, where it can be told."""
+    """An account can be connected once; `integration` is that connection, where it is known."""
 
     def __init__(self, name: str, integration: Integration | None = None) -> None:
         super().__init__(
@@ -60,7 +69,7 @@ def create_integration(
     adapter = _find_adapter(psa)
     info = adapter.info
     values = clean_credentials(info, credentials)
-    account_key = adapter.account_key(values)[:255]
+    account_key = _account_key(adapter, values)
     try:
         with transaction.atomic():
             return _create(tenant, actor, info, values, account_key, name.strip())
@@ -76,35 +85,41 @@ def _create(
     account_key: str,
     name: str,
 ) -> tuple[Integration, ConnectionTest]:
-    ours = Integration.objects.for_tenant(tenant).filter(psa=info.key)
-    integration = ours.select_for_update(no_key=True).filter(account_key=account_key).first()
+    integration = lock_account(tenant, info.key, account_key)
     if integration is None:
         integration = Integration(tenant=tenant, psa=info.key, account_key=account_key)
-        integration.name = name or _default_name(info, values, ours.exists())
+        integration.name = _fitting(name or _default_name(tenant, info, values))
         action = "integration.connected"
     elif not integration.is_disconnected:
         raise IntegrationExistsError(info.name, integration)
     else:
-        integration.name = name or integration.name
+        integration.name = _fitting(name or integration.name)
         action = "integration.reconnected"
-    integration.status = Integration.Status.UNTESTED
-    integration.disconnected_at = None
-    integration.candidate = None
-    integration.memory, integration.watermarks = {}, {}
-    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
+    _reset(integration)
     integration.credentials = seal_credentials(integration, values, info)
     integration.save()
     record_audit(tenant=tenant, actor=actor, action=action, subject=integration)
     return integration, start_connection_test(integration=integration, actor=None)
 
 
-def _default_name(info: PsaInfo, values: Mapping[str, str], another: bool) -> str:
+def _reset(integration: Integration) -> None:
+    """As new: not tested, and nothing read or remembered through older keys."""
+    integration.status = Integration.Status.UNTESTED
+    integration.disconnected_at = None
+    integration.candidate = None
+    integration.memory, integration.watermarks = {}, {}
+    integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
+
+
+def _default_name(tenant: Tenant, info: PsaInfo, values: Mapping[str, str]) -> str:
+    """The PSA's name; beside another account of it with the text that identifies this one."""
     texts = [
         values[f.name]
         for f in info.fields
         if f.identifies and f.type == "text" and f.name in values
     ]
-    return f"{info.name} ({texts[0]})"[:255] if another and texts else info.name
+    another = Integration.objects.for_tenant(tenant).filter(psa=info.key).exists()
+    return f"{info.name} ({texts[0]})" if another and texts else info.name
 
 
 @transaction.atomic
@@ -123,7 +138,7 @@ def update_integration(
     locked = lock_integration(integration)
     locked.refuse_disconnected()
     if name is not None and name.strip():
-        locked.name = integration.name = name.strip()[:255]
+        locked.name = integration.name = _fitting(name.strip())
         locked.save(update_fields=["name", "updated_at"])
     if credentials is None:
         return None
@@ -151,7 +166,7 @@ def _save_credentials(
         integration.candidate, integration.memory = None, {}
         forget_readings(integration)
         integration.save()
-        return start_connection_test(integration=integration, actor=None, anew=True)
+        return start_connection_test(integration=integration, actor=None, restart=True)
     test = queue_test(integration, is_candidate=True)
     integration.candidate = {
         "credentials": sealed,
@@ -180,9 +195,8 @@ def _refuse_other_account(
                 "not fit it.",
                 "Connect the other account as an integration of its own.",
             )
-    account_key = registry.get_adapter(info.key).account_key(
-        {name: value for name, value in sealed.items() if name not in info.secret_fields}
-    )[:255]
+    shown = {name: value for name, value in sealed.items() if name not in info.secret_fields}
+    account_key = _account_key(registry.get_adapter(info.key), shown)
     twins = Integration.objects.filter(
         tenant=integration.tenant_id, psa=info.key, account_key=account_key
     )

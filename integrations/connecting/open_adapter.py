@@ -12,7 +12,7 @@ from integrations.connecting.credentials import open_credentials
 from integrations.connecting.request_budget import Budget
 from integrations.models import Integration
 from integrations.psa import registry
-from integrations.psa.contract import PsaAdapter
+from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.psa.http import PsaHttp
 from integrations.runs import run_log
 
@@ -38,17 +38,14 @@ def open_adapter(
     other credentials were saved meanwhile.
     """
     adapter_class = registry.get_adapter(integration.psa)
-    info = adapter_class.info
     credentials = open_credentials(
         integration, integration.credentials if sealed is None else sealed
     )
-    declared: dict[str, Any] = {
-        setting.name: getattr(settings, setting.name) for setting in info.settings
-    }
+    declared = _declared_settings(adapter_class.info)
     memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
     http = PsaHttp(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
-        parallel=info.parallel_requests,
+        parallel=adapter_class.info.parallel_requests,
         on_wait=on_wait,
         on_request=on_request,
         on_refused=run_log.refused_calls(),
@@ -60,7 +57,16 @@ def open_adapter(
     finally:
         http.close()
         if sealed is None and memory != integration.memory:
-            integration.memory = memory
-            rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
-            # what it remembers of one address is nothing for the next
-            rows.filter(credentials=integration.credentials).update(memory=memory)
+            _remember(integration, memory)
+
+
+def _declared_settings(info: PsaInfo) -> dict[str, Any]:
+    """The values of the process settings that an adapter declares, by name."""
+    return {setting.name: getattr(settings, setting.name) for setting in info.settings}
+
+
+def _remember(integration: Integration, memory: dict[str, str]) -> None:
+    """Store what an adapter remembers, unless it is about an address that was changed meanwhile."""
+    integration.memory = memory
+    rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
+    rows.filter(credentials=integration.credentials).update(memory=memory)

@@ -111,7 +111,7 @@ class Budget:
             self._store.refuse(self._key, replace(known, until=max(until, known.until)))
 
     def forget(self) -> None:
-        """Other keys, another quota: begin anew."""
+        """Other keys have another quota: begin again."""
         self._store.refuse(self._key, None)
 
     def _wait_for_the_gate(self) -> None:

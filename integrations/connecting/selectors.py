@@ -18,9 +18,9 @@ from integrations.models import (
 
 
 def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[Integration]:
-    """Integrations with their newest test, candidate's test and run;
+    """Integrations with their newest test, candidate's test and run, in the order of connecting.
 
-    disconnected ones only if asked.
+    Disconnected ones only when their status is asked for.
     """
     rows = Integration.objects.for_tenant(tenant).select_related("tenant")
     rows = rows.not_disconnected() if status is None else rows.filter(status=status)

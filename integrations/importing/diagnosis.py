@@ -9,58 +9,52 @@ from django.conf import settings
 
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
-from integrations.importing.rules import explain
-from integrations.models import (
-    Integration,
+from integrations.importing.rules import CHECKS, broken_rules, explain, facts_of, failed_checks
+from integrations.models import Integration
+from integrations.psa.contract import (
+    PsaAdapter,
+    PsaCompany,
+    PsaContact,
+    PsaInfo,
+    RejectedRecord,
 )
-from integrations.psa.contract import PsaAdapter, PsaCompany, PsaContact, RejectedRecord
+
+#: What is said of a check that fails only because one above it does.
+FOLLOWS = "Not looked at, because a check above it failed."
+
+#: Those that the company decides, and not the licence.
+CHECKS_OF_COMPANIES = [name for name in CHECKS if name != "licence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Whether a PSA company could be imported right now, and each check on the way."""
+    """Whether a PSA company could be imported right now, and each check on the way.
+
+    `checks` = `[{"name", "ok", "code", "message", "fix"}]`, one for each of `rules.CHECKS`. One
+    that fails because another does has that one's code and no fix. A check of a company that the
+    PSA does not have says nothing (message "").
+    """
 
     importable: bool
     checks: list[dict[str, Any]]
 
 
 def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
-    """Ask the PSA right now why a company is missing. HTTP, outside any transaction."""
+    """Ask the PSA right now why a company is missing. HTTP, outside any transaction.
+
+    Raises PsaError when the PSA can't be asked.
+    """
     integration.refuse_disconnected()
     info = integration.psa_info
     with open_adapter(integration) as adapter:
         found = adapter.company(external_id)
-        company = found if isinstance(found, PsaCompany) else None
-        people = _contacts_of(adapter, external_id) if company else []
-    active = [person for person in people if person.is_active]
-    reachable = [person for person in active if person.email or person.phone]
-    outcomes = {
-        "exists": "" if company else "unknown_company",
-        "active": "",
-        "has_contact": "" if active else ("contact_inactive" if people else "no_contact"),
-        "has_contact_method": "" if reachable else "contact_without_method",
-        "licence": "" if licence(integration.tenant).free else "licence_exceeded",
-    }
-    if company is not None:
-        outcomes["exists"] = (
-            "own_company"
-            if company.is_own
-            else "merged"
-            if company.is_merged
-            else "deleted"
-            if company.is_deleted
-            else ""
-        )
-        if info.only_active_importable and not company.is_active:
-            outcomes["active"] = "inactive"
-    checks = [_diagnosis_check(name, code, info.name) for name, code in outcomes.items()]
-    if company is None:
-        for check in checks[1:4]:
-            check |= {"ok": False, "code": "unknown_company", "message": "", "fix": ""}
-    if isinstance(found, RejectedRecord):
-        send = f"Look again later. If it stays, send this to us: {settings.HELP_EMAIL}."
-        fix = f"Correct it in {info.name}, then look again." if found.can_mend else send
-        checks[0] |= {"code": found.code, "message": found.message, "fix": fix}
+        people = _contacts_of(adapter, external_id) if isinstance(found, PsaCompany) else []
+    room = "" if licence(integration.tenant).free else "licence_exceeded"
+    if isinstance(found, PsaCompany):
+        checks = _checks_of(found, people, info)
+    else:
+        checks = _checks_of_unusable(found, info)
+    checks.append(_check("licence", room, info))
     return Diagnosis(importable=all(check["ok"] for check in checks), checks=checks)
 
 
@@ -69,16 +63,40 @@ def _contacts_of(adapter: PsaAdapter, external_id: str) -> list[PsaContact]:
     return [person for page in pages for person in page.records]
 
 
-def _diagnosis_check(name: str, code: str, psa_name: str) -> dict[str, Any]:
+def _checks_of(
+    company: PsaCompany, people: list[PsaContact], info: PsaInfo
+) -> list[dict[str, Any]]:
+    """The checks of a company by the rules of the import list."""
+    facts = facts_of(company, people)
+    reasons, failed = broken_rules(facts, info), failed_checks(facts, info)
+    checks, last = [], ""
+    for name in CHECKS_OF_COMPANIES:
+        code = failed.get(name, "")
+        if not code or code in reasons:
+            checks.append(_check(name, code, info))
+            last = code or last
+        else:
+            checks.append(_failed(name, code=last, message=FOLLOWS))
+    return checks
+
+
+def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dict[str, Any]]:
+    """The checks of a company that the PSA does not have, or that can't be read."""
+    exists, *others = CHECKS_OF_COMPANIES
+    first = _check(exists, "unknown_company", info)
+    if found is not None:
+        report = f"Look again later. If it stays, send this to us: {settings.HELP_EMAIL}."
+        fix = f"Correct it in {info.name}, then look again." if found.can_mend else report
+        first = _failed(exists, code=found.code, message=found.message, fix=fix)
+    return [first, *(_failed(name, code="unknown_company") for name in others)]
+
+
+def _check(name: str, code: str, info: PsaInfo) -> dict[str, Any]:
+    """A check that breaks a rule, or none (code "")."""
     if not code:
-        return {"name": name, "ok": True, "code": "ok", "message": PASSED[name], "fix": ""}
-    return {"name": name, "ok": False, **explain(code, psa_name)}
+        return {"name": name, "ok": True, "code": "ok", "message": CHECKS[name], "fix": ""}
+    return {"name": name, "ok": False, **explain(code, info)}
 
 
-PASSED = {
-    "exists": "The PSA has this company.",
-    "active": "Its status does not stand in the way.",
-    "has_contact": "It has an active contact.",
-    "has_contact_method": "A contact can be reached by e-mail or phone.",
-    "licence": "Your licence has room for it.",
-}
+def _failed(name: str, *, code: str, message: str = "", fix: str = "") -> dict[str, Any]:
+    return {"name": name, "ok": False, "code": code, "message": message, "fix": fix}

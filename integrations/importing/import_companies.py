@@ -22,9 +22,12 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
+from integrations.psa.contract import PsaInfo
 from integrations.runs.starting import start_import_run
 
 MOST_IDS = 500
+#: PSA companies, each with the audITee that is made of it.
+Pairs = Sequence[tuple[PsaCompanyRecord, Company]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +93,25 @@ def _choose(
         .filter(external_id__in=wanted)
         .select_related("company")
     }
-    name = integration.psa_info.name
+    info = integration.psa_info
     chosen: list[PsaCompanyRecord] = []
     for external_id in wanted:
         record = records.get(external_id)
         if external_id in linked:
             result.imported.append(linked[external_id])
         elif record is None:
-            result.rejected.append(_rejected(external_id, "unknown_company", name))
+            result.rejected.append(_rejected(external_id, "unknown_company", info))
         elif record.rule_codes:
-            result.rejected.append(_rejected(external_id, record.rule_codes[0], name))
+            result.rejected.append(_rejected(external_id, record.rule_codes[0], info))
         elif len(chosen) >= allowance.free:
-            result.rejected.append(_rejected(external_id, "licence_exceeded", name))
+            result.rejected.append(_rejected(external_id, "licence_exceeded", info))
         else:
             chosen.append(record)
     return chosen
 
 
-def _rejected(external_id: str, code: str, psa_name: str) -> RejectedImport:
-    reason = explain(code, psa_name)
+def _rejected(external_id: str, code: str, info: PsaInfo) -> RejectedImport:
+    reason = explain(code, info)
     return RejectedImport(external_id, code, f"{reason['message']} {reason['fix']}")
 
 
@@ -118,42 +121,11 @@ def _create_companies(
     actor: User | None,
     result: ImportResult,
 ) -> None:
-    tenant_id = integration.tenant_id
-    companies = [Company(tenant_id=tenant_id, name=record.name) for record in chosen]
+    companies = [Company(tenant_id=integration.tenant_id, name=record.name) for record in chosen]
     bulk_upsert(Company, companies)
-    company_of = {
-        record.external_id: company for record, company in zip(chosen, companies, strict=True)
-    }
-    links = [
-        CompanyLink(
-            tenant_id=tenant_id,
-            integration=integration,
-            company=company,
-            external_id=external_id,
-            linked_by=actor,
-        )
-        for external_id, company in company_of.items()
-    ]
-    bulk_upsert(CompanyLink, links)
-    primary = {record.external_id: record.primary_contact_id for record in chosen}
-    people = (
-        PsaContactRecord.objects.of(integration)
-        .present()
-        .filter(company_external_id__in=company_of)
-        .order_by("id")
-    )
-    contacts = []
-    for person in people:
-        values = contact_values(person, company_of[person.company_external_id].pk)
-        contacts.append(
-            Contact(
-                tenant_id=tenant_id,
-                **values,
-                fingerprint=fingerprint(values),
-                is_primary=person.external_id == primary[person.company_external_id],
-            )
-        )
-    bulk_upsert(Contact, contacts)
+    pairs = list(zip(chosen, companies, strict=True))
+    _create_links(integration, pairs, actor)
+    _create_contacts(integration, pairs)
     record_audit(
         tenant=integration.tenant,
         actor=actor,
@@ -162,3 +134,36 @@ def _create_companies(
         companies=[str(company.pk) for company in companies],
     )
     result.imported += companies
+
+
+def _create_links(integration: Integration, pairs: Pairs, actor: User | None) -> None:
+    links = [
+        CompanyLink(
+            tenant_id=integration.tenant_id,
+            integration=integration,
+            company=company,
+            external_id=record.external_id,
+            linked_by=actor,
+        )
+        for record, company in pairs
+    ]
+    bulk_upsert(CompanyLink, links)
+
+
+def _create_contacts(integration: Integration, pairs: Pairs) -> None:
+    pair_of = {record.external_id: (record, company) for record, company in pairs}
+    people = PsaContactRecord.objects.of(integration).present()
+    people = people.filter(company_external_id__in=pair_of).order_by("id")
+    contacts = []
+    for person in people:
+        record, company = pair_of[person.company_external_id]
+        values = contact_values(person, company.pk)
+        contacts.append(
+            Contact(
+                tenant_id=integration.tenant_id,
+                **values,
+                fingerprint=fingerprint(values),
+                is_primary=person.external_id == record.primary_contact_id,
+            )
+        )
+    bulk_upsert(Contact, contacts)

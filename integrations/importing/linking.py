@@ -39,7 +39,7 @@ def _link(
     if not PsaCompanyRecord.objects.filter(
         tenant=company.tenant_id, integration=integration, external_id=external_id
     ).exists():
-        reason = explain("unknown_company", integration.psa_info.name)
+        reason = explain("unknown_company", integration.psa_info)
         raise DomainError("unknown_company", reason["message"], reason["fix"], status=400)
     current = CompanyLink.objects.for_tenant(company.tenant).in_force()
     if (

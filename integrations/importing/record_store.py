@@ -1,21 +1,21 @@
-"""Set-based storing of what a PSA showed:
-
-new rows, changed rows, gone rows; unchanged ones are left alone.
-"""
+"""Set-based storing of what a PSA showed: new, changed and gone rows; unchanged ones are left."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from django.db import models
 
 from audit_site.db.bulk import AnyOf, bulk_upsert
+from companies.services import CONTACT_FIELDS
 from integrations.models import PsaContactRecord
+from integrations.psa.contract import PsaAgreement, PsaAgreementLine, PsaCompany, PsaContact
 
 RowT = TypeVar("RowT", bound=models.Model)
 Values = dict[str, Any]
@@ -38,7 +38,7 @@ class Changes(Generic[RowT]):
     rows: dict[tuple[Any, ...], RowT] = field(default_factory=dict)
     written: list[Change[RowT]] = field(default_factory=list)
     unchanged: int = 0
-    absent: list[RowT] = field(default_factory=list)  # known, and did not come
+    absent: list[RowT] = field(default_factory=list)  # stored, and not among the incoming ones
 
     def count(self, *kinds: str) -> int:
         return sum(change.kind in kinds for change in self.written)
@@ -49,6 +49,60 @@ class Changes(Generic[RowT]):
             written = {change.row.external_id for change in self.written}  # type: ignore[attr-defined]
             came = {row.external_id for row in self.rows.values()}  # type: ignore[attr-defined]
             self.unchanged -= len((came - written) & external_ids)
+
+
+#: Fields of the contract whose column has another name. None = not stored as a column: lines are
+#: rows of their own, the store knows our company, and what was withheld counts while it is read.
+COLUMNS: Final[Mapping[tuple[type, str], str | None]] = {
+    (PsaContact, "company_id"): "company_external_id",
+    (PsaAgreement, "company_id"): None,
+    (PsaAgreement, "parent_id"): "parent_external_id",
+    (PsaAgreement, "renews_id"): "renews_external_id",
+    (PsaAgreement, "withheld"): None,
+    (PsaAgreement, "lines"): None,
+}
+PsaRecord = PsaCompany | PsaContact | PsaAgreement | PsaAgreementLine
+Prepare = Callable[[Any], Any]
+
+
+def values_of(record: PsaRecord, model: type[models.Model]) -> Values:
+    """A record of a PSA as values by column, each fitting into it.
+
+    Columns are called like the contract's fields, but for `COLUMNS`. Texts are cut to what their
+    column holds; structures become plain JSON values (dates and decimals as text).
+    """
+    contract: Any = type(record)
+    return {
+        column: prepare(getattr(record, name)) if prepare else getattr(record, name)
+        for name, column, prepare in _mapping(contract, model)
+    }
+
+
+@cache
+def _mapping(
+    contract: type[Any], model: type[models.Model]
+) -> tuple[tuple[str, str, Prepare | None], ...]:
+    """Fields, their columns, and what makes a value fit; FieldDoesNotExist where none is there."""
+    names = [own.name for own in fields(contract)]
+    columns = {name: COLUMNS.get((contract, name), name) for name in names}
+    return tuple(
+        (name, column, _preparation(model._meta.get_field(column)))
+        for name, column in columns.items()
+        if column is not None
+    )
+
+
+def _preparation(column: Any) -> Prepare | None:
+    if isinstance(column, models.JSONField):
+        return _as_json
+    most = column.max_length if isinstance(column, models.CharField) else None
+    return (lambda text: text[:most]) if most else None
+
+
+def _as_json(value: Any) -> Any:
+    """A structure as a JSON column gives it back: equal to what is stored of it."""
+    built = msgspec.to_builtins(value)
+    return list(built) if isinstance(built, tuple) else built
 
 
 def fingerprint(values: Values) -> str:
@@ -81,7 +135,7 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
     `incoming` are values by field name, `key` names the fields that identify a row. `owner` fields
     (tenant, integration) are set on new rows, and so are the `fresh` ones of their key; `extra` on
     new and changed ones; none of them counts as a difference. With `complete`, rows in `existing`
-    that did not come are gone (softly); otherwise they are told as `absent`. The last of two
+    that did not come are gone (softly); otherwise they are listed as `absent`. The last of two
     incoming rows with one key wins. Three statements at the most, whatever the number.
 
     Nearly all rows are as they were: of those only their key, their fingerprint and the `needed`
@@ -102,11 +156,8 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
         for identity, row in known.items()
         if identity in wanted and (row.fingerprint != marks[identity] or row.gone_at is not None)  # type: ignore[attr-defined]
     }
-    touched = [*differing.values(), *(changes.absent if complete else ())]
-    whole: dict[Any, RowT] = {}
-    if touched:
-        of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
-        whole = {row.pk: row for row in of_tenant.filter(AnyOf("id", [row.pk for row in touched]))}
+    ended = changes.absent if complete else []
+    whole = _read_whole(model, owner, [*differing.values(), *ended])
     for identity, values in wanted.items():
         row = known.get(identity)
         if row is None:
@@ -119,12 +170,22 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
         else:
             changes.unchanged += 1
         changes.rows[identity] = row
-    for gone in changes.absent if complete else ():
-        row = whole[gone.pk]
-        row.gone_at = now  # type: ignore[attr-defined]
-        changes.written.append(Change(row, "gone", None, None))
+    changes.written += [_end(whole[row.pk], now) for row in ended]
     bulk_upsert(model, [change.row for change in changes.written])
     return changes
+
+
+def _read_whole(model: type[RowT], owner: Values, rows: Sequence[models.Model]) -> dict[Any, RowT]:
+    """The same rows with all of their fields, by primary key."""
+    if not rows:
+        return {}
+    of_tenant = model._default_manager.filter(tenant_id=owner["tenant_id"])
+    return {row.pk: row for row in of_tenant.filter(AnyOf("id", [row.pk for row in rows]))}
+
+
+def _end(row: RowT, now: datetime) -> Change[RowT]:
+    row.gone_at = now  # type: ignore[attr-defined]
+    return Change(row, "gone", None, None)
 
 
 def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:
@@ -141,14 +202,7 @@ def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:
     )
 
 
-def contact_values(person: PsaContactRecord, company_id: Any) -> dict[str, Any]:
-    """A contact of ours as the PSA has it."""
-    return {
-        "company_id": company_id,
-        "external_id": person.external_id,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "email": person.email,
-        "phone": person.phone,
-        "is_active": person.is_active,
-    }
+def contact_values(person: PsaContactRecord, company_id: Any) -> Values:
+    """The values of a contact of ours, as the PSA has it."""
+    names = ("external_id", *CONTACT_FIELDS, "is_active")
+    return {"company_id": company_id, **{name: getattr(person, name) for name in names}}

@@ -52,13 +52,9 @@ def list_psa_companies(
     """
     links = CompanyLink.objects.of(integration).in_force()
     links = links.filter(external_id=OuterRef("external_id"))
-    rows = (
-        integration.psa_companies.filter(tenant=integration.tenant_id)
-        .annotate(
-            linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
-            linked_company_name=Subquery(links.values("company__name")[:1]),
-        )
-        .order_by("search_text", "external_id")
+    rows = integration.psa_companies.filter(tenant=integration.tenant_id).annotate(
+        linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
+        linked_company_name=Subquery(links.values("company__name")[:1]),
     )
     if wanted := folded(storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
@@ -73,7 +69,7 @@ def list_psa_companies(
     if new is not None:
         came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
         rows = rows.filter(came) if new else rows.exclude(came)
-    return rows
+    return rows.order_by("search_text", "external_id")
 
 
 def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
@@ -95,7 +91,7 @@ def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompany
 class CompanyMatch:
     """Which company of a PSA a person means by what they typed.
 
-    `external_id` is the one to ask for ("" = that can't be told), `choices` are those that it may
+    `external_id` is the one to ask for ("" = not known), `choices` are those that it may
     be, `has_more` when there are more than these.
     """
 
@@ -151,17 +147,17 @@ def import_list_page(
     """A page of `list_psa_companies`: after a row or before one (by id), or from a name on.
 
     Three statements at the most, and the same work wherever in a list of any length. An id that is
-    not there begins the list; a name behind the last one shows the end.
+    not there begins the list; a name after the last one shows the end.
     """
     text = _search_text_of(integration, after or before)
     if text is not None and before and not after:
-        behind, ahead = Q(search_text=text, external_id__lt=before), Q(search_text__lt=text)
-        shown, has_more = _last(rows.filter(ahead | behind, search_text__lte=text), size)
+        same, earlier = Q(search_text=text, external_id__lt=before), Q(search_text__lt=text)
+        shown, has_more = _last(rows.filter(earlier | same, search_text__lte=text), size)
         if has_more:
             return ImportListPage(shown, shown[0].external_id, shown[-1].external_id)
     elif text is not None:
-        behind, ahead = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
-        return _onward(rows, rows.filter(ahead | behind, search_text__gte=text), size)
+        same, later = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
+        return _onward(rows, rows.filter(later | same, search_text__gte=text), size)
     elif start := folded(storable(start).strip()):
         return _onward(rows, rows.filter(search_text__gte=start), size)
     found = list(rows[: size + 1])
@@ -272,10 +268,10 @@ def looked_at(integration: Integration, user: User) -> datetime | None:
 
 def reasons_of(record: PsaCompanyRecord) -> list[Reason]:
     """Why a row of `list_psa_companies` can't be imported, none when it can."""
-    name = record.integration.psa_info.name
+    info = record.integration.psa_info
     linked = getattr(record, "linked_company_id", None)
     codes = [*(["already_linked"] if linked else []), *record.rule_codes]
-    return [explain(code, name) for code in codes]
+    return [explain(code, info) for code in codes]
 
 
 def companies_with_links(

@@ -12,8 +12,9 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant
 from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.moments import clock_words
-from integrations.issues.outages import CODES, KEYS, OUTAGES
+from integrations.issues.outages import CODES, OUTAGE_WORDS
 from integrations.models import Integration, Issue
+from integrations.psa.errors import KEYS
 from integrations.runs.schedule import next_at
 
 MOST_BANNERS: Final = 3
@@ -29,7 +30,7 @@ class Banner:
 
 
 def banners(tenant: Tenant) -> list[Banner]:
-    """What pages of a tenant say while an outage lasts that nobody put aside, keys first.
+    """What pages of a tenant say while an outage lasts that nobody dismissed, keys first.
 
     One query; one banner for each integration, `MOST_BANNERS` of them.
     """
@@ -61,7 +62,7 @@ def _banner(issue: Issue) -> Banner:
     else:
         follows = f"the next try is {clock_words(upcoming, integration.tenant, 'at', 'on')}."
     text = (
-        f"{integration.name} {OUTAGES[issue.code]} since "
+        f"{integration.name} {OUTAGE_WORDS[issue.code]} since "
         f"{clock_words(issue.first_seen_at, integration.tenant)}. "
         f"Your data stays as it was; {follows}"
     )

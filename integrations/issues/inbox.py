@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -43,48 +44,58 @@ def open_issues(integration: Integration) -> QuerySet[Issue]:
 
 
 def raise_issues(
-    integration: Integration, troubles: Iterable[IssueReport], run: SyncRun | None = None
+    integration: Integration, reports: Iterable[IssueReport], run: SyncRun | None = None
 ) -> None:
-    """Note troubles: new ones are opened, known ones seen again. Three statements at the most."""
-    found = {trouble.cause: trouble for trouble in troubles}
+    """Open an issue for each report, or note that it was seen again. Three statements at most."""
+    found = {report.cause: report for report in reports}
     if not found:
         return
-    now = timezone.now()
-    kinds = {trouble.kind for trouble in found.values()}
-    ids = {trouble.external_id for trouble in found.values()}
+    kinds = {report.kind for report in found.values()}
+    ids = {report.external_id for report in found.values()}
     rows = open_issues(integration).filter(kind__in=kinds, external_id__in=ids)
     known = {(row.kind, row.external_id, row.code): row for row in rows}
-    again = [row for cause, row in known.items() if cause in found]
-    for row in again:
-        trouble = found[row.kind, row.external_id, row.code]
-        row.message, row.fix, row.count = trouble.message, trouble.fix, trouble.count
-        row.name = trouble.name or row.name
+    again = [(row, found[cause]) for cause, row in known.items() if cause in found]
+    _see_again(integration, again, run)
+    new = [report for cause, report in found.items() if cause not in known]
+    _open(integration, new, run)
+
+
+def _see_again(
+    integration: Integration, pairs: Sequence[tuple[Issue, IssueReport]], run: SyncRun | None
+) -> None:
+    now = timezone.now()
+    for row, report in pairs:
+        row.message, row.fix, row.count = report.message, report.fix, report.count
+        row.name = fitted(Issue, "name", report.name) or row.name
         row.run, row.last_seen_at = run, now
+    rows = [row for row, _ in pairs]
     names = ["message", "fix", "name", "count", "run", "last_seen_at"]
-    Issue.objects.bulk_update(again, names)
-    open_issues(integration).filter(pk__in=[row.pk for row in again]).update(times=F("times") + 1)
-    Issue.objects.bulk_create(
-        [
-            Issue(
-                tenant_id=integration.tenant_id,
-                integration=integration,
-                run=run,
-                kind=trouble.kind,
-                external_id=trouble.external_id,
-                company_external_id=trouble.company_external_id,
-                code=trouble.code,
-                name=trouble.name[:255],
-                message=trouble.message,
-                fix=trouble.fix,
-                count=trouble.count,
-                first_seen_at=now,
-                last_seen_at=now,
-            )
-            for cause, trouble in found.items()
-            if cause not in known
-        ],
-        ignore_conflicts=True,
-    )
+    Issue.objects.bulk_update(rows, names)
+    open_issues(integration).filter(pk__in=[row.pk for row in rows]).update(times=F("times") + 1)
+
+
+def _open(integration: Integration, reports: Sequence[IssueReport], run: SyncRun | None) -> None:
+    """Another worker may open the same at this moment: one of the two stays."""
+    now = timezone.now()
+    rows = [
+        Issue(
+            tenant_id=integration.tenant_id,
+            integration=integration,
+            run=run,
+            kind=report.kind,
+            external_id=report.external_id,
+            company_external_id=report.company_external_id,
+            code=report.code,
+            name=fitted(Issue, "name", report.name),
+            message=report.message,
+            fix=report.fix,
+            count=report.count,
+            first_seen_at=now,
+            last_seen_at=now,
+        )
+        for report in reports
+    ]
+    Issue.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def close_issues(

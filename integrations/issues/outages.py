@@ -22,13 +22,14 @@ from audit_site.tenants.models import Tenant
 from audit_site.tenants.selectors import admins_of
 from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.models import Integration, Issue, lock_integration
+from integrations.psa.errors import KEYS, OUTAGES
 from integrations.runs.schedule import next_at
 
 log = logging.getLogger(__name__)
 TASK: Final = "integrations.tell_admins"
 BEGAN, ENDED = "began", "ended"
-#: Codes of outages, and what the PSA does while they last ("ConnectWise … since 14:05").
-OUTAGES: Final[dict[str, str]] = {
+#: What a PSA does while an outage lasts, by code ("… since 14:05" follows).
+OUTAGE_WORDS: Final[dict[str, str]] = {
     "psa_unavailable": "has not been reachable",
     "timeout": "has not been reachable",
     "connection_refused": "has not been reachable",
@@ -39,13 +40,11 @@ OUTAGES: Final[dict[str, str]] = {
     "bad_response": "has not given answers that we can read",
     "not_a_psa_server": "has not given answers that we can read",
 }
-#: Codes after which the stored keys are known not to work: a person must act.
-KEYS: Final = frozenset(
-    {"invalid_credentials", "account_locked", "mfa_required", "client_id_refused"}
-)
-CODES: Final = frozenset(OUTAGES) | KEYS
+#: Codes of the issues that admins hear of by e-mail and see on every page.
+CODES: Final = OUTAGES | KEYS
 #: An issue that opens this soon after another one closed is the same outage by another name.
 HANDOVER: Final = timedelta(minutes=10)
+MOST_SUBJECT_LENGTH: Final = 200
 
 
 class MailNotSent(Exception):
@@ -58,34 +57,34 @@ def _issues(integration: Integration) -> QuerySet[Issue]:
     )
 
 
-#: Open, nobody put it aside, nobody was told.
-UNTOLD: Final = Q(closed_at=None, dismissed_at=None, told_at=None)
-#: Over, and whoever heard of it has not heard that.
-UNSETTLED: Final = Q(closed_at__isnull=False, told_at__lte=F("closed_at"))
+#: Open, not dismissed, and no e-mail was sent about it.
+UNANNOUNCED: Final = Q(closed_at=None, dismissed_at=None, told_at=None)
+#: Over after an e-mail said that it began, and no e-mail has said that it ended.
+END_UNANNOUNCED: Final = Q(closed_at__isnull=False, told_at__lte=F("closed_at"))
 
 
-def tell_began(integration: Integration) -> None:
-    """Have the admins told that an outage has begun, unless they know.
+def notify_began(integration: Integration) -> None:
+    """Queue the e-mail to the admins that an outage has begun, unless it was sent.
 
-    Call it behind `raise_issues`. Calling it after every failed run does no harm, and makes up for
-    a hint that got lost.
+    Call it after `raise_issues`. Calling it after every failed run does no harm, and makes up for
+    a message that got lost.
     """
-    if _issues(integration).filter(UNTOLD).exists():
+    if _issues(integration).filter(UNANNOUNCED).exists():
         enqueue(TASK, str(integration.tenant_id), str(integration.pk), BEGAN)
 
 
-def tell_ended(integration: Integration) -> None:
-    """Have the admins told that it is over, if they were told that it began.
+def notify_ended(integration: Integration) -> None:
+    """Queue the e-mail to the admins that an outage is over, if one said that it began.
 
-    Call it behind `close_issues`. Calling it after every good run does no harm.
+    Call it after `close_issues`. Calling it after every good run does no harm.
     """
-    if _issues(integration).filter(UNSETTLED).exists():
+    if _issues(integration).filter(END_UNANNOUNCED).exists():
         enqueue(TASK, str(integration.tenant_id), str(integration.pk), ENDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to send one e-mail: the issues it is about, marked as told `at`."""
+    """The right to send one e-mail: the issues it is about, marked (`told_at`) as `at`."""
 
     issues: list[Issue]
     at: datetime
@@ -98,35 +97,26 @@ class Claim:
         return min(issue.first_seen_at for issue in alike)
 
 
-def tell_admins(*, tenant_id: str, integration_id: str, what: str) -> None:
+def notify_admins(*, tenant_id: str, integration_id: str, what: str) -> None:
     """Send the e-mail that something has `began` or `ended`, if it is still true and new.
 
     Raises MailNotSent when the mail server does not take it; the claim is given back then. A worker
     that dies in between has sent it once or never.
     """
-    integration = (
-        Integration.objects.filter(tenant_id=tenant_id, pk=integration_id)
-        .not_disconnected()
-        .select_related("tenant")
-        .first()
-    )
+    rows = Integration.objects.filter(tenant_id=tenant_id, pk=integration_id).not_disconnected()
+    integration = rows.select_related("tenant").first()
     if integration is None:
         return
     recipients = [admin.email for admin in admins_of(integration.tenant)]
-    if not recipients:
-        return
     began = what == BEGAN
-    claim = _claim_beginning(integration) if began else _claim_end(integration)
+    claim = (_claim_beginning if began else _claim_end)(integration) if recipients else None
     if claim is None:
         return
     try:
-        if began:
-            _send_beginning(integration, claim, recipients)
-        else:
-            _send_end(integration, claim, recipients)
+        (_send_beginning if began else _send_end)(integration, claim, recipients)
     except Exception:
-        told_before = None if began else F("closed_at")
-        _marked(integration, claim.issues).filter(told_at=claim.at).update(told_at=told_before)
+        marked_before = None if began else F("closed_at")
+        _marked(integration, claim.issues).filter(told_at=claim.at).update(told_at=marked_before)
         raise
 
 
@@ -136,34 +126,34 @@ def _marked(integration: Integration, issues: Iterable[Issue]) -> QuerySet[Issue
 
 @transaction.atomic
 def _claim_beginning(integration: Integration) -> Claim | None:
-    """Mark what nobody was told of; None when that is nothing, or goes on from what was told."""
+    """Mark what no e-mail was sent about; None when that is nothing, or goes on from another."""
     lock_integration(integration)  # an outage may have more than one issue
     keys_first = Case(When(code__in=KEYS, then=Value(0)), default=Value(1))
-    new = list(_issues(integration).filter(UNTOLD).order_by(keys_first, "id"))
+    new = list(_issues(integration).filter(UNANNOUNCED).order_by(keys_first, "id"))
     if not new:
         return None
     now = timezone.now()
     first = min(issue.first_seen_at for issue in new)
-    goes_on = UNSETTLED & Q(closed_at__gte=first - HANDOVER)
+    goes_on = END_UNANNOUNCED & Q(closed_at__gte=first - HANDOVER)
     known = _issues(integration).filter(Q(closed_at=None, told_at__isnull=False) | goes_on)
     if new[0].code in KEYS:
         known = known.filter(code__in=KEYS)  # an outage asked nobody for keys
     is_known = known.exists()
-    claimed = _marked(integration, new).filter(UNTOLD).update(told_at=now)
+    claimed = _marked(integration, new).filter(UNANNOUNCED).update(told_at=now)
     return Claim(new, now) if claimed and not is_known else None
 
 
 @transaction.atomic
 def _claim_end(integration: Integration) -> Claim | None:
-    """Mark what ended since the admins were told; None while something else is still wrong."""
+    """Mark what ended since the e-mail about it; None while something else is still wrong."""
     lock_integration(integration)  # an outage may have more than one issue
     if _issues(integration).filter(closed_at=None).exists():
         return None
-    ended = list(_issues(integration).filter(UNSETTLED).order_by("id"))
+    ended = list(_issues(integration).filter(END_UNANNOUNCED).order_by("id"))
     if not ended:
         return None
     now = max(timezone.now(), *(_closed(issue) + timedelta(microseconds=1) for issue in ended))
-    claimed = _marked(integration, ended).filter(UNSETTLED).update(told_at=now)
+    claimed = _marked(integration, ended).filter(END_UNANNOUNCED).update(told_at=now)
     return Claim(ended, now) if claimed else None
 
 
@@ -203,14 +193,14 @@ def _send(
         "tenant": tenant,
         "integration": integration,
         "since": _in_words(claim.since, tenant),
-        "does": OUTAGES.get(claim.issues[0].code, ""),
+        "does": OUTAGE_WORDS.get(claim.issues[0].code, ""),
         "next_at": _in_words(max(upcoming, timezone.now()), tenant) if upcoming else "",
         "address": settings.PUBLIC_URL + reverse("integrations:settings", args=[integration.pk]),
         **words,
     }
     body = render_to_string(f"integrations/mail/{template}.txt", context)
     try:
-        send_mail(f"[audIT] {subject}"[:200], body, None, recipients)
+        send_mail(f"[audIT] {subject}"[:MOST_SUBJECT_LENGTH], body, None, recipients)
     except (SMTPException, OSError) as error:
         cause = type(error).__name__
         log.warning("mail_not_sent integration=%s error=%s", integration.pk, cause)

@@ -21,6 +21,7 @@ from django.db.models import (
 
 from audit_site.tenants.models import Tenant
 from integrations.issues.inbox import KIND_INTEGRATION, by_state
+from integrations.kinds import COMPANIES, KINDS
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -28,14 +29,11 @@ from integrations.models import (
     PsaCompanyRecord,
 )
 
-COMPANY_KINDS = ("companies", "company")
+COMPANY_KINDS = (COMPANIES.name, COMPANIES.singular)
 #: What issues are about, in the order in which people read them: title, and the kinds that it is.
 ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The connection", (KIND_INTEGRATION,)),
-    ("Companies", COMPANY_KINDS),
-    ("Contacts", ("contacts", "contact")),
-    ("Agreements", ("agreements", "agreement")),
-    ("Lines", ("lines", "line")),
+    *((kind.title, (kind.name, kind.singular)) for kind in KINDS),
 )
 
 

@@ -6,7 +6,7 @@ One subject a module; migrations, the API schema and everybody else import the n
 from integrations.models.integration import ConnectionTest, Integration, IntegrationOwnedQuerySet
 from integrations.models.issues import Issue
 from integrations.models.links import CompanyLink
-from integrations.models.locks import lock_integration, lock_integration_id
+from integrations.models.locks import lock_account, lock_integration, lock_integration_id
 from integrations.models.psa_records import (
     ImportListVisit,
     PsaCompanyRecord,
@@ -37,6 +37,7 @@ __all__ = [
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",
+    "lock_account",
     "lock_integration",
     "lock_integration_id",
     "no_counts",

@@ -69,7 +69,7 @@ class Issue(TenantOwned):
 
     @property
     def state(self) -> str:
-        """`open`, `dismissed` or `closed`, as integrations.issues.inbox.by_state tells them."""
+        """`open`, `dismissed` or `closed`, as integrations.issues.inbox.by_state names them."""
         if self.closed_at is not None:
             return "closed"
         return "open" if self.dismissed_at is None else "dismissed"

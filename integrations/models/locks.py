@@ -1,6 +1,6 @@
 """Locks of rows, and the order in which they are taken.
 
-1. the integration (`lock_integration`), before anything of it is read to be changed;
+1. the integration (`lock_integration`, `lock_account`), before anything is read to be changed;
 2. a run or a test that a worker holds (`integrations.runs.leases`), in one statement with 1;
 3. the tenant, for its licence (`companies.services.lock_licence`);
 4. books, in the order of their companies (`agreements.stored_mrr`).
@@ -14,7 +14,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from audit_site.tenants.models import Tenant
 from integrations.models.integration import Integration
+
+
+def lock_account(tenant: Tenant, psa: str, account_key: str) -> Integration | None:
+    """The integration of one account of a PSA as it is now, held; None when there is none yet."""
+    rows = Integration.objects.for_tenant(tenant).select_for_update(no_key=True)
+    return rows.filter(psa=psa, account_key=account_key).first()
 
 
 def lock_integration(integration: Integration) -> Integration:

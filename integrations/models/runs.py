@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
+from integrations import kinds
 from integrations.models.integration import Integration, IntegrationOwnedQuerySet
 from integrations.models.work import LeasedWork
 
 #: What a run counts, and for which kinds of records.
-KINDS = ("companies", "contacts", "agreements", "lines")
+KINDS: tuple[str, ...] = tuple(kind.name for kind in kinds.KINDS)
 FIGURES = ("seen", "created", "updated", "unchanged", "gone", "rejected")
 
 

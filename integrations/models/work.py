@@ -13,8 +13,8 @@ from audit_site.tenants.models import TenantOwned
 class LeasedWork(TenantOwned):
     """Work for a worker. This row is the truth; the message that starts it is only a hint.
 
-    A worker claims it by raising `fence` and holds it until `lease_until`; whoever comes with an
-    older fence may write no more. `resume_at` = not before then (a PSA asked us to wait).
+    A worker claims it by raising `fence` and holds it until `lease_until`; one with an older
+    fence may write no more. `resume_at` = not before then (a PSA asked us to wait).
     """
 
     #: Fields that `is_awaited` reads.

@@ -1,7 +1,8 @@
 """What every PSA adapter takes and gives. Framework-free: no Django, no settings, no models.
 
 An adapter reads one PSA and yields pages of the records below. It never saves, counts, matches
-or decides what is importable: that is written once, above this contract.
+or decides what is importable: that is written once, above this contract. Nor does it cut a text:
+ids and names that are too long are rejected (`decoding`), all else is cut when it is stored.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from integrations.models import (
 )
 from integrations.runs.dispatching import SWEEP_LIMIT, dispatch
 
-#: Everything is read again after this: deletions show in no list of changes, and some changes (an
-#: e-mail address in ConnectWise) move no stamp. Shorter than a day, so that each night does.
+#: Everything is read again after this: deletions show in no list of changes, and some changes (in
+#: some PSAs that of an e-mail address) move no stamp. Shorter than a day, so that each night does.
 FULL_EVERY = timedelta(hours=20)
 
 

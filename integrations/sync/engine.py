@@ -17,6 +17,8 @@ from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
 from integrations.models import Integration, SyncRun, lock_integration
 from integrations.psa.errors import (
+    IN_LISTS,
+    KEYS,
     PsaBadResponse,
     PsaError,
     PsaRateLimited,
@@ -37,8 +39,6 @@ SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 SPREAD_SECONDS: Final = 20
-#: What may be wrong with a list alone.
-IN_LISTS: Final = frozenset({"bad_response", "internal_error"})
 
 
 def run_sync(*, tenant_id: str, run_id: str) -> None:
@@ -119,14 +119,14 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
         return None
     issue = (
         open_issues(integration)
-        .filter(kind=KIND_INTEGRATION, external_id="", code__in=outages.KEYS)
+        .filter(kind=KIND_INTEGRATION, external_id="", code__in=KEYS)
         .order_by("-last_seen_at")
         .first()
     )
     test = integration.latest_test
     if issue is None:
         return None
-    if test and issue.last_seen_at < test.queued_at and test.code not in outages.KEYS:
+    if test and issue.last_seen_at < test.queued_at and test.code not in KEYS:
         return None
     return PsaRefused(issue.code, issue.message, issue.fix)
 
@@ -188,7 +188,7 @@ def _succeed(writer: RunWriter) -> None:
         .exclude(code__in=lasting)
     )
     over.update(closed_at=timezone.now())
-    outages.tell_ended(integration)
+    outages.notify_ended(integration)
 
 
 def _lasting(run: SyncRun) -> set[str]:
@@ -247,13 +247,13 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
     """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
     run, now = writer.run, timezone.now()
     integration = lock_integration(run.integration)
-    if error.code in outages.KEYS and integration.credentials != run.integration.credentials:
+    if error.code in KEYS and integration.credentials != run.integration.credentials:
         writer.park(now, "New keys were saved", counts=False)  # it was not those that were refused
         return
     if not writer.end(SyncRun.State.FAILED, error):
         return
     rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
-    if error.code in outages.KEYS:
+    if error.code in KEYS:
         rows.connected().update(status=Integration.Status.FAILING)
     elif _is_outage(error):
         until = now + _pause(integration.failures)
@@ -263,7 +263,7 @@ def _fail(writer: RunWriter, error: PsaError) -> None:
         )
     trouble = IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)
     raise_issues(run.integration, [trouble], run)
-    outages.tell_began(run.integration)
+    outages.notify_began(run.integration)
 
 
 def _internal_error() -> PsaError:

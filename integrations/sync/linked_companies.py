@@ -12,6 +12,7 @@ from integrations.importing.record_store import contact_values, store
 from integrations.importing.rules import explain
 from integrations.issues.inbox import IssueReport
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
+from integrations.psa.contract import PsaInfo
 
 
 def apply_companies(
@@ -34,13 +35,13 @@ def apply_companies(
     return [record for _, record in paired if record.rule_codes]
 
 
-def troubles_of(record: PsaCompanyRecord, psa_name: str, merged_into: str) -> Iterator[IssueReport]:
+def troubles_of(record: PsaCompanyRecord, info: PsaInfo, merged_into: str) -> Iterator[IssueReport]:
     """What is wrong with a linked company, one trouble for each rule it breaks."""
     for code in record.rule_codes:
-        reason = explain(code, psa_name)
+        reason = explain(code, info)
         message, fix = reason["message"], reason["fix"]
         if code == "merged" and merged_into:
-            message = f"It was merged into {merged_into} in {psa_name}."
+            message = f"It was merged into {merged_into} in {info.name}."
             fix = f"Unlink this audITee, and link it to {merged_into} or import that one."
         yield IssueReport(
             kind="company",

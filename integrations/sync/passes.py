@@ -146,7 +146,7 @@ class SyncPass:
         came = self._read_pages(kind, read(self.writer.checkpoint.get("cursor"), since), write)
         if since is not None and not came:
             # The record that set the mark should have come back: a PSA that shows nothing may not
-            # understand the question (a self-hosted ConnectWise was seen to do so). Read it all.
+            # understand the question (a self-hosted one was seen to do so). Read it all.
             self.writer.checkpoint.setdefault("whole", []).append(kind)
             self._read_pages(kind, read(None, None), write)
 
@@ -293,7 +293,7 @@ class SyncPass:
         names = dict(targets.values_list("external_id", "name")) if merged else {}
         for record in broken:
             into = names.get(record.merged_into, record.merged_into)
-            for trouble in linked_companies.troubles_of(record, self.info.name, into):
+            for trouble in linked_companies.troubles_of(record, self.info, into):
                 self.writer.raise_trouble(trouble)
         still = {(record.external_id, code) for record in broken for code in record.rule_codes}
         ours = {link.external_id for link in links}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +10,13 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.html import format_html
 
+from audit_site.db.lengths import length_of
 from audit_site.errors import FieldErrors
 from integrations.models import Integration
+from integrations.psa.addresses import read_address
 from integrations.psa.contract import CredentialField, PsaInfo
-from integrations.psa.decoding import clean
 
 PREFIX = "credentials."
-#: A host's name or number, and a port behind it.
-HOST = re.compile(r"(?=.*\w)(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?", re.IGNORECASE)
 
 
 class CredentialForm(forms.Form):
@@ -27,7 +25,7 @@ class CredentialForm(forms.Form):
     name = forms.CharField(
         label="Name",
         required=False,
-        max_length=255,
+        max_length=length_of(Integration, "name"),
         help_text="How this connection is called here. Left empty, it is named after the PSA.",
     )
 
@@ -68,9 +66,7 @@ class CredentialForm(forms.Form):
 
 def names_a_host(typed: str) -> None:
     """Refuse what can't be the address of a server, however it is pasted."""
-    rest = clean(typed).rpartition("://")[2]
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    if not HOST.fullmatch(host):
+    if not read_address(typed).names_a_host:
         raise ValidationError("This is no address of a server. Paste it as your browser shows it.")
 
 

@@ -113,7 +113,7 @@ class RunStatus:
 
     @property
     def waiting(self) -> str:
-        """`Waiting for Autotask, goes on at 14:05`; "" when it does not wait."""
+        """`Waiting for Desk, goes on at 14:05` (the PSA's name); "" when it does not wait."""
         if not is_waiting(self.run, self.now) or self.run.resume_at is None:
             return ""
         name = self.run.integration.psa_info.name

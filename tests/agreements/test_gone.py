@@ -13,14 +13,9 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
-from tests.factories import make_agreement, make_company, make_integration, make_line
+from tests.factories import make_agreement, make_company, make_line
 
 JUNE = {"start_date": date(2026, 6, 1), "end_date": date(2026, 6, 30)}
-
-
-@pytest.fixture
-def integration(tenant: Tenant) -> Integration:
-    return make_integration(tenant)
 
 
 @pytest.fixture

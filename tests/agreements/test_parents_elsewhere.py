@@ -13,14 +13,9 @@ from agreements.models import Agreement, AgreementChoices
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
-from tests.factories import make_agreement, make_company, make_integration, make_line
+from tests.factories import make_agreement, make_company, make_line
 
 ON = date(2026, 11, 25)
-
-
-@pytest.fixture
-def integration(tenant: Tenant) -> Integration:
-    return make_integration(tenant)
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def warnings(company: Company) -> list[list[str]]:
     return found
 
 
-def test_a_child_tells_that_its_parent_elsewhere_was_replaced(
+def test_a_child_says_that_its_parent_elsewhere_was_replaced(
     child_company: Company, parent: Agreement
 ) -> None:
     assert warnings(child_company) == [[], []]

@@ -13,14 +13,9 @@ from agreements.models import AgreementChoices
 from agreements.overview import currency_books
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
-from tests.factories import make_agreement, make_api, make_company, make_integration
+from tests.factories import make_agreement, make_company, make_integration
 
 V1 = "/api/v1"
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> APIClient:
-    return make_api(tenant)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def compare(companies: int, latency: float, many: int) -> int:
 
 def measure(companies: int, latency: float, parts: list[str]) -> dict[str, Any]:
     from audit_site.local.test import find_postgres  # noqa: PLC0415
-    from tests.processes.conftest import free_port  # noqa: PLC0415
+    from tests.processes.installation import free_port  # noqa: PLC0415
 
     postgres, port = find_postgres(), free_port()
     url = f"http://127.0.0.1:{port}"

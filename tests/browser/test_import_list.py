@@ -7,13 +7,10 @@ from playwright.sync_api import Browser, Page, expect
 from audit_site.tenants.models import Role
 from companies.models import Company
 from integrations.models import Integration
-from tests.browser.test_journey import (
-    PASSWORD,
-    chromium,  # noqa: F401
-    pytestmark,  # noqa: F401
-    sign_in,
-)
-from tests.factories import make_integration, make_member, make_psa_company, make_tenant
+from tests.browser.looking import IN_CHROMIUM, sign_in
+from tests.factories import PASSWORD, make_integration, make_member, make_psa_company, make_tenant
+
+pytestmark = IN_CHROMIUM
 
 
 def list_of(count: int, room: int) -> Integration:
@@ -25,7 +22,7 @@ def list_of(count: int, room: int) -> Integration:
     return integration
 
 
-def open_list(chromium: Browser, base: str, integration: Integration) -> Page:  # noqa: F811
+def open_list(chromium: Browser, base: str, integration: Integration) -> Page:
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     sign_in(page, base, "member@example.com")
     page.wait_for_url("**/integrations/")
@@ -34,7 +31,7 @@ def open_list(chromium: Browser, base: str, integration: Integration) -> Page:  
 
 
 def test_what_is_ticked_stays_ticked_on_other_pages(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     integration = list_of(60, room=4)
@@ -74,7 +71,7 @@ def test_what_is_ticked_stays_ticked_on_other_pages(
 
 
 def test_ticks_outlive_a_session_that_has_ended(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     integration = list_of(3, room=4)
@@ -98,7 +95,7 @@ def test_ticks_outlive_a_session_that_has_ended(
 
 
 def test_arrow_keys_in_a_filter_send_nothing(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     page = open_list(chromium, live_server.url, list_of(3, room=4))

@@ -6,12 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from audit_site.tenants.models import Role
 from integrations.models import SyncRun
-from tests.browser.test_journey import (
-    chromium,  # noqa: F401
-    pytestmark,  # noqa: F401
-    seen_problems,
-    sign_in,
-)
+from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
 from tests.factories import (
     make_company,
     make_integration,
@@ -22,9 +17,11 @@ from tests.factories import (
     make_tenant,
 )
 
+pytestmark = IN_CHROMIUM
+
 
 def test_an_inbox_is_worked_through(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     tenant = make_tenant()

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from django.db import connections
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from agreements import stored_mrr
 from integrations.sandbox.server import SandboxServer
-from tests.browser.chromium import ARGUMENTS, EXECUTABLE
+from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
 from tests.factories import (
-    PASSWORD,
     make_agreement,
     make_company,
     make_integration,
@@ -24,58 +17,7 @@ from tests.factories import (
 )
 from tests.worker import work_off
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium"),
-    pytest.mark.timeout(180),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    import os  # noqa: PLC0415
-
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright keeps a loop in this thread
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def worker() -> Iterator[None]:
-    """Works off what is queued, beside the web server, as the worker process does."""
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            while not stop.wait(0.1):
-                work_off()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
-
-
-def sign_in(page: Page, base: str, email: str) -> None:
-    page.goto(f"{base}/")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def seen_problems(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {v['nodes'][0]['html'][:160]}"
-        for v in found
-        if v["impact"] in {"serious", "critical"}
-    ]
+pytestmark = IN_CHROMIUM
 
 
 def test_from_connecting_to_the_line_that_explains_the_figure(

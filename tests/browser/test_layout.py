@@ -7,11 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from agreements.decisions import choose
 from integrations.issues.inbox import IssueReport, raise_issues
-from tests.browser.test_journey import (
-    chromium,  # noqa: F401
-    pytestmark,  # noqa: F401
-    sign_in,
-)
+from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import (
     make_agreement,
     make_company,
@@ -21,6 +17,8 @@ from tests.factories import (
     make_psa_company,
     make_tenant,
 )
+
+pytestmark = IN_CHROMIUM
 
 LONG = "W" * 250
 
@@ -42,7 +40,7 @@ def is_within(page: Page, selector: str) -> bool:
     return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
-def open_pages(chromium: Browser, base: str, width: int) -> Page:  # noqa: F811
+def open_pages(chromium: Browser, base: str, width: int) -> Page:
     page = chromium.new_context(viewport={"width": width, "height": 900}).new_page()
     sign_in(page, base, "admin@example.com")
     page.wait_for_url("**/integrations/")
@@ -51,7 +49,7 @@ def open_pages(chromium: Browser, base: str, width: int) -> Page:  # noqa: F811
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_names_without_a_blank_widen_no_page(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
     width: int,
 ) -> None:
@@ -96,7 +94,7 @@ def test_names_without_a_blank_widen_no_page(
 
 
 def test_a_phone_shows_whether_a_company_can_be_imported(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     tenant = make_tenant(company_limit=30)
@@ -119,7 +117,7 @@ def test_a_phone_shows_whether_a_company_can_be_imported(
 
 
 def test_who_is_refused_goes_on_at_the_first_field_to_mend(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     live_server: object,
 ) -> None:
     make_member(make_tenant(), email="admin@example.com")

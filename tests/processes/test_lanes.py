@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.processes.conftest import ROOT, Installation, wait_for
-from tests.processes.test_processes import truth
+from tests.databases import ROOT
+from tests.processes.installation import Installation, truth, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 

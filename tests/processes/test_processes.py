@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.processes.conftest import Installation, wait_for
+from tests.processes.installation import Installation, mrr_of_all, truth, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
-
-
-def mrr_of_all(installation: Installation) -> dict[str, Any]:
-    listed = installation.api("GET", "/companies/?page_size=200")["results"]
-    return {c["link"]["external_id"]: c["mrr"] for c in listed}
-
-
-def truth(installation: Installation, psa: str = "connectwise") -> dict[str, Any]:
-    companies = installation.sandbox.psas[psa].truth(datetime.now(UTC).date())["companies"]
-    return {
-        id_: [{k: m[k] for k in ("currency", "amount")} for m in company["mrr"]]
-        for id_, company in companies.items()
-        if company["importable"]
-    }
 
 
 def test_secrets_go_nowhere(installation: Installation) -> None:
@@ -45,7 +30,7 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
     failed = installation.api("POST", f"/integrations/{integration}/sync/")["id"]
     wait_for(lambda: installation.api("GET", f"/sync-runs/{failed}/")["finished_at"])
 
-    told = [
+    said = [
         installation.session.get(f"{installation.url}/api/v1{path}", timeout=30).text
         for path in (
             f"/integrations/{integration}/",
@@ -68,7 +53,7 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
         for secret in secrets:
             assert secret.encode() not in content, f"{secret} is in {path.name}"
     for secret in secrets:
-        assert secret not in "".join(told)
+        assert secret not in "".join(said)
 
 
 def test_two_workers_together_never_ask_a_fourth_question(installation: Installation) -> None:

@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from audit_site.local.test import find_nginx
 from integrations.sandbox.server import SandboxServer
-from tests.processes.conftest import ROOT, Installation, free_port, installed, wait_for
+from tests.databases import ROOT
+from tests.processes.installation import Installation, free_port, installed, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from integrations.sandbox.server import SandboxServer
-from tests.processes.conftest import Installation, installed
+from tests.processes.installation import Installation, installed
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -2,7 +2,7 @@
 
 `python -m tests.processes.undisturbed begin|again|state` in the environment of an installation:
 `begin` connects the PSAs whose credentials come as JSON, imports and reads everything, `again`
-reads everything once more, `state` tells.
+reads everything once more, `state` says.
 """
 
 from __future__ import annotations
@@ -14,22 +14,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import django
+from django.db import models
 
-django.setup()
-
-from django.db import models  # noqa: E402
-
-from agreements.models import (  # noqa: E402
-    Agreement,
-    AgreementLine,
-    AgreementMrr,
-    CompanyMrr,
-)
-from audit_site.tenants.models import Tenant  # noqa: E402
-from companies.models import Company, Contact  # noqa: E402
-from integrations.connecting.lifecycle import create_integration  # noqa: E402
-from integrations.importing.import_companies import import_companies  # noqa: E402
-from integrations.models import (  # noqa: E402
+from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyMrr
+from audit_site.tenants.models import Tenant
+from companies.models import Company, Contact
+from integrations.connecting.lifecycle import create_integration
+from integrations.importing.import_companies import import_companies
+from integrations.models import (
     CompanyLink,
     ConnectionTest,
     Integration,
@@ -39,8 +31,11 @@ from integrations.models import (  # noqa: E402
     SyncEvent,
     SyncRun,
 )
-from integrations.runs.starting import start_sync_run  # noqa: E402
-from tests.worker import work_off  # noqa: E402
+from integrations.runs.starting import start_sync_run
+from tests.worker import work_off
+
+django.setup()
+
 
 #: What two installations that read the same can't have in common: ids and times of their own.
 OWN = {
@@ -71,7 +66,7 @@ def again() -> None:
 
 def state() -> dict[str, Any]:
     """What is stored: `tables` (every row that syncs write, without what is the installation's
-    own), `doubled` (events that tell one thing twice) and `taken_over` (how many pieces of work
+    own), `doubled` (events that say one thing twice) and `taken_over` (how many pieces of work
     more than one worker had).
     """
     names: dict[Any, str] = dict(Integration.objects.values_list("id", "psa"))
@@ -108,12 +103,12 @@ def still_true(kind: type[models.Model]) -> models.QuerySet[Any]:
 
 def doubled_events(names: dict[Any, str]) -> list[Any]:
     """Events that came twice in one run, and records that were new more than once."""
-    told = Counter[tuple[Any, ...]]()
+    said = Counter[tuple[Any, ...]]()
     for event in SyncEvent.objects.select_related("run"):
         whose = (event.after or {}).get("agreement_id")  # ids of lines may be their agreement's
         what = (names[event.run.integration_id], event.kind, whose, event.external_id, event.change)
-        told[(*what, "" if event.change == "created" else str(event.run_id))] += 1
-    return [what for what, times in told.items() if times > 1]
+        said[(*what, "" if event.change == "created" else str(event.run_id))] += 1
+    return [what for what, times in said.items() if times > 1]
 
 
 def shown(row: models.Model, names: dict[Any, str]) -> dict[str, Any]:

@@ -172,8 +172,8 @@ class LineReader:
             yield PsaAgreementLine(
                 external_id=f"{self._family.kind}-{key}",
                 kind=self._family.kind,
-                description=(text or product)[:255],
-                product=(product or ("" if product_id is None else str(product_id)))[:255],
+                description=text or product,
+                product=product or ("" if product_id is None else str(product_id)),
                 cycle=cycle,
                 units=units,
             )

@@ -255,8 +255,8 @@ def build_line(raw: WireAddition) -> PsaAgreementLine:
     return PsaAgreementLine(
         external_id=str(raw.id),
         kind="addition",
-        description=(clean(raw.invoice_description) or clean(raw.description))[:255],
-        product=clean(raw.product.identifier)[:255] if raw.product else "",
+        description=clean(raw.invoice_description) or clean(raw.description),
+        product=clean(raw.product.identifier) if raw.product else "",
         quantity=raw.quantity if billed is None else billed,
         unit_price=raw.unit_price,
         less_included=raw.less_included if billed is None else None,

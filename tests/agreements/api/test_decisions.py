@@ -1,0 +1,226 @@
+"""What people decide over REST: it counts at once, and what does not fit changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from agreements.models import Agreement, ChoiceRecord
+from audit_site.tenants.models import AuditEvent, Tenant, User
+from integrations.models import Integration
+from tests.clients import V1, api_of, browser, text
+from tests.factories import make_agreement, make_company, make_integration, make_line
+
+
+@pytest.fixture
+def api(mia: User) -> APIClient:
+    return api_of(mia)
+
+
+def mrr_of(api: APIClient, agreement: Agreement) -> Any:
+    return api.get(f"{V1}/companies/{agreement.company_id}/mrr/").json()
+
+
+def test_a_decision_counts_at_once_and_is_kept_with_name_note_and_time(
+    api: APIClient, agreement: Agreement
+) -> None:
+    answer = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "note": " Not theirs "}
+    )
+
+    body = answer.json()
+    assert answer.status_code == 200
+    history = body.pop("history")
+    assert body == {
+        "agreement": str(agreement.pk), "exclude": True, "force_include": False,
+        "assume_renewal": False, "renews": None,
+    }  # fmt: skip
+    assert [(r["note"], r["before"]["exclude"], r["after"]["exclude"]) for r in history] == [
+        ("Not theirs", False, True)
+    ]
+    assert history[0]["by"]
+    assert history[0]["at"].endswith("Z")
+    found = mrr_of(api, agreement)
+    assert found["totals"] == []
+    assert found["ledger"][0]["reason"] == "excluded_by_user"
+    assert AuditEvent.objects.filter(action="mrr.choice_made").count() == 1
+    again = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
+    assert len(again.json()["history"]) == 1  # it was so already
+
+
+@pytest.mark.parametrize(
+    ("over", "choice", "warning"),
+    [
+        ({"recurring": False}, "force_include", "included_by_user"),
+        ({"active": False}, "force_include", "included_by_user"),
+        ({"end_date": "2026-01-31"}, "assume_renewal", "assumed_renewal"),
+    ],
+)
+def test_what_the_psa_leaves_out_counts_when_someone_says_so(
+    api: APIClient, tenant: Tenant, integration: Integration, over: Any, choice: str, warning: str
+) -> None:
+    agreement = make_agreement(make_company(tenant), integration, **over)
+    assert mrr_of(api, agreement)["totals"] == []
+
+    api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {choice: True})
+
+    found = mrr_of(api, agreement)
+    assert [total["amount"] for total in found["totals"]] == ["100.00"]
+    assert warning in found["ledger"][0]["warnings"]
+
+
+def test_one_agreement_replaces_another_when_someone_says_so(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           amount="130", start_date="2026-01-01")  # fmt: skip
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
+
+    answer = api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": str(agreement.pk)})
+
+    assert answer.json()["renews"] == str(agreement.pk)
+    found = mrr_of(api, agreement)
+    assert found["totals"][0]["amount"] == "130.00"
+    assert {row["agreement_id"]: row["reason"] for row in found["ledger"]} == {
+        "A1": "superseded", "A2": None,
+    }  # fmt: skip
+    circle = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"renews": str(newer.pk)})
+    assert (circle.status_code, circle.json()["code"]) == (409, "renewal_circle")
+    api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": None})
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
+
+
+def test_a_line_can_be_left_out_or_said_to_recur(
+    api: APIClient, tenant: Tenant, integration: Integration
+) -> None:
+    agreement = make_agreement(make_company(tenant), integration, amount="0")
+    steady = make_line(agreement, quantity="1", unit_price="50")
+    lone = make_line(agreement, quantity="1", unit_price="30",
+                     start_date="2026-11-01", end_date="2026-11-30")  # fmt: skip
+    day = {"as_of": "2026-11-15"}
+
+    def amount() -> str:
+        body = api.get(f"{V1}/companies/{agreement.company_id}/mrr/", day).json()
+        return str(body["totals"][0]["amount"])
+
+    assert amount() == "50.00"
+    said = api.patch(f"{V1}/agreement-lines/{lone.pk}/choices/", {"force_include": True})
+    assert said.json()["force_include"] is True
+    assert said.json()["line"] == str(lone.pk)
+    assert amount() == "80.00"
+    api.patch(f"{V1}/agreement-lines/{steady.pk}/choices/", {"exclude": True, "note": "gift"})
+    assert amount() == "30.00"
+
+
+def test_what_does_not_fit_is_a_400_and_changes_nothing(
+    api: APIClient, tenant: Tenant, agreement: Agreement, other_tenant: Tenant
+) -> None:
+    line = make_line(agreement)
+    elsewhere = make_agreement(make_company(tenant), agreement.integration)
+    foreign = make_agreement(make_company(other_tenant), make_integration(other_tenant))
+    agreements = f"{V1}/agreements/{agreement.pk}/choices/"
+    tried: list[tuple[str, Any, str]] = [
+        (agreements, {"renews": str(agreement.pk)}, "invalid"),
+        (agreements, {"renews": str(elsewhere.pk)}, "invalid"),
+        (agreements, {"renews": str(foreign.pk)}, "does_not_exist"),
+        (agreements, {"renews": str(uuid4())}, "does_not_exist"),
+        (agreements, {"renews": "what"}, "does_not_exist"),
+        (agreements, {"exclude": "perhaps"}, "invalid"),
+        (agreements, {"include": True}, "unknown_field"),
+        (agreements, {"note": "x" * 1001}, "max_length"),
+        (f"{V1}/agreement-lines/{line.pk}/choices/", {"assume_renewal": True}, "unknown_field"),
+    ]
+
+    for path, body, code in tried:
+        answer = api.patch(path, body)
+        assert answer.status_code == 400, body
+        assert answer.json()["errors"][0]["code"] == code, body
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_viewers_read_decisions_and_make_none(vic: User, agreement: Agreement) -> None:
+    viewer = api_of(vic)
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+
+    assert viewer.get(path).status_code == 200
+    assert viewer.patch(path, {"exclude": True}).status_code == 403
+    page = browser(vic)
+    assert page.post(f"/agreements/{agreement.pk}/decide/", {"exclude": "on"}).status_code == 403
+    assert "/decide/" not in text(page.get(f"/companies/{agreement.company_id}/mrr/"))
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_no_decision_closes_a_circle_with_what_the_psa_says(
+    api: APIClient, tenant: Tenant, agreement: Agreement
+) -> None:
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           amount="70", start_date="2026-01-01",
+                           renews_external_id="A1")  # fmt: skip
+    last = make_agreement(agreement.company, agreement.integration, external_id="A3",
+                          amount="5", start_date="2026-02-01")  # fmt: skip
+
+    def renew(one: Agreement, other: Agreement | None) -> tuple[int, Any]:
+        body = {"renews": str(other.pk) if other else None}
+        answer = api.patch(f"{V1}/agreements/{one.pk}/choices/", body, format="json")
+        return answer.status_code, answer.json().get("code")
+
+    assert renew(agreement, newer) == (409, "renewal_circle")
+    assert ChoiceRecord.objects.count() == 0
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "75.00"
+    assert renew(last, newer) == (200, None)
+    assert renew(agreement, last) == (409, "renewal_circle")
+    assert renew(newer, last) == (409, "renewal_circle")
+    assert renew(last, None) == (200, None)
+    assert renew(newer, last) == (200, None)
+    assert renew(agreement, newer) == (200, None)
+    assert renew(newer, None) == (409, "renewal_circle")
+    assert renew(agreement, None) == (200, None)
+    assert renew(newer, None) == (200, None)
+
+
+@pytest.mark.parametrize("circle", ["A1", "A2"])
+def test_a_circle_of_the_psas_own_keeps_nobody_from_deciding(
+    api: APIClient, tenant: Tenant, agreement: Agreement, circle: str
+) -> None:
+    make_agreement(agreement.company, agreement.integration, external_id="A2", amount="70",
+                   start_date="2026-01-01", renews_external_id="A1")  # fmt: skip
+    Agreement.objects.filter(pk=agreement.pk).update(renews_external_id=circle)
+
+    answer = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "renews": None}, format="json"
+    )
+
+    assert answer.status_code == 200
+
+
+def test_undoing_a_replacement_brings_the_earlier_one_back(
+    mia: User, agreement: Agreement, api: APIClient
+) -> None:
+    others = [
+        make_agreement(agreement.company, agreement.integration, external_id=f"B{n}")
+        for n in range(2)
+    ]
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+    for other in others:
+        api.patch(path, {"renews": str(other.pk)})
+    newest = ChoiceRecord.objects.order_by("-at")[0]
+
+    browser(mia).post(f"/decisions/{newest.pk}/undo/")
+
+    assert api.get(path).json()["renews"] == str(others[0].pk)
+
+
+def test_leaving_out_wins_where_a_program_says_both_and_the_page_says_so(
+    alex: User, api: APIClient, agreement: Agreement
+) -> None:
+    said = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "force_include": True}
+    )
+
+    page = text(browser(alex).get(f"/companies/{agreement.company_id}/mrr/"))
+    assert said.status_code == 200
+    assert mrr_of(api, agreement)["ledger"][0]["reason"] == "excluded_by_user"
+    assert "Left out, counted in spite of the PSA: leaving it out wins" in page

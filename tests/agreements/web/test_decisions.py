@@ -1,0 +1,133 @@
+"""What people decide on pages, kept by every sync and undone."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils.dateformat import format as date_text
+from rest_framework.test import APIClient
+
+from agreements.models import Agreement, ChoiceRecord
+from audit_site.tenants.models import Tenant, User
+from integrations.models import Integration
+from tests.clients import api_of, browser, text
+from tests.factories import make_agreement
+from tests.syncing import import_all, synced
+
+
+@pytest.fixture
+def api(mia: User) -> APIClient:
+    return api_of(mia)
+
+
+def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: Integration) -> None:
+    import_all(connected)
+    agreement = Agreement.objects.filter(stored_mrr__included=True).order_by("id")[0]
+    client = browser(mia)
+    before = text(client.get(f"/companies/{agreement.company_id}/"))
+
+    said = client.post(
+        f"/agreements/{agreement.pk}/decide/", {"exclude": "on", "note": "Pilot"}, follow=True
+    )
+    assert "Decided. The figures follow it." in text(said)
+    assert "Pilot" in text(said)
+    assert "someone in your team excluded this agreement" in text(said)
+    Agreement.objects.filter(pk=agreement.pk).update(fingerprint="old", amount="1")
+    synced(connected)
+
+    agreement.refresh_from_db()
+    assert agreement.choices.exclude
+    record = ChoiceRecord.objects.get()
+    decide = text(client.get(f"/agreements/{agreement.pk}/decide/"))
+    assert "Pilot" in decide
+    undone = client.post(f"/decisions/{record.pk}/undo/", follow=True)
+
+    assert "Decided. The figures follow it." in text(undone)
+    agreement.choices.refresh_from_db()
+    assert not agreement.choices.exclude
+    notes = list(ChoiceRecord.objects.order_by("at").values_list("note", flat=True))
+    assert notes[0] == "Pilot"
+    assert notes[1].startswith("Undoes the decision of 20")
+    after = text(client.get(f"/companies/{agreement.company_id}/"))
+    assert after.count("left out") == before.count("left out")
+
+
+@pytest.mark.parametrize(
+    ("ticked", "others"),
+    [
+        (("force_include",), "“Count it in spite of its type or status”"),
+        (("assume_renewal",), "“Assume that it renews”"),
+        (
+            ("force_include", "assume_renewal"),
+            "“Count it in spite of its type or status” and “Assume that it renews”",
+        ),
+    ],
+)
+def test_the_page_refuses_to_leave_out_and_count_at_once(
+    mia: User, agreement: Agreement, ticked: tuple[str, ...], others: str
+) -> None:
+    page = browser(mia).post(
+        f"/agreements/{agreement.pk}/decide/", {"exclude": "on", **dict.fromkeys(ticked, "on")}
+    )
+
+    assert page.status_code == 422
+    assert (
+        "It can&#x27;t be left out and counted at once: untick “Leave this agreement out”, "
+        f"or else {others}."
+    ) in text(page)
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_what_begins_earlier_replaces_nothing_on_the_page(
+    mia: User, api: APIClient, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(name="Block 2025", start_date="2025-08-31")
+    later = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           name="Block 2026", start_date="2026-05-22")  # fmt: skip
+    undated = make_agreement(agreement.company, agreement.integration, name="Block",
+                             start_date=None)  # fmt: skip
+    client = browser(mia)
+
+    earlier = client.post(f"/agreements/{agreement.pk}/decide/", {"renews": str(later.pk)})
+    never = client.post(f"/agreements/{undated.pk}/decide/", {"renews": str(later.pk)})
+    well = client.post(f"/agreements/{later.pk}/decide/", {"renews": str(agreement.pk)})
+
+    assert (earlier.status_code, never.status_code, well.status_code) == (422, 422, 302)
+    assert (
+        "Block 2025 begins on 31 Aug 2025, before Block 2026 (22 May 2026): nothing of that one "
+        "would ever count. Choose one that begins earlier, or decide at Block 2026 that it "
+        "replaces Block 2025."
+    ) in text(earlier)
+    assert "Block has no start date, so nothing says from when it replaces" in text(never)
+    assert ChoiceRecord.objects.count() == 1
+
+
+def test_both_sides_of_a_replacement_say_so(
+    mia: User, tenant: Tenant, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(end_date="2026-12-31")
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           name="Gold", start_date="2026-01-01")  # fmt: skip
+    client = browser(mia)
+    choosing = text(client.get(f"/agreements/{newer.pk}/decide/"))
+
+    client.post(f"/agreements/{newer.pk}/decide/", {"renews": str(agreement.pk), "note": "Yes"})
+    client.post(
+        f"/agreements/{newer.pk}/decide/",
+        {"renews": str(agreement.pk), "assume_renewal": "on", "note": "Also"},
+    )
+
+    page = text(client.get(f"/companies/{agreement.company_id}/mrr/"))
+    today = date_text(tenant.today(), "j M Y")
+    by_whom = f"by Mia Member on {today}: Yes</div>"
+    older, it = (
+        "Managed Services (id A1, 1 Jan 2025 to 31 Dec 2026)",
+        "Gold (id A2, 1 Jan 2026 to no end)",
+    )
+    assert f">{older}</option>" in choosing
+    assert page.count(f'Replaced by {it}<div class="sub">decided {by_whom}') == 1
+    assert page.count(f" Replaced by Gold, decided by Mia Member on {today}</div>") == 1
+    assert f'<div>Replaces {older}<div class="sub">{by_whom}' in page
+    assert f"Replaced by {it}" in text(client.get(f"/agreements/{agreement.pk}/decide/"))
+    assert f"<td>Replaces {older}</td><td>Yes</td>" in text(
+        client.get(f"/agreements/{newer.pk}/decide/")
+    )

@@ -1,0 +1,131 @@
+"""The page of a company's MRR: a sum that adds up, its report, its names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+
+from agreements import stored_mrr
+from agreements.decisions import choose
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from tests.clients import browser, text
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
+
+
+def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant: Tenant) -> None:
+    company, integration = make_company(tenant, name="Acme"), make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, bill="no_charge", description="Courtesy")
+    client = browser(vic)
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/"))
+    detail = text(client.get(f"/companies/{company.pk}/"))
+
+    assert "USD 1,300.00" in page
+    assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page
+    assert "Left out: marked &#x27;no charge&#x27;." in page
+    assert "help@auditforit.com" in page
+    assert "USD 1,300.00" in detail
+    assert "Re-sync" not in detail  # a viewer only reads
+    assert "As of: 2026-02-31 does not exist" in text(
+        client.get(f"/companies/{company.pk}/mrr/?as_of=2026-02-31")
+    )
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant, name="=HYPERLINK(evil)")
+    integration = make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
+    stored_mrr.verify([tenant.pk], mend=True)
+    return company
+
+
+def rows_of(answer: Any) -> list[list[str]]:
+    assert answer["Content-Type"].startswith("text/csv")
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+def test_the_ledger_reads_like_a_sum_and_downloads_as_csv(alex: User, company: Company) -> None:
+    client = browser(alex)
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/"))
+    header, *rows = rows_of(client.get(f"/companies/{company.pk}/mrr/ledger.csv"))
+
+    assert "USD 1,300.00" in page
+    assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page
+    assert page.index("Counted (2)") < page.index("Left out, and why (1)")
+    assert "on average: 1,300.00 over the last 12 months" in page
+    assert header[6] == "MRR"
+    assert [(row[2], row[3], row[6]) for row in rows] == [
+        ("", "yes", "1250.00"), ("Seats", "yes", "50.00"), ("Gift", "no", "0.00"),
+    ]  # fmt: skip
+
+
+def test_the_report_holds_everything_of_a_figure(alex: User, company: Company) -> None:
+    agreement = company.agreements.get()
+    choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="They said so")
+
+    answer = browser(alex).get(f"/companies/{company.pk}/mrr/report/?as_of=2026-06-15")
+
+    assert "attachment" in answer["Content-Disposition"]
+    report = json.loads(answer.content)
+    assert report["as_of"] == "2026-06-15"
+    assert report["totals"][0]["amount"] == "1300.00"
+    assert [row["mrr"] for row in report["ledger"]] == ["1250.00", "50.00", "0.00"]
+    assert report["psa_records"]["agreements"][0]["external_id"] == agreement.external_id
+    assert len(report["psa_records"]["lines"]) == 2
+    assert report["decisions"][0]["note"] == "They said so"
+    assert report["sync_run"] is None
+
+
+def named(page: str, pattern: str) -> list[str]:
+    """The texts or names of what matches, without tags, in order."""
+    found = re.findall(pattern, page, flags=re.DOTALL)
+    return [" ".join(re.sub(r"<.*?>", " ", text).split()) for text in found]
+
+
+def test_each_link_and_table_has_a_name_of_its_own(alex: User, company: Company) -> None:
+    agreement, client = company.agreements.get(), browser(alex)
+    period = "from=2025-01-01&to=2026-01-01"
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/?{period}"))
+    book = text(client.get("/mrr/")) + text(client.get(f"/mrr/charts/?{period}"))
+    decide = text(client.get(f"/agreements/{agreement.pk}/decide/"))
+
+    downloads = [name for name in named(page, r"<a [^>]*>(.*?)</a>") if name.startswith("CSV")]
+    assert named(page, r"<a [^>]*/decide/[^>]*>(.*?)</a>") == [
+        "Decide about Seats of Gold &amp; Co",
+        "Decide about Gift of Gold &amp; Co",
+        "Decide about Gold &amp; Co",
+    ]
+    assert downloads == [
+        "CSV of the sum line by line",
+        "CSV of recognized by month, USD",
+        "CSV of the movement, USD",
+    ]
+    groups = r'tabindex="0" role="group" aria-label="(.*?)"'
+    assert named(page, groups) == [
+        "The sum line by line",
+        "Lines that were left out",
+        "Agreements and what was decided about them",
+        "Recognized by month in USD, drawn",
+        "Recognized by month, USD",
+        "Movement in USD, drawn",
+        "Movement, USD",
+    ]
+    assert named(book, groups)[:3] == [
+        "Largest audITees, USD", "Sources, USD", "Agreements that end soon",
+    ]  # fmt: skip
+    assert named(decide, groups) == ["Decisions"]

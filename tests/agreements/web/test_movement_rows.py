@@ -1,0 +1,91 @@
+"""A movement of MRR, and what moved most."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreements import stored_mrr
+from agreements.web import movement_rows
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from tests.clients import browser, text
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant, name="=HYPERLINK(evil)")
+    integration = make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
+    stored_mrr.verify([tenant.pk], mend=True)
+    return company
+
+
+def rows_of(answer: Any) -> list[list[str]]:
+    assert answer["Content-Type"].startswith("text/csv")
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+def cells_of(page: str, part: str) -> list[str]:
+    """The texts of the tables of a page that name this part, row by row."""
+    tables = re.findall(rf"<caption>{part}.*?</table>", page, flags=re.DOTALL)
+    cells = [re.findall(r"<t[dh].*?>(.*?)</t[dh]>", table, flags=re.DOTALL) for table in tables]
+    return [re.sub(r"<.*?>", " ", cell).strip() for found in cells for cell in found]
+
+
+def test_each_step_of_the_book_names_its_largest_companies(
+    alex: User, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(movement_rows, "MOST_MOVERS", 2)
+    integration = make_integration(tenant)
+    for name, amount in (("Ash", "10"), ("Birch", "30"), ("Cedar & Co", "20")):
+        make_agreement(make_company(tenant, name=name), integration, amount=amount,
+                       start_date="2026-02-01")  # fmt: skip
+    gone = make_company(tenant, name="Dogwood")
+    make_agreement(gone, integration, amount="7", end_date="2026-02-28")
+    client = browser(alex)
+    client.get("/companies/")
+
+    page = text(client.get("/mrr/charts/?from=2026-01-31&to=2026-03-31"))
+
+    assert cells_of(page, "New") == [
+        "audITee", "Amount", "Birch", "USD 30.00", "Cedar &amp; Co", "USD 20.00",
+        "and 1 more, in the CSV",
+    ]  # fmt: skip
+    assert "<caption>New: USD 60.00</caption>" in page
+    assert cells_of(page, "Churn") == ["audITee", "Amount", "Dogwood", "USD -7.00"]
+    days = "?from=2026-01-31&amp;to=2026-03-31"
+    assert f'<a href="/companies/{gone.pk}/mrr/{days}">Dogwood</a>' in page
+    assert "Each audITee behind it is below." in page
+    assert "company by company" not in page
+    with CaptureQueriesContext(connection) as many:
+        client.get("/mrr/charts/?from=2026-01-31&to=2026-03-31")
+    with django_assert_num_queries(len(many) - 1):  # nobody moved, so no name is asked for
+        client.get("/mrr/charts/?from=2026-03-30&to=2026-03-31")
+
+
+def test_a_movement_of_one_company_names_its_lines(alex: User, company: Company) -> None:
+    agreement = company.agreements.get()
+    make_line(agreement, quantity="3", unit_price="1000", description="Phones",
+              start_date="2026-02-01")  # fmt: skip
+    client, one = browser(alex), f"/companies/{company.pk}/mrr/"
+
+    page = text(client.get(f"{one}?from=2026-01-31&to=2026-03-31"))
+    still = text(client.get(f"{one}?from=2026-03-30&to=2026-03-31"))
+
+    assert cells_of(page, "Expansion") == [
+        "Line", "Amount", "Phones of Gold &amp; Co 0.00 before, 3,000.00 after", "USD 3,000.00",
+    ]  # fmt: skip
+    assert "Each line behind it is below." in page
+    assert "in sum nothing came, grew, shrank or went." in still
+    assert "Line by line" not in still

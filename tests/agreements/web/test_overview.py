@@ -1,0 +1,65 @@
+"""The tenant's MRR at a glance, and the list of audITees by MRR."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from agreements import stored_mrr
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from tests.clients import browser, text
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant, name="=HYPERLINK(evil)")
+    integration = make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
+    stored_mrr.verify([tenant.pk], mend=True)
+    return company
+
+
+def test_the_book_shows_sums_concentration_sources_and_ends(
+    alex: User, tenant: Tenant, company: Company
+) -> None:
+    integration = make_integration(tenant, psa="autotask", name="Our Autotask")
+    soon = make_company(tenant, name="Ends soon")
+    today = tenant.today()
+    make_agreement(
+        soon, integration, amount="100", end_date=date.fromordinal(today.toordinal() + 5)
+    )
+    stored_mrr.verify([tenant.pk], mend=True)
+
+    page = text(browser(alex).get("/mrr/?within=30"))
+
+    assert "USD 1,400.00" in page
+    assert "The largest 2 of 2 bring 100.0 %." in page
+    assert "Our Autotask" in page
+    assert "What ends within 30 days" in page
+    assert "Ends soon" in page
+    assert 'hx-get="/mrr/charts/' in page
+
+
+def test_an_empty_book_says_what_to_do(alex: User) -> None:
+    client = browser(alex)
+
+    assert "Import audITees from your PSA" in text(client.get("/mrr/"))
+    assert "nothing to draw" in text(client.get("/mrr/charts/"))
+
+
+def test_the_list_sorts_by_mrr(alex: User, tenant: Tenant, company: Company) -> None:
+    small = make_company(tenant, name="A small one")
+    make_agreement(small, make_integration(tenant), amount="5")
+    stored_mrr.verify([tenant.pk], mend=True)
+    client = browser(alex)
+
+    down, up = (text(client.get(f"/companies/?order={order}")) for order in ("-mrr", "mrr"))
+
+    assert down.index("HYPERLINK") < down.index("A small one")
+    assert up.index("A small one") < up.index("HYPERLINK")

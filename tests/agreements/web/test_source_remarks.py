@@ -1,0 +1,85 @@
+"""What a page says about the source of a figure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from agreements import stored_mrr
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from companies.services import archive_company
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.importing.linking import unlink_company
+from tests.clients import browser, text
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
+
+
+@pytest.fixture
+def company(tenant: Tenant) -> Company:
+    company = make_company(tenant, name="=HYPERLINK(evil)")
+    integration = make_integration(tenant)
+    make_link(company, integration)
+    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
+    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
+    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
+    stored_mrr.verify([tenant.pk], mend=True)
+    return company
+
+
+def test_a_figure_says_that_its_source_is_lost(alex: User, company: Company) -> None:
+    link, client = company.links.get(), browser(alex)
+    name, one = link.integration.name, f"/companies/{company.pk}/mrr/"
+    sentences = {
+        "deleted": (
+            f"{name} no longer has this company: an agreement that is gone as well counts through "
+            "the day before it was found gone."
+        ),
+        "merged": (
+            f"{name} has merged this company into another one: what moved there no longer counts "
+            "here."
+        ),
+        "disconnected": f"{name} is disconnected: this stays as it was last read on 3 Nov 2026.",
+        "unlinked": (
+            f"It is no longer linked to {name}: agreements stay as they were last read on "
+            "3 Nov 2026."
+        ),
+        "archived": (
+            "It is archived: it does not count in the sum of all audITees, and no sync reads its "
+            "agreements."
+        ),
+    }
+
+    def told() -> list[str]:
+        page = text(client.get(one))
+        return [state for state, sentence in sentences.items() if sentence in page]
+
+    assert "<h1>MRR of =HYPERLINK(evil)</h1>" in text(client.get(one))
+    assert told() == []
+    read = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    company.links.update(problem_codes=["deleted", "no_contact"], last_synced_at=read)
+    assert told() == ["deleted"]
+    company.links.update(problem_codes=["merged"])
+    assert told() == ["merged"]
+    company.links.update(problem_codes=[])
+    disconnect_integration(integration=link.integration, actor=None)
+    assert told() == ["disconnected"]
+    assert f'{name} <span class="mark warn">Disconnected</span>' in text(client.get("/mrr/"))
+    unlink_company(company=company, actor=None)
+    assert told() == ["unlinked"]
+    archive_company(company=company, actor=None)
+    assert told() == ["unlinked", "archived"]
+
+
+def test_one_that_was_never_linked_or_read_says_nothing_wrong(alex: User, tenant: Tenant) -> None:
+    by_hand = make_company(tenant)
+    link = make_link(make_company(tenant), make_integration(tenant))
+    disconnect_integration(integration=link.integration, actor=None)
+    client = browser(alex)
+
+    assert "no longer linked" not in text(client.get(f"/companies/{by_hand.pk}/mrr/"))
+    assert (
+        f"{link.integration.name} is disconnected: this stays as it was before any sync."
+        in text(client.get(f"/companies/{link.company_id}/mrr/"))
+    )

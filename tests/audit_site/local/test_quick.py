@@ -1,0 +1,30 @@
+"""`make test ARGS=quick` runs a test that each PSA has for one of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from integrations.psa import registry
+from tests.tables import TABLES
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.once
+def test_each_test_of_all_psas_runs_for_one() -> None:
+    suite = [*map(str, TABLES["contract"].suite)]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "tests.quick", *suite]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    psas: dict[str, set[str]] = defaultdict(set)
+    for test, variant in re.findall(r"::(\w+)\[(.+)\]$", done.stdout, re.MULTILINE):
+        psas[test] |= set(variant.split("-")) & set(registry.adapters())
+    assert {len(found) for found in psas.values()} == {1}
+    assert set.union(*psas.values()) == set(registry.adapters())

@@ -1,0 +1,59 @@
+"""What all pages share: where one starts, whose tenant it is, and what a browser may load."""
+
+from __future__ import annotations
+
+from django.test import Client
+
+from audit_site.tenants.models import Membership, Tenant, User
+from companies.models import Company
+from tests.clients import browser, text
+from tests.factories import make_company, make_user
+
+
+def test_the_start_is_the_integrations_page(alex: User) -> None:
+    answer = browser(alex).get("/", follow=True)
+
+    assert answer.redirect_chain == [("/integrations/", 302)]
+    assert "ConnectWise Manage" in text(answer)
+    assert 'href="/integrations/connect/connectwise/"' in text(answer)
+
+
+def test_a_person_in_two_tenants_works_in_the_one_chosen(alex: User, other_tenant: Tenant) -> None:
+    make_company(other_tenant, name="Of the other")
+    Membership.objects.create(tenant=other_tenant, user=alex, role="viewer")
+    client = browser(alex)
+
+    assert "Of the other" not in text(client.get("/companies/"))
+    client.post("/tenant/", {"tenant": str(other_tenant.pk)})
+    assert "Of the other" in text(client.get("/companies/"))
+    assert client.post("/companies/add/", {"name": "x"}).status_code == 403
+
+
+def test_who_is_in_no_tenant_reads_that(db: None) -> None:
+    client = Client()
+    client.force_login(make_user())
+
+    answer = client.get("/integrations/")
+
+    assert answer.status_code == 403
+    assert "You are in no account yet." in text(answer)
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(alex: User) -> None:
+    answer = browser(alex).get("/companies/")
+
+    assert "unsafe-inline" not in answer["Content-Security-Policy"]
+    assert "<style" not in text(answer)
+    assert " style=" not in text(answer)
+    assert " onclick" not in text(answer)
+    assert "https://" not in text(answer)
+
+
+def test_sign_up_is_closed(client: Client, db: None) -> None:
+    answer = client.post(
+        "/accounts/signup/", {"email": "x@example.com", "password1": "long-enough-1"}
+    )
+
+    assert answer.status_code in {200, 302, 403}
+    assert not Membership.objects.exists()
+    assert not Company.objects.exists()

@@ -1,0 +1,58 @@
+"""Who asks: a browser that somebody is signed in to, and what an answer says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.test import Client
+from rest_framework.test import APIClient
+
+from audit_site.tenants.models import Membership, User
+from audit_site.tenants.services import ROLE_SCOPES, create_api_token
+from integrations.sandbox.server import SandboxServer
+
+V1 = "/api/v1"
+
+
+def browser(user: User) -> Client:
+    """A browser that this user is signed in to."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def api_of(user: User) -> APIClient:
+    """The REST API, asked with a token of this user that has all scopes of the role."""
+    membership = Membership.objects.get(user=user)
+    _, plain = create_api_token(
+        tenant=membership.tenant, user=user, scopes=ROLE_SCOPES[membership.role]
+    )
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {plain}")
+    client.user = user
+    return client
+
+
+def text(answer: Any) -> str:
+    return answer.content.decode()
+
+
+def page_text(answer: Any) -> str:
+    """The text of an answer that must be a page (200)."""
+    assert answer.status_code == 200
+    return text(answer)
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """Status and code of an answer that must be a complete problem+json."""
+    assert answer["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "detail", "code", "errors"}
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["code"]
+
+
+def create(api: APIClient, sandbox: SandboxServer, **over: Any) -> Any:
+    """Connect the sandbox ConnectWise over REST."""
+    body = {"psa": "connectwise", "credentials": sandbox.credentials("connectwise"), **over}
+    return api.post(f"{V1}/integrations/", body)

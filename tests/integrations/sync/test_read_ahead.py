@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from integrations.sync.read_ahead import prefetch
+
+
+def test_items_come_in_order() -> None:
+    assert list(prefetch(range(100), depth=3)) == list(range(100))
+
+
+def test_an_error_of_the_source_arrives_after_the_items_before_it() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        raise LookupError("page 2")
+
+    items = prefetch(source())
+
+    assert next(items) == 1
+    with pytest.raises(LookupError, match="page 2"):
+        next(items)
+
+
+def test_the_next_item_is_drawn_while_the_last_one_is_worked_on() -> None:
+    drawn_ahead = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        drawn_ahead.set()
+        yield 2
+
+    items = prefetch(source())
+    next(items)
+
+    assert drawn_ahead.wait(5)
+    items.close()
+
+
+def test_a_consumer_that_stops_early_ends_the_thread() -> None:
+    items = prefetch(iter(range(1_000_000)))
+    next(items)
+
+    items.close()
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
