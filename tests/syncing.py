@@ -11,6 +11,7 @@ from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecor
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
+from integrations.sync.moments import OnMoment, unwatched
 from tests.worker import work_off
 
 
@@ -22,11 +23,13 @@ def import_all(integration: Integration) -> list[Company]:
     return result.imported
 
 
-def synced(integration: Integration, trigger: str = "manual") -> SyncRun:
+def synced(
+    integration: Integration, trigger: str = "manual", on_moment: OnMoment = unwatched
+) -> SyncRun:
     """The run of a sync, after the worker has done what it could of it."""
     integration.refresh_from_db()
     run, _ = start_sync_run(integration=integration, trigger=trigger)
-    work_off()
+    work_off(on_moment)
     run.refresh_from_db()
     return run
 

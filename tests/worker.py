@@ -8,10 +8,14 @@ from integrations.connecting.connection_test import run_connection_test
 from integrations.models import ConnectionTest, SyncRun
 from integrations.runs import leases
 from integrations.sync.engine import run_sync
+from integrations.sync.moments import OnMoment, unwatched
 
 
-def work_off() -> None:
-    """Run every connection test and sync run that is due, and what they start in turn."""
+def work_off(on_moment: OnMoment = unwatched) -> None:
+    """Run every connection test and sync run that is due, and what they start in turn.
+
+    `on_moment` watches each of the runs.
+    """
     while True:
         due = leases.due(timezone.now())
         test = ConnectionTest.objects.filter(due).order_by("id").first()
@@ -21,4 +25,4 @@ def work_off() -> None:
         run = SyncRun.objects.filter(due).order_by("id").first()
         if run is None:
             return
-        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk), on_moment=on_moment)

@@ -27,7 +27,8 @@ class SyncRun(LeasedWork):
     `company`). `reading` = all records, or only those that changed since the integration's
     watermarks.
     `accept_gone`: of which kinds a person has said that so many are really gone, as in
-    `{"contacts": 25}`. `checkpoint` says where it goes on after a crash. `counts` is
+    `{"contacts": 25}`. `checkpoint` says where it continues after a crash
+    (`integrations.sync.checkpoint` knows its form). `counts` is
     `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
     """
 

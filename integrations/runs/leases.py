@@ -37,19 +37,16 @@ class LeaseLost(Exception):
 
 
 def due(now: datetime) -> Q:
-    """Rows that a worker may claim:
-
-    queued, or running with nobody holding them; not before their time.
-    """
+    """Rows that a worker may claim: queued, or running and held by none; not before their time."""
     unheld = Q(lease_until=None) | Q(lease_until__lt=now)
     not_waiting = Q(resume_at=None) | Q(resume_at__lte=now)
     return (Q(state="queued") | (Q(state="running") & unheld)) & not_waiting
 
 
 def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
-    """Take the work for this worker; None when it has ended, waits, or somebody else holds it.
+    """Take the work for this worker; None when it has ended, waits, or another worker holds it.
 
-    A worker that was told to end takes none: the next sweep sends it to another.
+    A worker that is being stopped takes none: the next sweep sends it to another.
     """
     now = timezone.now()
     rows: models.QuerySet[WorkT] = model._default_manager.filter(tenant_id=tenant_id, pk=work_id)
@@ -69,6 +66,15 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     work = rows.select_related("tenant", "integration").get()
     run_log.begins(work)
     return work
+
+
+def give_back(work: LeasedWork, until: datetime) -> None:
+    """Release work that this worker can't do, as if it had not claimed it: others may, from a
+    moment on, when the sweep sends it again.
+    """
+    held(work).update(
+        lease_until=None, resume_at=until, dispatched_at=None, attempts=F("attempts") - 1
+    )
 
 
 def held(work: WorkT) -> models.QuerySet[WorkT]:

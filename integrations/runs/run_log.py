@@ -43,7 +43,8 @@ def _event(work: LeasedWork, what: str) -> str:
 
 def _asked_by(work: LeasedWork) -> str:
     """The request that a run goes back to, however often it was given back since; "" = none."""
-    return str(work.checkpoint.get("request_id", "")) if isinstance(work, SyncRun) else ""
+    stored: Any = work.checkpoint if isinstance(work, SyncRun) else {}
+    return str(stored.get("request_id", "")) if isinstance(stored, dict) else ""
 
 
 def _origin(work: LeasedWork) -> dict[str, Any]:
@@ -57,8 +58,8 @@ def phase(name: str) -> None:
 
 
 def waits(seconds: float, reason: str) -> None:
-    """It waits, holding its lease or not."""
-    log.info("run_waits", seconds=round(seconds, 1), reason=reason)
+    """The run waits, holding its lease or not; 0 s: another worker continues it at once."""
+    log.info("run_waits", seconds=round(max(seconds, 0.0), 1), reason=reason)
 
 
 def ends(work: LeasedWork, state: str, *, code: str = "", requests: int = 0) -> None:

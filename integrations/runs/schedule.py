@@ -42,8 +42,8 @@ def next_sync(integration: Integration, after: datetime) -> datetime | None:
     """When the schedule wants the next sync, strictly after a moment; None = never.
 
     Nightly goes by the tenant's clock and knows one moment for each of its calendar days: a time
-    that the clock skips counts as if it had not been put forward, one that comes twice as the first
-    of the two. The spread is added to that moment, not to the clock.
+    that the clock skips counts as if it had not been put forward, one that it shows twice as the
+    first of the two. The spread is added to that moment, not to the clock.
     """
     minutes = timedelta(minutes=spread(integration.pk))
     match integration.schedule:
@@ -83,7 +83,7 @@ def set_schedule(
     every: str | None = None,
     at: time | None = None,
 ) -> None:
-    """Choose how often an integration is synced by itself, and plan the next time anew.
+    """Choose how often an integration is synced by itself, and plan the next time again.
 
     What is not given stays as it is. `at` is by the tenant's clock and matters at night only; it is
     kept while another rhythm is chosen.

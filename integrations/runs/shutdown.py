@@ -1,4 +1,4 @@
-"""A worker that is told to end (SIGTERM) gives its work back, so that nobody has to wait for it.
+"""A worker that is being stopped (SIGTERM) gives its work back, so that nobody waits for it.
 
 Work stops where it would begin something: a page, a request, a wait. What is stored stays, and the
 next sweep sends the rest to another worker.
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import threading
 
-#: Set once this process was told to end.
+#: Set once this process is being stopped.
 requested = threading.Event()
 
 
 class WorkerEnding(Exception):
-    """This worker was told to end."""
+    """This worker is being stopped."""
 
 
 def check() -> None:
-    """Raise WorkerEnding once this process was told to end."""
+    """Raise WorkerEnding once this process is being stopped."""
     if requested.is_set():
         raise WorkerEnding
 
 
 def sleep(seconds: float) -> None:
-    """Sleep; raise WorkerEnding at once when this process is told to end."""
+    """Sleep; raise WorkerEnding at once when this process is being stopped."""
     if requested.wait(seconds):
         raise WorkerEnding

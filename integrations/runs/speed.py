@@ -15,16 +15,15 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from audit_site.db.json_rows import JsonLength
+from integrations.kinds import AGREEMENTS, BY_NAME
 from integrations.models import CompanyLink, SyncRun, SyncRunPage
 
-#: What `progress_done` counts, by phase; the other phases leave the numbers of the last one there.
-COUNTED: Final = {"companies": "companies", "contacts": "contacts", "agreements": "companies"}
-#: A speed is told from what was stored in this time, once that spans at least so much.
+#: A speed is measured over what was stored in this time, once that spans at least so much.
 WINDOW: Final = timedelta(minutes=2)
 SHORTEST_SPAN_SECONDS: Final = 3.0
-#: Nobody can tell so far ahead.
+#: Nothing can be predicted further ahead.
 LONGEST_REMAINING_SECONDS: Final = 24 * 3600
-#: Links that the speed of reading agreements is told from: some twenty batches.
+#: Links over which the speed of reading agreements is measured: some twenty batches.
 MOST_LINKS: Final = 2000
 Sample = tuple[float, int]
 
@@ -49,10 +48,10 @@ class RunSpeed:
 
 
 def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
-    """The pace from what was stored when: `[(seconds, records)]`, oldest first.
+    """The speed from what was stored when: `[(seconds, records)]`, oldest first.
 
     The first one only starts the clock, for nobody knows when its reading began. When the next one
-    is overdue, the pace falls.
+    is overdue, the speed falls.
     """
     if len(samples) < 2:
         return None
@@ -66,15 +65,15 @@ def speed_from(samples: Sequence[Sample], now: float) -> RunSpeed | None:
 
 
 def measure(runs: Iterable[SyncRun]) -> None:
-    """Find out the pace of all of these runs of one tenant at once, for `pace_of`.
+    """Measure the speed of all of these runs of one tenant at once, for `speed_of`.
 
-    Two statements at the most, none when nobody reads.
+    Two statements at the most, none when no run reads.
     """
     now = timezone.now()
     shown = list(runs)
     reading = [run for run in shown if _reads(run, now)]
-    lists = [r for r in reading if r.scope == SyncRun.Scope.ALL and r.phase != "agreements"]
-    agreements = [r for r in reading if r.phase == "agreements"]
+    lists = [r for r in reading if r.scope == SyncRun.Scope.ALL and r.phase != AGREEMENTS.name]
+    agreements = [r for r in reading if r.phase == AGREEMENTS.name]
     samples = {**_pages_of(lists, now), **_links_of(agreements, now)}
     for run in shown:
         run.__dict__["pace"] = speed_from(samples.get(run.pk, []), now.timestamp())
@@ -90,19 +89,20 @@ def speed_of(run: SyncRun) -> RunSpeed | None:
 
 def remaining_seconds(run: SyncRun) -> int | None:
     """How long the step under way will still take; None where that can't be known."""
-    pace = speed_of(run)
-    return None if pace is None else pace.remaining(run.progress_done, run.progress_total)
+    speed = speed_of(run)
+    return None if speed is None else speed.remaining(run.progress_done, run.progress_total)
 
 
 def _reads(run: SyncRun, now: datetime) -> bool:
-    is_running = run.state == SyncRun.State.RUNNING and run.phase in COUNTED
+    """Whether it reads now. A phase that reads a kind of records has the kind's name."""
+    is_running = run.state == SyncRun.State.RUNNING and run.phase in BY_NAME
     return is_running and not is_waiting(run, now)
 
 
 def _began(run: SyncRun, now: datetime) -> datetime:
-    """From when on counts: a worker took the run up, or went on with it after a wait, since then.
+    """From when on pages count: since a worker began the run, or continued it after a wait.
 
-    What was stored before a wait says nothing about the pace behind it.
+    What was stored before a wait says nothing about the speed after it.
     """
     return max(now - WINDOW, run.dispatched_at or run.queued_at)
 

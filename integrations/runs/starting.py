@@ -56,10 +56,10 @@ def start_sync_run(
 ) -> tuple[SyncRun, bool]:
     """Return the run over everything that is queued or running, or a new one; True when it is new.
 
-    A scheduled one reads only what changed, as long as everything was read a while ago; whoever
-    presses Sync Now gets everything, for some changes move no stamp in the PSA, and wakes a run
-    that waits for a PSA that was down. A run that reads less than is asked for, or was told to
-    stop, is followed by another one. `accept_gone`: of these kinds so many are really gone; a run
+    A scheduled one reads only what changed, as long as everything was read a while ago. Sync Now
+    reads everything, for some changes move no stamp in the PSA, and wakes a run that waits for a
+    PSA that was down. A run that reads less than is asked for, or was cancelled, is followed by
+    another one. `accept_gone`: of these kinds so many are really gone; a run
     that began without this can't take it on, so one under way is a DomainError.
     """
     integration.refuse_disconnected()
@@ -102,7 +102,7 @@ def _has_follower(run: SyncRun, trigger: str) -> bool:
 
 
 def start_follower(ended: SyncRun) -> None:
-    """Start what was asked of a run while it could not do it. Call it behind the run's end."""
+    """Start what was asked of a run while it could not do it. Call it after the run's end."""
     rows = SyncRun.objects.filter(tenant=ended.tenant_id, pk=ended.pk).exclude(followed_by="")
     run = rows.select_related("integration__tenant", "company__tenant").first()
     if run is None:
@@ -114,12 +114,12 @@ def start_follower(ended: SyncRun) -> None:
             start_sync_run(integration=run.integration, trigger=run.followed_by)
 
 
-#: What a run says that waits for a PSA that was found down, behind the PSA's name.
+#: What a run says that waits for a PSA that was found down, after the PSA's name.
 NOT_AVAILABLE = "is not available"
 
 
 def lift_pause(integration: Integration) -> None:
-    """The PSA is there again: what waited for it goes on now."""
+    """The PSA is there again: what waited for it continues now."""
     rows = SyncRun.objects.of(integration)
     _wake(rows)
 
@@ -179,7 +179,7 @@ def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun
 def _start_once(
     active: QuerySet[SyncRun], integration: Integration, actor: User | None, **values: Any
 ) -> tuple[SyncRun, bool]:
-    """The database lets one active run in; whoever loses the race gets the winner's run."""
+    """The database lets one active run in; the one that loses the race gets the winner's run."""
     if run := active.first():
         return run, False
     try:

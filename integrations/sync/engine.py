@@ -1,55 +1,63 @@
-"""A sync run, from claim to end: what it leads to for the run, the integration and its admins."""
+"""A sync run, from claim to end."""
 
 from __future__ import annotations
 
+import logging
 import random
-from datetime import UTC, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Least
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.record_store import fingerprint
-from integrations.issues import outages
-from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
-from integrations.models import Integration, SyncRun, lock_integration
-from integrations.psa.errors import (
-    IN_LISTS,
-    KEYS,
-    PsaBadResponse,
-    PsaError,
-    PsaRateLimited,
-    PsaRefused,
-    PsaUnavailable,
-)
+from integrations.issues.inbox import KIND_INTEGRATION, open_issues
+from integrations.models import Integration, SyncRun
+from integrations.psa.errors import KEYS, PsaError, PsaRateLimited, PsaRefused
 from integrations.runs import leases, shutdown
-from integrations.runs.starting import NOT_AVAILABLE, lift_pause
-from integrations.sync.passes import SyncPass
+from integrations.runs.starting import NOT_AVAILABLE
+from integrations.sync import checkpoint
+from integrations.sync.company_sync import CompanySync
+from integrations.sync.full_sync import FullSync
+from integrations.sync.moments import OnMoment, unwatched
+from integrations.sync.outcomes import fail, internal_error, succeed, wait_or_fail
+from integrations.sync.phase import PhasedSync
 from integrations.sync.run_writer import RunCancelled, RunWriter
 
-#: A run that was asked to wait this often without reading a page in between gives up.
-MOST_PARKS: Final = 16
-#: And so does one that was begun this often, whatever ended it each time.
+#: What a run of each scope does.
+SYNCS: Final[dict[str, type[PhasedSync]]] = {
+    SyncRun.Scope.ALL: FullSync,
+    SyncRun.Scope.COMPANIES: CompanySync,
+}
+#: A run that was begun this often without storing a page, whatever ended it each time, gives up.
 MOST_ATTEMPTS: Final = 50
-#: How long a run waits when the PSA says "too many requests" and not for how long.
-SHORTEST_PARK_SECONDS, LONGEST_PARK_SECONDS = 30, 300
-#: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+#: After a pause, runs begin within so many seconds, so that not all ask at once.
 SPREAD_SECONDS: Final = 20
+#: How long a run of a newer release is left to workers of that release.
+NEWER_SECONDS: Final = 30
+
+log = logging.getLogger(__name__)
 
 
-def run_sync(*, tenant_id: str, run_id: str) -> None:
-    """Carry a run out, or go on with it where the last worker stopped. Worker only."""
+def run_sync(*, tenant_id: str, run_id: str, on_moment: OnMoment = unwatched) -> None:
+    """Carry a run out, or continue it where the last worker stopped. Worker only."""
     run = leases.claim(SyncRun, tenant_id=tenant_id, work_id=run_id)
     if run is None:
         return
-    writer = RunWriter(run)
-    writer.checkpoint.setdefault("keys", fingerprint(run.integration.credentials))
-    if not _may_begin(writer):
+    if checkpoint.is_newer(run):
+        _leave_to_newer(run)
         return
+    writer = RunWriter(run, on_moment)
+    writer.checkpoint.credentials_mark = writer.checkpoint.credentials_mark or fingerprint(
+        run.integration.credentials
+    )
+    if _may_begin(writer):
+        _carry_out(writer)
+
+
+def _carry_out(writer: RunWriter) -> None:
+    run = writer.run
     try:
         with (
             leases.LeaseKeeper(run),
@@ -57,46 +65,56 @@ def run_sync(*, tenant_id: str, run_id: str) -> None:
                 run.integration, on_wait=writer.wait, on_request=writer.count_request
             ) as adapter,
         ):
-            SyncPass(run, writer, adapter).run()
+            SYNCS[run.scope](writer, adapter).run()
     except (leases.LeaseLost, shutdown.WorkerEnding, RunCancelled, PsaError) as why:
         _stop(writer, why)
     except (OperationalError, InterfaceError):
-        raise  # the lease runs out, and another worker goes on behind the last page
+        raise  # the lease runs out, and another worker continues after the last page
     except Exception:
-        _fail(writer, _internal_error())
+        fail(writer, internal_error())
         raise
     else:
-        _succeed(writer)
+        succeed(writer)
 
 
 def _stop(writer: RunWriter, why: Exception) -> None:
-    """End a run that could not go on here, or let it go on another time."""
+    """End a run that could not continue here, or let it continue another time."""
     match why:
         case leases.LeaseLost():
             return
         case RunCancelled():
             writer.end(SyncRun.State.CANCELLED)
-        case _ if (
-            shutdown.requested.is_set()
-        ):  # what went down with this worker is no fault of a PSA's
-            writer.park(timezone.now(), "", counts=False)
+        case _ if shutdown.requested.is_set():
+            # what failed while this worker was being stopped is not the PSA's fault
+            writer.postpone(timezone.now(), "", counts=False)
         case PsaRateLimited():
-            _wait_or_fail(writer, why)
+            wait_or_fail(writer, why)
         case PsaError():
-            _fail(writer, why)
+            fail(writer, why)
+
+
+def _leave_to_newer(run: SyncRun) -> None:
+    """Give back a run that a newer release has begun: this one would misread where it is.
+
+    Nothing is written, and the attempt does not count. The sweeper sends the run again after a
+    while; where no worker of the newer release is left, a person cancels it.
+    """
+    log.warning("sync_left_to_newer_release run=%s version=%s", run.pk, checkpoint.VERSION)
+    leases.give_back(run, timezone.now() + timedelta(seconds=NEWER_SECONDS))
 
 
 def _may_begin(writer: RunWriter) -> bool:
-    """Whether a claimed run should ask the PSA now; if not, it has been ended or parked."""
+    """Whether a claimed run should ask the PSA now; if not, it has been ended or postponed."""
     run = writer.run
+    in_vain = run.attempts - writer.checkpoint.attempts_at_last_page
     if run.cancel_requested:
         writer.end(SyncRun.State.CANCELLED)
-    elif run.attempts - writer.checkpoint.get("attempts", 0) > MOST_ATTEMPTS:
-        _fail(writer, _internal_error())
+    elif in_vain > MOST_ATTEMPTS:
+        fail(writer, internal_error())
     elif _leaves_alone(run):
-        _park_until_tried_again(writer)
+        _postpone_until_tried_again(writer)
     elif refused := _refused_keys(run):
-        _fail(writer, refused)
+        fail(writer, refused)
     else:
         return True
     return False
@@ -111,8 +129,10 @@ def _is_sync_now(run: SyncRun) -> bool:
 
 
 def _refused_keys(run: SyncRun) -> PsaRefused | None:
-    """What the PSA has said of the keys in use, if it refused them: some PSAs lock a user who tries
-    again and again, so only Sync Now and a test do. A change of keys begins with a test.
+    """What the PSA has said of the keys in use, if it refused them.
+
+    Some PSAs lock a user who tries again and again, so only Sync Now and a connection test do. A
+    change of keys begins with a test.
     """
     integration = run.integration
     if integration.status != Integration.Status.FAILING or _is_sync_now(run):
@@ -135,140 +155,15 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
 
 
 def _leaves_alone(run: SyncRun) -> bool:
-    """Whether the PSA was found down a while ago: only who presses Sync Now asks it before time."""
+    """Whether the PSA was found down a while ago: only Sync Now asks it before its time."""
     paused_until = run.integration.paused_until
     is_paused = paused_until is not None and paused_until > timezone.now()
     return is_paused and not _is_sync_now(run)
 
 
-def _park_until_tried_again(writer: RunWriter) -> None:
-    integration = writer.run.integration
+def _postpone_until_tried_again(writer: RunWriter) -> None:
+    integration = writer.integration
     until = (integration.paused_until or timezone.now()) + timedelta(
-        seconds=random.uniform(0, SPREAD_SECONDS)  # noqa: S311  so that not all ask at once
+        seconds=random.uniform(0, SPREAD_SECONDS)  # noqa: S311  no secret depends on it
     )
-    writer.park(until, f"{integration.psa_info.name} {NOT_AVAILABLE}", counts=False)
-
-
-def _pause(failures: int) -> timedelta:
-    doublings: int = 2 ** min(failures, 10)
-    return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
-
-
-def _is_outage(error: PsaError) -> bool:
-    return isinstance(error, PsaUnavailable | PsaBadResponse)
-
-
-# Ends
-
-
-@transaction.atomic
-def _succeed(writer: RunWriter) -> None:
-    integration = lock_integration(writer.run.integration)
-    rejected = sum(count["rejected"] for count in writer.counts.values())
-    troubled = rejected or "trouble" in writer.checkpoint
-    if not writer.end(SyncRun.State.PARTIAL if troubled else SyncRun.State.SUCCEEDED):
-        return
-    run = writer.run
-    lasting = _lasting(run)
-    values: dict[str, Any] = {} if lasting else {"failures": 0, "paused_until": None}
-    is_same = integration.credentials == run.integration.credentials
-    if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
-        values["status"] = Integration.Status.CONNECTED
-    # new keys may see other records: what was read in part with the old ones is read again
-    began_with_them = writer.checkpoint.get("keys") == fingerprint(integration.credentials)
-    if run.scope == SyncRun.Scope.ALL and is_same and began_with_them:
-        values |= _marks(writer)
-    Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id).update(**values)
-    if integration.paused_until is not None and not lasting:
-        lift_pause(integration)
-    # the PSA works with our keys: what was said of the whole integration is over
-    over = (
-        open_issues(integration)
-        .filter(kind=KIND_INTEGRATION, external_id="")
-        .exclude(code__in=lasting)
-    )
-    over.update(closed_at=timezone.now())
-    outages.notify_ended(integration)
-
-
-def _lasting(run: SyncRun) -> set[str]:
-    """What ended runs over everything since the last good one, and may do so again: it can lie in
-    lists, of which a run over some companies sees nothing.
-    """
-    if run.scope == SyncRun.Scope.ALL:
-        return set()
-    whole = SyncRun.objects.filter(
-        tenant=run.tenant_id, integration=run.integration_id, scope=SyncRun.Scope.ALL
-    )
-    good = whole.filter(state__in=(SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL))
-    since = good.order_by("-finished_at").values_list("finished_at", flat=True).first()
-    bad = whole.filter(state=SyncRun.State.FAILED, error_code__in=IN_LISTS)
-    return set(
-        (bad.filter(finished_at__gt=since) if since else bad).values_list("error_code", flat=True)
-    )
-
-
-def _marks(writer: RunWriter) -> dict[str, Any]:
-    """What was read to its end need not be read again: from the newest stamp of the PSA's own clock
-    on, and never from a moment after this run began.
-    """
-    run, read = writer.run, writer.checkpoint.get("read", [])
-    began = (run.started_at or timezone.now()).astimezone(UTC).isoformat()
-    newest, old = writer.checkpoint.get("newest", {}), run.integration.watermarks
-    both = {"companies", "contacts"}
-    is_full = run.reading == SyncRun.Reading.FULL
-    whole = both if is_full else set(writer.checkpoint.get("whole", []))
-    moved = {kind: min(newest[kind], began) for kind in read if kind in newest}
-    for kind in moved.keys() - whole:
-        moved[kind] = max(moved[kind], old.get(kind, ""))
-    values: dict[str, Any] = {"watermarks": {**old, **moved}}
-    if whole & set(read) == both:
-        values["full_pass_at"] = run.started_at
-    refused = writer.checkpoint.get("trouble", {}).get("code") == "too_many_gone"
-    if "companies" in whole & set(read) and not refused:
-        values["companies_read_at"] = timezone.now()
-    return values
-
-
-def _wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
-    parks = writer.checkpoint.get("parks", 0)
-    if parks >= MOST_PARKS:
-        _fail(writer, error)
-        return
-    seconds = error.retry_after
-    if seconds is None:  # the PSA doesn't say: longer each time
-        seconds = min(SHORTEST_PARK_SECONDS * 2**parks, LONGEST_PARK_SECONDS)
-    name = writer.run.integration.psa_info.name
-    writer.park(timezone.now() + timedelta(seconds=seconds), f"Waiting for {name}")
-
-
-@transaction.atomic
-def _fail(writer: RunWriter, error: PsaError) -> None:
-    """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
-    run, now = writer.run, timezone.now()
-    integration = lock_integration(run.integration)
-    if error.code in KEYS and integration.credentials != run.integration.credentials:
-        writer.park(now, "New keys were saved", counts=False)  # it was not those that were refused
-        return
-    if not writer.end(SyncRun.State.FAILED, error):
-        return
-    rows = Integration.objects.filter(tenant=run.tenant_id, pk=run.integration_id)
-    if error.code in KEYS:
-        rows.connected().update(status=Integration.Status.FAILING)
-    elif _is_outage(error):
-        until = now + _pause(integration.failures)
-        rows.update(failures=F("failures") + 1, paused_until=until)
-        rows.exclude(Q(schedule=Integration.Schedule.OFF) | Q(next_sync_at=None)).update(
-            next_sync_at=Least("next_sync_at", until)
-        )
-    trouble = IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)
-    raise_issues(run.integration, [trouble], run)
-    outages.notify_began(run.integration)
-
-
-def _internal_error() -> PsaError:
-    return PsaError(
-        "internal_error",
-        "Something went wrong on our side. What was stored before stays as it is.",
-        "Press Sync Now to go on. If it happens again, report it with the number of this run.",
-    )
+    writer.postpone(until, f"{integration.psa_info.name} {NOT_AVAILABLE}", counts=False)

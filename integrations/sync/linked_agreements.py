@@ -3,292 +3,247 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
-import msgspec
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
-from integrations.importing.record_store import Changes, fingerprint, store
+from integrations.importing.record_store import Changes, fingerprint, store, values_of
+from integrations.kinds import AGREEMENTS, LINES
 from integrations.models import CompanyLink, Integration
-from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
-from integrations.psa.errors import PsaRefused
-from integrations.sync.run_writer import RunWriter
+from integrations.psa.contract import PsaAgreement
+from integrations.sync.agreement_batch import (
+    AgreementBatch,
+    Values,
+    keep_renewals,
+    keep_sure,
+    keep_whole,
+)
+from integrations.sync.journal import Journal
+from integrations.sync.seen_ids import SeenIds
 
 
-@dataclass(slots=True)
-class AgreementBatch:
-    """The agreements of some companies as one reading showed them, and when it began."""
-
-    external_ids: list[str]
-    last_link: str
-    began: datetime
-    agreements: dict[str, PsaAgreement] = field(default_factory=dict)
-    rejected: list[RejectedRecord] = field(default_factory=list)
-    refused: PsaRefused | None = None
-    unsure: frozenset[str] = frozenset()
-
-    @property
-    def rejected_agreements(self) -> list[RejectedRecord]:
-        return [record for record in self.rejected if not record.is_line]
-
-    @property
-    def rejected_lines(self) -> list[RejectedRecord]:
-        return [record for record in self.rejected if record.is_line]
-
-    @property
-    def rejected_ids(self) -> set[str]:
-        return {record.external_id for record in self.rejected_agreements if record.external_id}
-
-    @property
-    def proves_absence(self) -> bool:
-        """Whether what is not among the agreements is gone: not when one came without its id."""
-        return all(record.external_id for record in self.rejected_agreements)
-
-
-def store_agreements(
-    writer: RunWriter, links: list[CompanyLink], batch: AgreementBatch
-) -> set[UUID]:
-    """Store one reading of some companies' agreements, unless a newer one was stored meanwhile.
-
-    What did not come is only noted: whether it is gone shows when all was read (`absences`).
-    `links` carry `has_book`: whether their company's MRR was ever worked out. Returns the companies
-    whose MRR has to be worked out (anew).
-    """
-    now = timezone.now()
-    links = [link for link in links if link.read_at is None or link.read_at <= batch.began]
-    company_of = {link.external_id: link.company_id for link in links}
-    incoming = [record for record in batch.agreements.values() if record.company_id in company_of]
-    integration = writer.run.integration
-    named = AnyOf("external_id", [record.external_id for record in incoming])
-    existing = Agreement.objects.filter(
-        AnyOf("company_id", company_of.values()) | (Q(integration=integration) & Q(named)),
-        tenant=integration.tenant_id,
-    )
-    if batch.rejected_ids:
-        existing = existing.exclude(integration=integration, external_id__in=batch.rejected_ids)
-    values = [
-        _agreement_values(record, integration, company_of[record.company_id]) for record in incoming
-    ]
-    _keep_renewals(values, existing, batch)
-    _keep_sure(values, existing.filter(integration=integration), batch)
-    kept = _keep_whole(values, existing.filter(integration=integration), batch)
-    with_lines = [record for record in incoming if record.external_id not in kept]
-    lines = {
-        record.external_id: [_line_values(line, at) for at, line in enumerate(record.lines)]
-        for record in with_lines
-    }
-    unsure = bool(batch.rejected_lines)  # one that was set aside may be of any of them
-    marks = {
-        record.external_id: ""
-        if unsure or record.incomplete
-        else lines_fingerprint(lines[record.external_id])
-        for record in with_lines
-    }
-    agreements = store(
-        Agreement,
-        existing=existing,
-        incoming=values,
-        key=("integration_id", "external_id"),
-        now=now,
-        owner={"tenant_id": integration.tenant_id},
-        extra={"synced_at": now},
-        needed=("company_id", "lines_fingerprint"),
-        fresh={(integration.pk, id_): {"lines_fingerprint": mark} for id_, mark in marks.items()},
-    )
-    writer.add("agreements", agreements, batch.rejected_agreements)
-    if batch.proves_absence:
-        writer.note_absent("agreements", [row.pk for row in agreements.absent], batch.began)
-    touched = {change.row.company_id for change in agreements.written}
-    touched |= {  # and whose agreement has moved to another company
-        UUID(change.before["company_id"])
-        for change in agreements.written
-        if change.before and "company_id" in change.before
-    }
-    touched |= _store_lines(writer, with_lines, lines, marks, agreements, batch, now)
-    touched |= {link.company_id for link in links if not link.has_book}  # type: ignore[attr-defined]
-    CompanyLink.objects.filter(
-        AnyOf("id", [link.pk for link in links]), tenant=integration.tenant_id
-    ).update(read_at=batch.began, last_synced_at=now)
-    return touched
-
-
-def _keep_renewals(
-    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
-) -> None:
-    """Keep what an agreement renews where the one that may have said so could not be read now.
-
-    Otherwise both would count, and the MRR be twice what it is.
-    """
-    if not batch.rejected_agreements:
-        return
-    renewed = {(row.integration_id, row.external_id): row.renews_external_id for row in known}
-    for value in values:
-        old = renewed.get((value["integration_id"], value["external_id"]), "")
-        if not value["renews_external_id"] and (
-            old in batch.rejected_ids or not batch.proves_absence
-        ):
-            value["renews_external_id"] = old
-
-
-def _keep_sure(
-    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
-) -> None:
-    """Keep currencies and cycles that were told by a table which can't be read now."""
-    if not batch.unsure:
-        return
-    rows = {row.external_id: row for row in known}
-    for value in values:
-        row = rows.get(value["external_id"])
-        if row is None:
-            continue
-        if "currency" in batch.unsure and not value["currency"]:
-            value["currency"] = row.currency
-        if "cycle" in batch.unsure and row.cycle and row.cycle_label == value["cycle_label"]:
-            value["cycle"] = row.cycle
-
-
-def _keep_whole(
-    values: Sequence[dict[str, Any]], known: QuerySet[Agreement], batch: AgreementBatch
-) -> set[str]:
-    """Keep the lines that were read before the PSA refused them; ids of the agreements that do.
-
-    Of an agreement that has changed since, lines must have been read: else there may be some now.
-    """
-    if batch.refused is None:
-        return set()
-    withheld = {record.external_id for record in batch.agreements.values() if record.withheld}
-    parts = {value["external_id"]: value for value in values if value["external_id"] in withheld}
-    rows = known.filter(AnyOf("external_id", parts), incomplete=False, gone_at=None)
-    has_lines = Exists(AgreementLine.objects.filter(agreement=OuterRef("pk"), gone_at=None))
-    kept = set()
-    for id_, mark, lines in rows.annotate(has_lines=has_lines).values_list(
-        "external_id", "fingerprint", "has_lines"
-    ):
-        if lines or mark == fingerprint({**parts[id_], "incomplete": False}):
-            parts[id_]["incomplete"] = False
-            kept.add(id_)
-    return kept
-
-
-def lines_fingerprint(lines: Sequence[dict[str, Any]]) -> str:
+def lines_fingerprint(lines: Sequence[Values]) -> str:
     """Hash all lines of an agreement: the same text means that none of them has changed."""
     return fingerprint({"lines": lines})
 
 
-def _store_lines(
-    writer: RunWriter,
-    incoming: list[PsaAgreement],
-    lines: Mapping[str, list[dict[str, Any]]],
-    marks: Mapping[str, str],
-    agreements: Changes[Agreement],
-    batch: AgreementBatch,
-    now: datetime,
-) -> set[UUID]:
-    """Store the lines; return the companies whose lines differed.
+@dataclass(frozen=True)
+class Reading:
+    """What of a batch belongs to linked companies.
 
-    Of agreements whose lines are marked to be as they came, none is read. Where the PSA refused
-    some, those that did not come are not taken for gone.
+    `agreements`: by external id. `values`: of all of them, by field name. `kept`: ids of those
+    whose stored lines stay, because the PSA refused to show them now.
     """
-    integration = writer.run.integration
-    created = {change.row.pk for change in agreements.written if change.kind == "created"}
-    rows = {
-        record.external_id: agreements.rows[integration.pk, record.external_id]
-        for record in incoming
-    }
-    if not writer.has_rejections("line"):
-        rows = {
+
+    batch: AgreementBatch
+    agreements: dict[str, PsaAgreement]
+    values: list[Values]
+    kept: set[str]
+
+    @cached_property
+    def lines(self) -> dict[str, list[Values]]:
+        """Values of the lines, by external id of their agreement; not of the `kept` ones."""
+        return {
+            id_: [
+                {**values_of(line, AgreementLine), "position": position}
+                for position, line in enumerate(record.lines)
+            ]
+            for id_, record in self.agreements.items()
+            if id_ not in self.kept
+        }
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """Fingerprint of each agreement's lines; "" = not all of them are known.
+
+        A line that was set aside may belong to any of them.
+        """
+        unsure = bool(self.batch.rejected_lines)
+        return {
+            id_: "" if unsure or self.agreements[id_].incomplete else lines_fingerprint(lines)
+            for id_, lines in self.lines.items()
+        }
+
+
+class AgreementStore:
+    """Stores one reading of some companies' agreements, inside a page.
+
+    What was not shown is only noted: whether it is gone is known when all was read
+    (`absent_agreements`).
+    """
+
+    def __init__(
+        self, integration: Integration, journal: Journal, seen: SeenIds, batch: AgreementBatch
+    ) -> None:
+        self.integration = integration
+        self.journal = journal
+        self.seen = seen
+        self.batch = batch
+        self.now = timezone.now()
+        self.owner = {"tenant_id": integration.tenant_id}
+
+    def store(self, links: Sequence[CompanyLink], bookless: set[UUID]) -> set[UUID]:
+        """Store it, but for companies of which a newer reading was stored meanwhile.
+
+        `bookless`: companies whose MRR was never worked out. Returns the companies whose MRR has to
+        be worked out.
+        """
+        began = self.batch.began
+        current = [link for link in links if link.read_at is None or link.read_at <= began]
+        company_of = {link.external_id: link.company_id for link in current}
+        incoming = [
+            record for record in self.batch.agreements.values() if record.company_id in company_of
+        ]
+        existing = self._existing(incoming, list(company_of.values()))
+        reading = self._reading(incoming, existing, company_of)
+        agreements = self._store_agreements(reading, existing)
+        touched = _companies_of(agreements) | self._store_lines(reading, agreements)
+        CompanyLink.objects.filter(AnyOf("id", [link.pk for link in current]), **self.owner).update(
+            read_at=began, last_synced_at=self.now
+        )
+        return touched | (bookless & set(company_of.values()))
+
+    # Agreements
+
+    def _existing(
+        self, incoming: Sequence[PsaAgreement], companies: Sequence[UUID]
+    ) -> QuerySet[Agreement]:
+        """Stored agreements of these companies, and those of the same ids that have moved here."""
+        named = AnyOf("external_id", [record.external_id for record in incoming])
+        existing = Agreement.objects.filter(
+            AnyOf("company_id", companies) | (Q(integration=self.integration) & Q(named)),
+            **self.owner,
+        )
+        if self.batch.rejected_ids:
+            return existing.exclude(
+                integration=self.integration, external_id__in=self.batch.rejected_ids
+            )
+        return existing
+
+    def _reading(
+        self,
+        incoming: Sequence[PsaAgreement],
+        existing: QuerySet[Agreement],
+        company_of: Mapping[str, UUID],
+    ) -> Reading:
+        values = [
+            self._agreement_values(record, company_of[record.company_id]) for record in incoming
+        ]
+        own = existing.filter(integration=self.integration)
+        values = keep_renewals(values, existing, self.batch)
+        values = keep_sure(values, own, self.batch)
+        values, kept = keep_whole(values, own, self.batch)
+        agreements = {record.external_id: record for record in incoming}
+        return Reading(self.batch, agreements, values, kept)
+
+    def _agreement_values(self, record: PsaAgreement, company_id: UUID) -> Values:
+        return {
+            **values_of(record, Agreement),
+            "integration_id": self.integration.pk,
+            "source": self.integration.psa,
+            "company_id": company_id,
+        }
+
+    def _store_agreements(
+        self, reading: Reading, existing: QuerySet[Agreement]
+    ) -> Changes[Agreement]:
+        changes = store(
+            Agreement,
+            existing=existing,
+            incoming=reading.values,
+            key=("integration_id", "external_id"),
+            now=self.now,
+            owner=self.owner,
+            extra={"synced_at": self.now},
+            needed=("company_id", "lines_fingerprint"),
+            fresh={
+                (self.integration.pk, id_): {"lines_fingerprint": mark}
+                for id_, mark in reading.marks.items()
+            },
+        )
+        self.journal.add(AGREEMENTS.name, changes, self.batch.rejected_agreements)
+        if self.batch.proves_absence:
+            absent = [row.pk for row in changes.absent]
+            self.seen.note_absent(AGREEMENTS.name, absent, self.batch.began)
+        return changes
+
+    # Lines
+
+    def _store_lines(self, reading: Reading, agreements: Changes[Agreement]) -> set[UUID]:
+        """Store the lines; return the companies whose lines differed.
+
+        Where the PSA refused some, those that it did not show are not taken for gone.
+        """
+        rows = self._to_compare(reading, agreements)
+        changes = self._changed_lines(reading, rows)
+        compared = {row.pk: row.company_id for row in rows.values()}
+        skipped = reading.lines.keys() - rows.keys()
+        changes.unchanged += sum(len(reading.lines[id_]) for id_ in skipped)
+        self.journal.add(LINES.name, changes, self.batch.rejected_lines)
+        whole = {row.pk for id_, row in rows.items() if not reading.agreements[id_].incomplete}
+        absent = [line.pk for line in changes.absent if line.agreement_id in whole]
+        self.seen.note_absent(LINES.name, absent, self.batch.began)
+        _mark_lines(rows, reading.marks, {line.agreement_id for line in changes.absent})
+        return {compared[change.row.agreement_id] for change in changes.written}
+
+    def _to_compare(self, reading: Reading, agreements: Changes[Agreement]) -> dict[str, Agreement]:
+        """Agreements whose lines have to be read, by external id: not those marked as the same.
+
+        When lines had been set aside, all are: the issues of those that are readable now close.
+        """
+        rows = {id_: agreements.rows[self.integration.pk, id_] for id_ in reading.lines}
+        if self.journal.has_rejections(LINES.name):
+            return rows
+        created = {change.row.pk for change in agreements.written if change.kind == "created"}
+        return {
             id_: row
             for id_, row in rows.items()
-            if row.pk in created or not marks[id_] or row.lines_fingerprint != marks[id_]
+            if row.pk in created
+            or not reading.marks[id_]
+            or row.lines_fingerprint != reading.marks[id_]
         }
-    company_of = {row.pk: row.company_id for row in rows.values()}
-    changes = store(
-        AgreementLine,
-        existing=AgreementLine.objects.filter(
-            AnyOf("agreement_id", company_of), tenant=integration.tenant_id
-        ),
-        incoming=[
-            {"agreement_id": row.pk, **values} for id_, row in rows.items() for values in lines[id_]
-        ],
-        key=("agreement_id", "external_id"),
-        now=now,
-        owner={"tenant_id": integration.tenant_id},
-    )
-    changes.unchanged += sum(len(found) for id_, found in lines.items() if id_ not in rows)
-    writer.add("lines", changes, batch.rejected_lines)
-    whole = {
-        rows[record.external_id].pk
-        for record in incoming
-        if record.external_id in rows and not record.incomplete
+
+    def _changed_lines(
+        self, reading: Reading, rows: Mapping[str, Agreement]
+    ) -> Changes[AgreementLine]:
+        pks = [row.pk for row in rows.values()]
+        return store(
+            AgreementLine,
+            existing=AgreementLine.objects.filter(AnyOf("agreement_id", pks), **self.owner),
+            incoming=[
+                {"agreement_id": row.pk, **values}
+                for id_, row in rows.items()
+                for values in reading.lines[id_]
+            ],
+            key=("agreement_id", "external_id"),
+            now=self.now,
+            owner=self.owner,
+        )
+
+
+def _companies_of(changes: Changes[Agreement]) -> set[UUID]:
+    """Companies of changed agreements, also those that an agreement has left."""
+    left = {
+        UUID(change.before["company_id"])
+        for change in changes.written
+        if change.before and "company_id" in change.before
     }
-    absent = [line for line in changes.absent if line.agreement_id in whole]
-    writer.note_absent("lines", [line.pk for line in absent], batch.began)
-    _mark_lines(rows, marks, {line.agreement_id for line in changes.absent})
-    return {company_of[change.row.agreement_id] for change in changes.written}
+    return {change.row.company_id for change in changes.written} | left
 
 
 def _mark_lines(
-    rows: Mapping[str, Agreement], marks: Mapping[str, str], more_than_came: set[UUID]
+    rows: Mapping[str, Agreement], marks: Mapping[str, str], more_stored: set[UUID]
 ) -> None:
-    """Note of agreements that their lines are as they came, unless we have one that did not."""
+    """Note of agreements that their lines are as shown, unless more of them are stored."""
     differing = []
     for id_, row in rows.items():
-        mark = "" if row.pk in more_than_came else marks[id_]
+        mark = "" if row.pk in more_stored else marks[id_]
         if row.lines_fingerprint != mark:
             row.lines_fingerprint = mark
             differing.append(row)
     Agreement.objects.bulk_update(differing, ["lines_fingerprint"])
-
-
-def _agreement_values(
-    record: PsaAgreement, integration: Integration, company_id: Any
-) -> dict[str, Any]:
-    return {
-        "integration_id": integration.pk,
-        "source": integration.psa,
-        "company_id": company_id,
-        "external_id": record.external_id,
-        "name": record.name,
-        "type": record.type[:255],
-        "status": record.status[:100],
-        "currency": record.currency[:10],
-        "start_date": record.start_date,
-        "end_date": record.end_date,
-        "no_end": record.no_end,
-        "cancelled": record.cancelled,
-        "cancelled_date": record.cancelled_date,
-        "recurring": record.recurring,
-        "active": record.active,
-        "cycle": record.cycle,
-        "cycle_label": record.cycle_label[:100],
-        "amount": record.amount,
-        "parent_external_id": record.parent_id,
-        "renews_external_id": record.renews_id,
-        "incomplete": record.incomplete,
-        "changed_at": record.changed_at,
-    }
-
-
-def _line_values(line: PsaAgreementLine, position: int) -> dict[str, Any]:
-    return {
-        "external_id": line.external_id,
-        "position": position,
-        "kind": line.kind,
-        "description": line.description[:255],
-        "product": line.product[:255],
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "less_included": line.less_included,
-        "bill": line.bill[:40],
-        "start_date": line.start_date,
-        "end_date": line.end_date,
-        "cycle": line.cycle,
-        "one_time": line.one_time,
-        "units": msgspec.to_builtins(line.units),
-    }

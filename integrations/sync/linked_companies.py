@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from audit_site.db.bulk import AnyOf
 from companies.models import Company, Contact
 from integrations.importing.mirror import Checked
-from integrations.importing.record_store import contact_values, store
+from integrations.importing.record_store import Changes, contact_values, store
 from integrations.importing.rules import explain
 from integrations.issues.inbox import IssueReport
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
@@ -35,8 +37,8 @@ def apply_companies(
     return [record for _, record in paired if record.rule_codes]
 
 
-def troubles_of(record: PsaCompanyRecord, info: PsaInfo, merged_into: str) -> Iterator[IssueReport]:
-    """What is wrong with a linked company, one trouble for each rule it breaks."""
+def reports_of(record: PsaCompanyRecord, info: PsaInfo, merged_into: str) -> Iterator[IssueReport]:
+    """What is wrong with a linked company, one report for each rule that it breaks."""
     for code in record.rule_codes:
         reason = explain(code, info)
         message, fix = reason["message"], reason["fix"]
@@ -88,8 +90,20 @@ def _apply_contacts(
         needed=("is_primary",),
         complete=True,
     )
+    _apply_primary(ours, paired, changes)
+
+
+def _apply_primary(
+    ours: QuerySet[Contact],
+    paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]],
+    changes: Changes[Contact],
+) -> None:
+    """Make the primary contact of each company the one that the import list has chosen.
+
+    A contact that is gone is nobody's primary contact. Where none is chosen, the rest stays.
+    """
     left = [change.row.pk for change in changes.written if change.kind == "gone"]
-    if left:  # who is gone is nobody's primary contact, whoever else was before
+    if left:
         ours.filter(pk__in=left, is_primary=True).update(is_primary=False)
     found = (
         changes.rows.get((link.company_id, record.primary_contact_id)) for link, record in paired

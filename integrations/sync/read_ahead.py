@@ -14,7 +14,7 @@ _END = object()
 _POLL_SECONDS = 0.2
 
 
-def prefetch(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
+def read_ahead(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
     """Yield the items, drawing at most `depth` ahead in a thread of their own.
 
     An error of the source arrives where it would have arrived without the thread. A consumer that
@@ -43,7 +43,7 @@ def prefetch(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=draw, name="prefetch", daemon=True)
+    thread = threading.Thread(target=draw, name="read-ahead", daemon=True)
     thread.start()
     try:
         while (item := ahead.get()) is not _END:

@@ -14,6 +14,7 @@ from typing import Final
 
 from django.utils import timezone
 
+from integrations.kinds import Kind
 from integrations.models import (
     KINDS,
     ConnectionTest,
@@ -21,17 +22,12 @@ from integrations.models import (
     LeasedWork,
     SyncRun,
 )
-from integrations.runs.speed import COUNTED, is_waiting, remaining_seconds, speed_of
-from integrations.sync.passes import OVERLAP
+from integrations.runs.speed import is_waiting, remaining_seconds, speed_of
+from integrations.sync.checkpoint import Checkpoint
+from integrations.sync.engine import SYNCS
+from integrations.sync.list_phases import OVERLAP
+from integrations.sync.phase import Phase
 
-#: The steps of a run over everything, in order; one over some companies settles no lists.
-STEPS: Final = {
-    "companies": "Reading companies",
-    "contacts": "Reading contacts",
-    "absences": "Settling what is gone",
-    "rules": "Checking the import rules",
-    "agreements": "Reading agreements and lines",
-}
 #: Whoever watches asks every second for half a minute, then every three.
 QUICK_FOR: Final = timedelta(seconds=30)
 #: A wait that ends sooner than this is told to the second.
@@ -66,27 +62,39 @@ class RunStatus:
         """What it does right now."""
         if self.run.state == SyncRun.State.QUEUED:
             return "Waiting for a worker"
-        return STEPS.get(self.run.phase, "Starting")
+        return _titles().get(self.run.phase, "Starting")
 
     @property
     def step(self) -> str:
         """`Step 2 of 5`; "" before the first one."""
-        steps = [s for s in STEPS if self.run.scope == SyncRun.Scope.ALL or s != "absences"]
         if not self.run.phase:
             return ""
-        # agreements that are gone are settled at the end of their step
-        is_last = self.run.phase == "agreements" or "rules" in self.run.checkpoint.get("done", [])
-        place = steps.index("agreements") if is_last and self.run.phase != "rules" else None
-        if place is None:
-            place = steps.index(self.run.phase) if self.run.phase in steps else len(steps) - 1
-        return f"Step {place + 1} of {len(steps)}"
+        return f"Step {self._place + 1} of {len(self._phases)}"
+
+    @property
+    def _place(self) -> int:
+        """Index of the phase under way; never lower than before."""
+        names = [phase.name for phase in self._phases]
+        done = Checkpoint.of(self.run).phases_done
+        is_over = self.run.phase in done[:-1]  # a later phase writes pages in its name
+        if self.run.phase in names and not is_over:
+            return names.index(self.run.phase)
+        return min(len(done), len(names) - 1)
+
+    @property
+    def _phases(self) -> tuple[type[Phase], ...]:
+        return SYNCS[self.run.scope].phases
+
+    @property
+    def _counted(self) -> Kind | None:
+        """What the numbers of its progress count; None = they don't belong to what it does now."""
+        counted = {phase.name: phase.counted for phase in self._phases}
+        return counted.get(self.run.phase)
 
     @property
     def is_counted(self) -> bool:
         """Whether the numbers of its progress belong to what it does now."""
-        run = self.run
-        is_part = run.scope == SyncRun.Scope.COMPANIES
-        return run.phase in COUNTED and not (is_part and run.phase == "contacts")
+        return self._counted is not None
 
     @property
     def total(self) -> int | None:
@@ -95,10 +103,10 @@ class RunStatus:
     @property
     def numbers(self) -> str:
         """`1,240 of 5,000 contacts`; "" where nothing is counted."""
-        if not self.is_counted:
+        if self._counted is None:
             return ""
         of = "" if self.total is None else f" of {self.total:,}"
-        return f"{self.run.progress_done:,}{of} {COUNTED[self.run.phase]}"
+        return f"{self.run.progress_done:,}{of} {self._counted.name}"
 
     @cached_property
     def pace(self) -> str:
@@ -159,6 +167,11 @@ class RunStatus:
         return ", ".join(part for part in parts if part)
 
 
+def _titles() -> dict[str, str]:
+    """What each phase does, by name: of all runs, for one may write pages in another's name."""
+    return {phase.name: phase.title for sync in SYNCS.values() for phase in sync.phases}
+
+
 def live(run: SyncRun) -> RunStatus:
     return RunStatus(run, timezone.now())
 
@@ -203,7 +216,7 @@ def reads(run: SyncRun) -> tuple[str, datetime | None]:
     if run.scope == SyncRun.Scope.COMPANIES:
         number = len(run.companies)
         return (f"{number} companies" if number != 1 else "one company"), None
-    whole = run.checkpoint.get("whole", [])
+    whole = Checkpoint.of(run).lists_read_whole
     if run.reading == SyncRun.Reading.FULL or len(whole) == 2:
         return "everything", None
     again = f", and all {whole[0]} to be sure" if whole else ""
@@ -231,7 +244,7 @@ def _watermarks_before(run: SyncRun) -> dict[str, str]:
     if before is None or before.started_at is None:
         return {}
     began = before.started_at.astimezone(UTC).isoformat()
-    newest: dict[str, str] = before.checkpoint.get("newest", {})
+    newest = Checkpoint.of(before).newest
     return {kind: min(stamp, began) for kind, stamp in newest.items()}
 
 

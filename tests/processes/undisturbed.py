@@ -14,14 +14,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import django
-from django.db import models
 
-from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyMrr
-from audit_site.tenants.models import Tenant
-from companies.models import Company, Contact
-from integrations.connecting.lifecycle import create_integration
-from integrations.importing.import_companies import import_companies
-from integrations.models import (
+django.setup()
+
+from django.db import models  # noqa: E402
+
+from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyMrr  # noqa: E402
+from audit_site.tenants.models import Tenant  # noqa: E402
+from companies.models import Company, Contact  # noqa: E402
+from integrations.connecting.lifecycle import create_integration  # noqa: E402
+from integrations.importing.import_companies import import_companies  # noqa: E402
+from integrations.models import (  # noqa: E402
     CompanyLink,
     ConnectionTest,
     Integration,
@@ -31,11 +34,8 @@ from integrations.models import (
     SyncEvent,
     SyncRun,
 )
-from integrations.runs.starting import start_sync_run
-from tests.worker import work_off
-
-django.setup()
-
+from integrations.runs.starting import start_sync_run  # noqa: E402
+from tests.worker import work_off  # noqa: E402
 
 #: What two installations that read the same can't have in common: ids and times of their own.
 OWN = {

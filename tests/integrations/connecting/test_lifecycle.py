@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import pytest
 from django.db import connections
@@ -18,7 +17,7 @@ from integrations.importing.linking import link_of
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import engine
+from integrations.sync.outcomes import succeed
 from integrations.sync.run_writer import RunWriter
 from tests.factories import make_integration, make_tenant
 from tests.integrations.connecting.connections import connect
@@ -137,26 +136,23 @@ def test_two_people_who_connect_one_account_at_once_get_one(sandbox: SandboxServ
 
 
 @pytest.mark.django_db(transaction=True)
-def test_disconnecting_while_a_run_ends_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnecting_while_a_run_ends_locks_nobody_out() -> None:
     integration = make_integration(make_tenant())
     run = claimed(integration)
-    whole = RunWriter.end
     troubles: list[Exception] = []
 
-    def slow(self: RunWriter, *args: Any) -> bool:
-        ended = whole(self, *args)
+    def slow(moment: str, subject: str) -> None:
+        assert (moment, subject) == ("ended", "succeeded")
         time.sleep(0.5)
-        return ended
 
     def finish() -> None:
         try:
-            engine._succeed(RunWriter(run))
+            succeed(RunWriter(run, slow))
         except Exception as error:  # noqa: BLE001  the test reads it
             troubles.append(error)
         finally:
             connections.close_all()
 
-    monkeypatch.setattr(RunWriter, "end", slow)
     thread = threading.Thread(target=finish)
     thread.start()
     time.sleep(0.2)

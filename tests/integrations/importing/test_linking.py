@@ -16,7 +16,7 @@ from integrations.importing.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync
-from integrations.sync import linked_companies, passes
+from integrations.sync.rules_phase import AllRulesPhase
 from integrations.sync.run_writer import RunWriter
 from tests.concurrency import in_a_thread
 from tests.factories import make_company, make_integration, make_psa_company, make_tenant
@@ -58,9 +58,7 @@ def test_linking_needs_a_company_that_the_psa_showed(tenant: Tenant) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_name_that_a_person_gives_after_unlinking_stays(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_that_a_person_gives_after_unlinking_stays() -> None:
     integration = make_integration(make_tenant())
     record, company = make_psa_company(integration), make_company(integration.tenant)
     link_company(
@@ -68,17 +66,16 @@ def test_a_name_that_a_person_gives_after_unlinking_stays(
     )
     adapter: Any = None
     run = claimed(integration)
-    reading = passes.SyncPass(run, RunWriter(run), adapter)
-    apply_names, begun = linked_companies._apply_names, threading.Event()
+    begun = threading.Event()
 
-    def slow(*args: Any) -> None:
-        begun.set()
-        time.sleep(0.5)
-        apply_names(*args)
+    def slow(moment: str, subject: str) -> None:
+        if moment == "rules checked":
+            begun.set()
+            time.sleep(0.5)
 
-    monkeypatch.setattr(linked_companies, "_apply_names", slow)
+    phase = AllRulesPhase(RunWriter(run, slow), adapter)
     with ThreadPoolExecutor(1) as pool:
-        page = pool.submit(in_a_thread(reading.check_rules))
+        page = pool.submit(in_a_thread(phase.run))
         begun.wait()
         unlink_company(company=company, actor=None)
         Company.objects.update(name="A person's")

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from audit_site.log_context import redact
 from integrations.connecting.connection_test import start_connection_test
+from integrations.connecting.open_adapter import budget_of
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs.dispatching import dispatch, sweep
 from integrations.runs.starting import start_sync_run
@@ -91,10 +92,58 @@ def test_a_run_keeps_the_request_when_its_message_is_lost(
 
     work_off()
 
-    (begun,) = of(lines, "run_begins")
-    assert begun["request_id"] == "click-3"
-    assert begun["run_id"] == str(run.pk)
+    for line in lines:
+        assert line["request_id"] == "click-3"
+        assert line["run_id"] == str(run.pk)
+        assert line["tenant_id"] == str(connected.tenant_id)
+        assert line["integration_id"] == str(connected.pk)
+    begun, *phases, ended = lines
+    assert begun["event"] == "run_begins"
     assert (begun["trigger"], begun["scope"], begun["reading"]) == ("manual", "all", "full")
+    assert [line["phase"] for line in phases] == [
+        "companies", "contacts", "absences", "rules", "agreements",
+    ]  # fmt: skip
+    assert {line["event"] for line in phases} == {"run_phase"}
+    assert (ended["event"], ended["state"], ended["code"]) == ("run_ends", "succeeded", "")
+    assert ended["requests"] == SyncRun.objects.get(pk=run.pk).requests > 0
+
+
+def test_a_wait_is_written_and_the_request_outlives_it(
+    connected: Integration, sandbox: SandboxServer, lines: Lines
+) -> None:
+    sandbox.faults.switch_on("rate_limited", path="/company/contacts", retry_after=60)
+    with structlog.contextvars.bound_contextvars(request_id="click-5"):
+        run, _ = start_sync_run(integration=connected)
+
+    work_off()
+
+    (waits,) = of(lines, "run_waits")
+    assert 58 < waits["seconds"] <= 60
+    assert waits["reason"] == "Waiting for ConnectWise Manage"
+    assert of(lines, "psa_call_refused")[0]["code"] == "rate_limited"
+    structlog.contextvars.clear_contextvars()
+    sandbox.faults.clear("rate_limited")
+    budget_of(connected).forget()
+    SyncRun.objects.filter(pk=run.pk).update(resume_at=None)
+
+    work_off()
+
+    (ended,) = of(lines, "run_ends")
+    assert (ended["state"], ended["request_id"]) == ("succeeded", "click-5")
+    assert [line["attempt"] for line in of(lines, "run_begins")] == [1, 2]
+
+
+def test_a_run_that_fails_says_why(
+    connected: Integration, sandbox: SandboxServer, lines: Lines
+) -> None:
+    sandbox.faults.switch_on("bad_keys", form="401")
+    start_sync_run(integration=connected)
+
+    work_off()
+
+    (ended,) = of(lines, "run_ends")
+    assert (ended["state"], ended["code"]) == ("failed", "invalid_credentials")
+    assert ended["log_level"] == "warning"
 
 
 def test_what_a_clock_starts_names_no_request(connected: Integration, lines: Lines) -> None:

@@ -26,17 +26,15 @@ def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
     sent: list[tuple[str, ...]] = []
     monkeypatch.setattr(dispatching, "enqueue", lambda *args, queue: sent.append(args))
-    whole, pages = RunWriter.page, []
+    pages: list[str] = []
 
-    def told_at_the_third(self: RunWriter, *args: Any, **options: Any) -> Any:
-        pages.append(args)
-        if len(pages) == 3:
+    def stop_after_the_second(moment: str, subject: str) -> None:
+        pages.extend([subject] if moment == "page stored" else [])
+        if len(pages) == 2:
             give_back()
-        return whole(self, *args, **options)
 
-    monkeypatch.setattr(RunWriter, "page", told_at_the_third)
     try:
-        run_sync(**key)
+        run_sync(**key, on_moment=stop_after_the_second)
         run_sync(**key)  # it takes nothing any more
     finally:
         shutdown.requested.clear()
@@ -109,7 +107,7 @@ def test_a_worker_that_must_end_passes_a_hint_on(connected: Integration) -> None
 
 
 def test_a_run_that_is_taken_over_after_the_rules_has_forgotten_what_is_not_linked(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
@@ -119,19 +117,15 @@ def test_a_run_that_is_taken_over_after_the_rules_has_forgotten_what_is_not_link
     assert len(open_causes()) == 1
     connected.refresh_from_db()
     run, _ = start_sync_run(integration=connected)
-    whole = RunWriter.end_phase
 
-    def told(self: RunWriter, phase: str) -> None:
-        whole(self, phase)
-        if phase == "rules":
+    def stop(moment: str, subject: str) -> None:
+        if (moment, subject) == ("phase", "agreements"):
             shutdown.requested.set()
 
-    monkeypatch.setattr(RunWriter, "end_phase", told)
     try:
-        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk), on_moment=stop)
     finally:
         shutdown.requested.clear()
-    monkeypatch.setattr(RunWriter, "end_phase", whole)
     work_off()
 
     run.refresh_from_db()

@@ -16,7 +16,7 @@ from integrations.psa.http import retry_after
 from integrations.runs import schedule
 from integrations.runs.starting import cancel_sync_run, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import engine
+from integrations.sync.outcomes import wait_or_fail
 from integrations.sync.run_writer import RunWriter
 from tests.factories import make_integration
 from tests.syncing import claimed, synced
@@ -57,7 +57,7 @@ def test_a_cancelled_run_is_not_postponed_again(
     run = claimed(connected)
     cancel_sync_run(run=run, actor=None)
 
-    engine._wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
+    wait_or_fail(RunWriter(run), PsaRateLimited("wait", retry_after=300))
 
     run.refresh_from_db()
     assert run.state == "cancelled"

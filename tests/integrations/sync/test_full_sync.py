@@ -16,7 +16,7 @@ from integrations.importing.linking import link_of
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord, SyncEvent, SyncRun
 from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import passes
+from integrations.sync.agreements_phase import AgreementsPhase
 from tests.conftest import TODAY
 from tests.syncing import import_all, synced
 
@@ -160,7 +160,7 @@ def test_mrr_of_what_changed_follows_in_the_same_run(
     connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     """Of many books at once, of a few at the end: marked meanwhile, each with a new version."""
-    monkeypatch.setattr(passes, "MANY_BOOKS", many)
+    monkeypatch.setattr(AgreementsPhase, "many_books", many)
     import_all(connected)
     synced(connected)
     rows = AgreementLine.objects.filter(agreement__stored_mrr__included=True).order_by("id")

@@ -17,7 +17,6 @@ from integrations.importing.linking import unlink_company
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import CompanyLink, Integration, Issue
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import passes
 from tests.conftest import connect
 from tests.syncing import change, import_all, open_causes, resync_all, synced
 from tests.worker import work_off
@@ -99,17 +98,13 @@ def test_many_cured_companies_cost_few_statements(connected: Integration) -> Non
 
 
 def test_an_outage_that_another_run_found_ends_with_the_next_good_one(
-    connected: Integration, monkeypatch: pytest.MonkeyPatch
+    connected: Integration,
 ) -> None:
-    whole = passes.SyncPass.check_rules
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) == ("phase", "rules"):
+            raise_issues(connected, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
 
-    def between(self: passes.SyncPass) -> None:
-        raise_issues(self.integration, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
-        whole(self)
-
-    monkeypatch.setattr(passes.SyncPass, "check_rules", between)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=between).state == "succeeded"
     assert open_causes() == []
 
 

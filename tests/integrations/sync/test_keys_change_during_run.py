@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.utils import timezone
 
 from integrations.connecting.lifecycle import update_integration
@@ -11,7 +10,7 @@ from integrations.models import Integration, SyncRun
 from integrations.psa.errors import PsaRefused
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import engine, passes
+from integrations.sync.outcomes import fail
 from integrations.sync.run_writer import RunWriter
 from tests.syncing import claimed, open_causes, synced
 from tests.worker import work_off
@@ -22,7 +21,7 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
     newer = {**connected.credentials, "public_key": "new"}
     Integration.objects.update(credentials=newer)
 
-    engine._fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
+    fail(RunWriter(run), PsaRefused("invalid_credentials", "no"))
 
     connected.refresh_from_db()
     run.refresh_from_db()
@@ -30,22 +29,20 @@ def test_a_run_with_the_old_keys_says_nothing_about_the_new_ones(connected: Inte
 
 
 def test_memory_of_an_old_address_does_not_outlive_it(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     Integration.objects.update(memory={})
     old = sandbox.credentials("connectwise")["server_url"]
     new = old.replace("127.0.0.1", "localhost")
-    check_rules = passes.SyncPass.check_rules
 
-    def move_meanwhile(reading: passes.SyncPass) -> None:
+    def move_meanwhile(moment: str, subject: str) -> None:
+        if (moment, subject) != ("phase", "rules"):
+            return
         update_integration(integration=connected, actor=None, credentials={"server_url": new})
         work_off()  # the test of the new address; the run under way is held
         Integration.objects.update(memory={})
-        check_rules(reading)
 
-    monkeypatch.setattr(passes.SyncPass, "check_rules", move_meanwhile)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=move_meanwhile).state == "succeeded"
 
     connected.refresh_from_db()
     assert (connected.credentials["server_url"], connected.memory) == (new, {})

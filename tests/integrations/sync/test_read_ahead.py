@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from integrations.sync.read_ahead import prefetch
+from integrations.sync.read_ahead import read_ahead
 
 
 def test_items_come_in_order() -> None:
-    assert list(prefetch(range(100), depth=3)) == list(range(100))
+    assert list(read_ahead(range(100), depth=3)) == list(range(100))
 
 
 def test_an_error_of_the_source_arrives_after_the_items_before_it() -> None:
@@ -17,7 +17,7 @@ def test_an_error_of_the_source_arrives_after_the_items_before_it() -> None:
         yield 1
         raise LookupError("page 2")
 
-    items = prefetch(source())
+    items = read_ahead(source())
 
     assert next(items) == 1
     with pytest.raises(LookupError, match="page 2"):
@@ -32,7 +32,7 @@ def test_the_next_item_is_drawn_while_the_last_one_is_worked_on() -> None:
         drawn_ahead.set()
         yield 2
 
-    items = prefetch(source())
+    items = read_ahead(source())
     next(items)
 
     assert drawn_ahead.wait(5)
@@ -40,9 +40,9 @@ def test_the_next_item_is_drawn_while_the_last_one_is_worked_on() -> None:
 
 
 def test_a_consumer_that_stops_early_ends_the_thread() -> None:
-    items = prefetch(iter(range(1_000_000)))
+    items = read_ahead(iter(range(1_000_000)))
     next(items)
 
     items.close()
 
-    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "read_ahead"]

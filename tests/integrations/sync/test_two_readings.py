@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,31 +12,27 @@ from integrations.issues.inbox import IssueReport, raise_issues
 from integrations.models import CompanyLink, Integration, Issue, PsaContactRecord, SyncRun
 from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync import passes
-from integrations.sync.absences import Absences
 from integrations.sync.engine import run_sync
 from tests.syncing import change, import_all, open_causes, synced
 from tests.worker import work_off
 
 
 def test_a_full_run_takes_nobody_away_whom_a_resync_has_shown_meanwhile(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
-    whole = passes.SyncPass.settle_absences
     made: list[str] = []
 
-    def between(self: passes.SyncPass) -> None:
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) != ("phase", "absences"):
+            return
         values = {"firstName": "New", "company": {"id": int(link.external_id)}}
         made.append(str(change(sandbox, "contacts", "999999", do="add", values=values)["id"]))
         run, _ = start_company_sync(company=link.company, actor=None)
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
-        whole(self)
 
-    monkeypatch.setattr(passes.SyncPass, "settle_absences", between)
-
-    assert synced(connected).state == "succeeded"
+    assert synced(connected, on_moment=between).state == "succeeded"
     assert PsaContactRecord.objects.get(external_id=made[0]).gone_at is None
 
 
@@ -64,30 +61,29 @@ def test_an_older_reading_takes_nobody_away_whom_a_newer_one_has_stored(
 
 
 def test_what_a_resync_saw_again_is_not_taken_for_cured(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     person = PsaContactRecord.objects.order_by("external_id")[0]
     change(sandbox, "contacts", person.external_id, values={"firstName": {"x": 1}})
     synced(connected)
     other = SyncRun.objects.order_by("id")[0]
-    whole = passes.SyncPass._end_list
 
-    def between(self: passes.SyncPass, kind: str) -> None:
+    def between(moment: str, kind: str) -> None:
+        if moment != "list read":
+            return
         issue = Issue.objects.get(closed_at=None)
         raise_issues(
             connected, [IssueReport("contact", issue.code, "again", "", person.external_id)], other
         )
-        whole(self, kind)
 
-    monkeypatch.setattr(passes.SyncPass, "_end_list", between)
-    synced(connected)
+    synced(connected, on_moment=between)
 
     assert [kind for kind, _, _ in open_causes()] == ["contact"]
 
 
 def test_what_a_full_run_found_gone_is_not_hidden_by_a_resync(
-    connected: Integration, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+    connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     links = CompanyLink.objects.order_by("id").select_related("company")
@@ -96,19 +92,15 @@ def test_what_a_full_run_found_gone_is_not_hidden_by_a_resync(
     gone = y.company.agreements.order_by("external_id")[0]
     change(sandbox, "agreements", gone.external_id, do="delete")
     full, _ = start_sync_run(integration=connected)
-    settle, done = Absences.settle_agreements, list[Any]()
 
-    def slow(self: Any, companies: Any, read: Any) -> None:
-        if companies is None and not done:  # all was read; now one moves, and x is re-synced
-            done.append(companies)
+    def between(moment: str, subject: str) -> None:
+        if (moment, subject) == ("agreements read", "all"):  # now one moves, and x is re-synced
             to = {"company": {"id": int(y.external_id)}}
             change(sandbox, "agreements", moved.external_id, values=to)
             part, _ = start_company_sync(company=x.company, actor=None)
             run_sync(tenant_id=str(part.tenant_id), run_id=str(part.pk))
-        settle(self, companies, read)
 
-    monkeypatch.setattr(Absences, "settle_agreements", slow)
-    work_off()
+    work_off(between)
 
     full.refresh_from_db()
     gone.refresh_from_db()
@@ -124,7 +116,8 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     links = CompanyLink.objects.filter(company__stored_mrr__minor__gt=0).order_by("id")
     early, late = links.select_related("company")[:2]
     moved = late.company.agreements.order_by("external_id")[0]
-    monkeypatch.setattr(passes, "batched", lambda items, size: ([item] for item in items))
+    one_by_one = replace(connectwise.ConnectWiseAdapter.info, company_batch=1)
+    monkeypatch.setattr(connectwise.ConnectWiseAdapter, "info", one_by_one)
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 

@@ -1,0 +1,134 @@
+"""One reading of some companies' agreements, and what it leaves as it was stored before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from agreements.models import Agreement, AgreementLine
+from audit_site.db.bulk import AnyOf
+from integrations.importing.record_store import fingerprint
+from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord
+from integrations.psa.errors import PsaRefused
+
+Values = dict[str, Any]
+
+
+@dataclass(slots=True)
+class AgreementBatch:
+    """The agreements of some companies as one reading showed them, and when it began.
+
+    `last_link`: id of the last of the links to these companies.
+    """
+
+    external_ids: list[str]
+    last_link: str
+    began: datetime
+    agreements: dict[str, PsaAgreement] = field(default_factory=dict)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+    refused: PsaRefused | None = None
+    unsure: frozenset[str] = frozenset()
+
+    def add(self, page: PsaPage[PsaAgreement]) -> None:
+        """Add what a page of the answer showed."""
+        self.agreements |= {record.external_id: record for record in page.records}
+        self.rejected += page.rejected
+        self.refused = self.refused or page.refused
+        self.unsure |= page.unsure
+
+    @property
+    def rejected_agreements(self) -> list[RejectedRecord]:
+        return [record for record in self.rejected if not record.is_line]
+
+    @property
+    def rejected_lines(self) -> list[RejectedRecord]:
+        return [record for record in self.rejected if record.is_line]
+
+    @property
+    def rejected_ids(self) -> set[str]:
+        return {record.external_id for record in self.rejected_agreements if record.external_id}
+
+    @property
+    def withheld_ids(self) -> set[str]:
+        """Agreements whose lines the PSA refused, in part or whole."""
+        return {record.external_id for record in self.agreements.values() if record.withheld}
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether what is not among the agreements is gone: not when one had no id."""
+        return all(record.external_id for record in self.rejected_agreements)
+
+
+# Each of these returns values like the given ones: those of agreements, by field name
+
+
+def keep_renewals(
+    values: list[Values], known: QuerySet[Agreement], batch: AgreementBatch
+) -> list[Values]:
+    """Keep what an agreement renews where the one that may have said so could not be read now.
+
+    Otherwise both would count, and the MRR be twice what it is.
+    """
+    if not batch.rejected_agreements:
+        return values
+    stored = {(row.integration_id, row.external_id): row.renews_external_id for row in known}
+    return [
+        _with_renewal(value, stored.get((value["integration_id"], value["external_id"]), ""), batch)
+        for value in values
+    ]
+
+
+def _with_renewal(value: Values, stored: str, batch: AgreementBatch) -> Values:
+    is_unsure = stored in batch.rejected_ids or not batch.proves_absence
+    if value["renews_external_id"] or not is_unsure:
+        return value
+    return {**value, "renews_external_id": stored}
+
+
+def keep_sure(
+    values: list[Values], known: QuerySet[Agreement], batch: AgreementBatch
+) -> list[Values]:
+    """Keep currencies and cycles that were read from a table which can't be read now."""
+    if not batch.unsure:
+        return values
+    rows = {row.external_id: row for row in known}
+    return [_with_sure(value, rows.get(value["external_id"]), batch.unsure) for value in values]
+
+
+def _with_sure(value: Values, row: Agreement | None, unsure: frozenset[str]) -> Values:
+    if row is None:
+        return value
+    kept: Values = {}
+    if "currency" in unsure and not value["currency"]:
+        kept["currency"] = row.currency
+    if "cycle" in unsure and row.cycle and row.cycle_label == value["cycle_label"]:
+        kept["cycle"] = row.cycle
+    return {**value, **kept}
+
+
+def keep_whole(
+    values: list[Values], known: QuerySet[Agreement], batch: AgreementBatch
+) -> tuple[list[Values], set[str]]:
+    """Keep the lines that were read before the PSA refused them; returns also which agreements do.
+
+    Of an agreement that has changed since, lines must have been read: else there may be some now.
+    """
+    if batch.refused is None:
+        return values, set()
+    withheld = {v["external_id"]: v for v in values if v["external_id"] in batch.withheld_ids}
+    has_lines = Exists(AgreementLine.objects.filter(agreement=OuterRef("pk"), gone_at=None))
+    rows = known.filter(AnyOf("external_id", withheld), incomplete=False, gone_at=None)
+    rows = rows.annotate(has_lines=has_lines)
+    kept = {
+        id_
+        for id_, mark, lines in rows.values_list("external_id", "fingerprint", "has_lines")
+        if lines or mark == fingerprint(_as_whole(withheld[id_]))
+    }
+    return [_as_whole(v) if v["external_id"] in kept else v for v in values], kept
+
+
+def _as_whole(value: Values) -> Values:
+    return {**value, "incomplete": False}

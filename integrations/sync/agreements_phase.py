@@ -1,0 +1,155 @@
+"""Reading the agreements of linked companies with their lines, and working out their MRR."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import ClassVar
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from agreements import stored_mrr
+from agreements.models import CompanyBook
+from audit_site.db.batches import batched
+from audit_site.db.bulk import AnyOf
+from integrations.kinds import AGREEMENTS, COMPANIES, LINES
+from integrations.models import CompanyLink
+from integrations.psa.contract import PsaAdapter
+from integrations.psa.errors import PsaRefused
+from integrations.sync.absent_agreements import AbsentAgreements
+from integrations.sync.agreement_batch import AgreementBatch
+from integrations.sync.linked_agreements import AgreementStore
+from integrations.sync.phase import Phase
+from integrations.sync.read_ahead import read_ahead
+from integrations.sync.run_writer import RunWriter
+
+
+class AgreementsPhase(Phase):
+    """Reads agreements company by company, in batches; settles at its end what is gone."""
+
+    name = AGREEMENTS.name
+    title = "Reading agreements and lines"
+    counted = COMPANIES
+    #: From so many on, changed companies' MRR is worked out at once, and not at the end.
+    many_books: ClassVar[int] = 100
+
+    def __init__(self, writer: RunWriter, adapter: PsaAdapter) -> None:
+        super().__init__(writer, adapter)
+        self._stale: set[UUID] = set()
+
+    @property
+    @abstractmethod
+    def companies(self) -> Collection[str] | None:
+        """PSA ids of the companies whose agreements are read; None = of all linked ones."""
+
+    def run(self) -> None:
+        self._read_batches()
+        self.writer.on_moment("agreements read", "all" if self.companies is None else "some")
+        AbsentAgreements(self.writer, self.adapter).settle(self.companies, self._read_more)
+        with self.writer.page(self.name, is_last=True):
+            stored_mrr.refresh_stale(self.integration.tenant)
+            self.conclude()
+
+    def conclude(self) -> None:
+        """Inside the last page: what a reading of all agreements says beside what it stored."""
+
+    # Reading
+
+    def _read_batches(self) -> None:
+        rest = self._unread()
+        total = self.checkpoint.passed + len(rest)
+        for batch in read_ahead(map(self._read_batch, batched(rest, self._batch_size))):
+            passed = self.checkpoint.passed + len(batch.external_ids)
+            with self.writer.page(self.name, done=passed, total=total):
+                self._store(batch)
+                self.checkpoint.passed, self.checkpoint.after_link = passed, batch.last_link
+
+    @property
+    def _batch_size(self) -> int:
+        return self.integration.psa_info.company_batch
+
+    def _unread(self) -> list[tuple[UUID, str]]:
+        """Id and PSA company of the links whose agreements are not stored yet."""
+        links, after = self.links(), self.checkpoint.after_link
+        if self.companies is not None:
+            links = links.filter(external_id__in=self.companies)
+        if after is not None:
+            links = links.filter(id__gt=after)
+        return list(links.values_list("id", "external_id"))
+
+    def _read_batch(self, links: list[tuple[UUID, str]]) -> AgreementBatch:
+        """Ask the PSA; in the thread that reads ahead."""
+        external_ids = [external_id for _, external_id in links]
+        batch = AgreementBatch(external_ids, str(links[-1][0]), timezone.now())
+        for page in self.adapter.agreements(company_ids=external_ids):
+            batch.add(page)
+        return batch
+
+    def _read_more(self, external_ids: Collection[str]) -> None:
+        """Read the agreements of companies to which some have moved."""
+        links = self.links().filter(AnyOf("external_id", external_ids))
+        for some in batched(links.values_list("id", "external_id"), self._batch_size):
+            batch = self._read_batch(some)
+            with self.writer.page(self.name):
+                self._store(batch)
+
+    # Storing, inside a page
+
+    def _store(self, batch: AgreementBatch) -> None:
+        """Store what was read, for those of its companies that are still linked."""
+        links = self.links().filter(AnyOf("external_id", batch.external_ids))
+        found, bookless = _by_book(links)
+        store = AgreementStore(self.integration, self.journal, self.seen, batch)
+        touched = store.store(found, bookless)
+        if batch.refused:
+            self._report_lines(batch.refused)
+        self._work_out(touched, has_new=bool(bookless))
+
+    def _report_lines(self, error: PsaRefused) -> None:
+        """Lines are refused; say which right is missing, once a run."""
+        if not self.checkpoint.lines_refused:
+            self.checkpoint.lines_refused = True
+            self.report_right(error)
+
+    def _work_out(self, companies: set[UUID], *, has_new: bool) -> None:
+        """Work out the MRR of these companies: at once, or marked and together at the end.
+
+        At once where many are waiting for it, or where one has none yet (`has_new`).
+        """
+        tenant = self.integration.tenant
+        self._stale |= companies
+        if has_new or len(self._stale) >= self.many_books:
+            stored_mrr.refresh(tenant, self._stale)
+            self._stale = set()
+        elif companies:
+            stored_mrr.mark_stale(tenant, companies)
+
+
+class AllAgreementsPhase(AgreementsPhase):
+    """Agreements of all linked companies."""
+
+    companies = None
+
+    def conclude(self) -> None:
+        if not self.checkpoint.lines_refused:
+            self.close_right()
+        self.journal.close_unseen(AGREEMENTS.name)
+        self.journal.close_unseen(LINES.name)
+
+
+class SomeAgreementsPhase(AgreementsPhase):
+    """Agreements of those of a run's companies that are linked."""
+
+    @property
+    def companies(self) -> Collection[str]:
+        companies: list[str] = self.sync_run.companies
+        return companies
+
+
+def _by_book(links: QuerySet[CompanyLink]) -> tuple[list[CompanyLink], set[UUID]]:
+    """The links, and those of their companies whose MRR was never worked out."""
+    has_book = Exists(CompanyBook.objects.filter(company=OuterRef("company")))
+    found = list(links.annotate(has_book=has_book))
+    return [*found], {link.company_id for link in found if not link.has_book}

@@ -1,0 +1,121 @@
+"""Reading some companies only: an import, a re-sync, or what is read again for an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+
+from audit_site.db.batches import batched
+from integrations.importing import mirror
+from integrations.kinds import COMPANIES, CONTACTS
+from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
+from integrations.psa.contract import PsaCompany, PsaContact, RejectedRecord
+from integrations.sync.absence_guard import AbsenceGuard
+from integrations.sync.absences import mark_contacts_gone
+from integrations.sync.agreements_phase import SomeAgreementsPhase
+from integrations.sync.moves import note_moves
+from integrations.sync.phase import Phase, PhasedSync
+from integrations.sync.rules_phase import SomeRulesPhase
+from integrations.sync.seen_ids import TOUCHED
+
+#: Companies whose contacts are read and written together.
+CONTACT_BATCH: Final = 500
+
+
+class RereadCompaniesPhase(Phase):
+    """Each of the run's companies, by its id."""
+
+    name = COMPANIES.name
+    title = "Reading companies"
+    counted = COMPANIES
+
+    def run(self) -> None:
+        if self.sync_run.trigger == SyncRun.Trigger.IMPORT:
+            return  # chosen from the import list a moment ago
+        wanted = self.sync_run.companies
+        start = self.checkpoint.passed
+        for passed, external_id in enumerate(wanted[start:], start=start + 1):
+            company = self.adapter.company(external_id)
+            is_last = passed == len(wanted)
+            with self.writer.page(self.name, done=passed, total=len(wanted), is_last=is_last):
+                self._store(external_id, company, timezone.now())
+                self.checkpoint.passed = passed
+
+    def _store(
+        self, external_id: str, company: PsaCompany | RejectedRecord | None, now: datetime
+    ) -> None:
+        if company is None:
+            self._mark_gone(external_id, now)
+            return
+        good = [company] if isinstance(company, PsaCompany) else []
+        bad = [company] if isinstance(company, RejectedRecord) else []
+        self.journal.add(self.name, mirror.store_companies(self.integration, good, now), bad)
+
+    def _mark_gone(self, external_id: str, now: datetime) -> None:
+        rows = PsaCompanyRecord.objects.of(self.integration).present()
+        rows = rows.filter(external_id=external_id)
+        self.journal.add_gone(self.name, rows)
+        rows.update(gone_at=now)
+
+
+class RereadContactsPhase(Phase):
+    """All contacts of the run's companies. How many there are shows only when all were read."""
+
+    name = CONTACTS.name
+    title = "Reading contacts"
+
+    def run(self) -> None:
+        rest = self.sync_run.companies[self.checkpoint.passed :]
+        for external_ids in batched(rest, CONTACT_BATCH):
+            self._reread(external_ids)
+
+    def _reread(self, external_ids: Sequence[str]) -> None:
+        rows = PsaContactRecord.objects.of(self.integration).present()
+        rows = rows.filter(company_external_id__in=external_ids)
+        known = set(rows.values_list("external_id", flat=True))  # before we ask: not what appears
+        pages = list(self.adapter.contacts(company_ids=external_ids))
+        records = [record for page in pages for record in page.records]
+        rejected = [record for page in pages for record in page.rejected]
+        gone = self._gone(known, records, rejected)
+        with self.writer.page(self.name, done=len(records), total=len(records)):
+            self._store(records, rejected)
+            if gone:
+                mark_contacts_gone(self.writer, rows.filter(external_id__in=gone))
+            self.checkpoint.passed += len(external_ids)
+
+    def _store(self, records: Sequence[PsaContact], rejected: Sequence[RejectedRecord]) -> None:
+        changes = mirror.store_contacts(self.integration, records, timezone.now())
+        self.journal.add(self.name, changes, rejected)
+        self.seen.note(TOUCHED, note_moves(self.checkpoint, changes))
+        self.seen.note_for_full_run(self.name, [record.external_id for record in records])
+
+    def _gone(
+        self,
+        known: set[str],
+        records: Sequence[PsaContact],
+        rejected: Sequence[RejectedRecord],
+    ) -> set[str]:
+        """Ids of the known contacts that are gone; none where their absence proves nothing."""
+        if not all(record.external_id for record in rejected):
+            return set()
+        missing = known - {record.external_id for record in records}
+        missing -= {record.external_id for record in rejected}
+        guard = AbsenceGuard(self.writer, self.adapter)
+        is_believable = not missing or guard.is_believable(
+            self.name, len(missing), len(known), few=True
+        )
+        return missing if is_believable else set()
+
+
+class CompanySync(PhasedSync):
+    """A run over some companies."""
+
+    phases = (
+        RereadCompaniesPhase,
+        RereadContactsPhase,
+        SomeRulesPhase,
+        SomeAgreementsPhase,
+    )
