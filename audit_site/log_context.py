@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -33,11 +32,3 @@ def _without_secrets(text: str) -> str:
 def request_id() -> str:
     """The id of the request that is being answered, or that led to this work; "" = none did."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
-
-
-@contextmanager
-def about(**values: str) -> Iterator[None]:
-    """Every line that this thread writes inside carries these; empty ones are left out."""
-    said = {name: value for name, value in values.items() if value}
-    with structlog.contextvars.bound_contextvars(**said):
-        yield

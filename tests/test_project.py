@@ -83,6 +83,10 @@ def test_the_image_writes_to_var_alone() -> None:
         assert "/var/lib/audit:uid=10001,gid=10001,mode=0700" in services[name]["tmpfs"]
 
 
+def test_no_secret_of_the_machine_gets_into_the_image() -> None:
+    assert {".env", ".git", "var"} <= set((ROOT / ".dockerignore").read_text().split())
+
+
 def test_loopback_is_no_name_of_a_production_site(tmp_path: Path) -> None:
     for address, hosts in {
         "https://audit.example.com": ["audit.example.com"],
