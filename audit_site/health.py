@@ -64,7 +64,11 @@ class HealthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         view = VIEWS.get(request.path_info)
-        return view(request) if view else self._get_response(request)
+        if view is None:
+            return self._get_response(request)
+        answer = view(request)
+        answer["Content-Length"] = str(len(answer.content))
+        return answer
 
 
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {

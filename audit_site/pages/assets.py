@@ -88,7 +88,7 @@ class AssetFinder(BaseFinder):
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
         return ()
 
-    def check(self, **_: Any) -> list[Any]:
+    def check(self, **_: Any) -> Any:
         return []
 
 
