@@ -66,10 +66,12 @@ lint: $(VENV)/requirements-dev
 	$(VENV)/bin/lint-imports
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(VENV)/bin/djlint templates --lint --quiet
+	$(VENV)/bin/djlint templates --check --quiet
 
 format: $(VENV)/requirements-dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+	$(VENV)/bin/djlint templates --reformat --quiet
 
 bench: $(VENV)/requirements-bench
 	@$(PYTHON) -m tests.bench $(ARGS)

@@ -260,7 +260,7 @@ def _foreign(
 
 
 def _context(kept: Sequence[Kept]) -> list[Kept]:
-    """Parents that were not read yet, and what replaces them: whether they are in force is told."""
+    """Parents that were not read yet, and what replaces them, to know if they are in force."""
     parents = _parents_elsewhere(kept)
     return [*parents, *_renewals_of(parents, known=[*kept, *parents])] if parents else []
 

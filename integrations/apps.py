@@ -16,7 +16,7 @@ class IntegrationsConfig(AppConfig):
 
 
 def give_back(**_: Any) -> None:
-    """A worker was told to end: its runs go on in another one."""
+    """A worker was asked to end: its runs continue in another one."""
     from integrations.runs import shutdown  # noqa: PLC0415
 
     shutdown.requested.set()

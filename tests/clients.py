@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.test import Client
@@ -33,8 +34,17 @@ def api_of(user: User) -> APIClient:
     return client
 
 
+BLOCKS = r"(?:div|td|th|tr|thead|tbody|tfoot|table|p|li|ul|dl|h\d|section|form|option|nav|main)\b"
+#: A line break of a template that nobody sees: inside the edges of a tag, and beside a block.
+UNSEEN = re.compile(rf"(<[a-z][^<>]*>|</{BLOCKS}>)\s*\n\s*|\s*\n\s*(?=</)|\s*\n\s*(?=<{BLOCKS})")
+
+
 def text(answer: Any) -> str:
-    return answer.content.decode()
+    """The text of an answer; a page without the line breaks and indents of its templates."""
+    found: str = answer.content.decode()
+    if "html" not in answer["Content-Type"]:
+        return found
+    return re.sub(r"\s*\n\s*", " ", UNSEEN.sub(lambda gap: gap[1] or "", found)).strip()
 
 
 def page_text(answer: Any) -> str:

@@ -1,10 +1,14 @@
+"""Bodies of agreements, of MRR as of a day, by month and from day to day, and of choices."""
+
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agreements import mrr
 from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
@@ -202,6 +206,30 @@ class MovementSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         return with_from(super().get_fields(), "to", serializers.DateField())
+
+
+def shown_bridge(bridge: mrr.Movement) -> dict[str, Any]:
+    """A bridge with its amounts as text; printed parts may miss the closing by a few cents."""
+    return {
+        "currency": bridge.currency,
+        **{name: part.amount for name, part in bridge.parts.items()},
+        "rounding_difference": bridge.rounding_difference,
+        "companies": [_moved(bridge.currency, company) for company in bridge.companies],
+    }
+
+
+def _moved(currency: str, company: mrr.CompanyMovement) -> dict[str, Any]:
+    text = partial(mrr.money_text, currency)
+    rows = [
+        {"row_id": row_id, "before": text(before), "after": text(after)}
+        for row_id, before, after in company.rows
+    ]
+    return {
+        "company": company.company_id,
+        "class": company.kind,
+        "amount": text(company.exact),
+        "rows": rows,
+    }
 
 
 # Choices

@@ -1,10 +1,10 @@
-"""REST: MRR of a company and of the tenant, series, movement, and what people decided."""
+"""REST: MRR of the tenant, series, movement, and what people decided."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,7 +14,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from agreements import mrr
-from agreements.api.parameters import COMPANY, read_as_of, read_company, read_day, read_month
+from agreements.api.parameters import (
+    COMPANY,
+    read_as_of,
+    read_company,
+    read_months,
+    read_stretch,
+)
 from agreements.api.serializers import (
     AgreementChoicesSerializer,
     AgreementChoicesWriteSerializer,
@@ -23,15 +29,16 @@ from agreements.api.serializers import (
     MovementSerializer,
     SeriesSerializer,
     TenantMrrSerializer,
+    shown_bridge,
 )
 from agreements.decisions import choose
-from agreements.figures import MOST_MONTHS, recognized_by_month, tenant_book, tenant_figure
+from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
-from audit_site.api.parameters import AS_OF, invalid
+from audit_site.api.parameters import AS_OF
 from audit_site.api.permissions import ReadOrMember
-from audit_site.api.requests import tenant_of
+from audit_site.api.requests import read_body, tenant_of
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
 
 
@@ -64,22 +71,14 @@ class SeriesView(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Tell what each calendar month earns, by currency; at most 120 months."""
         tenant = tenant_of(request)
-        first, last = read_month(request, "from"), read_month(request, "to")
-        months = (last.year - first.year) * 12 + last.month - first.month + 1
-        if months < 1:
-            raise invalid("to", "The last month comes before the first.")
-        if months > MOST_MONTHS:
-            raise invalid("to", f"At most {MOST_MONTHS} months can be asked for at once.")
+        first, months = read_months(request)
         company_id = read_company(request)
 
         def build() -> Any:
             book = tenant_book(tenant, company_id=company_id)
-            shown = {
-                "from": f"{first:%Y-%m}",
-                "to": f"{last:%Y-%m}",
-                "months": recognized_by_month(book, first, months),
-            }
-            return SeriesSerializer(shown).data
+            recognized = recognized_by_month(book, first, months)
+            ends = {"from": recognized[0]["month"], "to": recognized[-1]["month"]}
+            return SeriesSerializer({**ends, "months": recognized}).data
 
         return conditional(request, tenant_etag(tenant, "series"), build)
 
@@ -97,12 +96,7 @@ class MovementView(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Bridge the MRR of one day to that of a later one, by currency and company."""
         tenant = tenant_of(request)
-        start, end = read_day(request, "from"), read_day(request, "to")
-        if start is None or end is None:
-            missing = "from" if start is None else "to"
-            raise invalid(missing, "Write a date as 2026-06-15.", "required")
-        if start >= end:
-            raise invalid("to", "`to` must be a later day than `from`.")
+        start, end = read_stretch(request)
         company_id = read_company(request)
 
         def build() -> Any:
@@ -113,30 +107,8 @@ class MovementView(APIView):
         return conditional(request, tenant_etag(tenant, "movement"), build)
 
 
-def shown_bridge(bridge: mrr.Movement) -> dict[str, Any]:
-    """A bridge with its amounts as text; printed parts may miss the closing by a few cents."""
-    currency = bridge.currency
-    return {
-        "currency": currency,
-        **{name: part.amount for name, part in bridge.parts.items()},
-        "rounding_difference": bridge.rounding_difference,
-        "companies": [
-            {
-                "company": company.company_id,
-                "class": company.kind,
-                "amount": mrr.money_text(currency, company.exact),
-                "rows": [
-                    {
-                        "row_id": row_id,
-                        "before": mrr.money_text(currency, before),
-                        "after": mrr.money_text(currency, after),
-                    }
-                    for row_id, before, after in company.rows
-                ],
-            }
-            for company in bridge.companies
-        ],
-    }
+#: How many decisions of its history an answer holds.
+MOST_RECORDS = 200
 
 
 class AgreementViewSet(TenantViewSet):
@@ -162,25 +134,19 @@ class AgreementViewSet(TenantViewSet):
     @action(detail=True, methods=["get", "patch"], url_path="choices")
     def choices(self, request: Request, pk: str) -> Response:
         """Read or change what people decided about an agreement; the history is kept."""
-        agreement = self.get_object()
         if request.method == "PATCH":
-            body = AgreementChoicesWriteSerializer(data=request.data)
-            body.is_valid(raise_exception=True)
-            changes = dict(body.validated_data)
-            if changes.get("renews"):
-                rows = Agreement.objects.for_tenant(self.tenant)
-                changes["renews"] = owned_or_invalid(rows, "renews", changes["renews"])
-            note = changes.pop("note", "")
-            choose(agreement=agreement, actor=self.actor, changes=changes, note=note)
-            agreement = self.get_object()
-        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(
-            agreement=agreement, line=None
-        )
-        return Response(
-            AgreementChoicesSerializer(
-                agreement, context={"records": records.order_by("-at", "-id")[:200]}
-            ).data
-        )
+            self._choose(self.get_object(), read_body(AgreementChoicesWriteSerializer, request))
+        agreement = self.get_object()
+        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(agreement=agreement)
+        context = {"records": newest(records.filter(line=None))}
+        return Response(AgreementChoicesSerializer(agreement, context=context).data)
+
+    def _choose(self, agreement: Agreement, values: dict[str, Any]) -> None:
+        note = values.pop("note", "")
+        if values.get("renews"):
+            rows = Agreement.objects.for_tenant(self.tenant)
+            values["renews"] = owned_or_invalid(rows, "renews", values["renews"])
+        choose(agreement=agreement, actor=self.actor, changes=values, note=note)
 
 
 class AgreementLineViewSet(TenantViewSet):
@@ -206,21 +172,18 @@ class AgreementLineViewSet(TenantViewSet):
     @action(detail=True, methods=["get", "patch"], url_path="choices")
     def choices(self, request: Request, pk: str) -> Response:
         """Read or change what people decided about a line; the history is kept."""
-        line = self.get_object()
         if request.method == "PATCH":
-            body = LineChoicesWriteSerializer(data=request.data)
-            body.is_valid(raise_exception=True)
-            changes: Mapping[str, Any] = {
-                name: value for name, value in body.validated_data.items() if name != "note"
-            }
-            note = body.validated_data.get("note", "")
-            choose(
-                agreement=line.agreement, line=line, actor=self.actor, changes=changes, note=note
-            )
-            line = self.get_object()
+            self._choose(self.get_object(), read_body(LineChoicesWriteSerializer, request))
+        line = self.get_object()
         records = ChoiceRecord.objects.for_tenant(self.tenant).filter(line=line)
-        return Response(
-            LineChoicesSerializer(
-                line, context={"records": records.order_by("-at", "-id")[:200]}
-            ).data
-        )
+        context = {"records": newest(records)}
+        return Response(LineChoicesSerializer(line, context=context).data)
+
+    def _choose(self, line: AgreementLine, values: dict[str, Any]) -> None:
+        note = values.pop("note", "")
+        agreement = line.agreement
+        choose(agreement=agreement, line=line, actor=self.actor, changes=values, note=note)
+
+
+def newest(records: QuerySet[ChoiceRecord]) -> QuerySet[ChoiceRecord]:
+    return records.order_by("-at", "-id")[:MOST_RECORDS]

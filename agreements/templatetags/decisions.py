@@ -6,6 +6,8 @@ from typing import Any
 
 from django import template
 
+from agreements.models import ChoiceRecord
+
 register = template.Library()
 
 #: choice → what it says when it is made, and when it is taken back
@@ -18,19 +20,25 @@ DECISIONS = {
 
 
 @register.filter
-def decision(record: Any, labels: dict[str, str] | None = None) -> str:
-    """What a decision changed, in a few words; `labels` are what agreements are called, by id."""
-    told = [
+def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
+    """What a decision changed, in a few words; `labels` name agreements by their ids (text)."""
+    changes = [
         words[0 if record.after.get(name) else 1]
         for name, words in DECISIONS.items()
         if record.before.get(name) != record.after.get(name)
     ]
-    text = ", ".join(told)
+    text = ", ".join(changes)
     if older := (labels or {}).get(record.after.get("renews") or ""):
         text = text.replace("another agreement", older)
     if is_contradictory(record.after):
         text += ": leaving it out wins"
     return text[:1].upper() + text[1:]
+
+
+@register.filter
+def reason(record: ChoiceRecord) -> str:
+    """Why it was decided, to follow the day: `: They left`; "" = nobody said."""
+    return f": {record.note}" if record.note else ""
 
 
 def is_contradictory(choices: dict[str, Any]) -> bool:

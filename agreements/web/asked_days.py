@@ -1,4 +1,4 @@
-"""The days that a page's address asks for, and what is said about those that are none."""
+"""The days that a page's address asks for, and what is wrong with those that are no days."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 
 from agreements.mrr.dates import EARLIEST, LATEST, day_of
+from companies.models import Company
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 
@@ -19,8 +22,8 @@ FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 class Days:
     """An as-of day, and a movement that ends on it unless the address says otherwise.
 
-    `given` are the days that the address itself names: what links and forms hand on. `troubles` are
-    sentences about those that could not be taken; the defaults stand in for them.
+    `given` are the days that the address itself names: what links and forms pass on. `troubles` are
+    sentences about those that could not be used; the defaults take their place.
     """
 
     as_of: date
@@ -50,13 +53,32 @@ class Days:
         named = {name: day.isoformat() for name, day in given.items()}
         return cls(as_of, start, end, named, troubles)
 
-    def tell(self, request: HttpRequest) -> None:
+    @property
+    def movement_query(self) -> str:
+        """The days of the movement as a query: `from=2026-10-31&to=2026-11-29`."""
+        return urlencode({"from": self.start.isoformat(), "to": self.end.isoformat()})
+
+    @property
+    def given_query(self) -> str:
+        """What a query goes on with to keep the given days of the movement; "" = there are none."""
+        given = {name: day for name, day in self.given.items() if name != "as_of"}
+        return f"&{urlencode(given)}" if given else ""
+
+    def csv_addresses(self, company: Company | None = None) -> dict[str, str]:
+        """Where a page's charts can be downloaded; of one company, or of all."""
+        of = f"&company={company.pk}" if company else ""
+        return {
+            "series_address": f"{reverse('agreements:series-csv')}?as_of={self.as_of}{of}",
+            "movement_address": f"{reverse('agreements:movement-csv')}?{self.movement_query}{of}",
+        }
+
+    def show_troubles(self, request: HttpRequest) -> None:
         """Say on the page what was wrong."""
         for trouble in self.troubles:
             messages.error(request, trouble)
 
     def refusal(self) -> HttpResponse | None:
-        """The answer of a download or a part of a page, which has no place to say it beside."""
+        """The answer of a download or a part of a page, which has no place for messages."""
         if not self.troubles:
             return None
         text = "\n".join(self.troubles)

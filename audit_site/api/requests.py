@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 
 from audit_site.tenants.models import Membership, Tenant, User
 
@@ -20,3 +21,10 @@ def tenant_of(request: Request) -> Tenant:
 
 def actor_of(request: Request) -> User:
     return cast(User, request.user)
+
+
+def read_body(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The values of a body of this shape; anything else is a ValidationError."""
+    body = serializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)

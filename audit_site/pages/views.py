@@ -27,7 +27,7 @@ View = Callable[..., HttpResponse]
 
 
 class PageRequest(HttpRequest):
-    """A request of a signed-in member; `page` makes sure of that."""
+    """A request of a signed-in member: `page` lets no other through."""
 
     membership: Membership
     user: User
@@ -143,7 +143,7 @@ STOP_ASKING = 286
 
 
 def watched(
-    request: PageRequest, template: str, context: dict[str, Any], pulse: int
+    request: PageRequest, template: str, context: dict[str, Any], poll_seconds: int
 ) -> HttpResponse:
-    """A part of a page that is asked for again and again; 286 ends that when nothing goes on."""
-    return render(request, template, context, status=200 if pulse else STOP_ASKING)
+    """A part of a page that htmx asks for every `poll_seconds`; 0 = no more, answered by 286."""
+    return render(request, template, context, status=200 if poll_seconds else STOP_ASKING)

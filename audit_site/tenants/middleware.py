@@ -53,7 +53,6 @@ def find_membership(request: HttpRequest) -> Membership | None:
     )
     chosen = request.session.get(SESSION_KEY)
     for membership in memberships:
-        membership.has_others = len(memberships) > 1  # type: ignore[attr-defined]
         if str(membership.tenant_id) == chosen:
             return membership
     return memberships[0] if memberships else None

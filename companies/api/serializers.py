@@ -1,3 +1,5 @@
+"""Bodies of companies, contacts and imports."""
+
 from __future__ import annotations
 
 from typing import Any

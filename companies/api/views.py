@@ -1,6 +1,8 @@
+"""REST: companies with their MRR, contacts and agreements; importing, linking, syncing."""
+
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -21,6 +23,7 @@ from audit_site.api.conditional import conditional
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import AS_OF, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
+from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
 from companies import services
 from companies.api.serializers import (
@@ -31,9 +34,10 @@ from companies.api.serializers import (
     ImportResultSerializer,
     ImportSerializer,
     LinkWriteSerializer,
+    RejectedImportSerializer,
 )
 from companies.models import Company
-from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies, linking
 from integrations.importing.selectors import companies_with_links
@@ -68,16 +72,23 @@ class CompanyViewSet(TenantViewSet):
         rows = companies_with_links(
             self.tenant, search=wanted.get("search", ""), status=wanted.get("status")
         ).select_related("tenant")
-        return self._by_mrr(rows, wanted) if wanted else rows
-
-    def _by_mrr(self, rows: QuerySet[Company], wanted: Mapping[str, str]) -> QuerySet[Company]:
-        """Order and filter by what is stored of MRR."""
+        if not wanted:
+            return rows
         currency = wanted.get("currency", "").upper() or self.tenant.currency
         if wanted.get("counting") in {"yes", "no"}:
-            counting = CompanyMrr.objects.for_tenant(self.tenant).filter(currency=currency)
-            chosen = Q(pk__in=counting.values("company"))
-            rows = rows.filter(chosen if wanted["counting"] == "yes" else ~chosen)
-        order = wanted.get("ordering", "")
+            rows = self._counting(rows, currency, is_counting=wanted["counting"] == "yes")
+        return self._ordered(rows, currency, wanted.get("ordering", ""))
+
+    def _counting(
+        self, rows: QuerySet[Company], currency: str, *, is_counting: bool
+    ) -> QuerySet[Company]:
+        """Only companies that have MRR in a currency, or only those that have none."""
+        stored = CompanyMrr.objects.for_tenant(self.tenant).filter(currency=currency)
+        counting = Q(pk__in=stored.values("company"))
+        return rows.filter(counting if is_counting else ~counting)
+
+    def _ordered(self, rows: QuerySet[Company], currency: str, order: str) -> QuerySet[Company]:
+        """By name, or by their stored MRR in a currency."""
         if order in {"mrr", "-mrr"}:
             sign = order.removesuffix("mrr")
             return with_mrr(rows, self.tenant, currency).order_by(f"{sign}mrr_minor", "id")
@@ -102,24 +113,16 @@ class CompanyViewSet(TenantViewSet):
     @extend_schema(request=CompanyCreateSerializer, responses={201: CompanySerializer, **PROBLEMS})
     @idempotent
     def create(self, request: Request) -> Response:
-        body = CompanyCreateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        company = services.create_company(
-            tenant=self.tenant, actor=self.actor, **body.validated_data
-        )
+        values = read_body(CompanyCreateSerializer, request)
+        company = services.create_company(tenant=self.tenant, actor=self.actor, **values)
         return Response(self._fresh(company), status=status.HTTP_201_CREATED)
 
     @extend_schema(request=CompanyUpdateSerializer, responses={200: CompanySerializer, **PROBLEMS})
     def partial_update(self, request: Request, pk: str) -> Response:
         company = self.get_object()
-        body = CompanyUpdateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        services.update_company(
-            company=company,
-            actor=self.actor,
-            owned_by=linking.owner_of(company),
-            **body.validated_data,
-        )
+        values = read_body(CompanyUpdateSerializer, request)
+        owner = linking.owner_of(company)
+        services.update_company(company=company, actor=self.actor, owned_by=owner, **values)
         return Response(self._fresh(company))
 
     @extend_schema(responses={204: None, **PROBLEMS})
@@ -138,37 +141,33 @@ class CompanyViewSet(TenantViewSet):
     @action(detail=False, methods=["post"], url_path="import", permission_classes=[IsMember])
     @idempotent
     def import_from_psa(self, request: Request) -> Response:
-        body = ImportSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        values = read_body(ImportSerializer, request)
         result = import_companies.import_companies(
-            integration=self._integration(body.validated_data["integration"]),
-            external_ids=body.validated_data["external_ids"],
+            integration=self._integration(values["integration"]),
+            external_ids=values["external_ids"],
             actor=self.actor,
         )
+        return Response(self._imported(result))
+
+    def _imported(self, result: import_companies.ImportResult) -> dict[str, Any]:
         ids = [company.pk for company in result.imported]
         shown = {c.pk: c for c in companies_with_links(self.tenant).filter(pk__in=ids)}
-        return Response(
-            {
-                "imported": self._shown([shown[pk] for pk in ids]),
-                "rejected": [
-                    {"external_id": r.external_id, "code": r.code, "message": r.message}
-                    for r in result.rejected
-                ],
-                "sync_run": SyncRunSerializer(result.sync_run).data if result.sync_run else None,
-            }
-        )
+        return {
+            "imported": self._shown([shown[pk] for pk in ids]),
+            "rejected": RejectedImportSerializer(result.rejected, many=True).data,
+            "sync_run": run_body(result.sync_run) if result.sync_run else None,
+        }
 
     @extend_schema(request=LinkWriteSerializer, responses={200: CompanySerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def link(self, request: Request, pk: str) -> Response:
         company = self.get_object()
-        body = LinkWriteSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        values = read_body(LinkWriteSerializer, request)
         linking.link_company(
             company=company,
-            integration=self._integration(body.validated_data["integration"]),
-            external_id=body.validated_data["external_id"],
+            integration=self._integration(values["integration"]),
+            external_id=values["external_id"],
             actor=self.actor,
         )
         return Response(self._fresh(company))
@@ -186,9 +185,8 @@ class CompanyViewSet(TenantViewSet):
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
-        run, is_new = starting.start_company_sync(company=self.get_object(), actor=self.actor)
-        code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-        return Response(SyncRunSerializer(run).data, status=code)
+        company = self.get_object()
+        return started(*starting.start_company_sync(company=company, actor=self.actor))
 
     @extend_schema(responses={200: ContactSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
@@ -209,12 +207,9 @@ class CompanyViewSet(TenantViewSet):
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
         company, as_of = self.get_object(), read_as_of(request)
-        return conditional(
-            request,
-            company_etag(company),
-            lambda: (
-                CompanyMrrSerializer(
-                    company_figure(company, as_of), context={"company": company}
-                ).data
-            ),
-        )
+
+        def build() -> Any:
+            figure = company_figure(company, as_of)
+            return CompanyMrrSerializer(figure, context={"company": company}).data
+
+        return conditional(request, company_etag(company), build)

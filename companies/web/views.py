@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -66,10 +67,21 @@ def companies(request: PageRequest) -> HttpResponse:
         "page": shown,
         "rows": [CompanyRow(row, link_of(row), totals[row.pk]) for row in shown.object_list],
         "order": order,
+        "order_address": _order_address(request, order),
         "status": request.GET.get("status", Company.Status.ACTIVE),
         "has_integrations": list_integrations(tenant).exists(),
     }
     return render(request, "companies/list.html", context)
+
+
+def _order_address(request: PageRequest, order: str) -> str:
+    """The same list by MRR, the largest first; the smallest first where that is shown."""
+    query = {
+        "order": "mrr" if order == "-mrr" else "-mrr",
+        "status": request.GET.get("status", Company.Status.ACTIVE),
+        "search": request.GET.get("search", ""),
+    }
+    return f"?{urlencode(query, quote_via=quote)}"
 
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")
@@ -167,7 +179,7 @@ def resync(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("GET", section="companies")
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
-    """The re-sync under way, asked for every second; at its end the whole page comes anew."""
+    """The re-sync under way, asked for every second; at its end the whole page is loaded again."""
     found = _company(request, pk)
     run = list_sync_runs(found.tenant, company=found.pk).first()
     response = render(request, "companies/_sync.html", {"company": found, "run": run})

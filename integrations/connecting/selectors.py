@@ -2,39 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
 
-from django.db.models import (
-    Prefetch,
-    QuerySet,
-)
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from audit_site.tenants.models import Tenant
-from integrations.models import (
-    ConnectionTest,
-    Integration,
-    SyncRun,
-)
+from integrations.models import ConnectionTest, Integration, LeasedWork, SyncRun
+
+WorkT = TypeVar("WorkT", ConnectionTest, SyncRun)
 
 
 def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[Integration]:
-    """Integrations with their newest test, candidate's test and run, in the order of connecting.
-
-    Disconnected ones only when their status is asked for.
-    """
+    """Integrations, oldest first; disconnected ones only where that status is asked for."""
     rows = Integration.objects.for_tenant(tenant).select_related("tenant")
     rows = rows.not_disconnected() if status is None else rows.filter(status=status)
-    tests = ConnectionTest.objects.for_tenant(tenant).order_by("-id")
-    runs = SyncRun.objects.for_tenant(tenant).filter(scope=SyncRun.Scope.ALL).order_by("-id")
-    prefetches: list[Prefetch[Any]] = [
-        Prefetch("tests", tests.filter(is_candidate=False)[:1], to_attr="newest_tests"),
-        Prefetch("tests", tests.filter(is_candidate=True)[:1], to_attr="newest_candidate_tests"),
-        Prefetch("runs", runs[:1], to_attr="newest_runs"),
-    ]
-    return rows.order_by("id").prefetch_related(*prefetches)
+    return rows.order_by("id")
 
 
 def choices_of_integrations(tenant: Tenant) -> list[tuple[str, str]]:
     """Ids and names of all integrations, also disconnected ones, for a filter."""
     rows = Integration.objects.for_tenant(tenant).order_by("name", "id")
     return [(str(pk), name) for pk, name in rows.values_list("pk", "name")]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestWork:
+    """The newest work of each kind for one integration; None = there is none.
+
+    `test` is of the credentials in use, `candidate_test` of the new ones that wait for it or were
+    refused, `run` reads everything.
+    """
+
+    test: ConnectionTest | None
+    candidate_test: ConnectionTest | None
+    run: SyncRun | None
+
+    @property
+    def works(self) -> tuple[LeasedWork | None, ...]:
+        return self.test, self.candidate_test, self.run
+
+
+def latest_work(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, LatestWork]:
+    """The newest work of each of these, by the integration's id. Three statements at the most."""
+    by_id = {integration.pk: integration for integration in integrations}
+    tests = _newest(_tests(tenant, is_candidate=False), by_id)
+    candidate_tests = _newest(_tests(tenant, is_candidate=True), by_id)
+    runs = _newest(_full_runs(tenant), by_id)
+    return {
+        pk: LatestWork(
+            tests.get(pk),
+            None if integration.candidate is None else candidate_tests.get(pk),
+            runs.get(pk),
+        )
+        for pk, integration in by_id.items()
+    }
+
+
+def latest_of(integration: Integration) -> LatestWork:
+    return latest_work(integration.tenant, [integration])[integration.pk]
+
+
+def latest_test(integration: Integration) -> ConnectionTest | None:
+    """The newest test of the credentials in use."""
+    return _tests(integration.tenant, is_candidate=False).filter(integration=integration).first()
+
+
+def latest_run(integration: Integration) -> SyncRun | None:
+    """The newest run over everything."""
+    found = _newest(_full_runs(integration.tenant), {integration.pk: integration})
+    return found.get(integration.pk)
+
+
+def _tests(tenant: Tenant, *, is_candidate: bool) -> QuerySet[ConnectionTest]:
+    rows = ConnectionTest.objects.for_tenant(tenant)
+    return rows.filter(is_candidate=is_candidate).order_by("-id")
+
+
+def _full_runs(tenant: Tenant) -> QuerySet[SyncRun]:
+    return SyncRun.objects.for_tenant(tenant).filter(scope=SyncRun.Scope.ALL).order_by("-id")
+
+
+def _newest(rows: QuerySet[WorkT], by_id: dict[UUID, Integration]) -> dict[UUID, WorkT]:
+    """The first of the rows of each integration, by the integration's id. One statement."""
+    first = rows.filter(integration=OuterRef("pk")).values("pk")[:1]
+    firsts = Integration.objects.filter(pk__in=by_id).values_list(Subquery(first))
+    found: dict[UUID, WorkT] = {}
+    for row in rows.filter(pk__in=firsts):
+        row.integration = by_id[row.integration_id]
+        found[row.integration_id] = row
+    return found

@@ -26,7 +26,6 @@ from audit_site.db.folded_text import Folded, folded, storable
 from audit_site.db.presence import PRESENT
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
-from integrations.importing.rules import Reason, explain
 from integrations.models import (
     CompanyLink,
     ImportListVisit,
@@ -45,7 +44,8 @@ def list_psa_companies(
     new: bool | None = None,
     since: datetime | None = None,
 ) -> QuerySet[PsaCompanyRecord]:
-    """The import list, each with `linked_company_id` and `linked_company_name` (None = not linked).
+    """The import list, annotated for `import_rows` with `linked_company_id`, `_name` and `_status`
+    (None = not linked).
 
     Importable = breaks no rule and is not linked yet. Search finds a part of the name, without
     regard to case and accents, or the id. New = came after `since`; None = there is nothing new.
@@ -55,6 +55,7 @@ def list_psa_companies(
     rows = integration.psa_companies.filter(tenant=integration.tenant_id).annotate(
         linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
         linked_company_name=Subquery(links.values("company__name")[:1]),
+        linked_company_status=Subquery(links.values("company__status")[:1]),
     )
     if wanted := folded(storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
@@ -264,14 +265,6 @@ def looked_at(integration: Integration, user: User) -> datetime | None:
     """Up to which arrival this person has seen the import list; None = never looked."""
     visits = ImportListVisit.objects.of(integration)
     return visits.filter(user=user).values_list("looked_at", flat=True).first()
-
-
-def reasons_of(record: PsaCompanyRecord) -> list[Reason]:
-    """Why a row of `list_psa_companies` can't be imported, none when it can."""
-    info = record.integration.psa_info
-    linked = getattr(record, "linked_company_id", None)
-    codes = [*(["already_linked"] if linked else []), *record.rule_codes]
-    return [explain(code, info) for code in codes]
 
 
 def companies_with_links(

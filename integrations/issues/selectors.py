@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import (
@@ -37,14 +39,53 @@ ISSUE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+_GROUP = Case(
+    *(When(kind__in=kinds, then=Value(n)) for n, (_, kinds) in enumerate(ISSUE_GROUPS)),
+    default=Value(len(ISSUE_GROUPS)),
+    output_field=IntegerField(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """An issue with the company that it is about.
+
+    `psa_company_id` is its id in the PSA ("" = none is known), `psa_company_name` its name in the
+    import list (None = it is not there), `linked_company_*` its audITee (None = not linked).
+    `group` is its place in ISSUE_GROUPS, the number of groups where it is in none.
+    """
+
+    issue: Issue
+    psa_company_id: str
+    psa_company_name: str | None
+    linked_company_id: UUID | None
+    linked_company_name: str | None
+    group: int
+
+
+def issue_rows(issues: Iterable[Issue]) -> list[IssueRow]:
+    """Issues of `list_issues` in their order. No query."""
+    return [_row(issue) for issue in issues]
+
+
+def _row(annotated: Any) -> IssueRow:
+    """An issue with what `list_issues` annotates."""
+    return IssueRow(
+        annotated,
+        annotated.psa_company_id,
+        annotated.psa_company_name,
+        annotated.linked_company_id,
+        annotated.linked_company_name,
+        annotated.group,
+    )
+
+
 def list_issues(
     tenant: Tenant, *, integration: Integration | None = None, state: str = ""
 ) -> QuerySet[Issue]:
     """Issues, newest first; `state`: open, dismissed, closed, all for anything else.
 
-    Each with `psa_company_id` (the PSA company that it is about, "" = none is known),
-    `linked_company_id` and `linked_company_name` (that company's audITee, None = not linked) and
-    `psa_company_name` (its name in the import list, None = unknown there).
+    Annotated for `issue_rows`.
     """
     same = {
         "tenant": tenant,
@@ -64,6 +105,7 @@ def list_issues(
             linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
             linked_company_name=Subquery(links.values("company__name")[:1]),
             psa_company_name=Subquery(records.values("name")[:1]),
+            group=_GROUP,
         )
         .select_related("tenant", "integration__tenant", "dismissed_by")
         .order_by("-id")
@@ -71,16 +113,11 @@ def list_issues(
 
 
 def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
-    """The same issues in the order of the inbox, each with its `group` (place in ISSUE_GROUPS).
+    """The same issues in the order of the inbox.
 
-    Open ones first, then what they are about (what is about all of a kind before its records),
-    then the newest.
+    Open ones first, then by ISSUE_GROUPS (what is about all of a kind before its records), then the
+    newest.
     """
-    group = Case(
-        *(When(kind__in=kinds, then=Value(n)) for n, (_, kinds) in enumerate(ISSUE_GROUPS)),
-        default=Value(len(ISSUE_GROUPS)),
-        output_field=IntegerField(),
-    )
     rank = Case(
         When(closed_at__isnull=False, then=Value(2)),
         When(dismissed_at__isnull=False, then=Value(1)),
@@ -90,7 +127,7 @@ def grouped_issues(rows: QuerySet[Issue]) -> QuerySet[Issue]:
     single = Case(
         When(external_id="", then=Value(0)), default=Value(1), output_field=IntegerField()
     )
-    return rows.annotate(group=group).order_by(rank, "group", single, "-id")
+    return rows.order_by(rank, _GROUP, single, "-id")
 
 
 def count_issues(integration: Integration) -> dict[str, int]:

@@ -6,7 +6,7 @@ One subject a module; migrations, the API schema and everybody else import the n
 from integrations.models.integration import ConnectionTest, Integration, IntegrationOwnedQuerySet
 from integrations.models.issues import Issue
 from integrations.models.links import CompanyLink
-from integrations.models.locks import lock_account, lock_integration, lock_integration_id
+from integrations.models.locks import lock_account, lock_integration, lock_with_integration
 from integrations.models.psa_records import (
     ImportListVisit,
     PsaCompanyRecord,
@@ -39,6 +39,6 @@ __all__ = [
     "SyncRunPage",
     "lock_account",
     "lock_integration",
-    "lock_integration_id",
+    "lock_with_integration",
     "no_counts",
 ]

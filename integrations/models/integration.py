@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
@@ -13,9 +13,6 @@ from audit_site.tenants.models import TenantOwned, TenantQuerySet
 from integrations.models.work import LeasedWork
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
-
-if TYPE_CHECKING:
-    from integrations.models.runs import SyncRun
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -122,30 +119,6 @@ class Integration(TenantOwned):
                 f"{self.name} is disconnected.",
                 "Connect it again under Admin > Integrations.",
             )
-
-    @property
-    def latest_test(self) -> ConnectionTest | None:
-        """The newest test of the credentials in use."""
-        return self._newest("newest_tests", self.tests.filter(is_candidate=False))
-
-    @property
-    def candidate_test(self) -> ConnectionTest | None:
-        """The test of the new credentials that wait for it or were refused."""
-        if self.candidate is None:
-            return None
-        return self._newest("newest_candidate_tests", self.tests.filter(is_candidate=True))
-
-    @property
-    def latest_run(self) -> SyncRun | None:
-        """The newest run over everything."""
-        return self._newest("newest_runs", self.runs.filter(scope="all"))
-
-    def _newest(self, name: str, rows: models.QuerySet[ModelT]) -> ModelT | None:
-        """The newest row: from the selectors' prefetch of this name, or asked for now."""
-        if name not in self.__dict__:
-            self.__dict__[name] = list(rows.order_by("-id")[:1])
-        found: list[ModelT] = self.__dict__[name]
-        return found[0] if found else None
 
 
 class ConnectionTest(LeasedWork):

@@ -12,10 +12,15 @@ at a time, so that nothing is locked there.
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TypeVar
+
+from django.db.models import QuerySet
 
 from audit_site.tenants.models import Tenant
 from integrations.models.integration import Integration
+from integrations.models.work import LeasedWork
+
+WorkT = TypeVar("WorkT", bound=LeasedWork)
 
 
 def lock_account(tenant: Tenant, psa: str, account_key: str) -> Integration | None:
@@ -26,10 +31,11 @@ def lock_account(tenant: Tenant, psa: str, account_key: str) -> Integration | No
 
 def lock_integration(integration: Integration) -> Integration:
     """The integration as it is now, with its tenant, held until the transaction ends."""
-    return lock_integration_id(integration.tenant_id, integration.pk)
-
-
-def lock_integration_id(tenant_id: UUID, integration_id: UUID) -> Integration:
-    """As `lock_integration`, where only the ids are known."""
     rows = Integration.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("tenant").get(tenant=tenant_id, pk=integration_id)
+    return rows.select_related("tenant").get(tenant=integration.tenant_id, pk=integration.pk)
+
+
+def lock_with_integration(works: QuerySet[WorkT]) -> QuerySet[WorkT]:
+    """Rows of work together with their integrations, both locked by the same statement."""
+    rows = works.select_related("integration")
+    return rows.select_for_update(of=("integration", "self"), no_key=True)

@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from integrations.connecting.open_adapter import open_adapter
+from integrations.connecting.selectors import latest_test
 from integrations.importing.record_store import fingerprint
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
 from integrations.models import Integration, SyncRun
@@ -143,7 +144,7 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
         .order_by("-last_seen_at")
         .first()
     )
-    test = integration.latest_test
+    test = latest_test(integration)
     if issue is None:
         return None
     if test and issue.last_seen_at < test.queued_at and test.code not in KEYS:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted
-from integrations.models import SyncRun
+from integrations.models import SyncRun, lock_with_integration
 from integrations.psa.errors import PsaError
 from integrations.runs import leases, run_log, shutdown
 from integrations.runs.starting import start_follower
@@ -90,13 +90,8 @@ class RunWriter:
 
     def _hold(self) -> None:
         """Lock the run, if it is still ours, and its integration."""
-        row = (
-            leases.held(self.run)
-            .select_related("integration")
-            .select_for_update(of=("integration", "self"), no_key=True)
-            .only("cancel_requested", "integration__id")
-            .first()
-        )
+        rows = lock_with_integration(leases.held(self.run))
+        row = rows.only("cancel_requested", "integration__id").first()
         if row is None:
             raise leases.LeaseLost
         if row.cancel_requested:

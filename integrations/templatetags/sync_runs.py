@@ -1,4 +1,4 @@
-"""A sync run in words."""
+"""A sync run in words, for templates of pages that may not know those of integrations."""
 
 from __future__ import annotations
 

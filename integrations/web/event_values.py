@@ -70,16 +70,16 @@ def describe_events(run: SyncRun, events: Iterable[SyncEvent]) -> list[Described
     """
     shown = list(events)
     names, known = _names(run, shown), _known(run, shown)
-    return [_told(event, names, known) for event in shown]
+    return [_described(event, names, known) for event in shown]
 
 
 def _known(run: SyncRun, events: list[SyncEvent]) -> dict[Key, RecordName]:
-    """A company that came with its name is nobody's but its own."""
+    """What is stored of the records; a company that came with its name has no other owner."""
     asked = [event for event in events if event.kind != "company" or not event.name]
     return record_names(run.integration, [(event.kind, event.external_id) for event in asked])
 
 
-def _told(
+def _described(
     event: SyncEvent, names: dict[tuple[str, str], str], known: dict[Key, RecordName]
 ) -> DescribedEvent:
     record = known.get((event.kind, event.external_id), RecordName())
@@ -129,7 +129,7 @@ def label_of(member: str) -> str:
 
 
 def value_of(member: str, value: Any) -> str:
-    """A value as one would write it: days, moments and numbers in their own way."""
+    """A value as a person writes it: dates, times and numbers in their own format."""
     if value is None or value in ("", [], {}):
         return NOTHING
     if isinstance(value, bool):

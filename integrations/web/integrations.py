@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.errors import FieldErrors
 from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
@@ -15,9 +17,12 @@ from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.guides import guide_of
-from integrations.connecting.selectors import list_integrations
-from integrations.importing.selectors import new_company_counts
-from integrations.issues.selectors import open_issues_of
+from integrations.connecting.selectors import LatestWork, latest_of, list_integrations
+from integrations.importing.connection_cards import (
+    ConnectionCard,
+    connection_card,
+    connection_cards,
+)
 from integrations.models import CompanyLink, Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
@@ -27,20 +32,24 @@ from integrations.web.forms import CredentialForm, ScheduleForm
 from integrations.web.runs import to_run
 
 
+@dataclass(frozen=True, slots=True)
+class PsaPanel:
+    """A PSA with the tenant's connections to it."""
+
+    info: PsaInfo
+    cards: list[ConnectionCard]
+
+
 @page("GET", section="integrations")
 def integrations(request: PageRequest) -> HttpResponse:
-    """A card for each PSA, with the accounts that are connected."""
-    ours = list(list_integrations(tenant_of(request)))
-    cards = [
-        {"info": info, "integrations": [row for row in ours if row.psa == info.key]}
+    """A panel for each PSA, with the accounts that are connected."""
+    tenant = tenant_of(request)
+    cards = connection_cards(tenant, request.user, list(list_integrations(tenant)))
+    panels = [
+        PsaPanel(info, [card for card in cards if card.integration.psa == info.key])
         for info in registry.infos()
     ]
-    context = {
-        "cards": cards,
-        "news": new_company_counts(tenant_of(request), request.user, ours),
-        "open_issues": open_issues_of(tenant_of(request), ours),
-    }
-    return render(request, "integrations/list.html", context)
+    return render(request, "integrations/list.html", {"panels": panels})
 
 
 def settings_page(
@@ -51,25 +60,37 @@ def settings_page(
     status: int = 200,
     schedule_form: ScheduleForm | None = None,
 ) -> HttpResponse:
-    may = request.membership.has_role(Role.ADMIN)
-    if integration is not None and schedule_form is None:
-        schedule_form = ScheduleForm(integration, is_locked=not may)
-    shown = [integration] if integration else []
-    context = {
+    """The form with the walk-through; of a connection also its test, last sync and schedule."""
+    context: dict[str, Any] = {
         "info": info,
         "form": form,
-        "integration": integration,
-        "schedule_form": schedule_form,
-        "next_sync": schedule.next_at(integration) if integration else None,
-        "pulse": run_progress.poll_seconds(*run_progress.works_of(integration))
-        if integration
-        else 0,
         "guide": guide_of(info),
         "admins": admins_of(tenant_of(request)),
-        "news": new_company_counts(tenant_of(request), request.user, shown),
-        "open_issues": open_issues_of(tenant_of(request), shown),
     }
+    if integration is not None:
+        may = request.membership.has_role(Role.ADMIN)
+        card = connection_card(integration, request.user)
+        context |= {
+            **_status_context(integration, card.latest),
+            "card": card,
+            "schedule_form": schedule_form or ScheduleForm(integration, is_locked=not may),
+            "next_sync": schedule.next_at(integration),
+        }
     return render(request, "integrations/settings.html", context, status=status)
+
+
+def _status_context(integration: Integration, latest: LatestWork) -> dict[str, Any]:
+    """What `_status.html` shows: the newest work of a connection, and when to ask again."""
+    status = run_progress.live(latest.run) if latest.run else None
+    address = reverse("integrations:status", args=[integration.pk])
+    return {
+        "integration": integration,
+        "latest": latest,
+        "run": latest.run,
+        "status": status,
+        "poll_address": run_progress.poll_address(address, status),
+        "poll_seconds": run_progress.poll_seconds(*latest.works),
+    }
 
 
 @page("GET", "POST", section="integrations")
@@ -173,10 +194,12 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
     integration = find_integration(request, pk)
-    pulse = run_progress.poll_seconds(*run_progress.works_of(integration))
-    told = request.GET.get("told", "")
-    context = {"integration": integration, "pulse": pulse, "told": told, "is_fragment": True}
-    return watched(request, "integrations/_status.html", context, pulse)
+    context = {
+        **_status_context(integration, latest_of(integration)),
+        "announced": request.GET.get("told", ""),
+        "is_fragment": True,
+    }
+    return watched(request, "integrations/_status.html", context, context["poll_seconds"])
 
 
 @page("POST", role=Role.MEMBER, section="integrations")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,11 +11,12 @@ from django.urls import reverse
 
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
+from integrations.connecting.selectors import latest_run
 from integrations.issues import inbox
-from integrations.issues.selectors import ISSUE_GROUPS, count_issues, grouped_issues, list_issues
+from integrations.issues.selectors import grouped_issues, list_issues
 from integrations.models import Integration, Issue
 from integrations.web.integrations import find_integration
-from integrations.web.record_names import RecordName, record_names
+from integrations.web.issue_page import issue_page
 from integrations.web.runs import to_run
 
 
@@ -34,37 +32,11 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
         "integration": integration,
         "info": integration.psa_info,
         "page": shown,
-        "groups": issue_groups(shown.object_list),
-        "told": _told_of(integration, shown.object_list),
+        "inbox": issue_page(integration, shown),
         "state": state,
-        "counts": count_issues(integration),
+        "latest_run": latest_run(integration),
     }
     return render(request, "integrations/issues.html", context)
-
-
-def _told_of(integration: Integration, rows: Iterable[Issue]) -> dict[UUID, dict[str, Any]]:
-    """By the issue's id: what it is about, in words, and what is stored of that record."""
-    of_records = [row for row in rows if row.is_of_record and row.kind != "company"]
-    known = record_names(integration, [(row.kind, row.external_id) for row in of_records])
-    told = {}
-    for row in rows:
-        record = known.get((row.kind, row.external_id), RecordName())
-        its_own = row.psa_company_name if row.kind == "company" else ""  # type: ignore[attr-defined]
-        name = row.name or record.name or its_own or ""
-        title, label = name or row.kind.capitalize(), name or row.external_id
-        if not row.is_of_record:
-            title = label = integration.name
-        told[row.pk] = {"title": title, "label": label, "record": record}
-    return told
-
-
-def issue_groups(rows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Issues in the order of the inbox, cut where state or group changes."""
-    titles = [title for title, _ in ISSUE_GROUPS] + ["Anything else"]
-    return [
-        {"state": state, "title": titles[group], "issues": list(found)}
-        for (state, group), found in groupby(rows, key=lambda row: (row.state, row.group))
-    ]
 
 
 @page("POST", role=Role.MEMBER, section="integrations")

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
 
 from agreements.models import Agreement, AgreementLine
+from integrations.kinds import AGREEMENTS, COMPANIES, CONTACTS, LINES
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, PsaContactRecord
 
 #: Kind (`contact`) and id of a record.
@@ -98,8 +99,8 @@ def _of(rows: Any, integration: Integration, ids: Collection[str]) -> Any:
 
 
 READERS: Final[dict[str, Callable[[Integration, Collection[str]], Read]]] = {
-    "company": _companies,
-    "contact": _contacts,
-    "agreement": _agreements,
-    "line": _lines,
+    COMPANIES.singular: _companies,
+    CONTACTS.singular: _contacts,
+    AGREEMENTS.singular: _agreements,
+    LINES.singular: _lines,
 }

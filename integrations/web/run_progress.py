@@ -1,16 +1,17 @@
-"""What a sync run tells while it works, and of what it did: reads only, in words for a person.
+"""What a sync run does and did, in words for a person; reads only.
 
-Its step, how fast it reads and how long that will take (`pace.py` finds it out), what it waits for,
-what it reads, and its counts as a table whose sums agree.
+Its step, how fast it reads and how long that will take (from `integrations.runs.speed`), what it
+waits for, what it reads, and its counts as a table whose sums agree.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Final
+from urllib.parse import quote
 
 from django.utils import timezone
 
@@ -18,19 +19,18 @@ from integrations.kinds import Kind
 from integrations.models import (
     KINDS,
     ConnectionTest,
-    Integration,
     LeasedWork,
     SyncRun,
 )
-from integrations.runs.speed import is_waiting, remaining_seconds, speed_of
+from integrations.runs.speed import RunSpeed, is_waiting, measure, remaining_seconds
 from integrations.sync.checkpoint import Checkpoint
 from integrations.sync.engine import SYNCS
 from integrations.sync.list_phases import OVERLAP
 from integrations.sync.phase import Phase
 
-#: Whoever watches asks every second for half a minute, then every three.
+#: A page that watches asks every second for half a minute, then every three.
 QUICK_FOR: Final = timedelta(seconds=30)
-#: A wait that ends sooner than this is told to the second.
+#: The end of a wait is given to the second when it is nearer than this.
 SOON: Final = timedelta(minutes=5)
 
 
@@ -38,7 +38,7 @@ SOON: Final = timedelta(minutes=5)
 
 
 def poll_seconds(*works: LeasedWork | None) -> int:
-    """After how many seconds whoever watches these should ask again; 0 = all have ended."""
+    """After how many seconds a page that watches these asks again; 0 = all have ended."""
     ended = (ConnectionTest.State.DONE, *(set(SyncRun.State) - set(SyncRun.ACTIVE_STATES)))
     busy = [work for work in works if work is not None and getattr(work, "state", "") not in ended]
     if not busy:
@@ -46,15 +46,19 @@ def poll_seconds(*works: LeasedWork | None) -> int:
     return 1 if max(work.queued_at for work in busy) > timezone.now() - QUICK_FOR else 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run as it is at this moment, in words. Times are by the clock of the active zone."""
+    """A run as it is at this moment, in words. Times are by the clock of the active zone.
+
+    `speed` is None where it is not known.
+    """
 
     run: SyncRun
     now: datetime
+    speed: RunSpeed | None
 
     @property
-    def pulse(self) -> int:
+    def poll_seconds(self) -> int:
         return poll_seconds(self.run)
 
     @property
@@ -108,14 +112,13 @@ class RunStatus:
         of = "" if self.total is None else f" of {self.total:,}"
         return f"{self.run.progress_done:,}{of} {self._counted.name}"
 
-    @cached_property
+    @property
     def pace(self) -> str:
         """`1,240 a minute, about 2 minutes left`; "" where neither can be known."""
-        pace = speed_of(self.run)
-        rate = pace.rate if pace else None
+        rate = self.speed.rate if self.speed else None
         if rate is None:
             return ""
-        seconds = remaining_seconds(self.run) if self.is_counted else None
+        seconds = remaining_seconds(self.run, self.speed) if self.is_counted else None
         left = "" if seconds is None else f", {left_words(seconds)}"
         return f"{_rounded(rate):,} a minute{left}"
 
@@ -149,13 +152,13 @@ class RunStatus:
         return f"in {minutes} minutes" if minutes < 120 else f"in {round(minutes / 60)} hours"
 
     @property
-    def goes_on(self) -> bool:
+    def resumed(self) -> bool:
         """Whether a wait is over and nothing has been read since."""
         return self.run.is_active and bool(self.run.waiting_for) and not self.waiting
 
     @property
-    def milestone(self) -> str:
-        """What a person who doesn't look should hear: once for each step, wait and end."""
+    def announcement(self) -> str:
+        """What a screen reader says: once for each step, wait and end."""
         if not self.run.is_active:
             return f"The sync has ended: {self.run.get_state_display().lower()}."
         return f"{self.waiting or self.title}."
@@ -167,13 +170,26 @@ class RunStatus:
         return ", ".join(part for part in parts if part)
 
 
+def poll_address(address: str, status: RunStatus | None) -> str:
+    """Where a page asks again; it says what it has announced, so that nothing is said twice."""
+    return f"{address}?told={quote(status.announcement, safe='')}" if status else address
+
+
 def _titles() -> dict[str, str]:
     """What each phase does, by name: of all runs, for one may write pages in another's name."""
     return {phase.name: phase.title for sync in SYNCS.values() for phase in sync.phases}
 
 
 def live(run: SyncRun) -> RunStatus:
-    return RunStatus(run, timezone.now())
+    """A run as it is now. Two statements at the most, none when it reads nothing."""
+    return live_all([run])[0]
+
+
+def live_all(runs: Iterable[SyncRun]) -> list[RunStatus]:
+    """Runs of one tenant as they are now, in their order. Two statements at the most."""
+    shown, now = list(runs), timezone.now()
+    speeds = measure(shown)
+    return [RunStatus(run, now, speeds.get(run.pk)) for run in shown]
 
 
 def _rounded(rate: int) -> int:
@@ -266,7 +282,7 @@ COLUMNS: Final = {
 class CountTable:
     """What a run counted: `rows` = (kind, numbers) in the order of COLUMNS, `totals` below them."""
 
-    rows: list[tuple[str, list[int]]]
+    rows: Sequence[tuple[str, list[int]]]
     totals: list[int]
 
     @property
@@ -279,8 +295,3 @@ def count_table(run: SyncRun) -> CountTable:
         (kind, [run.counts.get(kind, {}).get(column, 0) for column in COLUMNS]) for kind in KINDS
     ]
     return CountTable(rows, [sum(numbers) for numbers in zip(*(n for _, n in rows), strict=True)])
-
-
-def works_of(integration: Integration) -> tuple[LeasedWork | None, ...]:
-    """What may be under way for an integration: its tests and its sync."""
-    return integration.latest_test, integration.candidate_test, integration.latest_run

@@ -8,19 +8,21 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
 from audit_site.tenants.models import Role
 from integrations.connecting.selectors import choices_of_integrations
-from integrations.issues.selectors import count_issues
+from integrations.kinds import KINDS
 from integrations.models import SyncEvent, SyncRun
-from integrations.runs import speed, starting
+from integrations.runs import starting
 from integrations.runs.selectors import list_events, list_sync_runs
 from integrations.web import event_values, run_progress
+from integrations.web.run_page import run_page
 
 
 def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
-    """Go to a run that was asked for, saying so when it was under way before."""
+    """Go to a run that was asked for; say so when it was under way before."""
     if not is_new:
         follows = " Another one follows it." if run.followed_by else ""
         messages.info(request, f"A sync is under way already; this is it.{follows}")
@@ -39,9 +41,9 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     except ValueError:  # what is no id filters everything out
         rows = SyncRun.objects.none().order_by("-id")
     shown = paged(request, rows)
-    speed.measure(shown.object_list)
     context = {
         "page": shown,
+        "rows": run_progress.live_all(shown.object_list),
         "integrations": choices_of_integrations(tenant),
         "states": SyncRun.State.choices,
         "chosen": {"integration": integration, "state": state},
@@ -59,16 +61,15 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
     sync_run = _run(request, pk)
     if request.htmx and request.htmx.target != "events":
         return _watched_run(request, sync_run)
-    events = list_events(sync_run)
     chosen = {name: request.GET.get(name, "") for name in ("change", "kind")}
-    events = events.filter(**{name: value for name, value in chosen.items() if value})
-    shown = paged(request, events)
+    wanted = {name: value for name, value in chosen.items() if value}
+    shown = paged(request, list_events(sync_run).filter(**wanted))
     context = {
         **_run_context(sync_run),
         "page": shown,
-        "told_events": event_values.describe_events(sync_run, shown.object_list),
+        "events": event_values.describe_events(sync_run, shown.object_list),
         "changes": SyncEvent.Change.choices,
-        "kinds": ("company", "contact", "agreement", "line"),
+        "kinds": [kind.singular for kind in KINDS],
         "chosen": chosen,
     }
     template = "integrations/_events.html" if request.htmx else "integrations/run.html"
@@ -76,32 +77,26 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
 
 
 def _run_context(sync_run: SyncRun) -> dict[str, Any]:
-    read, since = run_progress.reads(sync_run)
+    status = run_progress.live(sync_run)
+    address = reverse("integrations:run", args=[sync_run.pk])
     return {
         "run": sync_run,
-        "psa_name": sync_run.integration.psa_info.name,
-        "table": run_progress.count_table(sync_run),
-        "reads": read,
-        "since": since,
-        "open_issues": _open_issues_of(sync_run),
+        "shown": run_page(sync_run),
+        "status": status,
+        "poll_address": run_progress.poll_address(address, status),
     }
 
 
-def _open_issues_of(sync_run: SyncRun) -> int:
-    """How many issues of its integration wait for a person, once the run has ended."""
-    integration = sync_run.integration
-    if sync_run.is_active or integration.is_disconnected:
-        return 0
-    return count_issues(integration)["open"]
-
-
 def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
-    """The upper part of the page; at the end the list of events is told to come anew."""
-    told = request.GET.get("told", "")
-    context = {**_run_context(sync_run), "told": told, "is_fragment": True}
-    pulse = run_progress.poll_seconds(sync_run)
-    response = watched(request, "integrations/_run.html", context, pulse)
-    if not pulse:
+    """The upper part of the page; at the end the list of events is loaded again."""
+    context = {
+        **_run_context(sync_run),
+        "announced": request.GET.get("told", ""),
+        "is_fragment": True,
+    }
+    poll_seconds = run_progress.poll_seconds(sync_run)
+    response = watched(request, "integrations/_run.html", context, poll_seconds)
+    if not poll_seconds:
         response["HX-Trigger"] = "run-ended"
     return response
 
@@ -110,5 +105,5 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
 def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
     cancelled = starting.cancel_sync_run(run=_run(request, pk), actor=request.user)
     if cancelled.is_active:
-        messages.info(request, "The run ends behind the page that it is reading.")
+        messages.info(request, "The run ends after the page that it is reading.")
     return redirect("integrations:run", pk)

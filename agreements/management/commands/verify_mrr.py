@@ -78,7 +78,7 @@ def verified(groups: Iterable[list[UUID]], *, mend: bool, jobs: int) -> Iterator
             yield from verify_group(question)
         return
     connections.close_all()  # a connection that two processes use is broken for both
-    # a copy of this process is there at once; where there are none, Django is set up anew
+    # a copy of this process is there at once; where there are none, Django is set up again
     copies = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
     context = multiprocessing.get_context("fork" if copies else "spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=django.setup) as pool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.conf import settings
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -105,6 +107,40 @@ def stretch_address(
     return f"?{query.urlencode()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A head of a table's column, above numbers or not; a hidden one is only heard."""
+
+    title: str
+    is_number: bool
+    is_hidden: bool
+
+    @classmethod
+    def of(cls, text: str) -> Column:
+        """`#A month` stands above numbers, `~Undo` is hidden."""
+        return cls(text.lstrip("#~"), text.startswith("#"), text.startswith("~"))
+
+
+@register.simple_block_tag
+def table(
+    content: str, caption: str, columns: str = "", classes: str = "", label: str = "Table"
+) -> SafeString:
+    """A table in its frame, around `<tbody>` (and `<thead>`, where `columns` are not enough).
+
+    `columns` are the heads, parted by `|` (see `Column.of`). `caption` is only heard; `label` names
+    the frame, which scrolls.
+    """
+    heads = [Column.of(text) for text in columns.split("|") if text]
+    context = {
+        "content": content,
+        "caption": caption,
+        "columns": heads,
+        "classes": classes,
+        "label": label,
+    }
+    return render_to_string("components/table.html", context)
+
+
 @register.filter
 def grouped(number: int) -> str:
     """A count with its thousands apart: 12,400."""
@@ -144,12 +180,6 @@ def money(amount: str) -> str:
     whole, point, cents = amount.partition(".")
     sign = "-" if whole.startswith("-") else ""
     return f"{sign}{int(whole.lstrip('-') or 0):,}{point}{cents}"
-
-
-@register.filter
-def item(mapping: dict[Any, Any], key: Any) -> Any:
-    """A value of a mapping by a key that is only known at run time."""
-    return mapping.get(key)
 
 
 @register.filter

@@ -13,47 +13,30 @@ from audit_site.api.serializers import (
     FixableReasonSerializer,
 )
 from integrations.api.serializers.integrations import CheckSerializer
-from integrations.importing.selectors import is_new, reasons_of
-from integrations.models import (
-    PsaCompanyRecord,
-)
+from integrations.importing.import_rows import ImportRow
+from integrations.importing.rules import Reason
 
 
-class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
-    importable = serializers.SerializerMethodField()
+class PsaCompanySerializer(serializers.Serializer[Any]):
+    external_id = serializers.CharField(source="record.external_id", read_only=True)
+    name = serializers.CharField(source="record.name", read_only=True)
+    status = serializers.CharField(source="record.status", read_only=True)
+    type = serializers.CharField(source="record.type", read_only=True)
+    contact_count = serializers.IntegerField(source="record.contact_count", read_only=True)
+    importable = serializers.BooleanField(source="is_importable", read_only=True)
     reasons = serializers.SerializerMethodField()
-    linked_company = serializers.CharField(source="linked_company_id", allow_null=True)
+    linked_company = serializers.CharField(source="linked_id", allow_null=True)
     suggested_company = serializers.SerializerMethodField()
+    url = serializers.CharField(source="record.url", read_only=True)
     new = serializers.SerializerMethodField(
         help_text="Whether it came since you last looked at the import list."
     )
+    first_seen_at = serializers.DateTimeField(source="record.first_seen_at", read_only=True)
     seen_at = serializers.SerializerMethodField()
 
-    class Meta:
-        model = PsaCompanyRecord
-        fields = (
-            "external_id",
-            "name",
-            "status",
-            "type",
-            "contact_count",
-            "importable",
-            "reasons",
-            "linked_company",
-            "suggested_company",
-            "url",
-            "new",
-            "first_seen_at",
-            "seen_at",
-        )
-        read_only_fields = fields
-
-    def get_importable(self, record: PsaCompanyRecord) -> bool:
-        return record.importable and not getattr(record, "linked_company_id", None)
-
     @extend_schema_field(FixableReasonSerializer(many=True))
-    def get_reasons(self, record: PsaCompanyRecord) -> list[dict[str, str]]:
-        return [dict(reason) for reason in reasons_of(record)]  # type: ignore[arg-type]
+    def get_reasons(self, row: ImportRow) -> list[Reason]:
+        return row.reasons
 
     @extend_schema_field(
         {
@@ -65,16 +48,16 @@ class PsaCompanySerializer(serializers.ModelSerializer[PsaCompanyRecord]):
             },
         }
     )
-    def get_suggested_company(self, record: PsaCompanyRecord) -> None:
+    def get_suggested_company(self, row: ImportRow) -> None:
         """No company is suggested unless the product is sure enough to say why."""
 
-    def get_new(self, record: PsaCompanyRecord) -> bool:
-        """Needs `since` in the context: up to when the person has seen the list."""
-        return is_new(record, self.context["since"])
+    def get_new(self, row: ImportRow) -> bool:
+        return row.is_new
 
     @extend_schema_field(serializers.DateTimeField())
-    def get_seen_at(self, record: PsaCompanyRecord) -> str:
+    def get_seen_at(self, row: ImportRow) -> str:
         """When the PSA showed it last: the last complete pass saw all that are not gone."""
+        record = row.record
         passed = record.integration.companies_read_at
         seen = record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
         return serializers.DateTimeField().to_representation(seen)

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
-from integrations.models import (
-    Issue,
-)
 
-
-class IssueSerializer(serializers.ModelSerializer[Issue]):
+class IssueSerializer(serializers.Serializer[Any]):
     """One of `selectors.list_issues`. `company` is the audITee that it is about, where linked."""
 
+    id = serializers.UUIDField(source="issue.id", read_only=True)
+    kind = serializers.CharField(source="issue.kind", read_only=True)
+    external_id = serializers.CharField(source="issue.external_id", read_only=True)
     company = serializers.UUIDField(source="linked_company_id", read_only=True, allow_null=True)
-    state = serializers.ChoiceField(("open", "dismissed", "closed"), read_only=True)
-    sync_run = serializers.UUIDField(source="run_id", read_only=True, allow_null=True)
-
-    class Meta:
-        model = Issue
-        fields = (
-            "id",
-            "kind",
-            "external_id",
-            "company",
-            "code",
-            "name",
-            "message",
-            "fix",
-            "times",
-            "first_seen_at",
-            "last_seen_at",
-            "state",
-            "sync_run",
-        )
-        read_only_fields = fields
+    code = serializers.CharField(source="issue.code", read_only=True)
+    name = serializers.CharField(source="issue.name", read_only=True)
+    message = serializers.CharField(source="issue.message", read_only=True)
+    fix = serializers.CharField(source="issue.fix", read_only=True)
+    times = serializers.IntegerField(source="issue.times", read_only=True)
+    first_seen_at = serializers.DateTimeField(source="issue.first_seen_at", read_only=True)
+    last_seen_at = serializers.DateTimeField(source="issue.last_seen_at", read_only=True)
+    state = serializers.ChoiceField(
+        ("open", "dismissed", "closed"), source="issue.state", read_only=True
+    )
+    sync_run = serializers.UUIDField(source="issue.run_id", read_only=True, allow_null=True)

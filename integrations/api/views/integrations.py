@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
+from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
 from integrations.api.serializers.import_list import DiagnosisSerializer, PsaCompanySerializer
 from integrations.api.serializers.integrations import (
@@ -26,19 +27,21 @@ from integrations.api.serializers.integrations import (
     IntegrationSerializer,
     IntegrationUpdateSerializer,
     PsaSerializer,
+    connection_bodies,
 )
 from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import diagnosis
-from integrations.importing.selectors import list_psa_companies, looked_at, new_company_counts
+from integrations.importing.connection_cards import connection_cards
+from integrations.importing.import_rows import import_rows
+from integrations.importing.selectors import list_psa_companies, looked_at
 from integrations.issues import inbox
-from integrations.issues.selectors import list_issues, open_issues_of
+from integrations.issues.selectors import issue_rows, list_issues
 from integrations.models import Integration
 from integrations.psa import registry
 from integrations.runs import schedule, starting
-from integrations.runs.speed import measure
 
 #: What starting a run answers: 202 with a new one, 200 with the one that was under way.
 STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
@@ -83,12 +86,11 @@ class IntegrationViewSet(TenantViewSet):
     )
     @idempotent
     def create(self, request: Request) -> Response:
-        body = IntegrationCreateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        chosen = body.validated_data.pop("schedule", {})
+        values = read_body(IntegrationCreateSerializer, request)
+        chosen = values.pop("schedule", {})
         with transaction.atomic():
             integration, _ = lifecycle.create_integration(
-                tenant=self.tenant, actor=self.actor, **body.validated_data
+                tenant=self.tenant, actor=self.actor, **values
             )
             schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
         return Response(self._fresh(integration), status=status.HTTP_201_CREATED)
@@ -98,13 +100,10 @@ class IntegrationViewSet(TenantViewSet):
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         integration = self.get_object()
-        body = IntegrationUpdateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        chosen = body.validated_data.pop("schedule", {})
+        values = read_body(IntegrationUpdateSerializer, request)
+        chosen = values.pop("schedule", {})
         with transaction.atomic():
-            lifecycle.update_integration(
-                integration=integration, actor=self.actor, **body.validated_data
-            )
+            lifecycle.update_integration(integration=integration, actor=self.actor, **values)
             schedule.set_schedule(integration=integration, actor=self.actor, **chosen)
         return Response(self._fresh(integration))
 
@@ -117,23 +116,15 @@ class IntegrationViewSet(TenantViewSet):
         return self._shown(list_integrations(self.tenant).get(pk=integration.pk))[0]
 
     def _shown(self, *integrations: Integration) -> Any:
-        """Bodies, with what is new to who asks and how many issues wait."""
-        context = {
-            "news": new_company_counts(self.tenant, self.actor, integrations),
-            "open_issues": open_issues_of(self.tenant, integrations),
-        }
-        measure(row.latest_run for row in integrations if row.latest_run)
-        return IntegrationSerializer(integrations, many=True, context=context).data
+        return connection_bodies(connection_cards(self.tenant, self.actor, integrations))
 
     @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def test(self, request: Request, pk: str) -> Response:
-        test = connection_test.start_connection_test(
-            integration=self.get_object(), actor=self.actor
-        )
-        body = ConnectionTestSerializer(test)
-        return Response(body.data, status=status.HTTP_202_ACCEPTED)
+        integration = self.get_object()
+        test = connection_test.start_connection_test(integration=integration, actor=self.actor)
+        return Response(ConnectionTestSerializer(test).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={200: ConnectionTestSerializer, **PROBLEMS})
     @action(
@@ -168,7 +159,7 @@ class IntegrationViewSet(TenantViewSet):
             integration=self.get_object(),
             state=request.query_params.get("state", ""),
         )
-        page = self.paginate_queryset(rows)
+        page = issue_rows(self.paginate_queryset(rows) or [])
         return self.get_paginated_response(IssueSerializer(page, many=True).data)
 
     @extend_schema(request=None, responses=STARTED)
@@ -212,9 +203,8 @@ class IntegrationViewSet(TenantViewSet):
             new=flag(request, "new"),
             since=since,
         )
-        page = self.paginate_queryset(rows)
-        body = PsaCompanySerializer(page, many=True, context={"since": since})
-        return self.get_paginated_response(body.data)
+        page = import_rows(self.paginate_queryset(rows) or [], since)
+        return self.get_paginated_response(PsaCompanySerializer(page, many=True).data)
 
     @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
     @action(

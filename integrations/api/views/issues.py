@@ -13,10 +13,10 @@ from audit_site.api.idempotency import idempotent
 from audit_site.api.permissions import IsAdmin, IsMember
 from audit_site.api.views import PROBLEMS, TenantViewSet
 from integrations.api.serializers.issues import IssueSerializer
-from integrations.api.serializers.runs import SyncRunSerializer, started
+from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.api.views.integrations import STARTED
 from integrations.issues import inbox
-from integrations.issues.selectors import list_issues
+from integrations.issues.selectors import issue_rows, list_issues
 from integrations.models import Issue
 
 
@@ -42,7 +42,7 @@ class IssueViewSet(TenantViewSet):
     def dismiss(self, request: Request, pk: str) -> Response:
         """Put it aside for as long as its cause lasts."""
         issue = inbox.dismiss(self.get_object(), actor=self.actor)
-        return Response(self.get_serializer(issue).data)
+        return Response(IssueSerializer(issue_rows([issue])[0]).data)
 
     @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], url_path="confirm-gone", permission_classes=[IsAdmin])
@@ -50,4 +50,4 @@ class IssueViewSet(TenantViewSet):
     def confirm_gone(self, request: Request, pk: str) -> Response:
         """Say yes to `too_many_gone`: a full run marks what the PSA no longer shows as gone."""
         run = inbox.confirm_gone(self.get_object(), actor=self.actor)
-        return Response(SyncRunSerializer(run).data, status=status.HTTP_202_ACCEPTED)
+        return Response(run_body(run), status=status.HTTP_202_ACCEPTED)

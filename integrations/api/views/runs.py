@@ -13,11 +13,15 @@ from rest_framework.response import Response
 from audit_site.api.parameters import query
 from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
-from integrations.api.serializers.runs import SyncEventSerializer, SyncRunSerializer
+from integrations.api.serializers.runs import (
+    SyncEventSerializer,
+    SyncRunSerializer,
+    run_bodies,
+    run_body,
+)
 from integrations.models import SyncRun
 from integrations.runs import starting
 from integrations.runs.selectors import list_events, list_sync_runs
-from integrations.runs.speed import measure
 
 
 @extend_schema_view(
@@ -48,17 +52,16 @@ class SyncRunViewSet(TenantViewSet):
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset()) or []
-        measure(page)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.get_paginated_response(run_bodies(page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+        return Response(run_body(self.get_object()))
 
     @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     def cancel(self, request: Request, pk: str) -> Response:
         run = starting.cancel_sync_run(run=self.get_object(), actor=self.actor)
-        return Response(SyncRunSerializer(run).data, status=status.HTTP_202_ACCEPTED)
+        return Response(run_body(run), status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={200: SyncEventSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])

@@ -17,6 +17,7 @@ from agreements.figures import company_figure
 from audit_site.local.run import environment
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.connecting.selectors import latest_of
 from integrations.models import Integration, SyncRun
 from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
@@ -81,7 +82,10 @@ def test_without_its_setting_the_connection_is_refused_by_the_psa(
 
     integration = connect(tenant, harbour, "tidewater")
 
-    assert (integration.status, integration.latest_test.code) == ("failing", "client_id_refused")
+    assert (integration.status, latest_of(integration).test.code) == (
+        "failing",
+        "client_id_refused",
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from audit_site.tenants.models import Tenant
 from integrations.connecting import connection_test
 from integrations.connecting.connection_test import start_connection_test
 from integrations.connecting.lifecycle import disconnect_integration
+from integrations.connecting.selectors import latest_of
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs import leases, schedule
 from integrations.runs.starting import start_sync_run
@@ -91,10 +92,10 @@ def test_keys_that_see_no_table_and_no_contacts_are_said_to(
     no_tables = connect(tenant, sandbox, public_key="no-tables")
 
     assert no_tables.status == "connected"
-    assert "billing cycle table can't be read" in no_tables.latest_test.message
+    assert "billing cycle table can't be read" in latest_of(no_tables).test.message
     disconnect_integration(integration=no_tables, actor=None)
     empty = connect(tenant, sandbox, public_key="empty-contacts")
-    assert "The keys see no contacts at all" in empty.latest_test.message
+    assert "The keys see no contacts at all" in latest_of(empty).test.message
 
 
 def test_a_second_test_while_one_is_under_way_is_that_one(connected: Integration) -> None:
@@ -128,8 +129,8 @@ def test_a_missing_encryption_key_is_explained_and_nothing_breaks(
     work_off()
 
     run.refresh_from_db()
-    assert connected.latest_test.code == "invalid_credentials"
-    assert "encryption key" in connected.latest_test.message
+    assert latest_of(connected).test.code == "invalid_credentials"
+    assert "encryption key" in latest_of(connected).test.message
     assert (run.state, run.error_code) == ("failed", "invalid_credentials")
 
 

@@ -13,6 +13,7 @@ from integrations.connecting import connection_test
 from integrations.connecting.connection_test import run_connection_test, start_connection_test
 from integrations.connecting.credentials import open_credentials
 from integrations.connecting.lifecycle import update_integration
+from integrations.connecting.selectors import latest_of
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
 from integrations.runs import leases
 from integrations.runs.starting import start_sync_run
@@ -49,8 +50,8 @@ def test_refused_new_keys_leave_the_old_ones_working(
     assert connected.status == "connected"
     assert connected.candidate["state"] == "refused"
     assert connected.candidate["credentials"] == {}
-    assert connected.candidate_test.code == "invalid_credentials"
-    assert connected.latest_test.ok
+    assert latest_of(connected).candidate_test.code == "invalid_credentials"
+    assert latest_of(connected).test.ok
     run, _ = start_sync_run(integration=connected)
     work_off()
     run.refresh_from_db()

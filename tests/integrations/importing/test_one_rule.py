@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from audit_site.tenants.models import Tenant
 from integrations.importing.diagnosis import FOLLOWS, diagnose
 from integrations.importing.import_companies import import_companies
+from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import (
     CHECKS,
     REASONS,
@@ -21,7 +22,7 @@ from integrations.importing.rules import (
     facts_of,
     failed_checks,
 )
-from integrations.importing.selectors import list_psa_companies, reasons_of
+from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa import registry
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
@@ -45,7 +46,10 @@ def test_list_diagnosis_and_import_agree_about_every_company_of_a_psa(
     integration = connect(tenant, sandbox, psa)
     rows = list(list_psa_companies(integration).select_related("integration"))
 
-    listed = {row.external_id: [reason["code"] for reason in reasons_of(row)] for row in rows}
+    listed = {
+        row.record.external_id: [reason["code"] for reason in row.reasons]
+        for row in import_rows(rows, None)
+    }
     diagnosed = {
         id_: failed_codes(diagnose(integration=integration, external_id=id_).checks)
         for id_ in listed

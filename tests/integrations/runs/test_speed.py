@@ -10,7 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import Tenant
-from integrations.runs.speed import measure, remaining_seconds, speed_from, speed_of
+from integrations.models import SyncRun
+from integrations.runs.speed import RunSpeed, measure, remaining_seconds, speed_from
 from integrations.web.run_progress import live
 from tests.factories import make_company, make_integration, make_link
 from tests.running import NOW, make_reading, note_page
@@ -42,6 +43,10 @@ def test_a_speed_is_said_only_when_it_can_be_known(
     assert (pace.per_second if pace else None) == per_second
 
 
+def speed_of(run: SyncRun) -> RunSpeed | None:
+    return measure([run]).get(run.pk)
+
+
 def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
     tenant: Tenant, now: datetime
 ) -> None:
@@ -56,7 +61,7 @@ def test_rate_and_remaining_time_come_from_the_pages_of_the_last_two_minutes(
 
     assert pace is not None
     assert pace.rate == 1236  # 412 records in 20 seconds
-    assert remaining_seconds(run) == 121
+    assert remaining_seconds(run, pace) == 121
     assert live(run).pace == "1,240 a minute, about 2 minutes left"
     assert live(run).numbers == "2,000 of 4,480 contacts"
     assert live(run).step == "Step 2 of 5"
@@ -77,7 +82,7 @@ def test_a_wait_that_is_over_slows_nothing_down(tenant: Tenant, now: datetime) -
 
     assert pace is not None
     assert pace.rate == 1200
-    assert remaining_seconds(run) == 50
+    assert remaining_seconds(run, pace) == 50
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_who_does_not_read_has_no_speed(tenant: Tenant, now: datetime, over: Any
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100, kind=run.phase)
 
-    assert (speed_of(run), remaining_seconds(run), live(run).pace) == (None, None, "")
+    assert (speed_of(run), remaining_seconds(run, None), live(run).pace) == (None, None, "")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_what_can_not_be_known_is_not_said(
     for seconds_ago in (10, 5, 0):
         note_page(run, seconds_ago, 100)
 
-    assert remaining_seconds(run) is left
+    assert remaining_seconds(run, speed_of(run)) is left
     assert live(run).pace == "1,200 a minute"
 
 
@@ -140,7 +145,7 @@ def test_agreements_are_counted_by_company(tenant: Tenant, now: datetime, scope:
 
     assert pace is not None
     assert pace.rate == 60
-    assert remaining_seconds(run) == 20
+    assert remaining_seconds(run, pace) == 20
     assert live(run).numbers == "13 of 33 companies"
 
 
@@ -160,9 +165,7 @@ def test_many_runs_are_measured_at_once(tenant: Tenant, now: datetime) -> None:
         runs.append(run)
 
     with CaptureQueriesContext(connection) as captured:
-        measure(runs)
+        found = measure(runs)
 
     assert len(captured) == 2
-    found = [speed_of(run) for run in runs]
-    assert len(captured) == 2
-    assert [pace.rate if pace else None for pace in found] == [1200, 12, 3600, 36, 6000, 60]
+    assert [found[run.pk].rate for run in runs] == [1200, 12, 3600, 36, 6000, 60]

@@ -64,10 +64,10 @@ def test_a_run_that_waits_says_for_whom_and_until_when(tenant: Tenant, now: date
     with timezone.override(ZoneInfo("Europe/Berlin")):
         shown = live(run)
         assert shown.waiting == "Waiting for Autotask, goes on at 14:55"
-        assert shown.milestone == "Waiting for Autotask, goes on at 14:55."
+        assert shown.announcement == "Waiting for Autotask, goes on at 14:55."
     assert shown.countdown == "in 50 minutes"
     assert shown.reason.startswith("It takes no more requests until then.")
-    assert not shown.goes_on
+    assert not shown.resumed
 
 
 def test_a_short_wait_in_place_says_why(tenant: Tenant, now: datetime) -> None:
@@ -91,8 +91,8 @@ def test_a_wait_that_is_over_is_not_shown_as_one(
     )
 
     assert (live(run).waiting, live(run).reason, live(run).countdown) == ("", "", "")
-    assert live(run).goes_on
-    assert live(run).milestone == "Reading contacts."
+    assert live(run).resumed
+    assert live(run).announcement == "Reading contacts."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""A company's MRR as its page shows it: each row with what people decided about it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from agreements.decisions import Replacement, choice_history, label_of, replacements
+from agreements.figures import AgreementRow, CompanyFigure
+from agreements.models import Agreement, ChoiceRecord
+from agreements.mrr import LedgerRow
+from audit_site.tenants.models import Tenant
+
+History = Mapping[UUID, Sequence[ChoiceRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What people decided about some agreements and their lines, from every side.
+
+    `history` is newest first, by the agreement's or the line's id; `replaced_by` and `replaces` are
+    by the agreement's id. `labels` name the agreements by the text of their ids.
+    """
+
+    history: History
+    replaced_by: Mapping[UUID, list[Replacement]]
+    replaces: Mapping[UUID, Replacement]
+    labels: dict[str, str]
+
+    def newest(self, pk: UUID) -> ChoiceRecord | None:
+        return next(iter(self.history.get(pk, ())), None)
+
+
+def decisions_about(tenant: Tenant, agreements: Sequence[Agreement]) -> Decisions:
+    """One statement."""
+    history = choice_history(tenant, agreements)
+    found = replacements(agreements, history)
+    replaced_by: dict[UUID, list[Replacement]] = defaultdict(list)
+    for replacement in found:
+        replaced_by[replacement.older.pk].append(replacement)
+    return Decisions(
+        history,
+        replaced_by,
+        {replacement.newer.pk: replacement for replacement in found},
+        {str(agreement.pk): label_of(agreement) for agreement in agreements},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A row of the ledger with the newest decision about its line.
+
+    `replaced_by` are the agreements that replace its agreement by a decision; none where the row is
+    left out for another reason.
+    """
+
+    row: LedgerRow
+    decision: ChoiceRecord | None
+    replaced_by: Sequence[Replacement]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedAgreement:
+    """An agreement with the newest decision about it.
+
+    `replaces` was decided earlier than that and is still so; `replaced_by` says what replaces it.
+    """
+
+    row: AgreementRow
+    decision: ChoiceRecord | None
+    replaces: Replacement | None
+    replaced_by: Sequence[Replacement]
+
+
+@dataclass(frozen=True, slots=True)
+class MrrPage:
+    """The parts of the sum in their order, and the agreements that they belong to."""
+
+    figure: CompanyFigure
+    counted: list[LineRow]
+    left_out: list[LineRow]
+    agreements: list[DecidedAgreement]
+    labels: dict[str, str]
+
+
+def mrr_page(tenant: Tenant, figure: CompanyFigure) -> MrrPage:
+    """One statement."""
+    decisions = decisions_about(tenant, [row.agreement for row in figure.agreements])
+    return MrrPage(
+        figure,
+        [_line(row, decisions) for row in figure.counted],
+        [_line(row, decisions) for row in figure.left_out],
+        [_agreement(row, decisions) for row in figure.agreements],
+        decisions.labels,
+    )
+
+
+def _line(row: LedgerRow, decisions: Decisions) -> LineRow:
+    is_replaced = row.reason == "superseded"
+    return LineRow(
+        row,
+        decisions.newest(row.line_ref.pk) if row.line_ref else None,
+        decisions.replaced_by.get(row.agreement_ref.pk, ()) if is_replaced else (),
+    )
+
+
+def _agreement(row: AgreementRow, decisions: Decisions) -> DecidedAgreement:
+    pk = row.agreement.pk
+    newest, replaces = decisions.newest(pk), decisions.replaces.get(pk)
+    is_older = newest and replaces and replaces.record.pk != newest.pk
+    return DecidedAgreement(
+        row, newest, replaces if is_older else None, decisions.replaced_by.get(pk, ())
+    )

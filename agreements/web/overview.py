@@ -1,0 +1,106 @@
+"""The tenant's MRR at a glance, its charts, and both as CSV."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from agreements import mrr
+from agreements.figures import recognized_by_month, tenant_book
+from agreements.mrr.cycles import add_months
+from agreements.overview import currency_books, ending_soon
+from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_days import Days
+from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+
+#: Lists of agreements that end within so many days.
+HORIZONS = (30, 60, 90)
+
+
+def _asked_days(request: PageRequest) -> Days:
+    """The days of a movement; the rest of the page is always as of today."""
+    query = request.GET.copy()
+    query.pop("as_of", None)
+    return Days.of(query, tenant_of(request).today())
+
+
+@page("GET", section="mrr")
+def overview(request: PageRequest) -> HttpResponse:
+    """All companies together, from what is stored: sums, concentration, and what ends soon."""
+    tenant = tenant_of(request)
+    within = request.GET.get("within", "")
+    horizon = int(within) if within.isdecimal() and int(within) in HORIZONS else HORIZONS[-1]
+    days = _asked_days(request)
+    days.show_troubles(request)
+    context = {
+        "books": currency_books(tenant),
+        "ending": paged(request, ending_soon(tenant, horizon), size=25),
+        "within": horizon,
+        "horizons": HORIZONS,
+        "days": days,
+    }
+    return render(request, "agreements/overview.html", context)
+
+
+@page("GET", section="mrr")
+def overview_charts(request: PageRequest) -> HttpResponse:
+    """The charts, loaded after the page: they take the whole book."""
+    tenant = tenant_of(request)
+    days = _asked_days(request)
+    if refusal := days.refusal():
+        return refusal
+    prepared = tenant_book(tenant)
+    bridges = mrr.movement(prepared, days.start, days.end)
+    context = {
+        "months": charts.by_month(prepared, days.as_of),
+        "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
+        "days": days,
+        **days.csv_addresses(),
+    }
+    return render(request, "agreements/_charts.html", context)
+
+
+def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
+    tenant, text = tenant_of(request), request.GET.get("company", "")
+    if not text:
+        return tenant, None
+    try:
+        return tenant, find(Company.objects.for_tenant(tenant), UUID(text))
+    except ValueError:
+        return tenant, find(Company.objects.none(), UUID(int=0))
+
+
+@page("GET", section="mrr")
+def series_csv(request: PageRequest) -> HttpResponse:
+    """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
+    tenant, company = _narrowed(request)
+    days = Days.of(request.GET, tenant.today())
+    if refusal := days.refusal():
+        return refusal
+    prepared = tenant_book(tenant, company_id=company.pk if company else None)
+    first = add_months(days.as_of.replace(day=1), -12)
+    months = recognized_by_month(prepared, first, 24)
+    return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
+
+
+@page("GET", section="mrr")
+def movement_csv(request: PageRequest) -> HttpResponse:
+    """The movement between two days as CSV, company by company."""
+    tenant, company = _narrowed(request)
+    days = Days.of(request.GET, tenant.today())
+    if refusal := days.refusal():
+        return refusal
+    prepared = tenant_book(tenant, company_id=company.pk if company else None)
+    bridges = mrr.movement(prepared, days.start, days.end)
+    ids = {moved.company_id for bridge in bridges for moved in bridge.companies}
+    names = _names_of(tenant, ids)
+    return exports.movement_csv(f"movement-{days.start}-{days.end}", bridges, names)
+
+
+def _names_of(tenant: Tenant, company_ids: set[str]) -> dict[str, str]:
+    rows = Company.objects.for_tenant(tenant).filter(pk__in=company_ids)
+    return {str(pk): name for pk, name in rows.values_list("pk", "name")}

@@ -1,0 +1,52 @@
+"""Connections as pages and REST show them: with their newest work and what waits in them.
+
+It lies with the import list because that knows what is new in a PSA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit_site.db.counting import CappedCount
+from audit_site.tenants.models import Tenant, User
+from integrations.connecting.selectors import LatestWork, latest_work
+from integrations.importing.selectors import new_company_counts
+from integrations.issues.selectors import open_issues_of
+from integrations.models import Integration
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCard:
+    """One integration as one person sees it.
+
+    `new_companies`: how many came since this person looked at its import list, None = they never
+    did. `open_issues` wait for a person.
+    """
+
+    integration: Integration
+    latest: LatestWork
+    new_companies: CappedCount | None
+    open_issues: int
+
+
+def connection_cards(
+    tenant: Tenant, user: User, integrations: Sequence[Integration]
+) -> list[ConnectionCard]:
+    """A card for each integration of a tenant, in their order. Five statements at the most."""
+    latest = latest_work(tenant, integrations)
+    arrived = new_company_counts(tenant, user, integrations)
+    waiting = open_issues_of(tenant, integrations)
+    return [
+        ConnectionCard(
+            integration,
+            latest[integration.pk],
+            arrived.get(integration.pk),
+            waiting.get(integration.pk, 0),
+        )
+        for integration in integrations
+    ]
+
+
+def connection_card(integration: Integration, user: User) -> ConnectionCard:
+    return connection_cards(integration.tenant, user, [integration])[0]
