@@ -17,7 +17,7 @@ from integrations.kinds import KINDS, RIGHTS
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
 from integrations.psa.contract import Finding, PsaAdapter
 from integrations.psa.errors import KEYS, PsaError
-from integrations.runs import dispatching, leases, shutdown, starting
+from integrations.runs import dispatching, leases, run_log, shutdown, starting
 
 #: The checks of a test in their order, with what pages call them.
 CHECK_LABELS: Final[dict[str, str]] = {
@@ -167,6 +167,8 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         finished_at=timezone.now(),
         lease_until=None,
     )
+    if ended:
+        run_log.ends(test, "failed" if failed else "passed", code=first["code"])
     if not ended or integration.is_disconnected:
         return
     if test.is_candidate:

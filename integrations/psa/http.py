@@ -99,9 +99,11 @@ class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
     `on_wait(seconds, reason)` is called before a wait of a second or more, `on_request()` before
-    each request. `attempts` counts the first try. `budget` is kept to together with all other
-    workers. Unless private hosts are allowed, only `allowed_ports` are asked. `our_addresses` are
-    those that a firewall must let in. Counts the requests it made in `requests_made`.
+    each request, `on_refused(method, path, code, seconds)` after each that went wrong, with the
+    path alone of its address. `attempts` counts the first try. `budget` is kept to together with
+    all other workers. Unless private hosts are allowed, only `allowed_ports` are asked.
+    `our_addresses` are those that a firewall must let in. Counts the requests it made in
+    `requests_made`.
     """
 
     def __init__(  # noqa: PLR0913  all by name, and each has its default
@@ -118,6 +120,7 @@ class PsaHttp:
         our_addresses: Sequence[str] = (),
         on_wait: Callable[[float, str], None] | None = None,
         on_request: Callable[[], None] | None = None,
+        on_refused: Callable[[str, str, str, float], None] | None = None,
         budget: RequestBudget | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
@@ -130,6 +133,7 @@ class PsaHttp:
         self._first_pause = first_pause
         self._on_wait = on_wait
         self._on_request = on_request
+        self._on_refused = on_refused
         self._budget = budget or NoBudget()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
@@ -189,10 +193,15 @@ class PsaHttp:
             wait_jitter=self._first_pause,
         ):
             with attempt, self._slots, self._budget.turn(endpoint):
+                began = time.monotonic()
                 try:
                     return read(self._send(method, url, what))
-                except PsaRateLimited as error:
-                    self._budget.slow_down(error.retry_after)
+                except PsaError as error:
+                    if isinstance(error, PsaRateLimited):
+                        self._budget.slow_down(error.retry_after)
+                    if self._on_refused:
+                        path = urlsplit(url).path
+                        self._on_refused(method, path, error.code, time.monotonic() - began)
                     raise
         raise AssertionError("stamina either returns or raises")
 

@@ -17,6 +17,7 @@ from integrations.kinds import Kind
 from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter
 from integrations.psa.errors import PsaError, PsaRefused
+from integrations.runs import run_log
 from integrations.sync.run_writer import RunWriter
 
 
@@ -107,6 +108,7 @@ class PhasedSync:
                 self._carry_out(phase(self.writer, self.adapter))
 
     def _carry_out(self, phase: Phase) -> None:
+        run_log.phase(phase.name)
         self.writer.on_moment("phase", phase.name)
         try:
             phase.run()
