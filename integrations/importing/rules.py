@@ -7,7 +7,7 @@ fact, if it looks at a new one).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -187,12 +187,17 @@ def failed_checks(facts: CompanyFacts, info: PsaInfo) -> dict[str, str]:
 
 
 def broken_rules(facts: CompanyFacts, info: PsaInfo) -> list[str]:
-    """Return the codes of the rules that a company breaks, none when it can be imported.
+    """Return the codes of the rules that a company breaks, none when it can be imported."""
+    return without_consequences(failed_checks(facts, info))
 
-    What follows from another one is left out: the MSP's own company is not offered, whatever else
-    there is about it, and where nobody is active nobody can be reached.
+
+def without_consequences(failed: Mapping[str, str]) -> list[str]:
+    """The codes of failed checks (check → code) that do not follow from another one.
+
+    The MSP's own company is not offered, whatever else there is about it, and where nobody is
+    active nobody can be reached.
     """
-    failed = failed_checks(facts, info)
+    failed = dict(failed)
     if failed.get("exists") == "own_company":
         return ["own_company"]
     if "has_contact" in failed:
