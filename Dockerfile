@@ -8,4 +8,4 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY . .
 USER audit
 EXPOSE 8000
-CMD ["gunicorn", "audit_site.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--threads=8"]
+CMD ["gunicorn", "audit_site.wsgi", "--bind=0.0.0.0:8000"]

@@ -64,6 +64,10 @@ AGREEMENT = _json_of(
     force_include=Coalesce("choices__force_include", False),
     assume_renewal=Coalesce("choices__assume_renewal", False),
     account=IdText("integration_id"),
+    type="type",
+    status="status",
+    former_type="former_type",
+    type_changed_on="type_changed_on",
 )
 LINE = _json_of(
     mrr.Line,
@@ -180,7 +184,9 @@ def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tena
 def sources() -> dict[str, mrr.Source]:
     """What the engine needs to know of each PSA, by its key."""
     return {
-        info.key: mrr.Source(info.name, info.bills_when_inactive, info.agreement_word)
+        info.key: mrr.Source(
+            info.name, info.bills_when_inactive, info.agreement_word, info.recurring_type
+        )
         for info in registry.infos()
     }
 

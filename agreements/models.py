@@ -27,11 +27,13 @@ class AgreementLineQuerySet(PresenceMixin, TenantQuerySet["AgreementLine"]):
 
 
 class Agreement(TenantOwned):
-    """A recurring contract of a company, read from an integration.
+    """A contract of a company, read from an integration, whether it recurs or not.
 
     `end_date` and `cancelled_date` are last days in force. `cancelled`, `recurring` and `active`
-    are None where the PSA doesn't say. `cycle` is a name or `{"every": N, "unit": ...}`;
-    `cycle_label` the PSA's own word for it. `amount` is the flat amount per cycle, before tax.
+    are None where the PSA doesn't say. `cycle` is a name, `{"every": N, "unit": ...}`, or
+    `{"unknown": word}`; `cycle_label` the PSA's own word for it. `currency` is a code, or the PSA's
+    word where that is none. `amount` is the flat amount per cycle, before tax. `former_type` is
+    what the type was before the day `type_changed_on`, when we saw another one first.
     `lines_fingerprint` is of all its lines together, "" where some may not be as they came last.
     """
 
@@ -43,8 +45,10 @@ class Agreement(TenantOwned):
     external_id = models.CharField(max_length=100)
     name = models.CharField(max_length=255, blank=True)
     type = models.CharField(max_length=255, blank=True)
+    former_type = models.CharField(max_length=255, blank=True)
+    type_changed_on = models.DateField(null=True, blank=True)
     status = models.CharField(max_length=100, blank=True)
-    currency = models.CharField(max_length=10, blank=True)
+    currency = models.CharField(max_length=100, blank=True)
     start_date = models.DateField(null=True, blank=True)
     end_date = models.DateField(null=True, blank=True)
     no_end = models.BooleanField(default=False)
@@ -225,7 +229,7 @@ class AgreementMrr(TenantOwned):
 
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="stored_mrr")
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
-    currency = models.CharField(max_length=10)
+    currency = models.CharField(max_length=100)
     exact = models.TextField()
     minor = models.BigIntegerField()
     included = models.BooleanField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -36,6 +37,16 @@ def env_int(name: str, default: int) -> int:
         return int(value)
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+
+
+def env_ports(name: str, default: Iterable[int]) -> list[int]:
+    """Read comma-separated port numbers."""
+    values = env_list(name)
+    if not values:
+        return sorted(default)
+    if not all(value.isdecimal() and 0 < int(value) < 65536 for value in values):
+        raise ImproperlyConfigured(f"{name} must be port numbers, such as 443,8040.")
+    return sorted(map(int, values))
 
 
 def env_list(name: str, default: tuple[str, ...] = ()) -> list[str]:

@@ -13,8 +13,18 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
-from audit_site.env import env_bool, env_int, env_list, env_secret, env_text, load_env_file
+from audit_site.env import (
+    env_bool,
+    env_int,
+    env_list,
+    env_ports,
+    env_secret,
+    env_text,
+    load_env_file,
+)
+from audit_site.log_context import redact
 from integrations.psa import registry
+from integrations.psa.http import PUBLIC_PORTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_text("VAR_DIR") or BASE_DIR / "var").resolve()
@@ -44,14 +54,19 @@ if not CREDENTIAL_KEYS:
         "(`make run` writes one to var/env by itself)."
     )
 
-_local_hosts = ("127.0.0.1", "localhost", "[::1]")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", (_public.hostname, *_local_hosts))
+_loopback = ("127.0.0.1", "localhost", "[::1]")
+_host = f"[{_public.hostname}]" if ":" in _public.hostname else _public.hostname
+_is_local = DEBUG or _host in _loopback
+#: Loopback is no name of a production site: who can set `Host` could have mails lead there.
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", (_host, *(_loopback if _is_local else ())))
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", (f"{_public.scheme}://{_public.netloc}",))
 
 # What integrations need to know
 for _declared in registry.settings():  # what each PSA's adapter asks for
     globals()[_declared.name] = env_text(_declared.name, _declared.default)
 PSA_ALLOW_PRIVATE_HOSTS = env_bool("PSA_ALLOW_PRIVATE_HOSTS")
+PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
+OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
 
@@ -82,9 +97,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "audit_site.health.HealthMiddleware",
+    "audit_site.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "audit_site.pages.assets.AssetMiddleware",
+    "audit_site.pages.compression.PageCompressionMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -94,7 +112,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "audit_site.request_log.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit_site.tenants.middleware.MembershipMiddleware",
 ]
@@ -170,7 +188,10 @@ else:
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = 4
+CELERY_WORKER_CONCURRENCY = 4  # the clock, mail: what no lane takes
+#: How many syncs, and how much of what a person waits for, a worker carries out at once.
+SYNC_THREADS = env_int("SYNC_THREADS", 4)
+URGENT_THREADS = env_int("URGENT_THREADS", 4)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ACKS_LATE = True
@@ -189,6 +210,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "pass_days": {"task": "agreements.pass_days", "schedule": 300.0, "options": {"expires": 290}},
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
+    "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
+    "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
 }
 
 # Shared by all processes: rate limits of sign-in and API
@@ -249,7 +272,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)/$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("TRUST_PROXY") else None
+#: How many proxies stand in front, each of which adds to X-Forwarded-For.
+TRUST_PROXY = env_int("TRUST_PROXY", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY > 0 else None
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
@@ -317,12 +342,16 @@ USE_THOUSAND_SEPARATOR = False
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "audit_site.pages.assets.AssetFinder",
+]
 STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # pages work without a collectstatic step
-WHITENOISE_MANIFEST_STRICT = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "audit_site.pages.assets.AssetStorage"},
 }
 
 # Logs: one JSON object a line; a developer's terminal gets colours with DEBUG on
@@ -341,6 +370,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                redact,
                 structlog.dev.ConsoleRenderer() if DEBUG else structlog.processors.JSONRenderer(),
             ],
             "foreign_pre_chain": _shared_processors,

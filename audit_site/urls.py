@@ -3,12 +3,9 @@ from __future__ import annotations
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from audit_site import health
 from audit_site.pages.views import switch_tenant
 
 urlpatterns = [
-    path("healthz/", health.healthz, name="healthz"),
-    path("readyz/", health.readyz, name="readyz"),
     path("api/v1/", include("audit_site.api_urls")),
     path("accounts/", include("allauth.urls")),
     path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),

@@ -92,6 +92,19 @@ function forgetImported(page) {
   if (arrived) keepChosen(page.dataset.imported, new Set());
 }
 
+// The menu closes as menus do: by a click beside it, or Escape, which leaves one at its button.
+document.addEventListener("click", function (event) {
+  document.querySelectorAll("[data-menu][open]").forEach(function (menu) {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+});
+document.addEventListener("keydown", function (event) {
+  const menu = event.key === "Escape" ? document.querySelector("[data-menu][open]") : null;
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
 document.addEventListener("click", function (event) {
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);

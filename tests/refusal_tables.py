@@ -10,6 +10,7 @@ from typing import Final
 
 from integrations.psa import registry
 from integrations.psa.errors import PsaError
+from integrations.psa.http import PsaResponse
 from integrations.psa.questions import OldPlaceError
 from integrations.psa.refusals import RefusalRow, RefusalTable, RefusedAnswer
 
@@ -57,6 +58,7 @@ def _likeness(row: RefusalRow) -> str:
     """What the row asks of an answer besides its status."""
     parts = [f"the code `{row.code}`"] if row.code else []
     parts += [row.shape] if row.shape else []
+    parts += ["a web page, or what the PSA does not write"] if row.is_foreign else []
     parts += [" or ".join(f"`{word}`" for word in row.words)] if row.words else []
     return ", ".join(parts) or "anything"
 
@@ -64,6 +66,7 @@ def _likeness(row: RefusalRow) -> str:
 def _error_of(row: RefusalRow) -> PsaError:
     """The error for an answer to a question about companies."""
     status = (row.status or "400").split()[0].replace("xx", "00")
-    answer = RefusedAnswer(int(status), right="read_companies", host="psa.example")
+    response = PsaResponse(int(status), {}, b"{}", host="psa.example")
+    answer = RefusedAnswer(int(status), right="read_companies", response=response)
     error = row.meaning(answer)
     return error.meant if isinstance(error, OldPlaceError) else error

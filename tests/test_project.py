@@ -39,7 +39,7 @@ def test_the_compose_file_starts_what_the_operating_guide_says() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
 
-    assert set(services) == {"migrate", "web", "worker", "db", "redis"}
+    assert set(services) == {"proxy", "migrate", "web", "worker", "db", "redis"}
     assert services["web"]["command"][:2] == ["gunicorn", "audit_site.wsgi"]
     assert services["worker"]["command"] == ["celery", "-A", "audit_site", "worker", "-B"]
     assert services["db"]["image"].startswith("postgres:15")
@@ -52,6 +52,60 @@ def test_the_compose_file_starts_what_the_operating_guide_says() -> None:
         assert {"image", "build"} & set(service)
         for other in service.get("depends_on", {}):
             assert other in services
+
+
+def test_every_container_is_confined_and_only_the_proxy_can_be_reached() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert ("ports" in service) == (name == "proxy"), name
+        assert ("healthcheck" in service) == (name != "migrate"), name
+        assert "cap_add" not in service
+        assert "privileged" not in service
+    for name in ("db", "redis"):
+        assert services[name]["networks"] == ["data"], "from outside nobody reaches it"
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert "redis://:${REDIS_PASSWORD:?set it in .env}@redis:6379/0" in compose
+    assert '--requirepass \\"$$REDISCLI_AUTH\\"' in compose
+    assert "redis://redis" not in compose
+
+
+def test_the_image_writes_to_var_alone() -> None:
+    """What compose mounts in memory is where the image has VAR_DIR."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    image = (ROOT / "Dockerfile").read_text()
+
+    assert "VAR_DIR=/var/lib/audit" in image
+    for name in ("web", "worker", "migrate"):
+        assert "/var/lib/audit:uid=10001,gid=10001,mode=0700" in services[name]["tmpfs"]
+
+
+def test_no_secret_of_the_machine_gets_into_the_image() -> None:
+    assert {".env", ".git", "var"} <= set((ROOT / ".dockerignore").read_text().split())
+
+
+def test_loopback_is_no_name_of_a_production_site(tmp_path: Path) -> None:
+    for address, hosts in {
+        "https://audit.example.com": ["audit.example.com"],
+        "http://127.0.0.1:8001": ["127.0.0.1", "127.0.0.1", "localhost", "[::1]"],
+        "http://[::1]:8001": ["[::1]", "127.0.0.1", "localhost", "[::1]"],
+    }.items():
+        env = {**os.environ, "PUBLIC_URL": address, "VAR_DIR": str(tmp_path), "DEBUG": "0"}
+        env.pop("ALLOWED_HOSTS", None)
+
+        done = subprocess.run(
+            [sys.executable, "-c", "from audit_site import settings as s; print(s.ALLOWED_HOSTS)"],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert done.stdout.strip() == str(hosts)
 
 
 def test_the_compose_file_fits_the_compose_specification() -> None:
@@ -79,6 +133,14 @@ def test_the_example_environment_names_every_setting() -> None:
         "EMAIL_HOST_PASSWORD",
         "EMAIL_USE_TLS",
         "PSA_ALLOW_PRIVATE_HOSTS",
+        "PSA_ALLOWED_PORTS",
+        "OUTGOING_ADDRESSES",
+        "TRUST_PROXY",
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "TLS_FOLDER",
+        "SYNC_THREADS",
+        "URGENT_THREADS",
     ]:
         assert f"{name}=" in text
 
@@ -98,6 +160,8 @@ def test_the_example_environment_says_what_every_adapter_declares() -> None:
         ("SECRET_KEY", {}, "SECRET_KEY is not set"),
         ("CREDENTIAL_KEYS", {}, "CREDENTIAL_KEYS is not set"),
         ("", {"DEBUG": "maybe"}, "DEBUG must be on or off"),
+        ("", {"PSA_ALLOWED_PORTS": "443,web"}, "PSA_ALLOWED_PORTS must be port numbers"),
+        ("", {"PSA_ALLOWED_PORTS": "0"}, "PSA_ALLOWED_PORTS must be port numbers"),
         ("", {"PUBLIC_URL": "audit"}, "PUBLIC_URL must be an address"),
         ("", {"DATABASE_URL": "what://"}, "DATABASE_URL can't be read"),
         (

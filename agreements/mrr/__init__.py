@@ -14,6 +14,7 @@ from agreements.mrr.figures import (
 from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summary
 from agreements.mrr.money import minor_digits, money_text
 from agreements.mrr.rules import Prepared, next_change, prepare
+from agreements.mrr.words import WordChoice, Words, word_key
 
 __all__ = [
     "Agreement",
@@ -28,6 +29,8 @@ __all__ = [
     "Prepared",
     "Source",
     "Units",
+    "WordChoice",
+    "Words",
     "averages",
     "ledger",
     "minor_digits",
@@ -39,4 +42,5 @@ __all__ = [
     "recognized",
     "series",
     "summary",
+    "word_key",
 ]

@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from agreements.mrr.words import NO_WORDS, Words
+
 #: A number; None = absent, `UNREADABLE` = there is something that is no number.
 Number = Decimal | None
 UNREADABLE = Decimal("NaN")
@@ -59,7 +61,9 @@ class Agreement(Struct, array_like=True, eq=False):
 
     `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
     `account` keeps two accounts of one PSA apart, which may give one id twice.
-    `is_context`: it only serves as parent or renewal of others and has no rows of its own.
+    `type` and `status` are the PSA's own words; `former_type` is what the type was before the day
+    `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
+    of. `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
     source: str
@@ -83,6 +87,10 @@ class Agreement(Struct, array_like=True, eq=False):
     force_include: bool = False
     assume_renewal: bool = False
     account: str = ""
+    type: str = ""
+    status: str = ""
+    former_type: str = ""
+    type_changed_on: date | None = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False
@@ -93,12 +101,14 @@ class Source(Struct, frozen=True):
     """What a program that agreements come from is called, and how it bills.
 
     `bills_when_inactive`: it may bill an inactive agreement until its end date all the same.
-    `agreement_word` is its word for an agreement.
+    `agreement_word` is its word for an agreement, `recurring_type` its name of the one type of
+    agreement that recurs ("" = types say nothing about that).
     """
 
     name: str = "The source"
     bills_when_inactive: bool = False
     agreement_word: str = "agreement"
+    recurring_type: str = ""
 
 
 #: What is taken of a source of which the book says nothing.
@@ -106,10 +116,12 @@ UNKNOWN_SOURCE = Source()
 
 
 class Book(Struct):
-    """Agreements in source order, the currency of those that name none, and what there is to know
-    of their sources, by the key that an agreement has as its `source`.
+    """Agreements in source order, the currency of those that name none, what there is to know of
+    their sources, by the key that an agreement has as its `source`, and what people said that words
+    of a PSA mean.
     """
 
     agreements: list[Agreement]
     default_currency: str = "USD"
     sources: Mapping[str, Source] = {}
+    words: Words = NO_WORDS

@@ -10,17 +10,21 @@ from fractions import Fraction
 from typing import Any, Final
 
 from agreements.mrr.book import Source
+from agreements.mrr.cycles import is_blank
 from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
 from agreements.mrr.rules import Prepared, Row
+from agreements.mrr.words import WordChoice, unknown_word
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.
 REASONS: Final[dict[str, str]] = {
     "duplicate_id": "agreement {id} was already read once from this source.",
     "excluded_by_user": "someone in your team excluded this agreement from MRR.",
     "not_recurring": "this is not a recurring agreement.",
+    "unknown_currency": 'its currency "{currency}" is not one we know.',
     "one_time": "billed once, so it is not recurring revenue.",
+    "usage": "billed by use, so it is not known ahead.",
     "invalid_dates": "it ends ({end}) before it starts ({start}).",
     "inactive": "the PSA marks this agreement inactive.",
     "cancelled": "cancelled; its last day was {last}.",
@@ -41,6 +45,11 @@ REASONS: Final[dict[str, str]] = {
     "no_units_for_date": "the PSA has no unit count for {as_of}.",
     "zero_amount": "the amount is zero.",
 }
+#: Sentences that say more, where more is known.
+OTHER_TYPE: Final = "its type is {type}; only {recurring_type} counts."
+FORMER_TYPE: Final = " Its type was {former_type} before {changed}."
+UNKNOWN_CYCLE: Final = 'its billing cycle "{cycle}" is not one we know; it brings {amount} a cycle.'
+EXCLUDED_TYPE: Final = "someone in your team excluded agreements of its type from MRR."
 #: What a warning means; it never changes a number. `{source}` is what the source is called.
 WARNINGS: Final[dict[str, str]] = {
     "cancelled_without_date": "Cancelled, and we can't tell since when: it is out of the past too.",
@@ -113,9 +122,7 @@ def ledger(book: list[Prepared], on: date) -> list[LedgerRow]:
     day = on.toordinal()
     overlapping = _overlapping(book, day)
     entries = [
-        _entry(row, on, is_first=position == 0, overlaps=id(item) in overlapping)
-        for item in book
-        for position, row in enumerate(item.rows)
+        entry for item in book for entry in _entries(item, on, overlaps=id(item) in overlapping)
     ]
     printed: dict[str, Fraction] = defaultdict(Fraction)
     for entry in entries:
@@ -137,14 +144,30 @@ def summary(item: Prepared, on: date) -> AgreementSummary:
     return AgreementSummary(agreement.id, item.currency, exact, bool(count), reason, agreement.ref)
 
 
-def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
+def _entries(item: Prepared, on: date, *, overlaps: bool) -> Iterable[LedgerRow]:
+    """An agreement's rows; what is warned of it as a whole stands on one of them."""
+    day = on.toordinal()
+    of_first, of_counted = _agreement_warnings(item, day), _counting_warnings(item, day)
+    for row in item.rows:
+        reason = row.reason_on(day)
+        warnings = list(row.warnings)
+        if reason is None:
+            warnings += _counted_warnings(item, day, overlaps=overlaps)
+        warnings += of_first
+        of_first = []
+        if reason is None:
+            warnings += of_counted
+            of_counted = []
+        yield _entry(row, on, reason, warnings)
+
+
+def _entry(row: Row, on: date, reason: str | None, warnings: list[str]) -> LedgerRow:
     day, item = on.toordinal(), row.owner
     agreement, line = item.agreement, row.line
-    reason = row.reason_on(day)
     per_cycle, rate, amount = row.per_cycle(day), row.rate(day), row.mrr(day)
     first, until = max(item.first, row.first), min(item.until, row.until)
     formula = _formula(row, day) if rate is not None else ""
-    warnings = _warnings(row, day, reason, is_first=is_first, overlaps=overlaps)
+    sentence = f"Counted: {formula}." if reason is None else _sentence(row, reason, on)
     return LedgerRow(
         row_id=row_id(item, line.id if line else None),
         agreement_id=agreement.id,
@@ -164,7 +187,7 @@ def _entry(row: Row, on: date, *, is_first: bool, overlaps: bool) -> LedgerRow:
         mrr_exact=exact_text(amount),
         mrr=money_text(item.currency, amount),
         formula=formula,
-        sentence=f"Counted: {formula}." if reason is None else _sentence(row, reason, on),
+        sentence=" ".join([sentence, *(choice.sentence for choice in _words_of(row))]),
         warnings=warnings,
         remarks=[_remark(code, item.source) for code in warnings],
         agreement_ref=agreement.ref,
@@ -210,14 +233,58 @@ def _sentence(row: Row, reason: str, on: date) -> str:
         last = None
     else:
         last = _day(item.until - 1)
-    text = REASONS[reason].format(
+    text = _template(row, reason).format(
         id=agreement.id,
         start=_text(start),
         end=_text(agreement.end_date),
         last=_text(last),
         as_of=on.isoformat(),
+        currency=item.currency,
+        cycle=_unknown_cycle(row),
+        amount=_amount_per_cycle(row, on.toordinal()),
+        type=agreement.type,
+        recurring_type=item.source.recurring_type,
+        former_type=agreement.former_type,
+        changed=_text(agreement.type_changed_on),
     )
     return f"Left out: {text}"
+
+
+def _template(row: Row, reason: str) -> str:
+    """The sentence of a reason: the one that says more, where more is known."""
+    item = row.owner
+    agreement, meaning = item.agreement, item.meaning
+    if reason == "not_recurring" and _is_other_type(item):
+        has_changed = agreement.former_type and agreement.type_changed_on
+        return OTHER_TYPE + (FORMER_TYPE if has_changed else "")
+    if reason == "unknown_cycle" and _unknown_cycle(row):
+        return UNKNOWN_CYCLE
+    if reason == "excluded_by_user" and meaning.exclude and not agreement.exclude:
+        return EXCLUDED_TYPE
+    return REASONS[reason]
+
+
+def _is_other_type(item: Prepared) -> bool:
+    """Whether its type is what keeps it out, in a PSA of which one type alone recurs."""
+    agreement = item.agreement
+    return bool(agreement.recurring is False and agreement.type and item.source.recurring_type)
+
+
+def _unknown_cycle(row: Row) -> str:
+    """The word of the row's cycle that nobody knows the meaning of; "" where there is none."""
+    line = row.line
+    cycle = line.cycle if line and not is_blank(line.cycle) else row.owner.meaning.cycle
+    return unknown_word(cycle)
+
+
+def _amount_per_cycle(row: Row, day: int) -> str:
+    per_cycle, currency = row.per_cycle(day), row.owner.currency
+    return f"{currency} {money_text(currency, per_cycle)}" if per_cycle is not None else "nothing"
+
+
+def _words_of(row: Row) -> list[WordChoice]:
+    """What people said of words that this row rests on."""
+    return [*row.owner.meaning.decided, *([row.word] if row.word else [])]
 
 
 def _text(day: date | None) -> str:
@@ -251,31 +318,34 @@ def _remark(code: str, source: Source) -> str:
     return WARNINGS[code].format(source=source.name, agreement=source.agreement_word)
 
 
-def _warnings(
-    row: Row, day: int, reason: str | None, *, is_first: bool, overlaps: bool
-) -> list[str]:
-    found = list(row.warnings)
-    if reason is None:
-        parent = row.owner.parent
-        if parent is not None and parent.reason_on(day):
-            found.append("parent_not_in_force")
-        if overlaps:
-            found.append("possible_overlap")
-    if is_first:
-        found += _agreement_warnings(row.owner, day)
+def _counted_warnings(item: Prepared, day: int, *, overlaps: bool) -> list[str]:
+    """Those that stand on each row that counts."""
+    found = []
+    if item.parent is not None and item.parent.reason_on(day):
+        found.append("parent_not_in_force")
+    if overlaps:
+        found.append("possible_overlap")
     return found
 
 
-def _agreement_warnings(item: Prepared, day: int) -> Iterable[str]:
+def _agreement_warnings(item: Prepared, day: int) -> list[str]:
     """Those that stand on an agreement's first row."""
-    agreement, end = item.agreement, item.agreement.end_date
-    not_meant = agreement.recurring is False or agreement.active is False
+    agreement = item.agreement
     applying = {
         "cancelled_without_date": agreement.cancelled is True and not agreement.cancelled_date,
         "stale_cancel_date": agreement.cancelled is False and agreement.cancelled_date is not None,
         "inactive_may_still_bill": item.settled == "inactive" and item.source.bills_when_inactive,
         "currency_assumed": not agreement.currency.strip(),
         "start_date_assumed": agreement.start_date is None,
+    }
+    return [code for code, applies in applying.items() if applies]
+
+
+def _counting_warnings(item: Prepared, day: int) -> list[str]:
+    """Those that stand on an agreement's first row that counts: why it counts all the same."""
+    agreement, end, meaning = item.agreement, item.agreement.end_date, item.meaning
+    not_meant = meaning.recurring is False or meaning.active is False
+    applying = {
         "assumed_renewal": bool(
             agreement.assume_renewal and end and not agreement.no_end and day > end.toordinal()
         ),

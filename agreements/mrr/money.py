@@ -20,6 +20,7 @@ _DIGITS: Final = {
             "PYG",
             "RWF",
             "UGX",
+            "UYI",
             "VND",
             "VUV",
             "XAF",
@@ -29,6 +30,7 @@ _DIGITS: Final = {
         0,
     ),
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
 #: Decimals are exact as long as no digit is dropped: one that would be is an error.

@@ -126,22 +126,14 @@ def _movement(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
 
 
 def _bridge(bridge: figures.Movement) -> Json:
-    """A bridge as it is shown: of the classes only those in which something moved."""
-    shown: dict[str, Json] = {
-        name: _figure(part)
-        for name, part in bridge.parts.items()
-        if name in {"opening", "closing"} or part.exact or _has(bridge, name)
-    }
+    """A bridge as it is shown: opening, all classes, closing, and whose MRR moved."""
+    shown: dict[str, Json] = {name: _figure(part) for name, part in bridge.parts.items()}
     shown["rounding_difference"] = bridge.rounding_difference
     shown["companies"] = [
         {"company_id": c.company_id, "class": c.kind, "exact": exact_text(c.exact)}
         for c in bridge.companies
     ]
     return shown
-
-
-def _has(bridge: figures.Movement, kind: str) -> bool:
-    return any(company.kind == kind for company in bridge.companies)
 
 
 def _today(ask: Mapping[str, Json]) -> Json:

@@ -34,7 +34,18 @@ from agreements.mrr.cycles import (
     read_cycle,
 )
 from agreements.mrr.dates import EVER, NEVER
+from agreements.mrr.meaning import Meaning, read_meaning
 from agreements.mrr.money import EXACTLY
+from agreements.mrr.single_cycle import is_single_cycle
+from agreements.mrr.words import (
+    CYCLE,
+    NO_WORDS,
+    PRODUCT,
+    WordChoice,
+    Words,
+    choice_of,
+    unknown_word,
+)
 
 ONE_DAY = timedelta(days=1)
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
@@ -56,6 +67,7 @@ class Row(Struct, eq=False):
     first: int = EVER
     until: int = NEVER
     settled: str | None = None  # a reason that no day changes
+    word: WordChoice | None = None  # what a person said of a word of the line's own
     history: list[tuple[int, int, Decimal]] | None = None  # days → amount per cycle
     amount: Decimal | None = None  # per cycle, without a history
     warnings: list[str] = []
@@ -107,21 +119,25 @@ class Row(Struct, eq=False):
 class Prepared(Struct, eq=False):
     """An agreement with what no day changes: its window, its settled reason, its rows.
 
-    `cycle` is its own or its parent's, as the PSA has it. The rows are settled when someone asks
-    for them: a caller that only asks whether the agreement is in force needs no lines.
+    `words` is what people said of all words. The rows are settled when someone asks for them: a
+    caller that only asks whether the agreement is in force needs no lines.
     """
 
     agreement: Agreement
-    currency: str
-    settled: str | None  # steps 1 to 7
+    settled: str | None  # steps 1 to 7, with 5b
     first: int
     until: int
     bound: str  # the code of what ends the window
-    cycle: object = None
+    meaning: Meaning
     parent: Prepared | None = None
     source: Source = UNKNOWN_SOURCE
-    has_known_currency: bool = True
+    words: Words = NO_WORDS
     _rows: list[Row] | None = None
+
+    @property
+    def currency(self) -> str:
+        """A code of ISO 4217, or the PSA's word that is none: then nothing of it counts."""
+        return self.meaning.currency
 
     @property
     def is_own(self) -> bool:
@@ -150,9 +166,9 @@ class Prepared(Struct, eq=False):
     @property
     def is_recurring(self) -> bool:
         """Whether it recurs by its type and cycle, whatever a person decided about it."""
-        cycle = read_cycle(self.cycle)
+        cycle = read_cycle(self.meaning.cycle)
         billed_once = cycle is not None and cycle.name in {ONE_TIME, NOT_RECURRING}
-        return self.agreement.recurring is not False and not billed_once
+        return self.meaning.recurring is not False and not billed_once
 
     @property
     def is_never_in_force(self) -> bool:
@@ -203,18 +219,25 @@ def prepare(book: Book) -> list[Prepared]:
     by_id: ById = {}
     for agreement in book.agreements:
         by_id.setdefault((agreement.source, agreement.account, agreement.id), agreement)
-    settled = [_settled(a, by_id) for a in book.agreements]
+    meanings = [
+        read_meaning(a, _effective_cycle(a, by_id), book.default_currency, book.words)
+        for a in book.agreements
+    ]
+    settled = [
+        _settled(agreement, meaning, by_id)
+        for agreement, meaning in zip(book.agreements, meanings, strict=True)
+    ]
     renewals = _renewals(book.agreements, settled, by_id)
     prepared = [
-        _windowed(agreement, reason, renewals.get(id(agreement), ()), book.default_currency)
-        for agreement, reason in zip(book.agreements, settled, strict=True)
+        _windowed(agreement, meaning, reason, renewals.get(id(agreement), ()))
+        for agreement, meaning, reason in zip(book.agreements, meanings, settled, strict=True)
     ]
     of_agreement = {id(item.agreement): item for item in prepared}
     for item in prepared:
         parent = _named(item.agreement, item.agreement.parent_id, by_id)
         item.parent = of_agreement[id(parent)] if parent else None
-        item.cycle = _effective_cycle(item.agreement, by_id)
         item.source = book.sources.get(item.agreement.source, UNKNOWN_SOURCE)
+        item.words = book.words
     return prepared
 
 
@@ -232,22 +255,24 @@ def _effective_cycle(agreement: Agreement, by_id: ById) -> object:
     return parent.cycle if parent else None
 
 
-def _settled(agreement: Agreement, by_id: ById) -> str | None:
+def _settled(agreement: Agreement, meaning: Meaning, by_id: ById) -> str | None:
     """The first of the reasons that no day changes."""
-    cycle = read_cycle(_effective_cycle(agreement, by_id))
+    cycle = read_cycle(meaning.cycle)
     name = cycle.name if cycle else ""
     start, end = agreement.start_date, agreement.end_date
     if by_id[agreement.source, agreement.account, agreement.id] is not agreement:
         return "duplicate_id"
-    if agreement.exclude:
+    if meaning.exclude:
         return "excluded_by_user"
-    if name == NOT_RECURRING or (agreement.recurring is False and not agreement.force_include):
+    if name == NOT_RECURRING or (meaning.recurring is False and not agreement.force_include):
         return "not_recurring"
     if name == ONE_TIME:
         return "one_time"
     if agreement.has_unreadable_date or (start and end and end < start and not agreement.no_end):
         return "invalid_dates"
-    if agreement.active is False and not agreement.force_include:
+    if not meaning.has_known_currency:
+        return "unknown_currency"
+    if meaning.active is False and not agreement.force_include:
         return "inactive"
     if agreement.cancelled is True and agreement.cancelled_date is None:
         return "cancelled"
@@ -282,28 +307,26 @@ def _renewals(
 
 
 def _windowed(
-    agreement: Agreement, settled: str | None, renewed_on: Iterable[int], default_currency: str
+    agreement: Agreement, meaning: Meaning, settled: str | None, renewed_on: Iterable[int]
 ) -> Prepared:
     bounds = [*_own_bounds(agreement), *((first, "superseded") for first in renewed_on)]
     rank = ("cancelled", "superseded", "expired")
     until, bound = min(
         bounds, key=lambda item: (item[0], rank.index(item[1])), default=(NEVER, "expired")
     )
-    currency = agreement.currency.strip().upper() or default_currency
     return Prepared(
         agreement=agreement,
-        currency=currency,
         settled=settled,
         first=agreement.start_date.toordinal() if agreement.start_date else EVER,
         until=until,
         bound=bound,
-        has_known_currency=_is_known(currency),
+        meaning=meaning,
     )
 
 
 def _rows(item: Prepared) -> list[Row]:
     agreement, rows = item.agreement, []
-    cycle = read_cycle(item.cycle)
+    cycle = read_cycle(item.meaning.cycle)
     factor = _factor(agreement, cycle)
     amount = agreement.amount
     if not agreement.lines or (amount is not None and (amount.is_nan() or amount != 0)):
@@ -321,15 +344,10 @@ def _factor(agreement: Agreement, cycle: Cycle | None) -> Fraction | None:
     return 1 / months_between(start, end + ONE_DAY)
 
 
-def _is_known(currency: str) -> bool:
-    """ISO 4217 codes are three letters; an amount in something else is no amount."""
-    return len(currency) == 3 and currency.isascii() and currency.isalpha()
-
-
 def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> Row:
     row = Row(item, None, cycle, factor)
     row.amount = exact(item.agreement.amount)
-    if row.amount is None or not item.has_known_currency:
+    if row.amount is None:
         row.settled = "invalid_amount"
     elif row.factor is None:
         row.settled = "unknown_cycle"
@@ -337,14 +355,15 @@ def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> R
 
 
 def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction | None) -> Row:
-    own = None
+    own, word = None, None
     if not is_blank(line.cycle):
-        own = cycle = read_cycle(line.cycle)
+        word = choice_of(item.words, item.agreement.account, CYCLE, unknown_word(line.cycle))
+        own = cycle = read_cycle(word.meaning if word else line.cycle)
         factor = _factor(item.agreement, cycle)
     start, end = line.start_date, line.end_date
     first = EVER if start is None else start.toordinal()
     until = NEVER if end is None else end.toordinal() + 1
-    row = Row(item, line, cycle, factor, first, until)
+    row = Row(item, line, cycle, factor, first, until, word=word)
     row.settled = _settled_line(row, line, own)
     if line.gone_from is not None:
         _cut(row, line.gone_from.toordinal())
@@ -361,19 +380,33 @@ def _cut(row: Row, gone_from: int) -> None:
 def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
     """The first of the line's reasons that no day changes."""
     readable = _settle_history(row, line) if line.units is not None else _settle_amount(row, line)
-    if not readable or not row.owner.has_known_currency:
+    if not readable:
         return "invalid_amount"
     if line.exclude:
         return "line_excluded_by_user"
     if line.bill != "billable":
         return BILLED.get(line.bill, "unknown_bill_type")
-    if line.one_time or (own is not None and own.name in {ONE_TIME, NOT_RECURRING}):
-        return "one_time"
+    if reason := _billed_otherwise(row, line, own):
+        return reason
     if row.factor is None:
         return "unknown_cycle"
-    if _is_single_cycle(row, line):
+    is_decided = row.word is not None and row.word.kind == PRODUCT
+    if not is_decided and is_single_cycle(line, row.cycle, row.owner.agreement, row.owner.first):
         return "single_cycle"
     return "line_invalid_dates" if line.has_unreadable_date or row.until <= row.first else None
+
+
+def _billed_otherwise(row: Row, line: Line, own: Cycle | None) -> str | None:
+    """Why a line is not billed again and again: by itself, or by what was said of its product."""
+    said = choice_of(row.owner.words, row.owner.agreement.account, PRODUCT, line.product)
+    if said is None or line.one_time is False:  # False: someone decided about the line itself
+        one_time = line.one_time
+    else:
+        row.word = said
+        if said.meaning == "usage":
+            return "usage"
+        one_time = said.meaning == "one_time"
+    return "one_time" if one_time or (own and own.name in {ONE_TIME, NOT_RECURRING}) else None
 
 
 def _settle_amount(row: Row, line: Line) -> bool:
@@ -409,33 +442,6 @@ def _settle_history(row: Row, line: Line) -> bool:
             until = min(until, unit_start(kept[position + 1]))
         row.history.append((unit_start(unit), until, amount))
     return True
-
-
-def _is_single_cycle(row: Row, line: Line) -> bool:
-    """A lone line that lives within one period is billed at most once: a setup fee."""
-    cap = row.cycle.single_days if row.cycle else None
-    start, end = line.start_date, line.end_date
-    if line.one_time is not None or line.units is not None or cap is None:
-        return False
-    if start is None or end is None or end < start or (end - start).days + 1 > cap:
-        return False
-    return not any(
-        _is_neighbour(other, line, start.toordinal(), end.toordinal(), row.owner)
-        for other in row.owner.agreement.lines
-        if other is not line
-    )
-
-
-def _is_neighbour(other: Line, line: Line, start: int, end: int, owner: Prepared) -> bool:
-    """Whether another line of the same product meets this one's days: quantity history."""
-    name = line.product.strip().casefold()
-    if not name or other.product.strip().casefold() != name:
-        return False
-    begins = other.start_date.toordinal() if other.start_date else owner.first
-    ends = other.end_date.toordinal() if other.end_date else NEVER
-    if other.gone_from is not None:  # the day on which it began stays, whenever it went
-        ends = min(ends, max(begins, other.gone_from.toordinal() - 1))
-    return begins <= ends and begins <= end + 1 and ends >= start - 1
 
 
 def _stretches(row: Row) -> Iterable[Stretch]:

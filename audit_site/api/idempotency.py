@@ -69,6 +69,12 @@ def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:
     return record, True
 
 
+def forget_answers() -> None:
+    """Delete what is kept for longer than it is promised: answers hold what they were about."""
+    before = timezone.now() - KEPT
+    IdempotentRequest.objects.filter(created_at__lt=before).delete()
+
+
 def _replay(record: IdempotentRequest, request: Request) -> Response:
     if record.request_hash != _hash(request):
         raise DomainError(

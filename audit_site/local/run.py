@@ -143,15 +143,7 @@ def start_processes(children: Children, env: dict[str, str], port: int, sandbox:
     web = children.start(
         Child(
             "web server",
-            [
-                python,
-                "-m",
-                "gunicorn",
-                "audit_site.wsgi",
-                f"--bind=127.0.0.1:{port}",
-                "--worker-class=gthread",
-                "--threads=8",
-            ],
+            [python, "-m", "gunicorn", "audit_site.wsgi", f"--bind=127.0.0.1:{port}"],
             logs / "web.log",
             env,
         )

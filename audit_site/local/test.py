@@ -1,7 +1,7 @@
 """`make test`: the whole suite, on SQLite and on PostgreSQL, with whatever it needs set up.
 
-Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they and
-Chromium are installed and started. What still can't run is named, never left out silently.
+Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they, Chromium
+and nginx are installed and started. What still can't run is named, never left out silently.
 
 `make test ARGS=quick` runs the part that needs SQLite alone and no patience (`tests/quick.py`).
 """
@@ -75,12 +75,19 @@ def prepare_machine() -> None:
         missing.append("redis-server")
     if shutil.which("chromium") is None:
         missing.append("chromium")
+    if find_nginx() is None:
+        missing.append("nginx-light")
     if missing:
         install(*missing)
     if needs_postgres:
         start_postgres()
     if needs_redis:
         run("redis-server", "--daemonize", "yes", "--bind", "127.0.0.1", "--save", "")
+
+
+def find_nginx() -> str | None:
+    """Where it is; Debian keeps it outside the PATH of most users."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
 def start_postgres() -> None:
@@ -185,6 +192,8 @@ def main() -> int:
         say("Redis        skipped: none answers on 127.0.0.1:6379 and CELERY_BROKER_URL is not set")
     if shutil.which("chromium") is None:
         say("Browser      skipped: there is no chromium")
+    if find_nginx() is None:
+        say("Proxy        skipped: there is no nginx")
     return max(outcome.code for outcome in outcomes)
 
 

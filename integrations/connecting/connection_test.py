@@ -13,11 +13,11 @@ from audit_site.tenants.models import User
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
-from integrations.kinds import KINDS, RIGHTS
+from integrations.kinds import COMPANIES, CONTACTS, KINDS, RIGHTS
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_integration
 from integrations.psa.contract import Finding, PsaAdapter
 from integrations.psa.errors import KEYS, PsaError
-from integrations.runs import dispatching, leases, shutdown, starting
+from integrations.runs import dispatching, leases, run_log, shutdown, starting
 
 #: The checks of a test in their order, with what pages call them.
 CHECK_LABELS: Final[dict[str, str]] = {
@@ -26,6 +26,10 @@ CHECK_LABELS: Final[dict[str, str]] = {
     **{kind.right: kind.check for kind in KINDS if kind.check},
 }
 CHECKS: Final = tuple(CHECK_LABELS)
+#: Code of a check that was not refused, and in which there was nothing to see; of a test where
+#: that is so for companies or contacts.
+SEES_NOTHING: Final = "sees_nothing"
+MUST_SEE: Final = frozenset({COMPANIES.right, CONTACTS.right})
 
 
 @transaction.atomic
@@ -118,6 +122,8 @@ def _try(name: str, step: Any) -> dict[str, Any]:
         finding: Finding | None = step()
     except PsaError as error:
         return _check(name, ok=False, code=error.code, message=error.message, fix=error.fix)
+    if finding is not None and finding.sees_nothing:
+        return _check(name, code=SEES_NOTHING, message=finding.message)
     return _check(name, ok=True, code="ok", message=finding.message if finding else "")
 
 
@@ -155,8 +161,7 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
     """End the test and let the integration follow from it."""
     integration = lock_integration(test.integration)
     failed = [check for check in checks if check["ok"] is False]
-    notes = [check["message"] for check in checks if check["ok"] and check["message"]]
-    first = failed[0] if failed else _check("", code="ok", message=_all_well(integration, notes))
+    first = failed[0] if failed else _passed(integration, checks)
     ended = leases.held(test).update(
         state=ConnectionTest.State.DONE,
         ok=not failed,
@@ -167,6 +172,8 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         finished_at=timezone.now(),
         lease_until=None,
     )
+    if ended:
+        run_log.ends(test, "failed" if failed else "passed", code=first["code"])
     if not ended or integration.is_disconnected:
         return
     if test.is_candidate:
@@ -177,8 +184,17 @@ def _conclude(test: ConnectionTest, checks: list[dict[str, Any]]) -> None:
         _follow(integration, first)
 
 
-def _all_well(integration: Integration, notes: list[str]) -> str:
-    return " ".join([f"Everything checks out with {integration.psa_info.name}.", *notes])
+def _passed(integration: Integration, checks: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a test says in which nothing was refused; nothing is said to be well that was not seen.
+
+    A PSA without an agreement is well; one that shows no companies or no contacts is not.
+    """
+    name = integration.psa_info.name
+    notes = [check["message"] for check in checks if check["message"]]
+    if any(check["name"] in MUST_SEE and check["code"] == SEES_NOTHING for check in checks):
+        message = " ".join([f"{name} accepts the keys, but they see too little.", *notes])
+        return _check("", code=SEES_NOTHING, message=message)
+    return _check("", code="ok", message=" ".join([f"Everything checks out with {name}.", *notes]))
 
 
 def _newest_test_id(integration: Integration) -> Any:
@@ -216,11 +232,10 @@ def forget_readings(integration: Integration) -> None:
 def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
     """Set the status that a test of the credentials in use leads to.
 
-    The first test that passes starts the run that reads the import list.
+    Where nothing was read with these keys yet (the first ones, new ones, or after a reconnect), a
+    test that passes starts the run that reads.
     """
-    passed = outcome["code"] == "ok"
-    first_pass = passed and integration.connected_at is None
-    revived = passed and not integration.is_connected
+    passed = outcome["code"] in {"ok", SEES_NOTHING}
     if passed:
         integration.status = Integration.Status.CONNECTED
         integration.connected_at = integration.connected_at or timezone.now()
@@ -237,5 +252,5 @@ def _follow(integration: Integration, outcome: Mapping[str, Any]) -> None:
         outages.notify_began(integration)
     fields = ["status", "connected_at", "failures", "paused_until", "updated_at"]
     integration.save(update_fields=fields)
-    if first_pass or (revived and integration.companies_read_at is None):
+    if passed and integration.full_pass_at is None:
         starting.start_sync_run(integration=integration, trigger=SyncRun.Trigger.CONNECT)

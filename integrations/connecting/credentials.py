@@ -8,13 +8,15 @@ from audit_site.errors import FieldErrors
 from integrations import crypto
 from integrations.models import Integration
 from integrations.psa.contract import PsaInfo
+from integrations.psa.decoding import clean
 from integrations.psa.errors import PsaRefused
 
 
 def clean_credentials(
     info: PsaInfo, typed: Mapping[str, str], *, stored: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Check what was typed against the PSA's fields; blanks around a value are forgiven.
+    """Check what was typed against the PSA's fields; blanks around a value are forgiven, and so are
+    invisible characters in all but a password.
 
     With `stored` (names that already have a value), a secret left out or empty stays as it is and
     is missing from the result.
@@ -31,7 +33,7 @@ def clean_credentials(
         if not isinstance(value, str) or "\x00" in value:
             errors.append(_field_error(name, "invalid", f"{field.label} must be text."))
             continue
-        value = value.strip() or field.default
+        value = (value.strip() if field.is_password else clean(value)) or field.default
         keeps = (
             stored is not None and name in stored and (field.type == "secret" or name not in typed)
         )

@@ -14,6 +14,7 @@ from integrations.models import Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.psa.http import PsaHttp
+from integrations.runs import run_log
 
 
 def budget_of(integration: Integration) -> Budget:
@@ -44,9 +45,12 @@ def open_adapter(
     memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
     http = PsaHttp(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
+        allowed_ports=settings.PSA_ALLOWED_PORTS,
+        our_addresses=settings.OUTGOING_ADDRESSES,
         parallel=adapter_class.info.parallel_requests,
         on_wait=on_wait,
         on_request=on_request,
+        on_refused=run_log.refused_calls(),
         # other keys have a quota of their own, and a person waits for their test
         budget=budget_of(integration) if sealed is None else None,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 
 from audit_site.tenants.models import Tenant
 from integrations.models import ConnectionTest, Integration, LeasedWork, SyncRun
@@ -74,6 +75,17 @@ def latest_run(integration: Integration) -> SyncRun | None:
     """The newest run over everything."""
     found = _newest(_full_runs(integration.tenant), {integration.pk: integration})
     return found.get(integration.pk)
+
+
+def last_successes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, datetime]:
+    """When a run over everything last ended well, by the integration's id. One statement."""
+    rows = SyncRun.objects.for_tenant(tenant).filter(
+        integration__in=[integration.pk for integration in integrations],
+        scope=SyncRun.Scope.ALL,
+        state=SyncRun.State.SUCCEEDED,
+    )
+    newest = rows.order_by().values("integration").annotate(at=Max("finished_at"))
+    return dict(newest.values_list("integration", "at"))
 
 
 def _tests(tenant: Tenant, *, is_candidate: bool) -> QuerySet[ConnectionTest]:

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
-from integrations.importing.rules import CHECKS, broken_rules, explain, facts_of, failed_checks
+from integrations.importing.rules import CHECKS, explain, facts_of, failed_checks
 from integrations.models import Integration
 from integrations.psa.contract import (
     PsaAdapter,
@@ -19,9 +19,6 @@ from integrations.psa.contract import (
     RejectedRecord,
 )
 
-#: What is said of a check that fails only because one above it does.
-FOLLOWS = "Not looked at, because a check above it failed."
-
 #: Those that the company decides, and not the licence.
 CHECKS_OF_COMPANIES = [name for name in CHECKS if name != "licence"]
 
@@ -30,9 +27,8 @@ CHECKS_OF_COMPANIES = [name for name in CHECKS if name != "licence"]
 class Diagnosis:
     """Whether a PSA company could be imported right now, and each check on the way.
 
-    `checks` = `[{"name", "ok", "code", "message", "fix"}]`, one for each of `rules.CHECKS`. One
-    that fails because another does has that one's code and no fix. A check of a company that the
-    PSA does not have says nothing (message "").
+    `checks` = `[{"name", "ok", "code", "message", "fix"}]`, one for each of `rules.CHECKS`. A check
+    of a company that the PSA does not have says nothing (message "").
     """
 
     importable: bool
@@ -67,17 +63,8 @@ def _checks_of(
     company: PsaCompany, people: list[PsaContact], info: PsaInfo
 ) -> list[dict[str, Any]]:
     """The checks of a company by the rules of the import list."""
-    facts = facts_of(company, people)
-    reasons, failed = broken_rules(facts, info), failed_checks(facts, info)
-    checks, last = [], ""
-    for name in CHECKS_OF_COMPANIES:
-        code = failed.get(name, "")
-        if not code or code in reasons:
-            checks.append(_check(name, code, info))
-            last = code or last
-        else:
-            checks.append(_failed(name, code=last, message=FOLLOWS))
-    return checks
+    failed = failed_checks(facts_of(company, people), info)
+    return [_check(name, failed.get(name, ""), info) for name in CHECKS_OF_COMPANIES]
 
 
 def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dict[str, Any]]:

@@ -59,6 +59,8 @@ COLUMNS: Final[Mapping[tuple[type, str], str | None]] = {
     (PsaAgreement, "parent_id"): "parent_external_id",
     (PsaAgreement, "renews_id"): "renews_external_id",
     (PsaAgreement, "withheld"): None,
+    (PsaAgreement, "is_claim"): None,
+    (PsaAgreement, "claimed_by"): None,
     (PsaAgreement, "lines"): None,
 }
 PsaRecord = PsaCompany | PsaContact | PsaAgreement | PsaAgreementLine

@@ -7,12 +7,13 @@ fact, if it looks at a new one).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from companies.services import MAKE_ROOM, has_contact_method
 from integrations.models import PsaCompanyRecord, PsaContactRecord
+from integrations.psa.contact_methods import email_in, phone_in
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
 
 AnyCompany = PsaCompany | PsaCompanyRecord
@@ -48,10 +49,14 @@ def facts_of(company: AnyCompany, contacts: Sequence[AnyContact]) -> CompanyFact
     """The facts of a company and of all its contacts that are not gone.
 
     As an adapter yields them, or as they are stored. A contact is reachable when it is active and
-    has an e-mail address or a phone number.
+    has what is plausibly an e-mail address or a phone number.
     """
     active = [person for person in contacts if person.is_active]
-    reachable = [person for person in active if has_contact_method(person.email, person.phone)]
+    reachable = [
+        person
+        for person in active
+        if has_contact_method(email_in(person.email), phone_in(person.phone))
+    ]
     return CompanyFacts(
         is_active=company.is_active,
         is_deleted=company.is_deleted,
@@ -182,12 +187,17 @@ def failed_checks(facts: CompanyFacts, info: PsaInfo) -> dict[str, str]:
 
 
 def broken_rules(facts: CompanyFacts, info: PsaInfo) -> list[str]:
-    """Return the codes of the rules that a company breaks, none when it can be imported.
+    """Return the codes of the rules that a company breaks, none when it can be imported."""
+    return without_consequences(failed_checks(facts, info))
 
-    What follows from another one is left out: the MSP's own company is not offered, whatever else
-    there is about it, and where nobody is active nobody can be reached.
+
+def without_consequences(failed: Mapping[str, str]) -> list[str]:
+    """The codes of failed checks (check → code) that do not follow from another one.
+
+    The MSP's own company is not offered, whatever else there is about it, and where nobody is
+    active nobody can be reached.
     """
-    failed = failed_checks(facts, info)
+    failed = dict(failed)
     if failed.get("exists") == "own_company":
         return ["own_company"]
     if "has_contact" in failed:

@@ -56,6 +56,7 @@ class SyncRun(LeasedWork):
         CHANGES = "changes", "What changed"
 
     ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+    DISPATCH_FIELDS = ("scope", "trigger", "companies")
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="runs")
     scope = models.CharField(max_length=10, choices=Scope, default=Scope.ALL)
@@ -117,6 +118,12 @@ class SyncRun(LeasedWork):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE_STATES
+
+    @property
+    def is_awaited(self) -> bool:
+        """A person looks at the one company that it reads."""
+        by_person = self.trigger in {self.Trigger.MANUAL, self.Trigger.IMPORT}
+        return by_person and self.scope == self.Scope.COMPANIES and len(self.companies) == 1
 
     @property
     def origin(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils import timezone
 
@@ -15,6 +17,9 @@ class LeasedWork(TenantOwned):
     fence may write no more. `resume_at` = not before then (a PSA asked us to wait).
     """
 
+    #: Fields that `is_awaited` reads.
+    DISPATCH_FIELDS: ClassVar[tuple[str, ...]] = ()
+
     queued_at = models.DateTimeField(default=timezone.now)
     dispatched_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -26,3 +31,8 @@ class LeasedWork(TenantOwned):
 
     class Meta:
         abstract = True
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a person waits for it: it never queues after syncs."""
+        return True

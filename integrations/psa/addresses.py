@@ -16,12 +16,16 @@ _HOST: Final = re.compile(
 )
 
 
+OWN_PORTS: Final = {"http": "80", "https": "443"}
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """The parts of an address that say where a server is; path, query and user are dropped.
 
-    `scheme` is `http` or `https` (also where none or another was typed), `host` is in lower case,
-    `port` is "" where none was typed. `names_a_host`: False when what stands in the place of the
+    `scheme` is `http` or `https` (also where none or another was typed). `host` is in lower case,
+    without the dot that may end it; `port` is "" where none was typed or the scheme's own: two
+    spellings of one server are one. `names_a_host`: False when what stands in the place of the
     host can't be one (such as blanks or a bare path); `host` is then that text.
     """
 
@@ -49,9 +53,10 @@ def read_address(typed: str) -> ServerAddress:
     rest = text[schemes.end() :] if schemes else text
     place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].casefold()
     found = _HOST.fullmatch(place)
+    scheme = "http" if scheme.casefold() == "http" else "https"
+    if found is None:
+        return ServerAddress(scheme, place, names_a_host=False)
+    port = (found["port"] or "").lstrip("0")
     return ServerAddress(
-        "http" if scheme.casefold() == "http" else "https",
-        found["host"] if found else place,
-        (found["port"] or "") if found else "",
-        names_a_host=found is not None,
+        scheme, found["host"].rstrip("."), "" if port == OWN_PORTS[scheme] else port
     )

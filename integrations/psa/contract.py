@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from integrations.kinds import Right
+from integrations.kinds import KindName, Right
 
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 FieldType = Literal["text", "url", "secret"]
 LineKind = Literal["addition", "service", "bundle"]
-#: A billing cycle: a name of the MRR definition, the PSA's own word, or a structure such as
-#: `{"every": 18, "unit": "month"}`. `None` = the PSA gives none.
+#: A billing cycle: a canonical name of the MRR definition, a structure such as
+#: `{"every": 18, "unit": "month"}`, or `unknown_cycle` of the PSA's word: never the bare word, for
+#: the engine could take it for one of its own. `None` = the PSA gives none.
 Cycle = str | Mapping[str, int | str] | None
+
+
+def unknown_cycle(word: str) -> Cycle:
+    """A cycle that the PSA's documents do not list: a person may say what it means."""
+    return {"unknown": word} if word else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class CredentialField:
     """One input of the Integration Settings form.
 
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
-    distinguish two accounts of this PSA (the same values twice = the same account).
+    distinguish two accounts of this PSA (the same values twice = the same account). `is_password`:
+    a person chose it, so no character in it is forgiven; all else is made by a PSA.
     """
 
     name: str
@@ -41,6 +48,7 @@ class CredentialField:
     default: str = ""
     help: str = ""
     identifies: bool = False
+    is_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,12 @@ class PsaInfo:
     `parallel_requests`: how many requests one piece of work may make at once; `account_requests`:
     how many all workers together may make to an account (0 = as many as one piece),
     `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
-    companies one `agreements` call may ask for. `logo` is a file below `static/integrations/`,
-    `agreement_word` the PSA's word for an agreement.
+    companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
+    by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
+    more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
+    new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
+    PSA's word for an agreement, `recurring_type` its name of the one type of agreement that recurs
+    ("" = types say nothing about that).
     """
 
     key: str
@@ -96,8 +108,11 @@ class PsaInfo:
     account_requests: int = 0
     endpoint_requests: int = 0
     company_batch: int = 100
+    locks_users: bool = True
+    new_user_minutes: int = 0
     logo: str = ""
     agreement_word: str = "agreement"
+    recurring_type: str = ""
 
     @property
     def secret_fields(self) -> frozenset[str]:
@@ -128,7 +143,11 @@ class PsaCompany:
 
 @dataclass(frozen=True, slots=True)
 class PsaContact:
-    """A person at a company. `company_id` is "" when the PSA names none."""
+    """A person at a company. `company_id` is "" when the PSA names none.
+
+    `email` and `phone` are what `integrations.psa.contact_methods` finds in the PSA's fields: ""
+    for a text that reaches nobody.
+    """
 
     external_id: str
     company_id: str
@@ -181,11 +200,16 @@ class PsaAgreementLine:
 
 @dataclass(frozen=True, slots=True)
 class PsaAgreement:
-    """A recurring contract with its lines. Three-valued facts are None when the PSA doesn't say.
+    """A contract with its lines, recurring or not. Three-valued facts are None when the PSA doesn't
+    say.
 
+    `recurring` is False for a type that does not recur; then no lines are read. `currency` is a
+    code of ISO 4217, or the PSA's word where it is none that we know; "" = the PSA gives none.
     `cancelled_date` and `end_date` are last days in force. `amount` is the flat amount per cycle
     before tax, None = none given. `incomplete`: some of its lines could not be read; `withheld`:
-    because a right is missing.
+    because a right is missing. `is_claim`: nothing but this company's own list says whose it is, so
+    that it does not move here from a company that has it; `claimed_by`: ids of other companies that
+    are known to have it too.
     """
 
     external_id: str
@@ -208,6 +232,8 @@ class PsaAgreement:
     renews_id: str = ""
     incomplete: bool = False
     withheld: bool = False
+    is_claim: bool = False
+    claimed_by: tuple[str, ...] = ()
     changed_at: datetime | None = None
     lines: tuple[PsaAgreementLine, ...] = ()
 
@@ -239,7 +265,9 @@ class PsaPage(Generic[RecordT]):
     process; None = this was the last page. `total` = how many there are in all, if the PSA says so.
     `refused`: the refusal of what is `withheld` of some records. `unsure`: fields of
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
-    `again`: the list moved while it was read, and is read from its beginning once more.
+    `again`: the list moved while it was read, and is read from its beginning once more. `short`:
+    how many records came of how many that the PSA itself had counted, when the list ended before
+    that; then a nameless record is `rejected` too, for nothing is gone that did not come.
     """
 
     records: tuple[RecordT, ...]
@@ -249,6 +277,14 @@ class PsaPage(Generic[RecordT]):
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
     again: bool = False
+    short: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record that is there. `company_id`: the company it belongs to ("" = the PSA names none)."""
+
+    company_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +321,8 @@ class PsaAdapter(Protocol):
     | `contacts`        |                          |             |                                 |
     | `agreements`      | yes                      | yes         | any; where lines alone are      |
     |                   |                          |             | refused the page says it        |
-    | `agreement_owner` | yes                      | yes         | any                             |
+    | `find`            | yes                      | yes         | any; a `permission_denied` is   |
+    |                   |                          |             | about this one record           |
 
     A record that can't be used raises nothing: it stands among the page's `rejected`.
     """
@@ -343,8 +380,11 @@ class PsaAdapter(Protocol):
         """The agreements of some companies (at most `info.company_batch`), lines included."""
         ...
 
-    def agreement_owner(self, external_id: str) -> str | None:
-        """Id of the company that one agreement hangs on right now; None when it is not there (any
-        more), or when the PSA names no company at an agreement.
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        """Ask for one record by its id, right now. `parent_id` is the agreement of a line.
+
+        None when it is gone: the PSA says that it has no such record (any more), or that it was
+        deleted. A record that is refused is not gone, and neither is one in whose place something
+        answers that is no answer of the PSA.
         """
         ...

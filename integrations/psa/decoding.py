@@ -18,6 +18,8 @@ from agreements.mrr.money import is_within_reason
 from integrations.psa.contract import RejectedRecord
 from integrations.psa.errors import PsaBadResponse
 from integrations.psa.http import PsaResponse
+from integrations.psa.portions import TOO_LARGE, is_stub
+from integrations.psa.refusals import blocked
 
 RawT = TypeVar("RawT")
 RowT = TypeVar("RowT")
@@ -26,7 +28,13 @@ RecordT = TypeVar("RecordT")
 MOST_ID_LENGTH: Final = 100
 MOST_NAME_LENGTH: Final = 255
 #: Characters that paste themselves invisibly into PSAs' text fields.
-INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\x00"))
+INVISIBLE: Final = dict.fromkeys(
+    [
+        0, 0xAD, 0x61C, 0x180E, 0xFEFF,
+        *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065),
+        *range(0x2066, 0x206A), *range(0xFFF9, 0xFFFC),
+    ]
+)  # fmt: skip
 
 
 class RecordUnusableError(Exception):
@@ -46,7 +54,9 @@ UNUSABLE: Final = (RecordUnusableError, ValueError, ArithmeticError)
 
 
 def decode(response: PsaResponse, kind: type[RawT], psa_name: str) -> RawT:
-    """Decode a whole answer; HTML, truncated JSON or another shape is a `bad_response`."""
+    """Decode a whole answer; truncated JSON or another shape is a `bad_response`, and a web page an
+    outage: something answers in the PSA's place.
+    """
     return _decode_answer(
         response, psa_name, lambda content: msgspec.json.decode(content, type=kind, strict=False)
     )
@@ -76,11 +86,7 @@ def lower_keys(value: Any) -> Any:
 
 def _decode_answer(response: PsaResponse, psa_name: str, parse: Callable[[bytes], RawT]) -> RawT:
     if response.is_html:
-        raise PsaBadResponse(
-            f"{psa_name} answered with a web page instead of data.",
-            "Try again in a few minutes; if it happens again, report it to us.",
-            may_pass=True,
-        )
+        raise blocked(response)
     try:
         return _parse_json(response.content, parse)
     except msgspec.ValidationError as error:
@@ -150,6 +156,8 @@ def _read_rows(
     rejected: list[RejectedRecord] = []
     for row in rows:
         try:
+            if is_stub(row):
+                raise RecordUnusableError("invalid_record", TOO_LARGE, can_mend=True)
             records.append(build(_with_numbers(decode_row(row))))
         except UNUSABLE as error:
             rejected.append(set_aside(id_of(row), error))
@@ -175,6 +183,11 @@ def set_aside(external_id: str, error: Exception) -> RejectedRecord:
     code = "invalid_record" if external_id else "missing_id"
     technical = str(error) if isinstance(error, msgspec.ValidationError) else ""
     return RejectedRecord(external_id, code, kept_sentence(_unreadable(technical), technical))
+
+
+def too_large(external_id: str) -> RejectedRecord:
+    """Say of a record that was asked for by its id that it can't be read."""
+    return set_aside(external_id, RecordUnusableError("invalid_record", TOO_LARGE, can_mend=True))
 
 
 def kept_sentence(sentence: str, detail: str = "") -> str:
@@ -215,6 +228,11 @@ def raw_id(row: msgspec.Raw) -> str:
 def clean(text: str | None) -> str:
     """Trim a text and drop invisible characters; missing, null and "" are alike."""
     return (text or "").translate(INVISIBLE).strip()
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether it holds nothing but characters that keys are made of: visible ASCII, and blanks."""
+    return text.isascii() and text.isprintable()
 
 
 def name_of(text: str | None, field: str) -> str:

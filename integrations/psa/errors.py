@@ -5,6 +5,7 @@
     │   └── PsaRateLimited      try again, but not before the PSA says so
     ├── PsaRefused              a person must act; never tried again by itself
     └── PsaBadResponse          report it; tried again only if it `may_pass`
+        └── PsaAnswerTooLarge   ask for less at once
 
 A record that can't be used is no error: it is a `RejectedRecord` of its page (psa/contract.py).
 No error ever holds a URL's query, a header, a body or a credential: they are shown to people,
@@ -57,6 +58,14 @@ class PsaBadResponse(PsaError):
     def __init__(self, message: str, fix: str = "", *, may_pass: bool = False) -> None:
         super().__init__("bad_response", message, fix)
         self.may_pass = may_pass
+
+
+class PsaAnswerTooLarge(PsaBadResponse):
+    """An answer is larger than we read. `beginning` is its first part."""
+
+    def __init__(self, message: str, fix: str, *, beginning: bytes = b"") -> None:
+        super().__init__(message, fix)
+        self.beginning = beginning
 
 
 #: Every code that a connection check or a failed run can carry (beside `ok`), and its kind.

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from integrations.psa.errors import (
+    PsaAnswerTooLarge,
     PsaBadResponse,
     PsaError,
     PsaRateLimited,
@@ -41,6 +42,8 @@ READ_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 90.0
 #: Of the decompressed answer.
 MOST_BYTES: Final = 20 * 1024 * 1024
+#: So much of an answer that is too large is kept, to see whose it is.
+BEGINNING_BYTES: Final = 64 * 1024
 #: A wait up to this long is waited out in place; a longer one is the caller's to arrange.
 LONGEST_WAIT_SECONDS: Final = 20.0
 #: A PSA that names a later time than this is asked again after it all the same.
@@ -51,11 +54,16 @@ RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class PsaResponse:
-    """An answer. `headers` has lower-case names; `content` is decompressed."""
+    """An answer. `headers` has lower-case names; `content` is decompressed.
+
+    `host` answered; `our_addresses` are the ones from which we ask, as far as they are known.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    host: str = ""
+    our_addresses: tuple[str, ...] = ()
 
     @property
     def is_html(self) -> bool:
@@ -91,11 +99,14 @@ class PsaHttp:
     """A client for one piece of work; usable from several threads, at most `parallel` at once.
 
     `on_wait(seconds, reason)` is called before a wait of a second or more, `on_request()` before
-    each request. `attempts` counts the first try. `budget` is kept to together with all other
-    workers. Counts the requests it made in `requests_made`.
+    each request, `on_refused(method, path, code, seconds)` after each that went wrong, with the
+    path alone of its address. `attempts` counts the first try. `budget` is kept to together with
+    all other workers. Unless private hosts are allowed, only `allowed_ports` are asked.
+    `our_addresses` are those that a firewall must let in. Counts the requests it made in
+    `requests_made`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by name, and each has its default
         self,
         *,
         allow_private_hosts: bool = False,
@@ -103,18 +114,26 @@ class PsaHttp:
         attempts: int = 4,
         read_seconds: float = READ_SECONDS,
         deadline_seconds: float = DEADLINE_SECONDS,
+        most_bytes: int = MOST_BYTES,
         first_pause: float = 0.5,
+        allowed_ports: Collection[int] = PUBLIC_PORTS,
+        our_addresses: Sequence[str] = (),
         on_wait: Callable[[float, str], None] | None = None,
         on_request: Callable[[], None] | None = None,
+        on_refused: Callable[[str, str, str, float], None] | None = None,
         budget: RequestBudget | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
         self._read_seconds = read_seconds
         self._deadline_seconds = deadline_seconds
+        self._most_bytes = most_bytes
+        self._allowed_ports = frozenset(allowed_ports)
+        self._our_addresses = tuple(our_addresses)
         self._first_pause = first_pause
         self._on_wait = on_wait
         self._on_request = on_request
+        self._on_refused = on_refused
         self._budget = budget or NoBudget()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
@@ -174,10 +193,15 @@ class PsaHttp:
             wait_jitter=self._first_pause,
         ):
             with attempt, self._slots, self._budget.turn(endpoint):
+                began = time.monotonic()
                 try:
                     return read(self._send(method, url, what))
-                except PsaRateLimited as error:
-                    self._budget.slow_down(error.retry_after)
+                except PsaError as error:
+                    if isinstance(error, PsaRateLimited):
+                        self._budget.slow_down(error.retry_after)
+                    if self._on_refused:
+                        path = urlsplit(url).path
+                        self._on_refused(method, path, error.code, time.monotonic() - began)
                     raise
         raise AssertionError("stamina either returns or raises")
 
@@ -195,6 +219,10 @@ class PsaHttp:
             return error.may_pass
         return isinstance(error, PsaUnavailable) and error.code != "dns_failure"
 
+    def pause(self) -> None:
+        """Wait a moment before something is asked again that was refused."""
+        time.sleep(self._first_pause * 2)
+
     def _check_address(self, url: str) -> None:
         try:
             parts = urlsplit(url)
@@ -205,8 +233,10 @@ class PsaHttp:
             raise _unreadable_address()
         if self._allow_private_hosts:
             return
-        if parts.scheme != "https" or (port or 443) not in PUBLIC_PORTS:
-            raise _blocked_address(parts.hostname)
+        if parts.scheme != "https":
+            raise _plain_http(parts.hostname)
+        if (port or 443) not in self._allowed_ports:
+            raise _blocked_port(parts.hostname, port or 443, self._allowed_ports)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -241,10 +271,10 @@ class PsaHttp:
                 content = self._read(answer, host)
         except requests.RequestException as error:
             raise _explain(error, host) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise _explain(error, host) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        response = PsaResponse(answer.status_code, headers, content)
+        response = PsaResponse(answer.status_code, headers, content, host, self._our_addresses)
         _refuse_unusable(response, host)
         return response
 
@@ -254,14 +284,11 @@ class PsaHttp:
         size = 0
         while part := answer.raw.read1(65536, decode_content=True):
             size += len(part)
-            if size > MOST_BYTES:
-                raise PsaBadResponse(
-                    f"{host} sent an answer larger than {MOST_BYTES // 1024 // 1024} MB.",
-                    "Report it to us: an answer this large is not one we asked for.",
-                )
+            parts.append(part)
+            if size > self._most_bytes:
+                raise _too_large(host, self._most_bytes, b"".join(parts)[:BEGINNING_BYTES])
             if time.monotonic() > until:
                 raise _timed_out(host)
-            parts.append(part)
         return b"".join(parts)
 
 
@@ -280,11 +307,23 @@ def _refuse_unusable(response: PsaResponse, host: str) -> None:
             "Type the address of the PSA's own server; open it in a browser to see where it leads.",
         )
     if status in RETRIED_STATUSES:
+        in_front = f" {let_us_in(response)}" if response.is_html else ""
         raise PsaUnavailable(
             "psa_unavailable",
             f"{host} is not available right now (status {status}).",
-            "Try again in a few minutes; the PSA's status page says whether there is maintenance.",
+            "Try again in a few minutes; the PSA's status page says whether there is maintenance."
+            + in_front,
         )
+
+
+def let_us_in(response: PsaResponse) -> str:
+    """What to do about something in front of a server that does not let us in."""
+    ours = " and ".join(response.our_addresses)
+    what = f"our addresses {ours}" if ours else "the addresses from which audIT asks"
+    return (
+        f"If {response.host} works in your browser, something in front of it blocks us: let the "
+        f"ones who run its firewall, proxy or allow-list allow {what}."
+    )
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -317,7 +356,40 @@ def _blocked_address(host: str) -> PsaRefused:
     return PsaRefused(
         "blocked_address",
         f"{host} is not an address that we connect to.",
-        "Use the public https address of your PSA; private networks and plain http are refused.",
+        "Use the public https address of your PSA; private networks are refused.",
+    )
+
+
+def _plain_http(host: str) -> PsaRefused:
+    return PsaRefused(
+        "blocked_address",
+        f"We don't connect to {host} by plain http.",
+        "Type the address with https://; plain http would show your keys to others.",
+    )
+
+
+def _blocked_port(host: str, port: int, allowed: Collection[int]) -> PsaRefused:
+    return PsaRefused(
+        "blocked_address",
+        f"We don't connect to port {port} of {host}.",
+        f"Allowed are the ports {', '.join(map(str, sorted(allowed)))}. For a server on another "
+        "one, let the ones who run audIT add it to PSA_ALLOWED_PORTS.",
+    )
+
+
+def _too_large(host: str, most_bytes: int, beginning: bytes) -> PsaAnswerTooLarge:
+    return PsaAnswerTooLarge(
+        f"{host} sent an answer larger than {most_bytes / 1024 / 1024:.3g} MB.",
+        "Report it to us: an answer this large is not one we asked for.",
+        beginning=beginning,
+    )
+
+
+def _odd_character(_: str) -> PsaRefused:
+    return PsaRefused(
+        "invalid_credentials",
+        "The keys hold a character that no key has.",
+        "Copy them again, without blanks or line breaks.",
     )
 
 
@@ -398,6 +470,8 @@ FAILURES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[str], Psa
         ),
         lambda _: _unreadable_address(),
     ),
+    ((requests.exceptions.InvalidHeader, UnicodeEncodeError), _odd_character),
+    ((UnicodeError,), lambda _: _unreadable_address()),
     (
         (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError),
         _damaged_answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
-from integrations.psa.errors import PsaBadResponse, PsaError
+from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused
 
 AnswerT = TypeVar("AnswerT")
 PlaceT = TypeVar("PlaceT")
@@ -56,11 +56,19 @@ def ask_twice(
 
 
 def count_if_possible(count: Callable[[], int]) -> int | None:
-    """How many records there are; None when that can't be read.
-
-    The number only feeds the progress bar, so an answer that can't be read stops nothing.
-    """
+    """How many records there are; None when that can't be read: then it stops nothing."""
     try:
         return count()
     except PsaBadResponse:
+        return None
+
+
+def count_at_end(count: Callable[[], int | None]) -> int | None:
+    """How many records a list has whose end looks too early; None when that is refused, too.
+
+    What was read came with the same keys: a refused count says nothing about these.
+    """
+    try:
+        return count()
+    except PsaRefused:
         return None

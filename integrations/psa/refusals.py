@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused, PsaUnavailable
+from integrations.psa.http import PsaResponse, let_us_in
 from integrations.psa.questions import OldPlaceError
 
 Refusal = PsaError | OldPlaceError
 
 REPORT: Final = "Report it to us."
+NO_RESPONSE: Final = PsaResponse(0, {}, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,10 @@ class RefusedAnswer:
     """What a table looks at.
 
     `text` holds the answer's words and `code` the PSA's own code, both in lower case ("" = none).
-    `shape` says what else the answer or the question is like, in an adapter's own words ("a web
-    page"). `right` is what was asked for ("" = nothing that needs a right), `host` who answered.
+    `is_foreign`: it is a web page, or another text than the PSA writes, so its status proves
+    nothing about keys or rights. `shape` says what else the answer or the question is like, in an
+    adapter's own words ("JSON that is cut off"). `right` is what was asked for ("" = nothing that
+    needs a right). `response` is the answer as it came.
     """
 
     status: int
@@ -33,7 +37,8 @@ class RefusedAnswer:
     code: str = ""
     shape: str = ""
     right: str = ""
-    host: str = ""
+    is_foreign: bool = False
+    response: PsaResponse = NO_RESPONSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class RefusalRow:
     """One row of a table: what an answer is like, and the error that it means.
 
     `status`: "403", "401 404", "5xx", or "" for any. `words`: patterns of which one must be found
-    in the text; none = any text. `note`: what follows, where that is not plain from the error.
+    in the text; none = any text. `is_foreign`: the answer is not written by the PSA. `note`: what
+    follows, where that is not plain from the error.
     """
 
     meaning: Callable[[RefusedAnswer], Refusal]
@@ -49,6 +55,7 @@ class RefusalRow:
     words: tuple[str, ...] = ()
     code: str = ""
     shape: str = ""
+    is_foreign: bool = False
     note: str = ""
 
     def fits(self, answer: RefusedAnswer) -> bool:
@@ -56,6 +63,7 @@ class RefusalRow:
             self._has_status(answer.status)
             and self.code in {"", answer.code}
             and self.shape in {"", answer.shape}
+            and (answer.is_foreign or not self.is_foreign)
             and (not self.words or any(re.search(word, answer.text) for word in self.words))
         )
 
@@ -71,6 +79,17 @@ RefusalTable = Sequence[RefusalRow]
 def find_refusal(table: RefusalTable, answer: RefusedAnswer) -> Refusal:
     """The error that the first fitting row means."""
     return next(row for row in table if row.fits(answer)).meaning(answer)
+
+
+def blocked(response: PsaResponse) -> PsaUnavailable:
+    """A web page, or what no PSA writes, instead of an answer: an outage, whatever its status."""
+    what = "a web page" if response.is_html else "something that the PSA does not write"
+    return PsaUnavailable(
+        "psa_unavailable",
+        f"{response.host or 'The server'} answered with {what} instead of data (status "
+        f"{response.status}).",
+        f"Try again in a few minutes. {let_us_in(response)}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +120,19 @@ class RefusalWords:
             "psa_unavailable",
             f"{self.psa} had an error of its own (status {answer.status}).",
             f"Try again in a few minutes; {self.maker}'s status page says whether there is an "
-            "outage.",
+            "outage." + (f" {let_us_in(answer.response)}" if answer.response.is_html else ""),
         )
 
-    def invalid_credentials(self, _: RefusedAnswer | None = None) -> PsaRefused:
+    def blocked(self, answer: RefusedAnswer) -> PsaUnavailable:
+        """Something in front of the server answers in its place."""
+        return blocked(answer.response)
+
+    def invalid_credentials(self, answer: RefusedAnswer) -> PsaRefused:
+        in_front = f" {let_us_in(answer.response)}" if answer.response.is_html else ""
         return PsaRefused(
-            "invalid_credentials", f"{self.psa} does not accept {self.keys}.", self.check_keys
+            "invalid_credentials",
+            f"{self.psa} does not accept {self.keys}.",
+            self.check_keys + in_front,
         )
 
     def permission_denied(self, answer: RefusedAnswer) -> PsaRefused:
@@ -125,11 +151,13 @@ class RefusalWords:
         return self.kinds.get(right) or right.removeprefix("read_") or "this"
 
     def other_server(self, answer: RefusedAnswer) -> PsaRefused:
-        """Another program answers under this address."""
+        """Another program answers under this address, or one in front of it."""
+        response = answer.response
+        in_front = f" {let_us_in(response)}" if response.is_html else ""
         return PsaRefused(
             "not_a_psa_server",
-            f"{answer.host or 'The server'} answers, but not as {self.server}.",
-            self.server_fix,
+            f"{response.host or 'The server'} answers, but not as {self.server}.",
+            self.server_fix + in_front,
         )
 
     def refused_question(self, answer: RefusedAnswer) -> PsaBadResponse:

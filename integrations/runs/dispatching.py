@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from audit_site.lanes import SYNC, URGENT
 from audit_site.queue import enqueue
 from integrations.models import (
     ConnectionTest,
@@ -27,7 +28,8 @@ TASKS: dict[type[LeasedWork], str] = {
 
 def dispatch(work: LeasedWork) -> None:
     """Send the hint for a piece of work after commit."""
-    enqueue(TASKS[type(work)], str(work.tenant_id), str(work.pk))
+    queue = URGENT if work.is_awaited else SYNC
+    enqueue(TASKS[type(work)], str(work.tenant_id), str(work.pk), queue=queue)
 
 
 def sweep() -> None:
@@ -42,7 +44,7 @@ def sweep() -> None:
         rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
         with transaction.atomic():
             free = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
-            works = list(free.only("pk", "tenant_id")[:SWEEP_LIMIT])
+            works = list(free.only("pk", "tenant_id", *model.DISPATCH_FIELDS)[:SWEEP_LIMIT])
             model._default_manager.filter(pk__in=[work.pk for work in works]).update(
                 dispatched_at=now
             )

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import LeasedWork
-from integrations.runs import shutdown
+from integrations.runs import run_log, shutdown
 
 #: Four beats: a database that is busy for a while costs nobody the work, and a dead worker's is
 #: taken over within half a minute (the sweep comes every five seconds).
@@ -61,7 +61,11 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
         started_at=Coalesce("started_at", now),
         resume_at=None,
     )
-    return rows.select_related("tenant", "integration").get() if claimed else None
+    if not claimed:
+        return None
+    work = rows.select_related("tenant", "integration").get()
+    run_log.begins(work)
+    return work
 
 
 def give_back(work: LeasedWork, until: datetime) -> None:

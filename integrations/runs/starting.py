@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from audit_site import log_context
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -35,6 +36,7 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
         integration=integration,
         started_by=actor,
         dispatched_at=timezone.now(),
+        checkpoint={"request_id": asked} if (asked := log_context.request_id()) else {},
         **values,
     )
     if actor is not None:
@@ -127,7 +129,7 @@ def _wake(rows: QuerySet[SyncRun], **values: str) -> None:
     waiting = rows.filter(
         state=SyncRun.State.RUNNING, lease_until=None, waiting_for__endswith=NOT_AVAILABLE
     )
-    for run in waiting.only("pk", "tenant_id")[:SWEEP_LIMIT]:
+    for run in waiting.only("pk", "tenant_id", *SyncRun.DISPATCH_FIELDS)[:SWEEP_LIMIT]:
         if waiting.filter(pk=run.pk).update(resume_at=None, waiting_for="", **values):
             dispatch(run)
 

@@ -35,7 +35,7 @@ from integrations.sandbox.autotask_query import (
     read_search,
 )
 from integrations.sandbox.autotask_truth import truth
-from integrations.sandbox.faults import FaultBox
+from integrations.sandbox.faults import ODD_EMAIL, ODD_PHONE, Fault, FaultBox
 from integrations.sandbox.server import SandboxPsa, absolute
 
 INTEGRATION_CODE: Final = "SANDBOXAUDITINTEGRATIONCODE"
@@ -49,6 +49,10 @@ CONTRACT_ENTITIES: Final = frozenset(
         "ContractServiceBundleUnits",
     }
 )  # fmt: skip
+ODD_METHODS: Final = {
+    "emailAddress": ODD_EMAIL, "emailAddress2": "noemail", "emailAddress3": None,
+    "phone": ODD_PHONE, "mobilePhone": "none", "alternatePhone": "",
+}  # fmt: skip
 STAMPS: Final = {"companies": "lastTrackedModifiedDateTime", "contacts": "lastModifiedDate"}
 UNIT_ENTITIES: Final = frozenset({"ContractServiceUnits", "ContractServiceBundleUnits"})
 
@@ -299,6 +303,8 @@ class AutotaskSandbox:
         return message(f"The requested resource does not support http method '{request.method}'.")
 
     def _item(self, request: Request, entity: str, id_: int) -> Response:
+        if id_ in self.faults.ids("refused_records", request.path):
+            return errors(f"The logged in Resource does not have permission to {entity}.", 403)
         row = next((row for row in self._rows(entity, None) if row["id"] == id_), None)
         if row is not None:
             return json_answer({"item": row})
@@ -319,7 +325,7 @@ class AutotaskSandbox:
             raise QueryError("The query is missing.")
         query = Query(read_search(raw), self._members(entity), SINGULAR[entity])
         if rest == "query/count":
-            count = sum(1 for row in self._rows(entity, query) if query.test(row))
+            count = sum(1 for row in self._shown(request, entity, query) if query.test(row))
             return json_answer({"queryCount": 0 if is_empty else count})
         after = None
         if rest == "query/next":
@@ -342,18 +348,28 @@ class AutotaskSandbox:
         )
         if is_later and self.faults.hit("shift_page", request.path):
             self._lose_first(entity)
-        matching: Iterable[Record] = () if blank else filter(query.test, self._rows(entity, query))
+        small = self.faults.hit("small_pages", request.path)
+        size = min(query.size, int(small.options.get("most", 30))) if small else query.size
+        if is_later and self.faults.hit("list_ends_early", request.path):
+            blank = True
+        shown = () if blank else self._shown(request, entity, query)
+        matching: Iterable[Record] = filter(query.test, shown)
         if after is not None:
             matching = (row for row in matching if row["id"] > after)
-        chosen = list(islice(matching, query.size + 1))
-        has_more, chosen = len(chosen) > query.size, chosen[: query.size]
+        chosen = list(islice(matching, size + 1))
+        has_more, chosen = len(chosen) > size, chosen[:size]
+        if is_later and chosen and (again := self.faults.hit("repeated_record", request.path)):
+            first = next(iter(self._rows(entity, None)))
+            chosen = [outdated(first, again), *chosen]
         level = USERS[request.headers.get("UserName", "").lower()]
         items = [self._dressed(row, query, level, request.path) for row in chosen]
         fault = self.faults.hit("bad_record", request.path)
         if fault and items:
             spoil(items, str(fault.options.get("how", "wrong_type")), entity)
+        if query.fields != ["id"]:
+            self.faults.weigh(items, request.path)
         next_url = None
-        if has_more:
+        if has_more and not (small and small.options.get("links") is False):
             next_url = next_page(request, entity, query.size, chosen[-1]["id"], continued_by_post)
         details = {"count": len(items), "requestCount": query.size}
         details |= {"prevPageUrl": None, "nextPageUrl": next_url}
@@ -361,6 +377,10 @@ class AutotaskSandbox:
 
     def _dressed(self, row: Record, query: Query, level: Level, path: str) -> Record:
         dressed = dict(row)
+        if "emailAddress" in row and self.faults.hit("odd_contacts", path):
+            dressed |= ODD_METHODS
+        if words := self.faults.hit("odd_words", path):
+            dressed = with_odd_words(dressed, words.options)
         if not level.sees_costs:
             dressed |= {name: None for name in ("cost", "unitCost") if name in dressed}
         if self.faults.hit("extra_members", path):
@@ -369,6 +389,11 @@ class AutotaskSandbox:
             return dressed
         kept = {name: dressed[name] for name in query.fields if name in dressed}
         return {**kept, "userDefinedFields": dressed.get("userDefinedFields", [])}
+
+    def _shown(self, request: Request, entity: str, query: Query) -> Iterable[Record]:
+        """The rows that nothing hides."""
+        hidden = self.faults.ids("refused_records", request.path)
+        return (row for row in self._rows(entity, query) if row["id"] not in hidden)
 
     def _rows(self, entity: str, query: Query | None) -> Iterable[Record]:
         """The entity's rows by id; those of some contracts or companies by index."""
@@ -556,6 +581,25 @@ def next_page(request: Request, entity: str, size: int, last: int, by_post: bool
 def lower_quoted(text: str) -> str:
     quoted = quote(text.replace(" ", ""), safe="")
     return re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
+
+
+def outdated(record: Record, fault: Fault) -> Record:
+    """A record as it was before, by its stamp too unless the fault says otherwise."""
+    names = ("companyName", "lastName", "contractName")
+    changed: Record = {next(name for name in names if name in record): "As It Was Before"}
+    if fault.options.get("older", True):
+        stamps = [*STAMPS.values(), "createDate"]
+        changed |= {name: "2001-01-01T00:00:00Z" for name in stamps if name in record}
+    return {**record, **changed}
+
+
+def with_odd_words(row: Record, words: Mapping[str, Any]) -> Record:
+    """Currencies by another name; a contract period that no picklist lists has a number only."""
+    if "exchangeRate" in row and "currency" in words:
+        return {**row, "name": words["currency"]}
+    if "contractPeriodType" in row and "cycle" in words:
+        return {**row, "contractPeriodType": words["cycle"]}
+    return row
 
 
 def spoil(items: list[Record], how: str, entity: str) -> None:

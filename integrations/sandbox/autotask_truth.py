@@ -89,7 +89,7 @@ def monthly(data: AutotaskData, contract: Record, on: date) -> Fraction | None:
 
 
 def truth(data: AutotaskData, on: date) -> dict[str, Any]:
-    """Everything the product should come to, as of a day. Only recurring contracts are in it."""
+    """Everything the product should come to, as of a day. Only recurring contracts count."""
     return report(
         on,
         (
@@ -103,7 +103,6 @@ def truth(data: AutotaskData, on: date) -> dict[str, Any]:
                         monthly(data, data.contracts[id_], on),
                     )
                     for id_ in sorted(data.contracts_of[company["id"]])
-                    if data.contracts[id_]["contractType"] == RECURRING
                 },
             )
             for company in data.companies.values()

@@ -29,7 +29,7 @@ from integrations.sandbox.connectwise_data import (
 )
 from integrations.sandbox.connectwise_query import ConditionError, parse
 from integrations.sandbox.connectwise_truth import truth
-from integrations.sandbox.faults import FaultBox
+from integrations.sandbox.faults import ODD_EMAIL, ODD_PHONE, Fault, FaultBox
 from integrations.sandbox.server import SandboxPsa, absolute, json_response
 
 COMPANY_ID: Final = "audit-demo"
@@ -37,6 +37,8 @@ CODEBASE: Final = "v2025_1"
 NEXT_CODEBASE: Final = "v2026_1"
 DEFAULT_PAGE_SIZE: Final = 25
 LARGEST_PAGE: Final = 1000
+#: Of a billing cycle that no table lists.
+UNKNOWN_CYCLE: Final = 9999
 #: public key → (private key, what its role may not see, what looks empty to it)
 KEYS: Final[dict[str, tuple[str, frozenset[str], frozenset[str]]]] = {
     "demo": ("demo-private", frozenset(), frozenset()),
@@ -249,6 +251,10 @@ class ConnectWiseSandbox:
 
     def _refuse_keys(self, request: Request) -> Response | None:
         path = request.path
+        if "version=" in request.headers.get("Accept", ""):
+            old = self.faults.hit("old_release", path)
+            if old:
+                return Response("", int(old.options.get("status", 400)))
         if fault := self.faults.hit("client_id", path):
             status = int(fault.options.get("form", 400))
             return error("InvalidClientId", "clientId is missing or unknown.", status)
@@ -289,11 +295,15 @@ class ConnectWiseSandbox:
             return error(
                 "Security", "You do not have security permission to perform this action.", 403
             )
+        refused = self.faults.ids("refused_records", request.path)
+        if {int(found.get("id") or 0), int(found.get("parent") or 0)} & refused:
+            return error("Security", "You do not have security permission.", 403)
         if found.get("id"):
             return self._one(kind, family, int(found["id"]), found)
         blank = family in empty or self.faults.hit("empty_answer", request.path) is not None
         try:
             rows = [] if blank else list(self._rows(request, kind, found))
+            rows = [row for row in rows if row["id"] not in refused]
         except ConditionError as problem:
             return error("ApiFindCondition", str(problem), 400)
         if found.get("count"):
@@ -361,6 +371,8 @@ class ConnectWiseSandbox:
 
     def _page(self, request: Request, family: str, rows: list[Record]) -> Response:
         size = min(int(request.args.get("pageSize") or DEFAULT_PAGE_SIZE), LARGEST_PAGE)
+        small = self.faults.hit("small_pages", request.path)
+        size = min(size, int(small.options.get("most", 30))) if small else size
         size = size if size > 0 else DEFAULT_PAGE_SIZE
         forward = request.headers.get("pagination-type", "").lower() == "forward-only"
         forward = forward and not self.faults.hit("no_forward_only", request.path)
@@ -377,12 +389,19 @@ class ConnectWiseSandbox:
             chosen = rows[(page - 1) * size : page * size]
             last = max((len(rows) + size - 1) // size, 1)
             links = [("next", {"page": page + 1}), ("last", {"page": last})] if page < last else []
+        if later and self.faults.hit("list_ends_early", request.path):
+            chosen, links = [], []
+        if later and chosen and (again := self.faults.hit("repeated_record", request.path)):
+            chosen = [outdated(rows[0], again), *chosen]
         how = self.faults.hit("bad_record", request.path)
         fields = request.args.get("fields", "")
         dressed = [self._dressed(family, row, fields, request.path) for row in chosen]
         if how and dressed:
             spoil(dressed, str(how.options.get("how", "wrong_type")), family)
-        headers = {"Link": link_header(request, links)} if links or forward else {}
+        if fields != "id":
+            self.faults.weigh(dressed, request.path)
+        says_more = (links or forward) and not (small and small.options.get("links") is False)
+        headers = {"Link": link_header(request, links)} if says_more else {}
         return json_response(dressed, headers=headers)
 
     def _lose_first(self, family: str) -> None:
@@ -393,6 +412,10 @@ class ConnectWiseSandbox:
     def _dressed(self, family: str, record: Record, fields: str, path: str) -> Record:
         """A record as it is sent: only the fields asked for; `_info` too only if asked for."""
         dressed = dict(record)
+        if family == "contacts" and self.faults.hit("odd_contacts", path):
+            dressed = with_odd_contacts(dressed)
+        if family == "agreements" and (words := self.faults.hit("odd_words", path)):
+            dressed = with_odd_words(dressed, words.options)
         if self.faults.hit("explicit_nulls", path):
             dressed = {**dict.fromkeys(NULLS[family]), **dressed}
         if not fields:
@@ -508,6 +531,34 @@ def child_test(conditions: str) -> Any:
     array, rest = match[1], match[2]
     test = parse(rest, CHILDREN)
     return lambda record: any(test(child) for child in record.get(array) or [])
+
+
+def outdated(record: Record, fault: Fault) -> Record:
+    """A record as it was before, by its stamp too unless the fault says otherwise."""
+    info = dict(record.get("_info", {}))
+    if fault.options.get("older", True):
+        info["lastUpdated"] = "2001-01-01T00:00:00Z"
+    name = "lastName" if "lastName" in record else "name"
+    return {**record, name: "As It Was Before", "_info": info}
+
+
+def with_odd_contacts(contact: Record) -> Record:
+    """Words in the places of addresses and numbers."""
+    odd = {"Email": ODD_EMAIL, "Phone": ODD_PHONE}
+    items = [
+        {**item, "value": odd.get(item.get("communicationType", ""), ODD_EMAIL)}
+        for item in contact.get("communicationItems", [])
+    ]
+    return {**contact, "communicationItems": items, "defaultPhoneNbr": ODD_PHONE}
+
+
+def with_odd_words(agreement: Record, words: Mapping[str, Any]) -> Record:
+    dressed = dict(agreement)
+    if "cycle" in words:
+        dressed["billingCycle"] = {"id": UNKNOWN_CYCLE, "name": words["cycle"]}
+    if "currency" in words:
+        dressed["currency"] = {"id": 99, "name": words["currency"]}
+    return dressed
 
 
 def spoil(rows: list[Record], how: str, family: str) -> None:

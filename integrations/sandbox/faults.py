@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+#: What people type where an address or a number belongs.
+ODD_EMAIL: Final = "n/a"
+ODD_PHONE: Final = "-"
 #: What each fault does. `options` in brackets.
 FAULTS: Final[dict[str, str]] = {
     "latency": "every answer comes `ms` later",
@@ -16,6 +20,7 @@ FAULTS: Final[dict[str, str]] = {
     "bad_gateway_html": "502 with a page of HTML",
     "maintenance_html": "503 with a page of HTML",
     "html_200": "200 with a page of HTML",
+    "blocked": "something in front answers `status` (default 403), as `form` (html, json or text)",
     "truncated_json": "the JSON is cut in half, the length says so",
     "truncated_body": "the connection ends before the announced length",
     "dropped_connection": "the connection ends before any answer",
@@ -25,6 +30,9 @@ FAULTS: Final[dict[str, str]] = {
     "shift_page": "before the second page of a list is given out, its first record is deleted",
     "explicit_nulls": "members without a value are null instead of missing",
     "refused_right": "403 because rights are missing",
+    "heavy_records": "records weigh so many bytes more: `weights` by id (pasted pictures)",
+    "refused_records": "records with these `ids` are in no list, and are refused by their id",
+    "old_release": "a request that names a version is refused with `status` (default 400)",
     "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
@@ -39,7 +47,14 @@ FAULTS: Final[dict[str, str]] = {
     "refresh_refused": "an old token gets no new one",
     "pascal_case": "keys are spelled in PascalCase",
     "wrapped_by_id": "a record asked for by its id comes in an envelope",
-    "small_pages": "no page is longer than `most` (default 30)",
+    "small_pages": "no page is longer than `most` (default 30), whatever is asked for; with "
+    "`links` false nothing but a count says that there is more",
+    "list_ends_early": "a list ends after its first page, while its count says that there is more",
+    "repeated_record": "the first record of a list comes once more on its second page, as it was "
+    "before: with an `older` stamp (default true) and another name",
+    "odd_contacts": "contacts have words where addresses and numbers belong, such as n/a and -",
+    "odd_words": "agreements come in a `currency` and with a billing `cycle` of these names",
+    "second_claim": "the look-up of `account` shows the `contract` too",
     "no_totals": "lists don't say how many records there are",
     "no_forward_only": "the forward-only way of paging is not known",
 }
@@ -108,6 +123,19 @@ class FaultBox:
                     fault.times -= 1
                 return fault
         return None
+
+    def ids(self, name: str, path: str) -> frozenset[int]:
+        """The `ids` of a fault that hits this request; none if none does."""
+        fault = self.hit(name, path)
+        return frozenset(map(int, fault.options["ids"])) if fault else frozenset()
+
+    def weigh(self, rows: Iterable[dict[str, Any]], path: str) -> None:
+        """Make the records heavy that a fault names: pictures that somebody pasted into them."""
+        fault = self.hit("heavy_records", path)
+        weights = fault.options["weights"] if fault else {}
+        for row in rows:
+            if weight := weights.get(str(row.get("id"))):
+                row["pastedPictures"] = "x" * int(weight)
 
     def listed(self) -> list[dict[str, Any]]:
         with self._lock:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from werkzeug.wrappers import Request, Response
 
-from integrations.sandbox.faults import FaultBox
+from integrations.sandbox.faults import ODD_EMAIL, ODD_PHONE, Fault, FaultBox
 from integrations.sandbox.kaseya_bms_data import ACCOUNT_TYPES, TENANT, Record, build
 from integrations.sandbox.kaseya_bms_truth import truth
 from integrations.sandbox.server import SandboxPsa, json_response
@@ -202,6 +202,10 @@ class KaseyaBmsSandbox:
             is_list = not match.groups()
             if is_list and (family in user.empty or self.faults.hit("empty_answer", path)):
                 return self._success(request, [], total=0)
+            refused = self.faults.ids("refused_records", path)
+            asked = {*map(int, match.groups()), *map(int, lower_query(request).get("ids", ()))}
+            if asked & refused:
+                return failure("You do not have permission to view this.", user.refusal)
             answer: Callable[..., Response] = getattr(self, method)
             return answer(request, *map(int, match.groups()))
         return failure("Not found.", 404)
@@ -218,7 +222,11 @@ class KaseyaBmsSandbox:
         return self._page(request, "accounts", self.data.accounts, tests)
 
     def _account(self, request: Request, id_: int) -> Response:
-        return self._bare(request, self.data.accounts.get(id_))
+        account = self.data.accounts.get(id_)
+        words = self.faults.hit("odd_words", request.path)
+        if account is not None and words:
+            account = with_odd_words("accounts", account, words.options)
+        return self._bare(request, account)
 
     def _contact(self, request: Request, id_: int) -> Response:
         return self._bare(request, self.data.contacts.get(id_))
@@ -254,7 +262,11 @@ class KaseyaBmsSandbox:
             ids = sorted(data.contracts_of.get(int(query["accountid"][0]), ()))
         if query.get("ids"):
             ids = [id_ for id_ in ids if str(id_) in query["ids"]]
+        if fault := self.faults.hit("second_claim", request.path):
+            is_claimer = str(fault.options["account"]) in query.get("accountid", [])
+            ids = sorted({*ids, int(fault.options["contract"])}) if is_claimer else ids
         today = datetime.now(UTC).date().isoformat()
+        hidden = self.faults.ids("refused_records", request.path)
         rows = [
             {
                 "id": id_,
@@ -266,6 +278,7 @@ class KaseyaBmsSandbox:
                 "endDate": data.contracts[id_]["endDate"],
             }
             for id_ in ids
+            if id_ not in hidden
             if query.get("excludeexpiredcontracts", [""])[0].lower() != "true"
             or data.contracts[id_]["endDate"][:10] >= today
         ]
@@ -306,11 +319,22 @@ class KaseyaBmsSandbox:
         candidates: Iterable[Record] = records.values()
         if family == "contacts" and owners:
             candidates = [records[i] for i in sorted(self.data.contacts_of.get(int(owners[0]), ()))]
+        hidden = self.faults.ids("refused_records", request.path)
         rows = [row for row in candidates if all(test(row) for test in tests)]
+        rows = [row for row in rows if row["id"] not in hidden]
         chosen = [dict(row) for row in rows[(number - 1) * size : number * size]]
+        if number > 1 and self.faults.hit("list_ends_early", request.path):
+            chosen = []
+        if number == 2 and chosen and (again := self.faults.hit("repeated_record", request.path)):
+            chosen = [outdated(rows[0], again), *chosen]
+        if family == "contacts" and self.faults.hit("odd_contacts", request.path):
+            chosen = [with_odd_contacts(row) for row in chosen]
+        words = self.faults.hit("odd_words", request.path)
+        chosen = [with_odd_words(family, row, words.options) if words else row for row in chosen]
         fault = self.faults.hit("bad_record", request.path)
         if fault and chosen:
             spoil(chosen, str(fault.options.get("how", "wrong_type")), family)
+        self.faults.weigh(chosen, request.path)
         without_total = self.faults.hit("no_totals", request.path)
         return self._success(request, chosen, total=None if without_total else len(rows))
 
@@ -329,6 +353,8 @@ class KaseyaBmsSandbox:
                 case "result":
                     return self._success(request, None)
             return failure("Not found.", 404)
+        record = dict(record)
+        self.faults.weigh([record], request.path)
         if wrapped:
             return self._success(request, record)
         return json_response(self._cased(request, record))
@@ -363,7 +389,8 @@ class KaseyaBmsSandbox:
             record = records[id_]
             owner = values.get("accountId")
             if kind == "contracts":
-                values.pop("accountId", None)
+                if owner and values.pop("accountId", None):
+                    values.setdefault("accountName", self.data.accounts[int(owner)]["accountName"])
                 owner = owner or self.data.account_of[id_]
                 self._own(self.data.contracts_of, id_, int(owner))
                 self.data.account_of[id_] = int(owner)
@@ -463,6 +490,30 @@ def pascal(value: Any) -> Any:
     if isinstance(value, list):
         return [pascal(item) for item in value]
     return value
+
+
+def outdated(record: Record, fault: Fault) -> Record:
+    """A record as it was before, by its stamp too unless the fault says otherwise."""
+    name = next(n for n in ("accountName", "lastName", "contractName") if n in record)
+    stamp = "2001-01-01T00:00:00" if fault.options.get("older", True) else record.get("modifiedOn")
+    return {**record, name: "As It Was Before", "modifiedOn": stamp, "createdOn": stamp}
+
+
+def with_odd_contacts(contact: Record) -> Record:
+    """Words in the places of addresses and numbers."""
+    return {
+        **contact,
+        "emails": [{**item, "emailAddress": ODD_EMAIL} for item in contact["emails"] or ()],
+        "phones": [{**item, "phone": ODD_PHONE} for item in contact["phones"] or ()],
+    }
+
+
+def with_odd_words(family: str, row: Record, words: Mapping[str, Any]) -> Record:
+    if family == "contracts" and "cycle" in words:
+        return {**row, "billingCycle": words["cycle"]}
+    if family == "accounts" and "currency" in words:
+        return {**row, "currencyName": words["currency"]}
+    return row
 
 
 def spoil(rows: list[Record], how: str, family: str) -> None:

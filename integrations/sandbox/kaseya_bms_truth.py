@@ -57,6 +57,8 @@ def monthly(contract: Record, on: date) -> Fraction | None:
     if end and end.year == 1:
         end = None
     is_active = contract["status"].strip().lower() == "active"
+    if contract["contractType"] != "Recurring Services":
+        return None
     if not is_active or not start or on < start or (end and on > end):
         return None
     cycle = (contract["billingCycle"] or "").lower()
@@ -69,7 +71,7 @@ def monthly(contract: Record, on: date) -> Fraction | None:
 
 
 def truth(data: BmsData, on: date) -> dict[str, Any]:
-    """Everything the product should come to, as of a day. Only recurring services are in it."""
+    """Everything the product should come to, as of a day. Only recurring services count."""
     return report(
         on,
         (
@@ -80,7 +82,6 @@ def truth(data: BmsData, on: date) -> dict[str, Any]:
                 {
                     str(id_): (currency_of(account), monthly(data.contracts[id_], on))
                     for id_ in sorted(data.contracts_of[account["id"]])
-                    if data.contracts[id_]["contractType"] == "Recurring Services"
                 },
             )
             for account in data.accounts.values()

@@ -268,6 +268,8 @@ class SandboxServer:
             return psa.rate_limited(None if wait is None else str(wait))
         if self.faults.hit("server_error", path):
             return json_response({"code": "Unexpected", "message": "Unexpected error."}, 500)
+        if fault := self.faults.hit("blocked", path):
+            return blocked(**fault.options)
         for name, (status, title) in HTML_FAULTS.items():
             if self.faults.hit(name, path):
                 return Response(HTML_PAGE.format(title=title), status, mimetype="text/html")
@@ -320,6 +322,16 @@ class SandboxServer:
             case "POST", [psa, "change"]:
                 return self.psas[psa].change(json.loads(request.get_data()))
         raise NotFound
+
+
+def blocked(status: int = 403, form: str = "html") -> Response:
+    """What a firewall, a proxy or an allow-list answers in a server's place."""
+    match form:
+        case "json":
+            return json_response({"error": {"reason": "ip_not_allowed"}}, status)
+        case "text":
+            return Response("error code: 1020", status, mimetype="text/plain")
+    return Response(HTML_PAGE.format(title="Forbidden"), status, mimetype="text/html")
 
 
 def json_response(

@@ -15,12 +15,11 @@ from audit_site.db.batches import batched
 from integrations.kinds import AGREEMENTS, LINES
 from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter
-from integrations.psa.errors import PsaError, PsaRefused
+from integrations.psa.errors import PsaError
 from integrations.sync.absence_guard import TOO_MANY_GONE, AbsenceGuard
 from integrations.sync.run_writer import RunWriter
+from integrations.sync.withheld import MissingAgreements
 
-#: Missing agreements that are asked for by their id; of more than these, none: that is no move.
-MOST_QUESTIONS: Final = 50
 CHUNK: Final = 1000
 #: By kind, the path from its rows to their company.
 COMPANY_OF: Final[dict[str, str]] = {AGREEMENTS.name: "company", LINES.name: "agreement__company"}
@@ -37,6 +36,7 @@ class AbsentAgreements:
         self.writer = writer
         self.adapter = adapter
         self.guard = AbsenceGuard(writer, adapter)
+        self.missing = MissingAgreements(writer, adapter)
         self.integration = writer.integration
 
     def settle(self, companies: Collection[str] | None, read_more: ReadMore) -> None:
@@ -74,6 +74,8 @@ class AbsentAgreements:
 
     def _settle_kind(self, kind: str, rows: QuerySet[Any], *, few: bool) -> None:
         missing = list(self._still_absent(kind, rows))
+        if kind == AGREEMENTS.name:
+            missing = self.missing.without_withheld(rows, missing, few=few)
         if missing:
             if self.guard.is_believable(kind, len(missing), rows.count(), few=few):
                 self._mark_gone(kind, rows, missing)
@@ -85,19 +87,8 @@ class AbsentAgreements:
     def _owners(self, agreements: QuerySet[Agreement]) -> set[str]:
         """PSA companies to which agreements belong that were not shown: they may have moved."""
         missing = list(self._still_absent(AGREEMENTS.name, agreements))
-        if not missing or len(missing) > MOST_QUESTIONS:
-            return set()
         rows = agreements.filter(pk__in=missing).order_by("external_id")
-        found = map(self._owner, rows.values_list("external_id", flat=True))
-        return {owner for owner in found if owner is not None}
-
-    def _owner(self, external_id: str) -> str | None:
-        try:
-            return self.adapter.agreement_owner(external_id)
-        except PsaRefused as error:
-            if error.code != "permission_denied":
-                raise
-            return None
+        return self.missing.owners(list(rows.values_list("external_id", flat=True))) - {""}
 
     # What a former PSA had shown
 

@@ -31,13 +31,17 @@ class AgreementBatch:
     rejected: list[RejectedRecord] = field(default_factory=list)
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
+    short: tuple[int, int] | None = None
 
     def add(self, page: PsaPage[PsaAgreement]) -> None:
         """Add what a page of the answer showed."""
-        self.agreements |= {record.external_id: record for record in page.records}
+        for record in page.records:
+            if not (record.is_claim and record.external_id in self.agreements):
+                self.agreements[record.external_id] = record
         self.rejected += page.rejected
         self.refused = self.refused or page.refused
         self.unsure |= page.unsure
+        self.short = self.short or page.short
 
     @property
     def rejected_agreements(self) -> list[RejectedRecord]:
@@ -102,7 +106,7 @@ def _with_sure(value: Values, row: Agreement | None, unsure: frozenset[str]) -> 
     if row is None:
         return value
     kept: Values = {}
-    if "currency" in unsure and not value["currency"]:
+    if "currency" in unsure and row.currency:
         kept["currency"] = row.currency
     if "cycle" in unsure and row.cycle and row.cycle_label == value["cycle_label"]:
         kept["cycle"] = row.cycle

@@ -101,6 +101,7 @@ class AgreementsPhase(Phase):
         """Store what was read, for those of its companies that are still linked."""
         links = self.links().filter(AnyOf("external_id", batch.external_ids))
         found, bookless = _by_book(links)
+        self.report_short("agreements or lines", batch.short)
         store = AgreementStore(self.integration, self.journal, self.seen, batch)
         touched = store.store(found, bookless)
         if batch.refused:

@@ -46,6 +46,8 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     #: Which version of this structure the row was written as.
     version: int = 1
+    #: The request that asked for the run, for the log (`integrations.runs.run_log`); "" = none.
+    request_id: str = ""
     #: Fingerprint of the credentials that the run began with: watermarks are moved for these only.
     credentials_mark: str = msgspec.field(default="", name="keys")
     #: Phases that are done, in their order; they are not carried out again.

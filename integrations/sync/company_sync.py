@@ -81,6 +81,8 @@ class RereadContactsPhase(Phase):
         rejected = [record for page in pages for record in page.rejected]
         gone = self._gone(known, records, rejected)
         with self.writer.page(self.name, done=len(records), total=len(records)):
+            for page in pages:
+                self.report_short(self.name, page.short)
             self._store(records, rejected)
             if gone:
                 mark_contacts_gone(self.writer, rows.filter(external_id__in=gone))

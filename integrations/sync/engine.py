@@ -137,7 +137,9 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
     change of keys begins with a test.
     """
     integration = run.integration
-    if integration.status != Integration.Status.FAILING or _is_sync_now(run):
+    if not integration.psa_info.locks_users or _is_sync_now(run):
+        return None
+    if integration.status != Integration.Status.FAILING:
         return None
     issue = (
         open_issues(integration)

@@ -28,6 +28,10 @@ CORRECT: Final = "Correct it in the PSA, then press Sync Now; each night reads i
 SEND: Final = f"Press Sync Now. If it stays, send this to us: {settings.HELP_EMAIL}."
 #: Codes of records that were set aside, which close themselves when the record can be read.
 REJECTIONS: Final = frozenset({"invalid_record", "missing_id", "too_long"})
+#: Code of an agreement that more than one company claims.
+TWO_CLAIMS: Final = "two_claims"
+#: Codes of what is over when a reading of all records of a kind did not meet it.
+OVER_UNSEEN: Final = REJECTIONS | {TWO_CLAIMS}
 
 
 class Journal:
@@ -142,10 +146,9 @@ class Journal:
 
     def close_unseen(self, kind: str) -> None:
         """Close the issues about records of a kind that a reading of all of them did not meet."""
-        if self.has_rejections(kind):
-            rows = open_issues(self.integration).filter(
-                kind=BY_NAME[kind].singular, code__in=REJECTIONS
-            )
+        singular = BY_NAME[kind].singular
+        if any(found[0] == singular and found[2] in OVER_UNSEEN for found in self.open_causes):
+            rows = open_issues(self.integration).filter(kind=singular, code__in=OVER_UNSEEN)
             rows.filter(last_seen_at__lt=self.run.started_at).update(closed_at=timezone.now())
 
     def _close_read(

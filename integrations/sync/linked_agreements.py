@@ -23,6 +23,7 @@ from integrations.sync.agreement_batch import (
     keep_sure,
     keep_whole,
 )
+from integrations.sync.claims import holders_of, report_claims
 from integrations.sync.journal import Journal
 from integrations.sync.seen_ids import SeenIds
 
@@ -131,10 +132,16 @@ class AgreementStore:
         existing: QuerySet[Agreement],
         company_of: Mapping[str, UUID],
     ) -> Reading:
-        values = [
-            self._agreement_values(record, company_of[record.company_id]) for record in incoming
-        ]
         own = existing.filter(integration=self.integration)
+        holders = holders_of(self.batch, own, self.integration)
+        report_claims(self.journal, incoming, holders)
+        held = {id_: holder.company_id for id_, holder in holders.items()}
+        values = [
+            self._agreement_values(
+                record, held.get(record.external_id, company_of[record.company_id])
+            )
+            for record in incoming
+        ]
         values = keep_renewals(values, existing, self.batch)
         values = keep_sure(values, own, self.batch)
         values, kept = keep_whole(values, own, self.batch)
@@ -166,11 +173,21 @@ class AgreementStore:
                 for id_, mark in reading.marks.items()
             },
         )
+        self._note_types(changes)
         self.journal.add(AGREEMENTS.name, changes, self.batch.rejected_agreements)
         if self.batch.proves_absence:
             absent = [row.pk for row in changes.absent]
             self.seen.note_absent(AGREEMENTS.name, absent, self.batch.began)
         return changes
+
+    def _note_types(self, changes: Changes[Agreement]) -> None:
+        """Remember of agreements whose type has changed what it was, and since when."""
+        changed = [change for change in changes.written if (change.before or {}).get("type")]
+        for change in changed:
+            change.row.former_type = (change.before or {})["type"]
+            change.row.type_changed_on = self.integration.tenant.today(self.now)
+        fields = ["former_type", "type_changed_on"]
+        Agreement.objects.bulk_update([change.row for change in changed], fields)
 
     # Lines
 

@@ -83,6 +83,7 @@ class ListPhase(Phase):
         return self.sync_run.progress_total if is_under_way else None
 
     def _store_page(self, page: PsaPage[Any], before: set[str]) -> None:
+        self.report_short(self.name, page.short)
         rejected = [record for record in page.rejected if record.external_id not in before]
         changes = self.store(page.records, timezone.now())
         changes.forget_unchanged(before)

@@ -16,7 +16,8 @@ from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issue
 from integrations.kinds import Kind
 from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter
-from integrations.psa.errors import PsaRefused
+from integrations.psa.errors import PsaError, PsaRefused
+from integrations.runs import run_log
 from integrations.sync.run_writer import RunWriter
 
 
@@ -49,6 +50,22 @@ class Phase(ABC):
         """Links in force of companies that are not archived, in a lasting order."""
         links = CompanyLink.objects.of(self.integration).in_force()
         return links.filter(company__status=Company.Status.ACTIVE).order_by("id")
+
+    def report_short(self, records: str, short: tuple[int, int] | None) -> None:
+        """Inside a page: a list of records ended before its own count (None = it did not).
+
+        What did not come is not gone; the run ends as `partial` and says how much came.
+        """
+        if short:
+            came, announced = short
+            name = self.integration.psa_info.name
+            error = PsaError(
+                "list_ended_early",
+                f"{name} gave {came} of {announced} {records}: the list ended before its own "
+                "count. What did not come stays as it was.",
+                "Press Sync Now. If it happens again, send this to us.",
+            )
+            self.checkpoint.note_refusal(error)
 
     # The right to read
 
@@ -91,6 +108,7 @@ class PhasedSync:
                 self._carry_out(phase(self.writer, self.adapter))
 
     def _carry_out(self, phase: Phase) -> None:
+        run_log.phase(phase.name)
         self.writer.on_moment("phase", phase.name)
         try:
             phase.run()

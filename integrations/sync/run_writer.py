@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit_site.db.lengths import fitted
 from integrations.models import SyncRun, lock_with_integration
 from integrations.psa.errors import PsaError
-from integrations.runs import leases, shutdown
+from integrations.runs import leases, run_log, shutdown
 from integrations.runs.starting import start_follower
 from integrations.sync.checkpoint import Checkpoint, Refusal
 from integrations.sync.journal import Journal
@@ -121,6 +121,7 @@ class RunWriter:
     def wait(self, seconds: float, reason: str) -> None:
         """Show that the run waits in place (it holds its lease)."""
         shutdown.check()
+        run_log.waits(seconds, reason)
         leases.held(self.run).update(
             waiting_for=fitted(SyncRun, "waiting_for", reason),
             resume_at=timezone.now() + timedelta(seconds=seconds),
@@ -136,6 +137,7 @@ class RunWriter:
             self.end(SyncRun.State.CANCELLED)
             return
         self.checkpoint.postponements += counts
+        run_log.waits((until - timezone.now()).total_seconds(), reason)
         leases.held(self.run).update(
             checkpoint=self.checkpoint.stored(),
             requests=self._requests,
@@ -161,6 +163,7 @@ class RunWriter:
             error_fix=said.fix,
         )
         if ended:
+            run_log.ends(self.run, state, code=said.code, requests=self._requests)
             self.seen.forget()
             start_follower(self.run)
             self.on_moment("ended", state)

@@ -134,6 +134,8 @@ def value_of(member: str, value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict) and set(value) == {"unknown"}:
+        return str(value["unknown"])
     if isinstance(value, list | dict):
         return f"{len(value)} entr{'y' if len(value) == 1 else 'ies'}"
     text = str(value)

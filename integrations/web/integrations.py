@@ -17,6 +17,7 @@ from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.guides import guide_of
+from integrations.connecting.health import Health, health_now
 from integrations.connecting.selectors import LatestWork, latest_of, list_integrations
 from integrations.importing.connection_cards import (
     ConnectionCard,
@@ -71,7 +72,7 @@ def settings_page(
         may = request.membership.has_role(Role.ADMIN)
         card = connection_card(integration, request.user)
         context |= {
-            **_status_context(integration, card.latest),
+            **_status_context(integration, card.latest, card.health),
             "card": card,
             "schedule_form": schedule_form or ScheduleForm(integration, is_locked=not may),
             "next_sync": schedule.next_at(integration),
@@ -79,13 +80,14 @@ def settings_page(
     return render(request, "integrations/settings.html", context, status=status)
 
 
-def _status_context(integration: Integration, latest: LatestWork) -> dict[str, Any]:
-    """What `_status.html` shows: the newest work of a connection, and when to ask again."""
+def _status_context(integration: Integration, latest: LatestWork, health: Health) -> dict[str, Any]:
+    """What `_status.html` shows: health and newest work of a connection, and when to ask again."""
     status = run_progress.live(latest.run) if latest.run else None
     address = reverse("integrations:status", args=[integration.pk])
     return {
         "integration": integration,
         "latest": latest,
+        "health": health,
         "run": latest.run,
         "status": status,
         "poll_address": run_progress.poll_address(address, status),
@@ -194,8 +196,9 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
     integration = find_integration(request, pk)
+    latest = latest_of(integration)
     context = {
-        **_status_context(integration, latest_of(integration)),
+        **_status_context(integration, latest, health_now(integration, latest)),
         "announced": request.GET.get("told", ""),
         "is_fragment": True,
     }

@@ -95,14 +95,7 @@ class Installation:
 
     def begin_web(self) -> subprocess.Popen[bytes]:
         """A web server that may not answer yet."""
-        return self._start(
-            "web",
-            "gunicorn",
-            "audit_site.wsgi",
-            f"--bind=127.0.0.1:{self.port}",
-            "--worker-class=gthread",
-            "--threads=8",
-        )
+        return self._start("web", "gunicorn", "audit_site.wsgi", f"--bind=127.0.0.1:{self.port}")
 
     def start_worker(self, name: str = "worker", *options: str) -> subprocess.Popen[bytes]:
         """A worker with the clock; a further one has a name and options of its own."""

@@ -89,4 +89,4 @@ def test_two_workers_together_never_ask_a_fourth_question(installation: Installa
     assert mrr_of_all(installation) == truth(installation, "autotask")
     for name in ("first", "second"):
         log = (installation.var / f"{name}.log").read_text()
-        assert "integrations.run_sync" in log, f"the {name} worker had nothing to do"
+        assert '"run_begins"' in log, f"the {name} worker had nothing to do"

@@ -20,6 +20,12 @@ register = template.Library()
 #: state or status → how its mark looks
 LOOKS = {
     "connected": "good",
+    "healthy": "good",
+    "refused": "bad",
+    "unreachable": "bad",
+    "waiting": "warn",
+    "limited": "warn",
+    "reading": "busy",
     "succeeded": "good",
     "active": "good",
     "created": "good",

@@ -7,27 +7,24 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from integrations.adapters.autotask.api import AutotaskApi
-from integrations.adapters.autotask.contract_lines import FAMILIES
+from integrations.adapters.autotask.contract_lines import FAMILIES, has_line
 from integrations.adapters.autotask.contracts import ContractReader
 from integrations.adapters.autotask.errors import WORDS
-from integrations.adapters.autotask.filters import (
-    changed_after,
-    has_id,
-    is_one_of,
-    is_recurring_service,
-)
+from integrations.adapters.autotask.filters import changed_after, is_one_of
 from integrations.adapters.autotask.guide import IDS_PER_QUESTION, INFO, MENU_PATHS
 from integrations.adapters.autotask.lookups import Lookups
 from integrations.adapters.autotask.wire import (
     EntityInformation,
     WireCompany,
     WireContact,
-    WireOwnerOf,
+    company_of,
     is_on,
 )
-from integrations.kinds import Right
+from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, first_phone, phone_in
 from integrations.psa.contract import (
     Finding,
+    FoundRecord,
     PsaAgreement,
     PsaCompany,
     PsaContact,
@@ -35,8 +32,8 @@ from integrations.psa.contract import (
     PsaPage,
     RejectedRecord,
 )
-from integrations.psa.decoding import clean, instant, name_of, read_record
-from integrations.psa.errors import PsaBadResponse, PsaRefused
+from integrations.psa.decoding import clean, instant, name_of, read_record, too_large
+from integrations.psa.errors import PsaAnswerTooLarge, PsaBadResponse, PsaRefused
 from integrations.psa.http import PsaHttp
 from integrations.psa.questions import batched_ids
 from integrations.psa.refusals import RefusedAnswer
@@ -55,6 +52,11 @@ PROBES: Final[dict[Right, tuple[str, ...]]] = {
     "read_contacts": ("Contacts",),
     "read_agreements": ("Contracts", *(n for f in FAMILIES for n in (f.lines, f.units))),
 }
+
+
+ENTITIES: Final[dict[KindName, str]] = {
+    "companies": "Companies", "contacts": "Contacts", "agreements": "Contracts",
+}  # fmt: skip
 
 
 class AutotaskAdapter:
@@ -141,9 +143,11 @@ class AutotaskAdapter:
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
-        body = {"filter": [has_id(external_id)], "IncludeFields": list(COMPANY_FIELDS)}
-        rows = self._api.query("Companies", body, "read_companies").items
-        return read_record(rows[0], WireCompany, self._build_company) if rows else None
+        try:
+            row = self._api.find_row("Companies", external_id, "read_companies", COMPANY_FIELDS)
+        except PsaAnswerTooLarge:
+            return too_large(external_id)
+        return None if row is None else read_record(row, WireCompany, self._build_company)
 
     def contacts(
         self,
@@ -167,17 +171,23 @@ class AutotaskAdapter:
         for ids in batched_ids(company_ids, IDS_PER_QUESTION):
             yield self._contracts.page(ids)
 
-    def agreement_owner(self, external_id: str) -> str | None:
-        pages = self._api.pages(
-            "Contracts", "read_agreements", WireOwnerOf,
-            conditions=[has_id(external_id), is_recurring_service()], fields=("id", "companyID"),
-        )  # fmt: skip
-        owners = [raw.company_id for page in pages for raw in page.records]
-        return next((str(owner) for owner in owners if owner is not None), None)
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        if kind == "lines":
+            is_there = parent_id.isdecimal() and has_line(self._api, external_id, parent_id)
+            return FoundRecord() if is_there else None
+        if not external_id.isdecimal():
+            return None
+        fields = ("id",) if kind == "companies" else ("id", "companyID")
+        right = BY_NAME[kind].right
+        row = self._api.find_row(ENTITIES[kind], external_id, right, fields)
+        if row is None:
+            return None
+        owner = company_of(row)
+        return FoundRecord("" if owner is None else str(owner))
 
     def _build_company(self, raw: WireCompany) -> PsaCompany:
         """Id 0 is the MSP's own organisation."""
-        active = is_on(raw.is_active, default=True)
+        active = is_on(raw.is_active)
         web = self._api.web
         return PsaCompany(
             external_id=str(raw.id),
@@ -198,20 +208,17 @@ def build_contact(raw: WireContact) -> PsaContact:
     """The first number and the first address that the contact has."""
     number = clean(raw.phone)
     extension = clean(raw.extension)
-    phones = (
-        f"{number} x{extension}" if number and extension else number,
-        clean(raw.mobile_phone),
-        clean(raw.alternate_phone),
-    )
-    emails = map(clean, (raw.email_address, raw.email_address2, raw.email_address3))
+    with_extension = f"{number} x{extension}" if phone_in(number) and extension else number
+    phones = (with_extension, raw.mobile_phone, raw.alternate_phone)
+    emails = (raw.email_address, raw.email_address2, raw.email_address3)
     return PsaContact(
         external_id=str(raw.id),
         company_id="" if raw.company_id is None else str(raw.company_id),
         first_name=name_of(raw.first_name, "firstName"),
         last_name=name_of(raw.last_name, "lastName"),
-        email=next(filter(None, emails), ""),
-        phone=next(filter(None, phones), ""),
-        is_active=is_on(raw.is_active, default=True),
+        email=first_email(emails),
+        phone=first_phone(phones),
+        is_active=is_on(raw.is_active),
         is_default=is_on(raw.primary_contact),
         changed_at=instant(raw.last_modified_date) or instant(raw.create_date),
     )

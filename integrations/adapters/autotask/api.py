@@ -13,14 +13,22 @@ import msgspec
 from integrations.adapters.autotask.errors import (
     REFUSALS,
     ZONE_REFUSALS,
-    error_text,
     is_refusal,
+    odd_character,
+    refused_answer,
 )
-from integrations.adapters.autotask.filters import Condition, has_any_id, is_recurring_service
+from integrations.adapters.autotask.filters import (
+    Condition,
+    has_any_id,
+    has_id,
+    is_recurring_service,
+)
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
+from integrations.adapters.autotask.paging import Place, RawPage, record_id, record_stamp
 from integrations.adapters.autotask.wire import (
     Answer,
     Count,
+    Item,
     PageDetails,
     Threshold,
     ZoneInformation,
@@ -28,14 +36,28 @@ from integrations.adapters.autotask.wire import (
 )
 from integrations.kinds import Right
 from integrations.psa.contract import PsaPage
-from integrations.psa.decoding import clean, decode, read_records
-from integrations.psa.errors import PsaBadResponse, PsaRateLimited, PsaRefused
+from integrations.psa.decoding import clean, decode, is_plain_text, read_records
+from integrations.psa.errors import (
+    PsaAnswerTooLarge,
+    PsaBadResponse,
+    PsaRateLimited,
+    PsaRefused,
+    PsaUnavailable,
+)
 from integrations.psa.http import PsaHttp, PsaResponse
-from integrations.psa.questions import OldPlaceError, ask_twice, count_if_possible
-from integrations.psa.refusals import REPORT, RefusedAnswer, find_refusal
+from integrations.psa.listing import Newest, ended_early, is_short, looks_full
+from integrations.psa.portions import raw_stub
+from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
+from integrations.psa.refusals import REPORT, find_refusal
 
 KindT = TypeVar("KindT")
 
+#: Credential → the header that carries it.
+HEADERS: Final = {
+    "tracking_identifier": "ApiIntegrationCode",
+    "username": "UserName",
+    "secret": "Secret",
+}
 #: Any zone's host answers; this is the one that Autotask's own documentation names.
 ZONE_INFORMATION: Final = "https://webservices.autotask.net/ATServicesRest/V1.0/zoneInformation"
 ZONE_HOSTS: Final = ".autotask.net"
@@ -59,13 +81,11 @@ class AutotaskApi:
         memory: MutableMapping[str, str],
         page_size: int,
     ) -> None:
-        self._username = clean(credentials["username"])
-        self._headers = {
-            "ApiIntegrationCode": clean(credentials["tracking_identifier"]),
-            "UserName": self._username,
-            "Secret": clean(credentials["secret"]),
-            "Accept": "application/json",
-        }
+        keys = {name: clean(credentials[name]) for name in HEADERS}
+        self._username = keys["username"]
+        self._odd = [name for name, value in keys.items() if not is_plain_text(value)]
+        self._headers = {HEADERS[name]: value for name, value in keys.items()}
+        self._headers["Accept"] = "application/json"
         self._override = settings[ZONE_URL.name]
         self._http = http
         self._memory = memory
@@ -95,11 +115,37 @@ class AutotaskApi:
         body = {"filter": filters, "MaxRecords": 1, "IncludeFields": ["id"]}
         return self.query(entity, body, right).items or []
 
+    def has_rows(self, entity: str, conditions: Sequence[Condition]) -> bool:
+        """Whether a query for lines or units shows anything."""
+        body = {"filter": list(conditions), "MaxRecords": 1, "IncludeFields": ["id"]}
+        return bool(self.query(entity, body, "read_agreements").items)
+
     def hides(self, entity: str) -> bool:
         """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
         if entity not in self._hidden:
             self._hidden[entity] = not self.one_row(entity, "read_agreements")
         return self._hidden[entity]
+
+    def find_row(
+        self, entity: str, external_id: str, right: Right, fields: Sequence[str]
+    ) -> msgspec.Raw | None:
+        """One record; None when it is not there.
+
+        A query may hide what its asker may not see. So what it does not show is asked for by its
+        id, which is refused in words then.
+        """
+        body = {"filter": [has_id(external_id)], "IncludeFields": list(fields)}
+        rows = self.query(entity, body, right).items
+        if rows:
+            return rows[0]
+        read_item = answer_reader(Item, right)
+
+        def read(response: PsaResponse) -> Item:
+            is_missing = response.status == 404 and not refused_answer(response).is_foreign
+            return Item() if is_missing else read_item(response)
+
+        item = self._ask_for(f"{entity}/{external_id}", read, entity).item
+        return None if bytes(item) == b"null" else item
 
     # Lists
 
@@ -119,9 +165,18 @@ class AutotaskApi:
         total = None
         if is_counted and not cursor and not conditions:
             total = self._count(entity, right)
-        for rows, following in self.raw_pages(entity, right, conditions, fields, cursor):
-            records, rejected = read_records(rows, kind, build)
-            yield PsaPage(tuple(records), tuple(rejected), following, total)
+        newest = Newest[Any](record_id, record_stamp)
+        for page in self.raw_pages(entity, right, conditions, fields, cursor, total):
+            records, rejected = read_records(page.rows, kind, build)
+            if page.short:
+                rejected.append(ended_early(entity, *page.short))
+            yield PsaPage(
+                tuple(newest.of(records)),
+                tuple(rejected),
+                page.cursor,
+                page.total,
+                short=page.short,
+            )
 
     def raw_pages(
         self,
@@ -130,34 +185,67 @@ class AutotaskApi:
         conditions: Sequence[Condition] = (),
         fields: Sequence[str] = (),
         cursor: str | None = None,
-    ) -> Iterator[tuple[list[msgspec.Raw], str | None]]:
+        total: int | None = None,
+    ) -> Iterator[RawPage]:
         """Page by `id > last`, which Autotask itself recommends: rows that move lose nobody, and no
         address from an answer is followed (a page link of a POST even refuses GET, 405).
         """
-        last = int(cursor) if cursor else None
+        place = Place.of(cursor) if cursor else Place(total=total)
+        size = self._page_size
         while True:
-            place = has_any_id() if last is None else {"op": "gt", "field": "id", "value": last}
-            body: dict[str, Any] = {"filter": [place, *conditions], "MaxRecords": self._page_size}
+            filters = [place.condition, *conditions]
+            body: dict[str, Any] = {"filter": filters, "MaxRecords": size}
             if fields:
                 body["IncludeFields"] = list(fields)
-            answer = self.query(entity, body, right)
-            last = self._last_id(answer, last)
-            yield answer.items or [], None if last is None else str(last)
-            if last is None:
+            try:
+                answer = self.query(entity, body, right)
+            except PsaAnswerTooLarge:
+                if size > 1:
+                    size //= 2
+                    continue
+                answer = self._stub(entity, body, right)
+            following, is_last = place.after(answer, size)
+            size = min(size * 2, self._page_size)
+            short = None
+            if is_last:
+                short = self._shortfall(entity, right, conditions, following, answer)
+            yield RawPage(
+                answer.items or [], None if is_last else following.cursor, place.total, short
+            )
+            if is_last:
                 return
+            place = following
 
-    def _last_id(self, answer: Answer, last: int | None) -> int | None:
-        """The id after which the list goes on; None at its end, or where it doesn't move on."""
-        rows = answer.items or []
-        highest = max((id_ for row in rows if (id_ := id_of(row)) is not None), default=None)
-        details = answer.page_details or PageDetails()
-        is_full = len(rows) >= (details.request_count or self._page_size)
-        has_more = bool(rows) and (is_full or bool(details.next_page_url))
-        moves = highest is not None and (last is None or highest > last)
-        return highest if has_more and moves else None
+    def _stub(self, entity: str, body: Mapping[str, Any], right: Right | None) -> Answer:
+        """What stands for a record that is too large alone: only its id is asked for."""
+        answer = self.query(entity, {**body, "IncludeFields": ["id"]}, right)
+        ids = [id_of(row) for row in answer.items or []]
+        stubs = [raw_stub("" if id_ is None else str(id_)) for id_ in ids]
+        return Answer(items=stubs, page_details=PageDetails(request_count=1))
 
-    def _count(self, entity: str, right: Right | None) -> int | None:
-        body = {"filter": [has_any_id()]}
+    def _shortfall(
+        self,
+        entity: str,
+        right: Right | None,
+        conditions: Sequence[Condition],
+        end: Place,
+        last_page: Answer,
+    ) -> tuple[int, int] | None:
+        """How many came of how many, when a list ended before its count as that is now.
+
+        A list with conditions is counted only where its end looks like a cap of the server.
+        """
+        looks_cut = end.total is None and end.read and looks_full(end.read, self._page_size)
+        if is_short(end.read, end.total) or (looks_cut and not last_page.items):
+            total = count_at_end(lambda: self._count(entity, right, conditions))
+            if total is not None and is_short(end.read, total):
+                return end.read, total
+        return None
+
+    def _count(
+        self, entity: str, right: Right | None, conditions: Sequence[Condition] = ()
+    ) -> int | None:
+        body = {"filter": [has_any_id(), *conditions]}
         return count_if_possible(
             lambda: self._ask(f"{entity}/query/count", Count, entity, right, body).query_count
         )
@@ -172,17 +260,27 @@ class AutotaskApi:
         right: Right | None,
         body: Mapping[str, Any] | None = None,
     ) -> KindT:
+        return self._ask_for(path, answer_reader(kind, right), endpoint, body)
+
+    def _ask_for(
+        self,
+        path: str,
+        read: Callable[[PsaResponse], KindT],
+        endpoint: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> KindT:
         """Ask, and once more in another zone: Autotask moves tenants between them.
 
         A 401 is never asked again in the same zone, for repeated bad keys lock the API user.
         """
+        self._refuse_odd(*HEADERS)
         self._mind_the_budget()
 
         def ask(zone: str) -> KindT:
             return self._http.ask(
                 "GET" if body is None else "POST",
                 f"{zone}/{path}",
-                read=answer_reader(kind, right),
+                read=read,
                 headers=self._headers,
                 json=body,
                 endpoint=endpoint,
@@ -194,9 +292,18 @@ class AutotaskApi:
         return answer
 
     def _has_moved(self, zone: str, error: Exception) -> bool:
-        """Whether the error is one that an old zone gives, and the tenant lives in another now."""
+        """Whether the error is one that an old zone gives, and the tenant lives in another now; a
+        page that is not found may also be of something in front, and is asked for once more.
+        """
         is_redirect = isinstance(error, PsaRefused) and error.code == "not_a_psa_server"
-        return (is_redirect or isinstance(error, OldPlaceError)) and self.find_zone() != zone
+        if not is_redirect and not isinstance(error, OldPlaceError):
+            return False
+        if self.find_zone() != zone:
+            return True
+        may_pass = isinstance(error, OldPlaceError) and isinstance(error.meant, PsaUnavailable)
+        if may_pass:
+            self._http.pause()
+        return may_pass
 
     def _mind_the_budget(self) -> None:
         """Look now and then at the requests of the last hour, all programs' together."""
@@ -224,6 +331,12 @@ class AutotaskApi:
                 retry_after=BUDGET_WAIT_SECONDS,
             )
 
+    def _refuse_odd(self, *names: str) -> None:
+        """Name the field that holds a character which no key has, and no header can carry."""
+        for name in self._odd:
+            if name in names:
+                raise odd_character(name)
+
     # Finding the zone
 
     def _zone(self) -> str:
@@ -231,6 +344,7 @@ class AutotaskApi:
 
     def find_zone(self) -> str:
         """Find where this API user's tenant lives; needs no keys."""
+        self._refuse_odd("username")
         address = self._override or ZONE_INFORMATION
         zone = self._http.ask("GET", address, read=read_zone, params={"user": self._username})
         url, web = zone.url or "", clean(zone.web_url).rstrip("/")
@@ -254,8 +368,7 @@ def answer_reader(kind: type[KindT], right: Right | None) -> Callable[[PsaRespon
     def read(response: PsaResponse) -> KindT:
         if not is_refusal(response):
             return decode(response, kind, NAME)
-        answer = RefusedAnswer(response.status, text=error_text(response), right=right or "")
-        raise find_refusal(REFUSALS, answer)
+        raise find_refusal(REFUSALS, refused_answer(response, right or ""))
 
     return read
 
@@ -264,5 +377,4 @@ def read_zone(response: PsaResponse) -> ZoneInformation:
     """Read where a tenant lives; an unknown user is a 500 whose text names the zone."""
     if response.status == 200 and not response.is_html:
         return decode(response, ZoneInformation, NAME)
-    answer = RefusedAnswer(response.status, text=error_text(response))
-    raise find_refusal(ZONE_REFUSALS, answer)
+    raise find_refusal(ZONE_REFUSALS, refused_answer(response))

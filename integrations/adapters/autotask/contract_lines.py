@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
+
+import msgspec
 
 from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.errors import WORDS
@@ -23,6 +25,7 @@ from integrations.adapters.autotask.wire import (
 from integrations.psa.contract import LineKind, PsaAgreementLine, RejectedRecord
 from integrations.psa.decoding import clean, of_lines, raw_id, read_records
 from integrations.psa.errors import PsaRefused
+from integrations.psa.listing import ended_early
 from integrations.psa.parallel import ordered_map
 from integrations.psa.questions import batched_ids
 from integrations.psa.refusals import RefusedAnswer
@@ -30,18 +33,29 @@ from integrations.psa.refusals import RefusedAnswer
 
 @dataclass(frozen=True, slots=True)
 class LineFamily:
-    """Services or bundles: where their lines and their unit rows are read."""
+    """Services or bundles: where their lines and their unit rows are read, and how a unit row names
+    its line and its product in the catalogue.
+    """
 
     kind: LineKind
     lines: str
     units: str
     catalogue: str
+    line: str
+    product: str
 
 
 FAMILIES: Final = (
-    LineFamily("service", "ContractServices", "ContractServiceUnits", "Services"),
-    LineFamily("bundle", "ContractServiceBundles", "ContractServiceBundleUnits", "ServiceBundles"),
-)
+    LineFamily(
+        "service", "ContractServices", "ContractServiceUnits", "Services", "contractServiceID",
+        "serviceID",
+    ),
+    LineFamily(
+        "bundle", "ContractServiceBundles", "ContractServiceBundleUnits", "ServiceBundles",
+        "contractServiceBundleID", "serviceBundleID",
+    ),
+)  # fmt: skip
+SETUP_FEE: Final = "setup-fee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +69,22 @@ class Question:
 
 @dataclass(slots=True)
 class Rows:
-    """What a query gave. `is_part`: something is missing, and nobody knows of which contract."""
+    """What a query gave, by id. `is_part`: something is missing, and nobody knows of which
+    contract; `short`: how many came of how many.
+    """
 
-    rows: list[Any] = field(default_factory=list)
+    rows: dict[int, Any] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
     incomplete: set[int] = field(default_factory=set)
     is_part: bool = False
     refused: PsaRefused | None = None
+    short: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
 class FoundLines:
     """Lines and unit rows by contract, and the contracts of which some could not be read, or were
-    `withheld` because a right is missing.
+    `withheld` because a right is missing. `short`: how many came of how many.
     """
 
     lines: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -75,8 +92,9 @@ class FoundLines:
     incomplete: set[int] = field(default_factory=set)
     withheld: set[int] = field(default_factory=set)
     refused: PsaRefused | None = None
+    short: tuple[int, int] | None = None
 
-    def keep(self, rows: Sequence[Any]) -> None:
+    def keep(self, rows: Iterable[Any]) -> None:
         """Sort rows by what they are and whose; one that names no contract is nobody's."""
         for row in rows:
             if row.contract_id is not None:
@@ -122,7 +140,8 @@ class LineReader:
             if answer.refused:
                 found.refused = answer.refused
                 found.withheld |= incomplete
-            found.keep(answer.rows)
+            found.short = found.short or answer.short
+            found.keep(answer.rows.values())
 
     def _read_all(self, question: Question) -> Rows:
         """Read every row of a query; a refusal, or a row that names no contract, makes it a part.
@@ -132,14 +151,17 @@ class LineReader:
         found = Rows()
         build = require_dates if question.kind is WireUnits else lambda row: row
         try:
-            for rows, _ in self._api.raw_pages(
+            for page in self._api.raw_pages(
                 question.entity, "read_agreements", question.conditions
             ):
-                good, rejected = read_records(rows, question.kind, build)
-                found.rows += good
+                good, rejected = read_records(page.rows, question.kind, build)
+                found.rows |= {row.id: row for row in good}
                 found.rejected += of_lines(rejected)
+                if page.short:
+                    found.short, found.is_part = page.short, True
+                    found.rejected.append(ended_early(question.entity, *page.short, is_line=True))
                 bad_ids = {record.external_id for record in rejected}
-                owners = {contract_of(row) for row in rows if raw_id(row) in bad_ids}
+                owners = {contract_of(row) for row in page.rows if raw_id(row) in bad_ids}
                 found.is_part = found.is_part or None in owners
                 found.incomplete |= {owner for owner in owners if owner is not None}
         except PsaRefused as error:
@@ -177,6 +199,26 @@ class LineReader:
                 cycle=cycle,
                 units=units,
             )
+
+
+def has_line(api: AutotaskApi, line_id: str, contract_id: str) -> bool:
+    """Whether a line that we know by our id is there: in its own list, or in its unit rows."""
+    kind, _, key = line_id.partition("-")
+    if line_id == SETUP_FEE:
+        row = api.find_row("Contracts", contract_id, "read_agreements", ("id", "setupFee"))
+        return row is not None and bool(msgspec.json.decode(row, type=WireContract).setup_fee)
+    family = next((family for family in FAMILIES if family.kind == kind), None)
+    number = key.removeprefix("catalogue-")
+    if family is None or not number.isdecimal():
+        return False
+    if number != key:
+        return api.has_rows(
+            family.units,
+            [is_one_of("contractID", [contract_id]), is_one_of(family.product, [number])],
+        )
+    if api.find_row(family.lines, number, "read_agreements", ("id",)) is not None:
+        return True
+    return api.has_rows(family.units, [is_one_of(family.line, [number])])
 
 
 def line_key(row: WireUnits) -> str:

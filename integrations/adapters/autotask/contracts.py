@@ -1,16 +1,26 @@
-"""Autotask's contracts of the type Recurring Service, with currencies, renewals and lines."""
+"""Autotask's contracts of every type, with currencies, renewals and lines.
+
+Only those of the type Recurring Service recur, and only of these lines are read.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from integrations.adapters.autotask.api import AutotaskApi
-from integrations.adapters.autotask.contract_lines import FAMILIES, FoundLines, LineReader
-from integrations.adapters.autotask.filters import is_one_of, is_recurring_service
+from integrations.adapters.autotask.contract_lines import (
+    FAMILIES,
+    SETUP_FEE,
+    FoundLines,
+    LineReader,
+)
+from integrations.adapters.autotask.filters import RECURRING_SERVICE, is_one_of
+from integrations.adapters.autotask.guide import INFO
 from integrations.adapters.autotask.lookups import Lookups
 from integrations.adapters.autotask.unit_history import CYCLES, first_day_read
 from integrations.adapters.autotask.wire import WireContract, WireCurrencyOf
@@ -20,6 +30,7 @@ from integrations.psa.contract import (
     PsaAgreementLine,
     PsaPage,
     RejectedRecord,
+    unknown_cycle,
 )
 from integrations.psa.decoding import (
     UNUSABLE,
@@ -40,6 +51,16 @@ PERIODS: Final[dict[str, int]] = {
 }  # fmt: skip
 
 
+#: Names of the other types, where the tenant's own can't be read.
+TYPES: Final = {
+    "1": "Time and Materials",
+    "3": "Fixed Price",
+    "4": "Block Hours",
+    "6": "Retainer",
+    "8": "Incident",
+}
+
+
 class ContractReader:
     """Reads contracts of some companies; all of a company's together, because of renewals."""
 
@@ -50,18 +71,20 @@ class ContractReader:
 
     def page(self, company_ids: Sequence[str]) -> PsaPage[PsaAgreement]:
         """The contracts of these companies, lines included: one page, however many there are."""
-        conditions = [is_one_of("companyID", company_ids), is_recurring_service()]
+        conditions = [is_one_of("companyID", company_ids)]
         pages = list(
             self._api.pages("Contracts", "read_agreements", WireContract, conditions=conditions)
         )
-        contracts = [raw for page in pages for raw in page.records]
+        contracts = {raw.id: raw for page in pages for raw in page.records}
         rejected = [record for page in pages for record in page.rejected]
+        short = next((page.short for page in pages if page.short), None)
         if not contracts:
-            return PsaPage((), tuple(rejected))
-        return self._with_lines(contracts, rejected, self._currency_of(company_ids))
+            return PsaPage((), tuple(rejected), short=short)
+        page = self._with_lines([*contracts.values()], rejected, self._currency_of(company_ids))
+        return replace(page, short=short or page.short)
 
     def _currency_of(self, company_ids: Sequence[str]) -> dict[str, str]:
-        """ISO codes by company: prices are in the customer's currency, not in the MSP's own.
+        """Currencies by company: prices are in the customer's, not in the MSP's own.
 
         "" = the tenant has but one. A company that could not be read is not among them.
         """
@@ -69,9 +92,8 @@ class ContractReader:
             "Companies", "read_companies", WireCurrencyOf,
             conditions=[is_one_of("id", company_ids)], fields=("id", "currencyID"),
         )  # fmt: skip
-        codes = self._lookups.currency_codes()
         return {
-            str(raw.id): "" if raw.currency_id is None else codes.get(raw.currency_id, "")
+            str(raw.id): self._lookups.currency(raw.currency_id)
             for page in pages
             for raw in page.records
         }
@@ -82,9 +104,9 @@ class ContractReader:
         rejected: list[RejectedRecord],
         currency_of: Mapping[str, str],
     ) -> PsaPage[PsaAgreement]:
-        """Lines are read of those contracts alone whose history can matter."""
+        """Lines are read of those contracts alone that recur and whose history can matter."""
         since = first_day_read()
-        wanted = [raw.id for raw in contracts if may_have_history(raw, since)]
+        wanted = [raw.id for raw in contracts if recurs(raw) and may_have_history(raw, since)]
         found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}
         renews = find_renewals(contracts)
         records: list[PsaAgreement] = []
@@ -93,9 +115,15 @@ class ContractReader:
                 records.append(self._build(raw, currency_of, renews.get(raw.id, ""), found))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
-        refused = next((part.refused for part in found.values() if part.refused), None)
-        unsure = frozenset[str]() if self._lookups.currency_codes() else frozenset({"currency"})
-        return PsaPage(tuple(records), tuple(rejected), refused=refused, unsure=unsure)
+        parts = found.values()
+        unsure = frozenset[str]() if self._lookups.knows_currencies() else frozenset({"currency"})
+        return PsaPage(
+            tuple(records),
+            tuple(rejected),
+            refused=next((part.refused for part in parts if part.refused), None),
+            unsure=unsure,
+            short=next((part.short for part in parts if part.short), None),
+        )
 
     def _build(
         self,
@@ -116,24 +144,32 @@ class ContractReader:
             external_id=str(raw.id),
             company_id=company_id,
             name=name_of(raw.contract_name, "contractName"),
-            type=label("Contracts", "contractType", raw.contract_type) or "Recurring Service",
+            type=self._type_of(raw),
             status=label("Contracts", "status", raw.status)
             or {"0": "Inactive", "1": "Active"}.get(str(raw.status), ""),
             currency=currency_of.get(company_id, ""),
             start_date=start,
             end_date=calendar_date(raw.end_date, "endDate"),
             cancelled=False,
-            recurring=True,
+            recurring=recurs(raw),
             active=None if raw.status is None else str(raw.status) != "0",
-            cycle=CYCLES[months] if months else None,
+            cycle=CYCLES[months] if months else unknown_cycle(self._period_word(raw)),
             cycle_label=label("Contracts", "contractPeriodType", raw.contract_period_type),
             amount=Decimal(0),  # all money is in the lines
             renews_id=renews_id,
             incomplete=any(raw.id in part.incomplete for part in found.values()),
             withheld=any(raw.id in part.withheld for part in found.values()),
             changed_at=instant(raw.last_modified_date_time),
-            lines=tuple(self._build_lines(raw, found, months, start)),
+            lines=tuple(self._build_lines(raw, found, months, start)) if recurs(raw) else (),
         )
+
+    def _type_of(self, raw: WireContract) -> str:
+        """The type as this tenant names it, else as Autotask does."""
+        label = self._lookups.label("Contracts", "contractType", raw.contract_type)
+        if label or raw.contract_type is None:
+            return label
+        number = str(raw.contract_type)
+        return INFO.recurring_type if recurs(raw) else TYPES.get(number, f"type {number}")
 
     def _build_lines(
         self,
@@ -146,7 +182,7 @@ class ContractReader:
             yield from reader.build(raw, found[kind], months, start)
         if raw.setup_fee:
             yield PsaAgreementLine(
-                "setup-fee", description="Set-up fee", quantity=Decimal(1),
+                SETUP_FEE, description="Set-up fee", quantity=Decimal(1),
                 unit_price=raw.setup_fee, one_time=True,
             )  # fmt: skip
 
@@ -156,9 +192,22 @@ class ContractReader:
         if value is None:
             return None
         label = self._lookups.label("Contracts", "contractPeriodType", value)
-        return PERIODS.get(re.sub(r"[^a-z]", "", label.casefold())) or PERIODS.get(
+        return PERIODS.get(re.sub(r"[\s_-]", "", label.casefold())) or PERIODS.get(
             str(value).strip().casefold()
         )
+
+    def _period_word(self, raw: WireContract) -> str:
+        """What the tenant calls the contract's billing period; "" = it has none."""
+        value = raw.contract_period_type
+        label = self._lookups.label("Contracts", "contractPeriodType", value)
+        return label or ("" if value is None else f"period type {value}")
+
+
+def recurs(raw: WireContract) -> bool:
+    """Whether the contract is of the one type that recurs; its number is fixed, its name is the
+    tenant's.
+    """
+    return str(raw.contract_type).strip() == str(RECURRING_SERVICE)
 
 
 def may_have_history(raw: WireContract, since: date) -> bool:

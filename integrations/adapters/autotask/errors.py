@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from integrations.adapters.autotask.guide import LEVEL, MENU_PATHS, NAME
+from integrations.adapters.autotask.guide import INFO, LEVEL, MENU_PATHS, NAME
 from integrations.psa.errors import PsaError, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.questions import OldPlaceError
@@ -19,7 +19,8 @@ WORDS: Final = RefusalWords(
     user="The API user",
     keys="this Username (Key) and Password (Secret)",
     check_keys="Check both under Admin > Resources (Users) > the API user: it must be Active, not "
-    "Locked, and an API User. Generate a new secret if need be.",
+    "Locked, and an API User. A user that was made a moment ago may be refused for up to five "
+    "minutes: test again then. After that, generate a new secret if need be.",
     grant="Give the API user the security level API User (system), or open "
     f"{LEVEL}, edit its own level, and allow {{path}}.",
     menu_paths=MENU_PATHS,
@@ -53,6 +54,16 @@ def unknown_user(_: RefusedAnswer) -> PsaRefused:
     )
 
 
+def odd_character(field: str) -> PsaRefused:
+    label = next(one.label for one in INFO.fields if one.name == field)
+    return PsaRefused(
+        "invalid_credentials",
+        f"The {label} holds a character that no key has.",
+        f"Copy the {label} again from Admin > Resources (Users) > the API user, and nothing with "
+        "it: programs like to turn a hyphen into a dash, and dots into an ellipsis.",
+    )
+
+
 def no_zone_server(_: RefusedAnswer) -> PsaRefused:
     return PsaRefused(
         "not_a_psa_server",
@@ -75,12 +86,14 @@ TOO_MANY: Final = RefusalRow(too_many_at_once, words=("thread threshold", "itgen
 REFUSALS: Final[RefusalTable] = (
     TOO_MANY,
     RefusalRow(tracking_identifier_refused, words=("integrationcode", "integration code")),
-    RefusalRow(WORDS.permission_denied, status="403"),
     RefusalRow(WORDS.permission_denied, words=("permission",)),
-    RefusalRow(unless_moved(WORDS.invalid_credentials), status="401", note=ASKED_AGAIN),
     RefusalRow(
         unless_moved(WORDS.invalid_credentials), words=("zone information",), note=ASKED_AGAIN
     ),
+    RefusalRow(unless_moved(WORDS.invalid_credentials), status="401", note=ASKED_AGAIN),
+    RefusalRow(unless_moved(WORDS.blocked), status="404", is_foreign=True, note=ASKED_AGAIN),
+    RefusalRow(WORDS.blocked, is_foreign=True),
+    RefusalRow(WORDS.permission_denied, status="403"),
     RefusalRow(unless_moved(WORDS.refused_question), status="404", note=ASKED_AGAIN),
     RefusalRow(
         WORDS.refused_question,
@@ -92,8 +105,9 @@ REFUSALS: Final[RefusalTable] = (
 #: Answers to `zoneInformation`, which looks at no keys; an unknown user is a 500 that names it.
 ZONE_REFUSALS: Final[RefusalTable] = (
     TOO_MANY,
-    RefusalRow(unknown_user, status="401 404"),
     RefusalRow(unknown_user, words=("zone information",)),
+    RefusalRow(WORDS.blocked, is_foreign=True),
+    RefusalRow(unknown_user, status="401 404"),
     RefusalRow(WORDS.unavailable, status="5xx"),
     RefusalRow(no_zone_server),
 )
@@ -105,18 +119,33 @@ def is_refusal(response: PsaResponse) -> bool:
     return response.status != 200 or response.content.lstrip()[:12].startswith(b'{"errors"')
 
 
-def error_text(response: PsaResponse) -> str:
-    """All words of an error body, lower case: `errors` (texts or objects), `Message`, or plain."""
-    plain = response.content[:2000].decode(errors="replace")
+def refused_answer(response: PsaResponse, right: str = "") -> RefusedAnswer:
+    """What the tables look at. An answer is Autotask's own if it is JSON with `errors` or with
+    `Message`, or plain text, as long as that does not stand for a missing right or record.
+    """
+    text, content = error_text(response), response.content.lstrip()
+    is_plain = not response.is_html and not content.startswith((b"{", b"["))
+    may_be_own = is_plain and not (content and response.status in {403, 404})
+    is_foreign = text is None and not may_be_own
+    plain = response.content[:2000].decode(errors="replace").casefold() if is_plain else ""
+    return RefusedAnswer(
+        response.status, text or plain, right=right, is_foreign=is_foreign, response=response
+    )
+
+
+def error_text(response: PsaResponse) -> str | None:
+    """All words of an error body, lower case: `errors` (texts or objects) and `Message`; None if it
+    has neither.
+    """
     try:
         body = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
-        return plain.casefold()
-    words: list[str] = []
-    for name, value in body.items() if isinstance(body, dict) else ():
-        if name.casefold() in {"errors", "message"}:
-            words += [
-                str(item.get("message", "")) if isinstance(item, dict) else str(item)
-                for item in (value if isinstance(value, list) else [value])
-            ]
-    return " ".join(words).casefold()
+        return None
+    found = body.items() if isinstance(body, dict) else ()
+    told = [value for name, value in found if name.casefold() in {"errors", "message"}]
+    words = [
+        str(item.get("message", "")) if isinstance(item, dict) else str(item)
+        for value in told
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return " ".join(words).casefold() if told else None

@@ -77,6 +77,8 @@ INFO: Final = PsaInfo(
     account_requests=6,
     endpoint_requests=3,
     company_batch=IDS_PER_QUESTION,
+    new_user_minutes=5,
     logo="autotask.svg",
     agreement_word="contract",
+    recurring_type="Recurring Service",
 )

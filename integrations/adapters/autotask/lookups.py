@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agreements.mrr.currencies import currency_code
 from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.wire import EntityFields, Pick, WireCatalogue
 from integrations.psa.decoding import clean
@@ -49,10 +50,20 @@ class Lookups:
                 self._catalogues[catalogue] = {}
         return self._catalogues[catalogue].get(product_id or 0, "")
 
-    def currency_codes(self) -> dict[int, str]:
-        """ISO codes by id; none where the table is refused: then the tenant's default is taken, and
-        the ledger says so.
+    def currency(self, currency_id: int | None) -> str:
+        """The code of a currency, else the word that its table has for it; "" = there is none.
+
+        The table's name is the code, by Autotask's own page: another text is not read as one.
         """
+        if currency_id is None:
+            return ""
+        word = self._currency_names().get(currency_id) or f"currency {currency_id}"
+        return currency_code(word) or word
+
+    def knows_currencies(self) -> bool:
+        return bool(self._currency_names())
+
+    def _currency_names(self) -> dict[int, str]:
         if self._currencies is None:
             try:
                 names = self._names_of("Currencies")
@@ -60,7 +71,7 @@ class Lookups:
                 if error.code != "permission_denied":
                     raise
                 names = {}
-            self._currencies = {id_: name.upper() for id_, name in names.items()}
+            self._currencies = names
         return self._currencies
 
     def _names_of(self, entity: str) -> dict[int, str]:

@@ -108,8 +108,10 @@ class WireCurrencyOf(Wire):
     currency_id: int | None = None
 
 
-class WireOwnerOf(Wire):
-    company_id: int | None = None
+class Item(msgspec.Struct):
+    """A record that was asked for by its id; null = there is none."""
+
+    item: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PageDetails(msgspec.Struct, rename="camel"):
@@ -159,10 +161,10 @@ class Count(msgspec.Struct, rename="camel"):
     query_count: int
 
 
-def is_on(value: Flag, *, default: bool = False) -> bool:
-    """A flag that is a boolean here, 0 or 1 there, and a text in some clients' captures."""
-    if value is None:
-        return default
+def is_on(value: Flag) -> bool:
+    """A flag that is a boolean here, 0 or 1 there, and a text in some clients' captures; null is
+    no.
+    """
     if isinstance(value, str):
         return value.strip().casefold() in {"1", "true"}
     return bool(value)
@@ -176,6 +178,11 @@ def id_of(row: msgspec.Raw) -> int | None:
 def contract_of(row: msgspec.Raw) -> int | None:
     """The contract that a line or a unit row names, also where its other members are wrong."""
     return number_in(row, "contractID")
+
+
+def company_of(row: msgspec.Raw) -> int | None:
+    """The company that a contact or a contract names."""
+    return number_in(row, "companyID")
 
 
 def number_in(row: msgspec.Raw, name: str) -> int | None:

@@ -24,11 +24,14 @@ from integrations.adapters.connectwise.wire import (
     Ref,
     WireCompany,
     WireContact,
+    WireProbed,
     ref_id,
 )
-from integrations.kinds import Right
+from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, phone_in
 from integrations.psa.contract import (
     Finding,
+    FoundRecord,
     PsaAgreement,
     PsaCompany,
     PsaContact,
@@ -36,11 +39,14 @@ from integrations.psa.contract import (
     PsaPage,
     RejectedRecord,
 )
-from integrations.psa.decoding import clean, instant, name_of, read_record, read_records
-from integrations.psa.errors import PsaRefused
+from integrations.psa.decoding import clean, instant, name_of, read_record, read_records, too_large
+from integrations.psa.errors import PsaAnswerTooLarge, PsaRefused
 from integrations.psa.http import PsaHttp
 from integrations.psa.questions import batched_ids
 
+#: Agreements of which a connection test tries the additions.
+MOST_PROBED: Final = 8
+ONE_ID: Final = {"pageSize": "1", "fields": "id"}
 COMPANY_FIELDS: Final = "id,name,status,types,deletedFlag,defaultContact,_info"
 CONTACT_FIELDS: Final = (
     "id,firstName,lastName,company,inactiveFlag,defaultFlag,defaultPhoneNbr,communicationItems,"
@@ -67,7 +73,7 @@ class ConnectWiseAdapter:
     @staticmethod
     def account_key(credentials: Mapping[str, str]) -> str:
         place = api_address(credentials["server_url"]).place
-        return f"{place}|{credentials['company_id'].strip().casefold()}"
+        return f"{place}|{clean(credentials['company_id']).casefold()}"
 
     # The connection test
 
@@ -79,7 +85,9 @@ class ConnectWiseAdapter:
 
     def probe(self, right: Right) -> Finding:
         """Ask for one id: a role that lacks a right is refused, one with My sees nothing."""
-        rows = self._api.rows(LISTS[right], {"pageSize": "1", "fields": "id"}, right)
+        is_agreements = right == "read_agreements"
+        wanted = {"pageSize": "50", "fields": "id,type"} if is_agreements else ONE_ID
+        rows = self._api.rows(LISTS[right], wanted, right)
         if not rows:
             kind = right.removeprefix("read_")
             return Finding(
@@ -87,19 +95,44 @@ class ConnectWiseAdapter:
                 f"(not My) under {MENU_PATHS[right]}.",
                 sees_nothing=True,
             )
-        return self._probe_lines(rows[0]) if right == "read_agreements" else Finding()
+        return self._probe_lines(rows) if is_agreements else Finding()
 
-    def _probe_lines(self, agreement: msgspec.Raw) -> Finding:
-        """Additions and billing cycles have rights of their own."""
-        agreement_id = msgspec.json.decode(agreement, type=Ref).id
-        path = f"{LISTS['read_agreements']}/{agreement_id}/additions"
-        self._api.rows(path, {"pageSize": "1"}, "read_agreements")
+    def _probe_lines(self, rows: Sequence[msgspec.Raw]) -> Finding:
+        """Additions and billing cycles have rights of their own.
+
+        A role may be limited to some types of agreements: one of which the additions are refused
+        says nothing of the others.
+        """
+        agreements, _ = read_records(rows, WireProbed, lambda raw: raw)
+        refused: list[str] = []
+        for agreement in one_of_each_type(agreements)[:MOST_PROBED]:
+            try:
+                self._api.try_additions(agreement.id)
+            except PsaRefused as error:
+                if error.code != "permission_denied":
+                    raise
+                refusal = error
+                refused.append(clean(agreement.type.name) if agreement.type else "")
+            else:
+                break
+        else:
+            if refused:
+                raise refusal
+        notes = [self._of_types(refused)] if refused else []
         if self._agreements.billing_cycles() is None:
-            return Finding(
+            notes.append(
                 "The billing cycle table can't be read, so cycles are told by their names. Allow "
                 f"{TABLES_PATH}, with Invoicing / Billing Cycle."
             )
-        return Finding()
+        return Finding(" ".join(notes))
+
+    @staticmethod
+    def _of_types(names: Sequence[str]) -> str:
+        types = ", ".join(f"“{name}”" for name in names if name) or "some types"
+        return (
+            f"The additions of some agreements may not be read (of the type {types}); these stay "
+            f"out of MRR until the role may read them: {MENU_PATHS['read_agreements']}."
+        )
 
     # Reading
 
@@ -114,10 +147,13 @@ class ConnectWiseAdapter:
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         if not external_id.isdecimal():
             return None
-        row = self._api.ask_by_id(
-            f"{LISTS['read_companies']}/{external_id}",
-            lambda response: self._api.read(response, msgspec.Raw, "read_companies"),
-        )
+        try:
+            row = self._api.ask_by_id(
+                f"{LISTS['read_companies']}/{external_id}",
+                lambda response: self._api.read(response, msgspec.Raw, "read_companies"),
+            )
+        except PsaAnswerTooLarge:
+            return too_large(external_id)
         return None if row is None else read_record(row, WireCompany, self._build_company)
 
     def contacts(
@@ -141,12 +177,17 @@ class ConnectWiseAdapter:
         for ids in batched_ids(company_ids, IDS_PER_QUESTION):
             yield from self._agreements.pages(of_companies(ids))
 
-    def agreement_owner(self, external_id: str) -> str | None:
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        if not external_id.isdecimal() or (kind == "lines" and not parent_id.isdecimal()):
+            return None
+        right = BY_NAME[kind].right
+        middle = f"/{parent_id}/additions" if kind == "lines" else ""
         found = self._api.ask_by_id(
-            f"{LISTS['read_agreements']}/{external_id}",
-            lambda response: self._api.read(response, OwnerOf, "read_agreements"),
+            f"{LISTS[right]}{middle}/{external_id}",
+            lambda response: self._api.read(response, OwnerOf, right),
         )
-        return (ref_id(found.company) or None) if found else None
+        is_gone = found is None or found.deleted_flag is True
+        return None if is_gone or found is None else FoundRecord(ref_id(found.company))
 
     # Companies
 
@@ -200,13 +241,10 @@ class ConnectWiseAdapter:
         )
 
     def _email(self, raw: WireContact) -> str:
-        """The default e-mail, else the first.
-
-        There is no `email` field, and an "@" proves nothing.
-        """
+        """The default e-mail, else the first; there is no `email` field."""
         items = [item for item in raw.communication_items or () if self._is_email(item)]
         items.sort(key=lambda item: item.default_flag is not True)
-        return next((value for item in items if (value := clean(item.value))), "")
+        return first_email(item.value for item in items)
 
     def _is_email(self, item: CommunicationItem) -> bool:
         """Whether an item is an e-mail address: by its kind, else by the type of the MSP."""
@@ -228,6 +266,12 @@ class ConnectWiseAdapter:
         return {row.id for row in types if row.email_flag}
 
 
+def one_of_each_type(agreements: Sequence[WireProbed]) -> list[WireProbed]:
+    """One agreement of each type first, then the others."""
+    first = {agreement.type.id if agreement.type else None: agreement for agreement in agreements}
+    return [*first.values(), *(one for one in agreements if one not in first.values())]
+
+
 def changed_after(since: datetime | None) -> dict[str, str]:
     """The condition of a list: what changed since a moment; none = everything."""
     return {"conditions": f"lastUpdated>[{since:%Y-%m-%dT%H:%M:%SZ}]"} if since else {}
@@ -243,10 +287,10 @@ def phone_of(raw: WireContact) -> str:
     items = [
         item
         for item in raw.communication_items or ()
-        if (item.communication_type or "").casefold() == "phone" and clean(item.value)
+        if (item.communication_type or "").casefold() == "phone" and phone_in(item.value)
     ]
     items.sort(key=lambda item: item.default_flag is not True)
     if not items:
-        return clean(raw.default_phone_nbr)
+        return phone_in(raw.default_phone_nbr)
     extension = clean(items[0].extension)
-    return clean(items[0].value) + (f" x{extension}" if extension else "")
+    return phone_in(clean(items[0].value) + (f" x{extension}" if extension else ""))

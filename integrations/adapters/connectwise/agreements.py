@@ -10,10 +10,13 @@ from typing import Final
 
 import msgspec
 
-from integrations.adapters.connectwise.api import LISTS, ConnectWiseApi
+from agreements.mrr.currencies import CODES
+from integrations.adapters.connectwise.api import LISTS, ConnectWiseApi, record_id, record_stamp
 from integrations.adapters.connectwise.guide import IDS_PER_QUESTION
+from integrations.adapters.connectwise.paging import Place, Rows, numbered_pages
 from integrations.adapters.connectwise.wire import (
     BillingCycle,
+    Currency,
     Ref,
     WireAddition,
     WireAgreement,
@@ -25,7 +28,9 @@ from integrations.psa.contract import (
     PsaAgreementLine,
     PsaPage,
     RejectedRecord,
+    unknown_cycle,
 )
+from integrations.psa.currencies import read_currency
 from integrations.psa.decoding import (
     UNUSABLE,
     calendar_date,
@@ -39,8 +44,9 @@ from integrations.psa.decoding import (
 )
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaResponse
+from integrations.psa.listing import Newest, ended_early, looks_full
 from integrations.psa.parallel import ordered_map
-from integrations.psa.questions import batched_ids
+from integrations.psa.questions import batched_ids, count_at_end
 
 #: `billingOptions` of a billing cycle → our cycle. `BiMonthly` is every two months there.
 BILLING_OPTIONS: Final = {
@@ -78,12 +84,16 @@ AGREEMENT_FIELDS: Final = (
 
 @dataclass(slots=True)
 class Additions:
-    """The lines of one agreement, what was set aside, and whether (and why) some are missing."""
+    """The lines of one agreement by id, what was set aside, and whether (and why) some are missing.
 
-    lines: list[PsaAgreementLine] = field(default_factory=list)
+    `short`: how many came of how many that there are.
+    """
+
+    lines: dict[int, PsaAgreementLine] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
     incomplete: bool = False
     refused: PsaRefused | None = None
+    short: tuple[int, int] | None = None
 
 
 class AgreementReader:
@@ -114,18 +124,23 @@ class AgreementReader:
         wanted = [agreement for agreement in built if can_have_lines(agreement)]
         answers = ordered_map(self._read_additions, wanted, workers=self._workers)
         records = {agreement.external_id: agreement for agreement in built}
-        refused: PsaRefused | None = None
+        refused, short = None, page.short
         for agreement, found in zip(wanted, answers, strict=True):
             rejected += found.rejected
-            refused = refused or found.refused
+            refused, short = refused or found.refused, short or found.short
             records[agreement.external_id] = replace(
-                agreement, lines=tuple(found.lines),
+                agreement, lines=tuple(found.lines.values()),
                 incomplete=found.incomplete, withheld=found.refused is not None,
             )  # fmt: skip
         is_blind = self._cycles_asked and not self._cycles
-        unsure = frozenset({"cycle"} if is_blind else ())
         return PsaPage(
-            tuple(records.values()), tuple(rejected), page.cursor, page.total, refused, unsure
+            tuple(records.values()),
+            tuple(rejected),
+            page.cursor,
+            page.total,
+            refused=refused,
+            unsure=frozenset({"cycle"} if is_blind else ()),
+            short=short,
         )
 
     def _parent_cycles(self, agreements: Sequence[WireAgreement]) -> dict[int, Ref | None]:
@@ -158,7 +173,7 @@ class AgreementReader:
             name=name_of(raw.name, "name"),
             type=clean(raw.type.name) if raw.type else "",
             status=status,
-            currency=clean(raw.currency.currency_code).upper() if raw.currency else "",
+            currency=currency_of(raw.currency),
             start_date=calendar_date(raw.start_date, "startDate"),
             end_date=calendar_date(raw.end_date, "endDate"),
             no_end=raw.no_ending_date_flag is True,
@@ -187,9 +202,10 @@ class AgreementReader:
             row = table[reference.id]
             option = clean(row.billing_options)
             if option:
-                return BILLING_OPTIONS.get(option.casefold(), option)
+                return BILLING_OPTIONS.get(option.casefold()) or unknown_cycle(name or option)
             name = name or clean(row.name)
-        return CYCLE_NAMES.get(re.sub(r"[\s_-]", "", name.casefold()), name or None)
+        known = CYCLE_NAMES.get(re.sub(r"[\s_-]", "", name.casefold()))
+        return known or unknown_cycle(name or f"billing cycle {reference.id}")
 
     def billing_cycles(self) -> dict[int, BillingCycle] | None:
         """The table of billing cycles; None when it may not be read (`…/info` has no options)."""
@@ -209,26 +225,42 @@ class AgreementReader:
         """All additions of an agreement, page by page; they stand under one agreement each."""
         found = Additions()
         path = f"{LISTS['read_agreements']}/{agreement.external_id}/additions"
-        page = 1
-        while (rows := self._additions_page(path, page, found)) is not None:
-            good, bad = read_records(rows, WireAddition, build_line)
-            found.lines += good
+
+        def ask(place: Place) -> tuple[Rows, str | None]:
+            page = self._additions_page(path, place, found)
+            found.incomplete = found.incomplete or page is None
+            return page or ((), None)
+
+        newest = Newest[tuple[WireAddition, PsaAgreementLine]](
+            lambda pair: record_id(pair[0]), lambda pair: record_stamp(pair[0])
+        )
+        for rows, place in numbered_pages(ask, self._api.page_size):
+            pairs, bad = read_records(rows, WireAddition, lambda raw: (raw, build_line(raw)))
+            found.lines |= {raw.id: line for raw, line in newest.of(pairs)}
             found.rejected += of_lines(bad)
-            if len(rows) < self._api.page_size:
-                found.incomplete = bool(found.rejected)
-                return found
-            page += 1
-        found.incomplete = True
+            looks_cut = not rows and looks_full(place.read, self._api.page_size)
+            if looks_cut and not found.incomplete:
+                self._mind_count(path, place.read, agreement.external_id, found)
+        found.incomplete = found.incomplete or bool(found.rejected)
         return found
 
-    def _additions_page(self, path: str, page: int, found: Additions) -> list[msgspec.Raw] | None:
+    def _mind_count(self, path: str, read: int, agreement_id: str, found: Additions) -> None:
+        """Additions whose end looks like a cap of the server are counted."""
+        total = count_at_end(lambda: self._api.count(f"{path}/count", {}, "read_agreements"))
+        if total is not None and read < total:
+            found.short = read, total
+            kind = f"additions of agreement {agreement_id}"
+            found.rejected.append(ended_early(kind, read, total, is_line=True))
+
+    def _additions_page(
+        self, path: str, place: Place, found: Additions
+    ) -> tuple[list[msgspec.Raw], str | None] | None:
         """None when the agreement was deleted a moment ago, or when its additions are refused."""
 
-        def read(response: PsaResponse) -> list[msgspec.Raw]:
-            return self._api.read_rows(response, "read_agreements")[0]
+        def read(response: PsaResponse) -> tuple[list[msgspec.Raw], str | None]:
+            return self._api.read_rows(response, "read_agreements")
 
-        size = str(self._api.page_size)
-        params = {"pageSize": size, "page": str(page), "orderBy": "id asc"}
+        params = {"pageSize": str(self._api.page_size), **place.params}
         try:
             return self._api.ask_by_id(path, read, params)
         except PsaRefused as error:
@@ -238,6 +270,17 @@ class AgreementReader:
             return None
 
 
+def currency_of(currency: Currency | None) -> str:
+    """The code of an agreement's currency, by the first of its members that says something."""
+    if currency is None:
+        return ""
+    texts = (currency.currency_code, currency.currency_identifier, currency.name, currency.symbol)
+    words = [word for text in texts if (word := read_currency(text))]
+    known = next((word for word in words if word in CODES), "")
+    unnamed = "" if currency.id is None else f"currency {currency.id}"
+    return known or next(iter(words), unnamed)
+
+
 def has_id(reference: Ref | None) -> bool:
     """Whether a reference names a record."""
     return reference is not None and reference.id is not None
@@ -245,7 +288,7 @@ def has_id(reference: Ref | None) -> bool:
 
 def can_have_lines(agreement: PsaAgreement) -> bool:
     """Whether additions of the agreement can count in MRR."""
-    return agreement.recurring is not False and agreement.cycle not in {"one_time", "not_recurring"}
+    return agreement.recurring is not False and agreement.cycle not in ("one_time", "not_recurring")
 
 
 def build_line(raw: WireAddition) -> PsaAgreementLine:

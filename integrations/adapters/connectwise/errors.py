@@ -11,6 +11,7 @@ from integrations.adapters.connectwise.wire import ErrorBody
 from integrations.psa.decoding import clean
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaResponse
+from integrations.psa.questions import OldPlaceError
 from integrations.psa.refusals import RefusalRow, RefusalTable, RefusalWords, RefusedAnswer
 
 WORDS: Final = RefusalWords(
@@ -41,6 +42,11 @@ def client_id_refused(_: RefusedAnswer) -> PsaRefused:
     )
 
 
+def other_host(answer: RefusedAnswer) -> OldPlaceError:
+    """The cloud's answer under a host that is not the API's: companyinfo may name the right one."""
+    return OldPlaceError(WORDS.other_server(answer))
+
+
 def unknown_company(_: RefusedAnswer) -> PsaRefused:
     return PsaRefused(
         "invalid_credentials",
@@ -52,13 +58,16 @@ def unknown_company(_: RefusedAnswer) -> PsaRefused:
 #: Answers to every question but the one for the codebase.
 REFUSALS: Final[RefusalTable] = (
     RefusalRow(WORDS.unavailable, status="5xx"),
-    RefusalRow(WORDS.other_server, words=("ssl is required",)),
+    RefusalRow(
+        other_host, words=("ssl is required",), note="asked again where ConnectWise says it is"
+    ),
     RefusalRow(client_id_refused, words=("clientid",)),
     RefusalRow(WORDS.permission_denied, code="security"),
+    RefusalRow(WORDS.invalid_credentials, words=("cannot route", "usernotauthenticated")),
+    RefusalRow(WORDS.blocked, is_foreign=True),
     RefusalRow(client_id_refused, status="403", shape=NO_CLIENT_ID),
     RefusalRow(WORDS.permission_denied, status="403"),
-    RefusalRow(WORDS.invalid_credentials, status="401"),
-    RefusalRow(WORDS.invalid_credentials, words=("cannot route",)),
+    RefusalRow(WORDS.invalid_credentials, status="401", note="asked once more after a moment"),
     RefusalRow(
         WORDS.invalid_credentials,
         status="404",
@@ -71,31 +80,43 @@ CODEBASE_REFUSALS: Final[RefusalTable] = (
     RefusalRow(WORDS.unavailable, status="5xx"),
     RefusalRow(unknown_company, status="200", shape=NULL),
     RefusalRow(unknown_company, status="404", shape=WITH_MESSAGE),
+    RefusalRow(WORDS.other_server, status="200 404"),
+    RefusalRow(WORDS.blocked, is_foreign=True),
     RefusalRow(WORDS.other_server),
 )
 TABLES: Final = {"Every question": REFUSALS, "Which codebase": CODEBASE_REFUSALS}
 
 
 def error_body(response: PsaResponse) -> ErrorBody:
-    """The error's code and message, as far as the body is one (429 spells `code` as `error`)."""
+    """The error's code and message, as far as the body is one."""
     try:
         body = msgspec.json.decode(response.content, type=ErrorBody)
     except msgspec.DecodeError:
         body = ErrorBody()
-    return ErrorBody(code=clean(body.code or body.error), message=clean(body.message))
+    return ErrorBody(code=clean(body.code), message=clean(body.message))
 
 
-def refused_answer(
-    response: PsaResponse, *, right: str, host: str, has_client_id: bool
-) -> RefusedAnswer:
+def refused_answer(response: PsaResponse, *, right: str, has_client_id: bool) -> RefusedAnswer:
     """What the table of refusals looks at: message and body, however the body is written."""
     body = error_body(response)
     text = f"{body.message} {response.content[:500].decode(errors='replace')}"
     return RefusedAnswer(
         response.status,
-        text=text.casefold(),
+        text="" if response.is_html else text.casefold(),
         code=(body.code or "").casefold(),
         shape="" if has_client_id else NO_CLIENT_ID,
         right=right,
-        host=host,
+        is_foreign=is_foreign(response),
+        response=response,
     )
+
+
+def is_foreign(response: PsaResponse) -> bool:
+    """Whether an error is none of ConnectWise's: a web page, or JSON without a code in words.
+
+    An empty one may be its own, and so may a plain text that refuses keys: neither is documented.
+    """
+    body, text = error_body(response), response.content.strip()
+    is_plain = not response.is_html and not text.startswith((b"{", b"["))
+    may_be_own = not text or (is_plain and response.status == 401)
+    return not may_be_own and not body.code

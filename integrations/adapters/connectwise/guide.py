@@ -78,5 +78,6 @@ INFO: Final = PsaInfo(
     },
     parallel_requests=4,
     company_batch=2 * IDS_PER_QUESTION,
+    locks_users=False,
     logo="connectwise.svg",
 )

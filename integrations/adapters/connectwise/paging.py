@@ -1,35 +1,46 @@
-"""Where the next page of a ConnectWise list begins.
+"""Where the next page of a ConnectWise list begins, and whether there is one.
 
 A cursor is `id:<pageId>` (forward-only: `id > pageId`, so that rows that move lose nobody) or
-`page:<number>`, for a server that doesn't know that mode. A `Link` header's address is never
-followed: only the `pageId` in it is read.
+`page:<number>`, for a server that doesn't know that mode; after it stand how many records were read
+and how many there are. The address in a `Link` header is never followed: only its `pageId` is read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from integrations.psa.decoding import raw_id
+from integrations.psa.listing import is_short, looks_full
+
+Rows = Sequence[msgspec.Raw]
+
 
 class Place(NamedTuple):
-    """A page: in which mode (`id` or `page`), and after which id or with which number."""
+    """A page: in which mode (`id` or `page`), and after which id or with which number ("" = none).
+
+    `read`: how many records came before it, `total`: how many the list says that it has.
+    """
 
     mode: str
     at: str
+    read: int = 0
+    total: int | None = None
 
     @classmethod
     def of(cls, cursor: str | None) -> Place:
-        mode, _, at = (cursor or "id:").partition(":")
-        return cls(mode, at)
+        mode, at, read, total = [*(cursor or "id:").split(":"), "", ""][:4]
+        return cls(mode, at, int(read or 0), int(total) if total else None)
 
     @property
     def cursor(self) -> str | None:
         """The cursor of this page; None where there is none."""
-        return f"{self.mode}:{self.at}" if self.at else None
+        total = "" if self.total is None else self.total
+        return f"{self.mode}:{self.at}:{self.read}:{total}" if self.at else None
 
     @property
     def params(self) -> dict[str, str]:
@@ -41,21 +52,48 @@ class Place(NamedTuple):
     def headers(self) -> dict[str, str]:
         return {} if self.mode == "page" else {"pagination-type": "forward-only"}
 
-    def after(self, rows: Sequence[msgspec.Raw], links: str | None, page_size: int) -> Place:
-        """The place after a page with these rows and this `Link` header; without `at` = the end."""
-        if not rows:
-            return Place(self.mode, "")
-        link = next_link(links)
+    @property
+    def by_number(self) -> Place:
+        """The first page, by number."""
+        return Place("page", "1", 0, self.total)
+
+    def needs_numbers(self, rows: Rows, links: str | None, asked: int) -> bool:
+        """Whether the first page shows that the server ignored forward-only, and has more."""
+        if self.mode != "id" or self.at:
+            return False
+        if link := next_link(links):
+            return "pageId" not in parse_qs(urlsplit(link).query)
+        expects = looks_full(len(rows), asked) or is_short(len(rows), self.total)
+        return links is None and bool(rows) and expects
+
+    def after(self, rows: Rows, links: str | None, asked: int, news: int) -> Place:
+        """The place after a page with these rows, of which so many are new; without `at` = the end.
+
+        A page that brings nothing new is the last one, whatever its link says.
+        """
+        read, link = self.read + news, next_link(links)
+        is_full = len(rows) >= asked or (links is None and looks_full(len(rows), asked))
+        has_more = news and (link or is_full or is_short(read, self.total))
+        return self._replace(at=self._next(rows, link) if has_more else "", read=read)
+
+    def following(self, rows: Rows, links: str | None) -> Place:
+        """The place after a part of a page; without `at` = the end."""
+        return self._replace(at=self._next(rows, next_link(links)) if rows else "")
+
+    def _next(self, rows: Rows, link: str) -> str:
         if self.mode == "page":
-            has_more = bool(link) if links else len(rows) >= page_size
-            return Place("page", str(int(self.at) + 1) if has_more else "")
-        following = parse_qs(urlsplit(link).query).get("pageId", [""])[0]
-        moves = following.isdecimal() and following != self.at
-        return Place("id", following if moves else "")
+            return str(int(self.at) + 1)
+        named = parse_qs(urlsplit(link).query).get("pageId", [""])[0]
+        following = named if named.isdecimal() else max(map(raw_id, rows), key=_number)
+        return following if following.isdecimal() and following != self.at else ""
 
 
 #: By number, from the first page on.
 FIRST_BY_NUMBER = Place("page", "1")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else -1
 
 
 def next_link(links: str | None) -> str:
@@ -67,9 +105,15 @@ def next_link(links: str | None) -> str:
     return match.group(1) if match else ""
 
 
-def knows_only_numbers(rows: Sequence[msgspec.Raw], links: str | None, page_size: int) -> bool:
-    """Whether the first page shows that the server ignored forward-only and has more to give."""
-    link = next_link(links)
-    if link:
-        return "pageId" not in parse_qs(urlsplit(link).query)
-    return links is None and len(rows) >= page_size
+def numbered_pages(
+    ask: Callable[[Place], tuple[Rows, str | None]], asked: int
+) -> Iterator[tuple[Rows, Place]]:
+    """All pages of a list by number, each with the place after it."""
+    place, ids = FIRST_BY_NUMBER, set[str]()
+    while place.at:
+        rows, links = ask(place)
+        found = [raw_id(row) for row in rows]
+        news = len({id_ for id_ in found if id_} - ids) + found.count("")
+        ids |= set(found)
+        place = place.after(rows, links, asked, news)
+        yield rows, place

@@ -54,11 +54,23 @@ class WireContact(Wire):
 
 
 class Currency(Wire):
+    id: int | None = None
+    symbol: str | None = None
     currency_code: str | None = None
+    currency_identifier: str | None = None
+    name: str | None = None
 
 
 class OwnerOf(Wire):
     company: Ref | None = None
+    deleted_flag: bool | None = None
+
+
+class WireProbed(Wire):
+    """An agreement whose additions are tried."""
+
+    id: int
+    type: Ref | None = None
 
 
 class WireAgreement(Wire):
@@ -96,6 +108,7 @@ class WireAddition(Wire):
     cancelled_date: str | None = None
     description: str | None = None
     invoice_description: str | None = None
+    info: Stamp | None = msgspec.field(name="_info", default=None)
 
 
 class BillingCycle(Wire):
@@ -106,11 +119,11 @@ class BillingCycle(Wire):
 
 class CompanyInfo(msgspec.Struct, rename="pascal"):
     codebase: str | None = None
+    site_url: str | None = None
 
 
 class ErrorBody(Wire):
     code: str | None = None
-    error: str | None = None
     message: str | None = None
 
 

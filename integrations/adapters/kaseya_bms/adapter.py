@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import (
-    Callable,
     Collection,
     Iterable,
     Iterator,
@@ -12,17 +11,19 @@ from collections.abc import (
     Sequence,
 )
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from integrations.adapters.kaseya_bms.accounts import AccountReader
+from integrations.adapters.kaseya_bms.accounts import AccountReader, read_by_id
 from integrations.adapters.kaseya_bms.api import BmsApi, api_address
 from integrations.adapters.kaseya_bms.contracts import ContractReader
 from integrations.adapters.kaseya_bms.errors import WORDS
 from integrations.adapters.kaseya_bms.guide import INFO, MENU_PATHS
-from integrations.adapters.kaseya_bms.wire import Address, WireAccount, WireContact
-from integrations.kinds import Right
+from integrations.adapters.kaseya_bms.wire import Address, WireAccount, WireContact, WireFound
+from integrations.kinds import BY_NAME, KindName, Right
+from integrations.psa.contact_methods import first_email, first_phone
 from integrations.psa.contract import (
     Finding,
+    FoundRecord,
     PsaAgreement,
     PsaCompany,
     PsaContact,
@@ -35,6 +36,9 @@ from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp
 from integrations.psa.parallel import ordered_map
 from integrations.psa.questions import numeric_ids
+
+#: Accounts of which a connection test looks up the contracts.
+MOST_PROBED: Final = 5
 
 
 class KaseyaBmsAdapter:
@@ -69,24 +73,38 @@ class KaseyaBmsAdapter:
 
     def probe(self, right: Right) -> Finding:
         """Contracts need a second look: their ids are looked up by account."""
-        if not self._api.first_row(right):
+        if not self._api.first_rows(right, 1):
             return Finding(
                 f"The user sees no {WORDS.kind_of(right)} at all. If there are some, allow "
                 f"{MENU_PATHS[right]} in its security role.",
                 sees_nothing=True,
             )
         if right == "read_agreements":
-            self._contracts.contract_ids(str(self._some_account_id()))
+            self._probe_look_up()
         return Finding()
 
-    def _some_account_id(self) -> int:
-        """The id of the first account; 0 when none may be seen, which is another right's matter."""
+    def _probe_look_up(self) -> None:
+        """Look up the contracts of some accounts: if one is refused, others need not be."""
+        refusal: PsaRefused | None = None
+        for account_id in self._some_account_ids() or [0]:
+            try:
+                self._contracts.contract_ids(str(account_id))
+            except PsaRefused as error:
+                if error.code != "permission_denied":
+                    raise
+                refusal = refusal or error
+            else:
+                return
+        if refusal is not None:
+            raise refusal
+
+    def _some_account_ids(self) -> list[int]:
+        """Ids of the first accounts; none where they are refused, which another check says."""
         try:
-            rows = self._api.first_row("read_companies")
+            rows = self._api.first_rows("read_companies", MOST_PROBED)
         except PsaRefused:
-            return 0
-        ids, _ = read_lowered(rows, WireAccount, lambda raw: raw.id)
-        return ids[0] if ids else 0
+            return []
+        return read_lowered(rows, WireAccount, lambda raw: raw.id)[0]
 
     # Reading
 
@@ -128,9 +146,19 @@ class KaseyaBmsAdapter:
     def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
         yield from self._contracts.pages(company_ids)
 
-    def agreement_owner(self, external_id: str) -> str | None:
-        """None: no contract of BMS names its account."""
-        return None
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        """A contract is of the account that has it and the name that it gives; none has lines."""
+        if not external_id.isdecimal() or kind == "lines":
+            return None
+        if kind == "agreements":
+            is_there = self._contracts.is_there(external_id)
+            return FoundRecord(self._contracts.owner(external_id) or "") if is_there else None
+        right = BY_NAME[kind].right
+        record = read_by_id(self._api, right, external_id, WireFound)
+        if record is None:
+            return None
+        owner = record.account_id if isinstance(record, WireFound) else None
+        return FoundRecord("" if owner is None or kind == "companies" else str(owner))
 
 
 def build_contact(raw: WireContact) -> PsaContact:
@@ -140,18 +168,14 @@ def build_contact(raw: WireContact) -> PsaContact:
         company_id="" if raw.account_id is None else str(raw.account_id),
         first_name=name_of(raw.first_name, "firstName"),
         last_name=name_of(raw.last_name, "lastName"),
-        email=first_of(raw.emails, lambda item: item.email_address, "@"),
-        phone=first_of(raw.phones, lambda item: item.phone),
+        email=first_email(item.email_address for item in by_default(raw.emails)),
+        phone=first_phone(item.phone for item in by_default(raw.phones)),
         is_active=raw.is_active is not False,
         is_default=raw.is_poc is True,
         changed_at=instant(raw.modified_on) or instant(raw.created_on),
     )
 
 
-def first_of(
-    items: Iterable[Address] | None, value: Callable[[Address], str | None], must_hold: str = ""
-) -> str:
-    """The default one that is not blank, else the one with the lowest id."""
-    usable = [item for item in items or () if (text := clean(value(item))) and must_hold in text]
-    usable.sort(key=lambda item: (item.is_default is not True, item.id))
-    return clean(value(usable[0])) if usable else ""
+def by_default(items: Iterable[Address] | None) -> list[Address]:
+    """The default one first, then the others by their ids."""
+    return sorted(items or (), key=lambda item: (item.is_default is not True, item.id))

@@ -10,18 +10,28 @@ from typing import Any, Final, TypeVar
 from integrations.adapters.kaseya_bms.errors import (
     REFUSALS,
     SERVER_REFUSALS,
+    WORDS,
     envelope_of,
     refused_answer,
 )
 from integrations.adapters.kaseya_bms.guide import API_URL, NAME
 from integrations.adapters.kaseya_bms.paging import Place
 from integrations.adapters.kaseya_bms.session import Session, Token
-from integrations.adapters.kaseya_bms.wire import Envelope, ids_of, rows_of
+from integrations.adapters.kaseya_bms.wire import (
+    Envelope,
+    ids_of,
+    record_id,
+    record_stamp,
+    rows_of,
+)
 from integrations.kinds import Right
 from integrations.psa.addresses import ServerAddress, read_address
 from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
+from integrations.psa.errors import PsaAnswerTooLarge
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.listing import Newest, ended_early
+from integrations.psa.portions import first_id, rows_before, rows_by_number, stub
 from integrations.psa.questions import OldPlaceError, ask_twice
 from integrations.psa.refusals import Refusal, find_refusal
 
@@ -56,7 +66,6 @@ class BmsApi:
     ) -> None:
         override = settings[API_URL.name].rstrip("/")
         self._root = override or api_address(credentials["server_url"]).root
-        self._host = read_address(self._root).host
         self._http = http
         self._session = Session(self._root, credentials, http)
         self._page_size = page_size
@@ -67,10 +76,12 @@ class BmsApi:
         """Ask who we are, without a token: a BMS server refuses that in its own words."""
 
         def read(response: PsaResponse) -> None:
-            is_answer = response.status < 500 and response.status != 404 and not response.is_html
-            if is_answer and (response.status == 401 or envelope_of(response) is not None):
+            is_other = response.status >= 500 or response.status == 404 or response.is_html
+            envelope = envelope_of(response)
+            is_known = envelope is not None and envelope.is_one
+            if not is_other and (response.status == 401 or is_known):
                 return
-            raise find_refusal(SERVER_REFUSALS, refused_answer(response, host=self._host))
+            raise find_refusal(SERVER_REFUSALS, refused_answer(response))
 
         self._http.ask("GET", self._root + WHO_WE_ARE, read=read)
 
@@ -112,7 +123,7 @@ class BmsApi:
 
     def meaning_of(self, response: PsaResponse, right: Right | None) -> Refusal:
         """The error that an answer means, also a 200 that says `success: false`."""
-        return find_refusal(REFUSALS, refused_answer(response, right=right or "", host=self._host))
+        return find_refusal(REFUSALS, refused_answer(response, right=right or ""))
 
     # Lists
 
@@ -153,31 +164,56 @@ class BmsApi:
         """Page by number, and notice a list that moves meanwhile (see paging.py)."""
         place = Place.of(cursor)
         seen: set[Any] = set()
+        newest = Newest[Any](record_id, record_stamp)
         while True:
             envelope = self._page(right, params, place)
             rows = rows_of(envelope)
             new_ids = set(ids_of(rows)) - seen
+            nameless = len(rows) - len(ids_of(rows))
             place = place.noting(ids_of(rows), envelope.total_records, seen)
             seen |= new_ids
-            following, proves = place.after(len(new_ids))
+            following, end = place.after(len(new_ids) + nameless)
             records, rejected = read_lowered(rows, kind, build)
+            rejected += [LIST_MOVED] if end.has_moved else []
+            rejected += [ended_early(WORDS.kind_of(right), *end.short)] if end.short else []
             yield PsaPage(
-                tuple(records),
-                (*rejected, *(() if proves else (LIST_MOVED,))),
+                tuple(newest.of(records)),
+                tuple(rejected),
                 following.text() if following else None,
                 envelope.total_records,
                 again=place.round > 1,
+                short=end.short,
             )
             if following is None:
                 return
             if following.round > place.round:
                 seen.clear()
+                newest.forget()
             place = following
 
     def _page(self, right: Right, params: Mapping[str, str], place: Place) -> Envelope:
-        numbers = {"PageSize": str(self._page_size), "PageNumber": str(place.page)}
+        """A page; one that is too large comes in parts."""
+        try:
+            return self._part(right, params, self._page_size, place.page)
+        except PsaAnswerTooLarge:
+            total: int | None = None
+
+        def ask(size: int, number: int) -> list[Any]:
+            nonlocal total
+            part = self._part(right, params, size, number)
+            total = part.total_records
+            return rows_of(part)
+
+        start, size = rows_before(place.known, place.page, self._page_size)
+        rows = rows_by_number(
+            ask, lambda _, error: stub(first_id(error)), start=start, stop=start + size
+        )
+        return Envelope(success=True, result=rows, total_records=total)
+
+    def _part(self, right: Right, params: Mapping[str, str], size: int, number: int) -> Envelope:
+        numbers = {"PageSize": str(size), "PageNumber": str(number)}
         return self.get(LISTS[right], {**numbers, **params}, right)
 
-    def first_row(self, right: Right) -> list[Any]:
-        """At most one row of a list."""
-        return rows_of(self.get(LISTS[right], {"PageSize": "1", "PageNumber": "1"}, right))
+    def first_rows(self, right: Right, most: int) -> list[Any]:
+        """The first rows of a list."""
+        return rows_of(self.get(LISTS[right], {"PageSize": str(most), "PageNumber": "1"}, right))

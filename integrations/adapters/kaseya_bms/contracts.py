@@ -12,8 +12,15 @@ import msgspec
 
 from integrations.adapters.kaseya_bms.accounts import AccountReader
 from integrations.adapters.kaseya_bms.api import WHO_WE_ARE, BmsApi
-from integrations.adapters.kaseya_bms.wire import UserInfo, WireContract, WireLookup, rows_of
-from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord
+from integrations.adapters.kaseya_bms.wire import (
+    UserInfo,
+    WireContract,
+    WireLookup,
+    ids_of,
+    rows_of,
+)
+from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord, unknown_cycle
+from integrations.psa.currencies import read_currency
 from integrations.psa.decoding import (
     UNUSABLE,
     RecordUnusableError,
@@ -40,21 +47,13 @@ CYCLES: Final = {
     "halfyearly": "semiannual",
     "biannually": "semiannual",
 }
-#: `currencyName` may hold a code or a plain name; a name that is not here is reported, not guessed.
-CURRENCY_NAMES: Final = {
-    "us dollar": "USD", "united states dollar": "USD", "american dollar": "USD",
-    "canadian dollar": "CAD", "euro": "EUR", "british pound": "GBP", "pound sterling": "GBP",
-    "great britain pound": "GBP", "australian dollar": "AUD", "new zealand dollar": "NZD",
-    "south african rand": "ZAR", "rand": "ZAR", "swiss franc": "CHF", "danish krone": "DKK",
-    "swedish krona": "SEK", "norwegian krone": "NOK", "singapore dollar": "SGD",
-    "hong kong dollar": "HKD", "indian rupee": "INR", "japanese yen": "JPY", "yen": "JPY",
-}  # fmt: skip
 
 
 class ContractReader:
-    """Reads contracts and joins them to accounts by id, never by name.
+    """Reads contracts and joins them to accounts by id.
 
-    The list of contracts names no account, so each account's ids are looked up.
+    The list of contracts gives only an account's name, so each account's ids are looked up. Where
+    the look-ups of several accounts show one contract, the name decides among these.
     """
 
     def __init__(self, api: BmsApi, accounts: AccountReader, *, workers: int) -> None:
@@ -64,6 +63,8 @@ class ContractReader:
         self._user: UserInfo | None = None
         self._contracts: dict[int, WireContract] | None = None
         self._rejected: list[RejectedRecord] = []
+        self._short: tuple[int, int] | None = None
+        self._ids: dict[str, tuple[list[int], list[RejectedRecord]]] = {}
 
     def user(self) -> UserInfo:
         """Who we are signed in as, with the tenant's currency and clock."""
@@ -76,21 +77,59 @@ class ContractReader:
         return self._user
 
     def pages(self, account_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
-        """Contracts of the type Recurring Services, a page an account."""
+        """Contracts of every type, a page an account."""
         contracts = self._all_contracts()
         wanted = numeric_ids(account_ids)
         self._accounts.learn_currencies(wanted)
         found = ordered_map(self.contract_ids, wanted, workers=self._workers)
-        for account_id, (ids, unreadable) in zip(wanted, found, strict=True):
-            yield self._page(account_id, ids, unreadable, contracts)
+        self._ids |= dict(zip(wanted, found, strict=True))
+        for account_id in wanted:
+            yield self._page(account_id, contracts)
         nameless = tuple(record for record in self._rejected if not record.external_id)
         if nameless:  # it may be anybody's: nobody's absence is proved
-            yield PsaPage((), nameless)
+            yield PsaPage((), nameless, short=self._short)
+
+    def is_there(self, contract_id: str) -> bool:
+        """Whether the look-up knows a contract, whatever its type and its account."""
+        rows = rows_of(self._api.get(LOOKUP, {"Ids": contract_id}, "read_agreements"))
+        return int(contract_id) in ids_of(rows)
 
     def contract_ids(self, account_id: str) -> tuple[list[int], list[RejectedRecord]]:
         """The ids of one account's contracts, of every type."""
         rows = rows_of(self._api.get(LOOKUP, {"AccountId": account_id}, "read_agreements"))
         return read_lowered(rows, WireLookup, lambda raw: raw.id)
+
+    def owner(self, external_id: str) -> str | None:
+        """The one account that has a contract and the name that it gives; None where that decides
+        nothing.
+        """
+        raw = self._all_contracts().get(int(external_id)) if external_id.isdecimal() else None
+        named = self._named_claimers(raw) if raw else []
+        return named[0] if len(named) == 1 else None
+
+    def _named_claimers(self, raw: WireContract) -> list[str]:
+        """Accounts of the name that a contract gives whose look-up shows it."""
+        if not clean(raw.account_name):
+            return []
+        named = self._accounts.named(clean(raw.account_name))
+        return [account_id for account_id in named if raw.id in self._ids_of(account_id)]
+
+    def _ids_of(self, account_id: str) -> list[int]:
+        """The ids of one account's contracts, looked up once."""
+        if account_id not in self._ids:
+            self._ids[account_id] = self.contract_ids(account_id)
+        return self._ids[account_id][0]
+
+    def _claimers(self, raw: WireContract, account_id: str) -> list[str]:
+        """Whose a contract may be that this account's look-up shows: one account, where its name
+        decides; else all that are known to have it, this one first.
+        """
+        named = self._named_claimers(raw)
+        if len(named) == 1:
+            return named
+        known = [other for other, (ids, _) in self._ids.items() if raw.id in ids]
+        return [account_id, *(id_ for id_ in {**dict.fromkeys(named), **dict.fromkeys(known)}
+                              if id_ != account_id)]  # fmt: skip
 
     def _all_contracts(self) -> dict[int, WireContract]:
         """The whole list of contracts by id: it can't be asked by account."""
@@ -99,17 +138,13 @@ class ContractReader:
             for page in self._api.pages("read_agreements", {}, WireContract):
                 contracts |= {raw.id: raw for raw in page.records}
                 self._rejected += page.rejected
+                self._short = self._short or page.short
             self._contracts = contracts
         return self._contracts
 
-    def _page(
-        self,
-        account_id: str,
-        ids: Sequence[int],
-        unreadable: Sequence[RejectedRecord],
-        contracts: dict[int, WireContract],
-    ) -> PsaPage[PsaAgreement]:
-        """One account: a contract that the list lacks is rejected, another type left out."""
+    def _page(self, account_id: str, contracts: dict[int, WireContract]) -> PsaPage[PsaAgreement]:
+        """One account: a contract that the list lacks is rejected, one of another left to that."""
+        ids, unreadable = self._ids[account_id]
         set_aside_before = {record.external_id: record for record in self._rejected}
         records: list[PsaAgreement] = []
         rejected = list(unreadable)
@@ -119,15 +154,16 @@ class ContractReader:
                 bad = set_aside_before.get(str(contract_id))
                 rejected.append(bad or without_amount(contract_id))
                 continue
-            if not is_recurring(raw):
+            claimers = self._claimers(raw, account_id)
+            if account_id not in claimers:
                 continue
             try:
-                records.append(self._build(raw, account_id))
+                records.append(self._build(raw, account_id, claimers))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
         return PsaPage(tuple(records), tuple(rejected))
 
-    def _build(self, raw: WireContract, account_id: str) -> PsaAgreement:
+    def _build(self, raw: WireContract, account_id: str, claimers: Sequence[str]) -> PsaAgreement:
         status = clean(raw.status)
         label = clean(raw.billing_cycle)
         start, _ = self._day(raw.start_date, "startDate")
@@ -143,11 +179,13 @@ class ContractReader:
             end_date=end,
             no_end=no_end,
             cancelled=False,
-            recurring=True,
+            recurring=is_recurring(raw),
             active=status.casefold() == "active",
-            cycle=CYCLES.get(re.sub(r"[^a-z]", "", label.casefold()), label or None),
+            cycle=CYCLES.get(re.sub(r"[\s_-]", "", label.casefold())) or unknown_cycle(label),
             cycle_label=label,
             amount=raw.contract_billing_price,
+            is_claim=len(claimers) > 1 or not self._named_claimers(raw),
+            claimed_by=tuple(claimers[1:]),
         )
 
     def _day(self, text: str | None, name: str) -> tuple[date | None, bool]:
@@ -176,22 +214,13 @@ class ContractReader:
             return ZoneInfo("UTC")
 
     def _currency(self, account_id: str) -> str:
-        """The account's currency, else the user's; a guessed currency is no currency."""
+        """The account's currency, else the user's."""
         name = self._accounts.currency_name(account_id)
         if name is None:
             raise RecordUnusableError(
                 "invalid_record", "The currency of its account could not be read."
             )
-        if not name:
-            return clean(self.user().currency_code).upper()
-        if re.fullmatch(r"[A-Za-z]{3}", name):
-            return name.upper()
-        try:
-            return CURRENCY_NAMES[name.casefold()]
-        except KeyError:
-            raise RecordUnusableError(
-                "invalid_record", "`currencyName` of its account is not a currency we know."
-            ) from None
+        return read_currency(name or self.user().currency_code)
 
 
 def is_recurring(raw: WireContract) -> bool:

@@ -35,9 +35,7 @@ WORDS: Final = RefusalWords(
 #: The code of "Security Error": the token is missing, wrong or has expired.
 SECURITY_ERROR: Final = "978001"
 #: Shapes of an answer, see `RefusedAnswer.shape`.
-WEB_PAGE: Final = "a web page"
 CUT_OFF: Final = "JSON that is cut off"
-OTHER_TEXT: Final = "another text than JSON"
 
 
 def session_refused(_: RefusedAnswer) -> OldPlaceError:
@@ -49,6 +47,11 @@ def session_refused(_: RefusedAnswer) -> OldPlaceError:
             "Check that the user's security role has the special feature Has API Access.",
         )
     )
+
+
+def blocked_or_ended(answer: RefusedAnswer) -> OldPlaceError:
+    """How a server of BMS's says that a token has ended is known of one release alone."""
+    return OldPlaceError(WORDS.blocked(answer))
 
 
 def refused_question(_: RefusedAnswer) -> PsaBadResponse:
@@ -80,46 +83,60 @@ def user_locked(_: RefusedAnswer) -> PsaRefused:
     )
 
 
+def no_api_access(_: RefusedAnswer) -> PsaRefused:
+    return PsaRefused(
+        "permission_denied",
+        f"{NAME} knows the user, but does not let it use the API.",
+        "Open Admin > Security > Roles, choose the user's role, and give it the special feature "
+        "Has API Access. The user type API Employee is made for that.",
+    )
+
+
+#: How BMS may say that something is not allowed; none of it is documented.
+NOT_ALLOWED: Final = (
+    "permission", "access denied", "access is denied", "forbidden", "not allowed", "not permitted",
+    "not authori[sz]ed", r"\brights?\b",
+)  # fmt: skip
+#: How it may say that a user who is known may not sign in by program.
+NO_API_ACCESS: Final = (
+    r"\bapi\b.*\b(access|employee|feature|login|user|enabled?|disabled|allow)",
+    r"\b(access|allowed|enabled|permitted|authori[sz]ed)\b.*\bapi\b",
+)
 RENEWED: Final = "asked once more with a new token"
 #: Answers to every question but the sign-in; also a 200 that says `success: false`.
 REFUSALS: Final[RefusalTable] = (
-    RefusalRow(session_refused, status="401", note=RENEWED),
     RefusalRow(session_refused, code=SECURITY_ERROR, note=RENEWED),
     RefusalRow(session_refused, words=("security error",), note=RENEWED),
     RefusalRow(WORDS.unavailable, status="5xx"),
-    RefusalRow(WORDS.other_server, shape=WEB_PAGE),
+    RefusalRow(blocked_or_ended, status="401", is_foreign=True, note=RENEWED),
+    RefusalRow(WORDS.blocked, is_foreign=True),
+    RefusalRow(session_refused, status="401", note=RENEWED),
     RefusalRow(WORDS.other_server, status="404"),
     RefusalRow(WORDS.permission_denied, status="403"),
-    RefusalRow(
-        WORDS.permission_denied,
-        words=(
-            "permission",
-            "access denied",
-            "forbidden",
-            "not allowed",
-            "not authori[sz]ed",
-            r"\brights?\b",
-        ),
-    ),
+    RefusalRow(WORDS.permission_denied, words=NOT_ALLOWED),
     RefusalRow(refused_question),
 )
 #: Answers to the question who we are without a token, which a BMS server refuses in its own words.
 SERVER_REFUSALS: Final[RefusalTable] = (
     RefusalRow(WORDS.unavailable, status="5xx"),
+    RefusalRow(WORDS.other_server, status="2xx 404"),
+    RefusalRow(WORDS.blocked, is_foreign=True),
     RefusalRow(WORDS.other_server),
 )
 #: Answers to a sign-in. Its status and code say nothing, so refusals are sorted by their words.
 SIGN_IN_REFUSALS: Final[RefusalTable] = (
     RefusalRow(WORDS.unavailable, status="5xx"),
-    RefusalRow(WORDS.other_server, shape=WEB_PAGE),
-    RefusalRow(WORDS.other_server, status="404 405"),
     RefusalRow(unreadable_sign_in, shape=CUT_OFF),
-    RefusalRow(WORDS.other_server, shape=OTHER_TEXT),
+    RefusalRow(WORDS.blocked, is_foreign=True),
+    RefusalRow(WORDS.other_server, status="404 405"),
     RefusalRow(
         second_factor_asked,
         words=(r"\bmfa", "two.?factor", r"\botp\b", "authenticator", "verification code"),
     ),
+    RefusalRow(no_api_access, words=NO_API_ACCESS),
     RefusalRow(user_locked, words=("lock", "disabled", "too many")),
+    RefusalRow(no_api_access, words=NOT_ALLOWED),
+    RefusalRow(no_api_access, status="403"),
     RefusalRow(WORDS.invalid_credentials),
 )
 TABLES: Final = {
@@ -138,19 +155,23 @@ def envelope_of(response: PsaResponse) -> Envelope | None:
 
 
 def refused_answer(
-    response: PsaResponse, *, right: str = "", host: str = "", is_sign_in: bool = False
+    response: PsaResponse, *, right: str = "", is_sign_in: bool = False
 ) -> RefusedAnswer:
-    """What the tables look at: the error in the envelope, or what the answer is like without."""
-    envelope = envelope_of(response)
-    shape = WEB_PAGE if response.is_html else ""
-    if is_sign_in and not shape and envelope is None and response.status < 400:
-        shape = CUT_OFF if response.content.lstrip().startswith(b"{") else OTHER_TEXT
+    """What the tables look at: the error in the envelope, or what the answer is like without.
+
+    An answer without an envelope is foreign, unless it is empty. A good status with half of one is
+    just an answer that can't be read.
+    """
+    envelope, content = envelope_of(response), response.content.strip()
+    is_cut_off = is_sign_in and response.status < 400 and content.startswith(b"{")
+    is_own = envelope is not None and (envelope.is_one or response.status < 300)
     error = (envelope.error if envelope else None) or ErrorInfo()
     return RefusedAnswer(
         response.status,
         text=f"{clean(error.message)} {clean(error.details)}".casefold(),
         code=str(error.code or ""),
-        shape=shape,
+        shape=CUT_OFF if is_cut_off and envelope is None else "",
         right=right,
-        host=host,
+        is_foreign=bool(content) and not is_own,
+        response=response,
     )

@@ -63,7 +63,7 @@ INFO: Final = PsaInfo(
             help="The company name as the sign-in page shows it.",
             identifies=True,
         ),
-        CredentialField("password", "Password", "secret"),
+        CredentialField("password", "Password", "secret", is_password=True),
     ),
     guide=GUIDE,
     settings=(API_URL,),
@@ -71,4 +71,5 @@ INFO: Final = PsaInfo(
     company_batch=50,
     logo="kaseya_bms.svg",
     agreement_word="contract",
+    recurring_type="Recurring Services",
 )

@@ -2,7 +2,7 @@
 
 A row that is deleted on a page already read pulls another one over the page's edge, unseen. Then
 the total changes, or a row comes twice: the list is read again. One that never holds still proves
-no absence.
+no absence, and neither does one that ends before its total.
 """
 
 from __future__ import annotations
@@ -44,17 +44,23 @@ class Place(NamedTuple):
     def text(self) -> str:
         return ":".join(map(str, self))
 
-    def after(self, news: int) -> tuple[Place | None, bool]:
-        """Where it goes on after a page with so many new records (None = nowhere), and whether what
-        was read proves that all other records are gone.
+    def after(self, news: int) -> tuple[Place | None, End]:
+        """Where it goes on after a page with so many new records (None = nowhere), and what an end
+        proves.
 
         The last page is an empty one, one that brings nothing new, or one that completes the total.
         """
         known = self.known + news
         if news and not 0 <= self.total <= known:
-            return self._replace(page=self.page + 1, known=known), True
-        if not self.moved:
-            return None, True
-        if self.round < MOST_ROUNDS:
-            return Place(round=self.round + 1), True
-        return None, False
+            return self._replace(page=self.page + 1, known=known), End()
+        if self.moved and self.round < MOST_ROUNDS:
+            return Place(round=self.round + 1), End()
+        short = (known, self.total) if known < self.total else None
+        return None, End(bool(self.moved), short)
+
+
+class End(NamedTuple):
+    """What is wrong with the end of a list: it never held still, or is `short` of its total."""
+
+    has_moved: bool = False
+    short: tuple[int, int] | None = None

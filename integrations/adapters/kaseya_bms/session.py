@@ -17,7 +17,6 @@ from integrations.adapters.kaseya_bms.errors import (
 )
 from integrations.adapters.kaseya_bms.guide import NAME
 from integrations.adapters.kaseya_bms.wire import Envelope, Tokens
-from integrations.psa.addresses import read_address
 from integrations.psa.decoding import clean, decode_lowered, instant
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
@@ -28,14 +27,14 @@ RENEW_BEFORE: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a sign-in gave. `expires` None = it does not say."""
+    """What a sign-in gave. `renew_at` None = it is used until it is refused."""
 
     access: str
     refresh: str
-    expires: datetime | None
+    renew_at: datetime | None
 
     def is_fresh(self) -> bool:
-        return self.expires is None or datetime.now(UTC) + RENEW_BEFORE < self.expires
+        return self.renew_at is None or datetime.now(UTC) < self.renew_at
 
 
 class Session:
@@ -93,9 +92,7 @@ class Session:
             token = read_token(envelope.result)
             if token is not None:
                 return token
-        host = read_address(self._api).host
-        answer = refused_answer(response, host=host, is_sign_in=True)
-        raise find_refusal(SIGN_IN_REFUSALS, answer)
+        raise find_refusal(SIGN_IN_REFUSALS, refused_answer(response, is_sign_in=True))
 
     def _refresh(self, token: Token) -> Token | None:
         """A new token for an old one; None when that is refused, for any reason."""
@@ -131,4 +128,16 @@ def read_token(result: Any) -> Token | None:
         return None
     if not raw.access_token:
         return None
-    return Token(raw.access_token, raw.refresh_token or "", instant(raw.access_token_expire_on))
+    renew_at = moment_to_renew(instant(raw.access_token_expire_on))
+    return Token(raw.access_token, raw.refresh_token or "", renew_at)
+
+
+def moment_to_renew(expires: datetime | None) -> datetime | None:
+    """A minute before its end, or in the middle of a short life.
+
+    A clock that says that the token ended before it was given is wrong: it counts for nothing.
+    """
+    now = datetime.now(UTC)
+    if expires is None or expires <= now:
+        return None
+    return expires - min(RENEW_BEFORE, (expires - now) / 2)

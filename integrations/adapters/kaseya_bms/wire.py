@@ -5,12 +5,14 @@ Their names are those of its OpenAPI document (product 5.58), in snake case here
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from integrations.adapters.kaseya_bms.guide import NAME
+from integrations.psa.decoding import instant
 from integrations.psa.errors import PsaBadResponse
 from integrations.psa.refusals import REPORT
 
@@ -52,6 +54,7 @@ class WireContact(Wire):
 class WireContract(Wire):
     id: int
     contract_name: str | None = None
+    account_name: str | None = None
     contract_type: str | None = None
     contract_billing_price: Decimal | None = None
     status: str | None = None
@@ -62,6 +65,13 @@ class WireContract(Wire):
 
 class WireLookup(Wire):
     id: int
+
+
+class WireFound(Wire):
+    """A record that is asked for by its id; only contacts name an account."""
+
+    id: int
+    account_id: int | None = None
 
 
 class Tokens(Wire):
@@ -89,6 +99,11 @@ class Envelope(Wire):
     result: Any = None
     total_records: int | None = None
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it says what all of BMS's envelopes say."""
+        return self.success is not None
+
 
 def rows_of(envelope: Envelope) -> list[Any]:
     """The rows of a list; null means an empty one."""
@@ -97,6 +112,20 @@ def rows_of(envelope: Envelope) -> list[Any]:
     if not isinstance(envelope.result, list):
         raise PsaBadResponse(f"{NAME} sent an answer of an unexpected shape.", REPORT)
     return envelope.result
+
+
+def record_id(record: Any) -> str:
+    """The id of a record, or of what it is built from."""
+    return str(getattr(record, "external_id", None) or record.id)
+
+
+def record_stamp(record: Any) -> datetime | None:
+    """When a record was changed, or what it is built from; contracts have no stamp."""
+    if hasattr(record, "changed_at"):
+        stamp: datetime | None = record.changed_at
+        return stamp
+    texts = (getattr(record, "modified_on", None), getattr(record, "created_on", None))
+    return next((moment for text in texts if (moment := instant(text))), None)
 
 
 def ids_of(rows: list[Any]) -> list[Any]:

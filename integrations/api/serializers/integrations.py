@@ -16,6 +16,7 @@ from audit_site.api.serializers import (
 from audit_site.db.counting import NEW_LIMIT
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.connecting.guides import filled_in
+from integrations.connecting.health import TITLES, Health
 from integrations.importing.connection_cards import ConnectionCard
 from integrations.models import (
     ConnectionTest,
@@ -113,6 +114,16 @@ class ScheduleChangeSerializer(StrictSerializer):
     )
 
 
+class HealthSerializer(serializers.Serializer[Health]):
+    """How a connection is right now, the same on every page."""
+
+    state = serializers.ChoiceField(list(TITLES))
+    since = serializers.DateTimeField(allow_null=True)
+    message = serializers.CharField()
+    fix = serializers.CharField(allow_blank=True)
+    until = serializers.DateTimeField(allow_null=True)
+
+
 class IntegrationSerializer(serializers.Serializer[Any]):
     # of a ConnectionCard; the context has the `speeds` of SyncRunSerializer
 
@@ -126,7 +137,14 @@ class IntegrationSerializer(serializers.Serializer[Any]):
     candidate = serializers.SerializerMethodField()
     last_test = ConnectionTestSerializer(source="latest.test", read_only=True, allow_null=True)
     last_sync = SyncRunSerializer(source="latest.run", read_only=True, allow_null=True)
+    health = HealthSerializer(read_only=True)
     schedule = serializers.SerializerMethodField()
+    next_sync_at = serializers.SerializerMethodField()
+    last_success_at = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="When a sync of everything last ended well; null = never.",
+    )
     open_issues = serializers.SerializerMethodField(help_text="Issues that wait for a person.")
     new_psa_companies = serializers.SerializerMethodField(
         help_text="PSA companies that came since you last looked at the import list, counted up to "
@@ -134,6 +152,11 @@ class IntegrationSerializer(serializers.Serializer[Any]):
     )
     created_at = serializers.DateTimeField(source="integration.created_at", read_only=True)
     updated_at = serializers.DateTimeField(source="integration.updated_at", read_only=True)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_next_sync_at(self, card: ConnectionCard) -> str | None:
+        planned = next_at(card.integration)
+        return serializers.DateTimeField().to_representation(planned) if planned else None
 
     def get_open_issues(self, card: ConnectionCard) -> int:
         return card.open_issues

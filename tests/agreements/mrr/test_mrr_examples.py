@@ -98,7 +98,9 @@ def test_a_json_number_means_its_decimal_text() -> None:
         ({"cycle": {"every": 2, "unit": "moon"}}, "unknown_cycle"),
         ({"cycle": {"every": 10**12, "unit": "day"}}, "unknown_cycle"),
         ({"cycle": None}, "unknown_cycle"),
-        ({"currency": "dollars"}, "invalid_amount"),
+        ({"currency": "dollars"}, "unknown_currency"),
+        ({"currency": "ABC"}, "unknown_currency"),
+        ({"cycle": {"unknown": "Monthly"}}, "unknown_cycle"),
     ],
 )
 def test_a_bad_value_is_left_out_with_its_reason(over: dict[str, Any], reason: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -112,3 +113,37 @@ def test_scopes_can_be_fewer_and_an_existing_role_stays(tenant: Tenant) -> None:
             "--role",
             "admin",
         )
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nwhat stands below\n"])
+def test_a_password_comes_from_a_file(db: None, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "password"
+    file.write_text(f" chosen password 9{ending}", newline="")
+
+    said = run("create_tenant", "A", "--admin-email", "a@example.com", "--password-file", str(file))
+
+    assert set(said) == {"tenant", "user"}
+    assert User.objects.get().check_password(" chosen password 9")
+
+
+def test_a_password_comes_from_standard_input(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("chosen-password-9\n"))
+
+    run("create_tenant", "A", "--admin-email", "a@example.com", "--password-file", "-")
+
+    assert User.objects.get().check_password("chosen-password-9")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "can't be read"), ("", "no password"), ("\nx", "no password")]
+)
+def test_a_file_without_a_password_stops_the_command(
+    db: None, tmp_path: Path, content: str | None, said: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(CommandError, match=said):
+        run("create_tenant", "A", "--admin-email", "a@example.com", "--password-file", str(file))
+    assert not Tenant.objects.exists()

@@ -9,10 +9,11 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
-from integrations.kinds import Right
+from integrations.kinds import KindName, Right
 from integrations.psa.contract import (
     CredentialField,
     Finding,
+    FoundRecord,
     GuideStep,
     ProcessSetting,
     PsaAdapter,
@@ -124,9 +125,10 @@ class TidewaterAdapter:
             )
         )  # fmt: skip
 
-    def agreement_owner(self, external_id: str) -> str | None:
-        rows = self._ask("deals", list[Deal])
-        return next((str(row.client) for row in rows if str(row.id) == external_id), None)
+    def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
+        deals = self._ask("deals", list[Deal]) if kind == "agreements" else []
+        found = (FoundRecord(str(row.client)) for row in deals if str(row.id) == external_id)
+        return next(found, None)
 
     def _ask(self, what: str, kind: type[KindT]) -> KindT:
         def read(response: PsaResponse) -> KindT:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit_site.tenants.models import Tenant
-from integrations.importing.diagnosis import FOLLOWS, diagnose
+from integrations.importing.diagnosis import diagnose
 from integrations.importing.import_companies import import_companies
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import (
@@ -21,6 +21,7 @@ from integrations.importing.rules import (
     explain,
     facts_of,
     failed_checks,
+    without_consequences,
 )
 from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
@@ -35,8 +36,8 @@ STRICT = replace(RELAXED, only_active_importable=True)
 
 
 def failed_codes(checks: list[dict[str, Any]]) -> list[str]:
-    """The codes of the checks that failed, each once, in their order."""
-    return list(dict.fromkeys(check["code"] for check in checks if not check["ok"]))
+    """The codes of the checks that failed, in their order, without those that follow from one."""
+    return without_consequences({one["name"]: one["code"] for one in checks if not one["ok"]})
 
 
 @pytest.mark.parametrize("psa", PSAS)
@@ -145,7 +146,7 @@ def test_the_place_of_a_fix_comes_from_the_psa() -> None:
     )
 
 
-def test_what_follows_from_another_check_is_not_looked_at(connected: Integration) -> None:
+def test_a_company_without_a_contact_has_nobody_to_reach_either(connected: Integration) -> None:
     nobody = next(
         record.external_id
         for record in PsaCompanyRecord.objects.all()
@@ -158,12 +159,12 @@ def test_what_follows_from_another_check_is_not_looked_at(connected: Integration
         "exists": (True, "ok"),
         "active": (True, "ok"),
         "has_contact": (False, "no_contact"),
-        "has_contact_method": (False, "no_contact"),
+        "has_contact_method": (False, "contact_without_method"),
         "licence": (True, "ok"),
     }
     assert [check["message"] for check in found.checks][2:4] == [
         "It has no contact in ConnectWise Manage.",
-        FOLLOWS,
+        "None of its active contacts in ConnectWise Manage has an e-mail address or a phone number.",
     ]
 
 
@@ -180,3 +181,13 @@ def test_a_company_that_the_psa_does_not_have_fails_every_check_but_the_licence(
         ("unknown_company", False),
         ("ok", True),
     ]
+
+
+@pytest.mark.parametrize(("email", "phone"), [("noemail", "-"), ("n/a", ""), ("", "ext")])
+def test_who_has_words_for_an_address_is_not_the_primary_contact(email: str, phone: str) -> None:
+    default = PsaContact("1", "7", email=email, phone=phone, is_default=True)
+    real = PsaContact("2", "7", email="real@example.com")
+    company = PsaCompany("7", "Firm", default_contact_id="1")
+
+    assert facts_of(company, [default, real]).primary_contact_id == "2"
+    assert broken_rules(facts_of(company, [default]), RELAXED) == ["contact_without_method"]

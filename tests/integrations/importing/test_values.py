@@ -103,7 +103,7 @@ def test_an_agreement_leaves_out_what_is_no_column_of_it() -> None:
         "name": "Care",
         "type": "x" * 255,
         "status": "x" * 100,
-        "currency": "x" * 10,
+        "currency": "x" * 100,
         "start_date": None,
         "end_date": None,
         "no_end": False,

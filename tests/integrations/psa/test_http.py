@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from integrations.psa.errors import (
+    PsaAnswerTooLarge,
     PsaBadResponse,
     PsaError,
     PsaRateLimited,
@@ -288,6 +289,74 @@ def test_private_addresses_plain_http_and_odd_ports_are_blocked(
         http.ask("GET", url, read=lambda answer: answer)
 
     assert caught.value.code == "blocked_address"
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "fix"),
+    [
+        (
+            "https://psa.example:8040/",
+            "We don't connect to port 8040 of psa.example.",
+            "Allowed are the ports 443, 8443.",
+        ),
+        ("http://psa.example/", "We don't connect to psa.example by plain http.", "https://"),
+        ("https://127.0.0.1/", "127.0.0.1 is not an address", "private networks are refused"),
+    ],
+)
+def test_what_is_blocked_is_named_for_what_it_is(
+    url: str, message: str, fix: str, socket_enabled: None
+) -> None:
+    with PsaHttp(allowed_ports=[8443, 443]) as http, pytest.raises(PsaRefused) as caught:
+        http.ask("GET", url, read=lambda answer: answer)
+
+    assert caught.value.code == "blocked_address"
+    assert message in caught.value.message
+    assert fix in caught.value.fix
+    assert ("PSA_ALLOWED_PORTS" in caught.value.fix) is ("port" in message)
+
+
+def test_a_port_that_is_allowed_is_asked() -> None:
+    with PsaHttp(allowed_ports=[8040], attempts=1) as http, pytest.raises(PsaError) as caught:
+        http.ask("GET", "https://127.0.0.1:8040/", read=lambda answer: answer)
+
+    assert "port" not in caught.value.message  # its address is looked at next
+
+
+def test_a_web_page_of_a_server_that_is_down_may_be_one_in_front_of_it(
+    serve: Callable[..., Server],
+) -> None:
+    page = serve(say(503, b"<html>Blocked</html>"))
+    plain = serve(say(503, b"{}"))
+
+    error = refusal(page.url, attempts=1, our_addresses=["203.0.113.7"])
+
+    assert error.code == "psa_unavailable"
+    assert error.fix.endswith("allow our addresses 203.0.113.7.")
+    assert "in front" not in refusal(plain.url, attempts=1).fix
+
+
+def test_what_is_too_large_shows_its_beginning(serve: Callable[..., Server]) -> None:
+    server = serve(say(200, b"[" + b"1," * 200_000 + b"1]"))
+
+    error = refusal(server.url, most_bytes=100_000)
+
+    assert isinstance(error, PsaAnswerTooLarge)
+    assert error.beginning.startswith(b"[1,1,")
+    assert len(error.beginning) == 64 * 1024
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("odd", ["\u2026", "a\nb", "\u0430"])
+def test_a_header_that_can_not_be_sent_is_about_the_keys(
+    serve: Callable[..., Server], odd: str
+) -> None:
+    server = serve(say())
+
+    with PsaHttp(allow_private_hosts=True) as http, pytest.raises(PsaRefused) as caught:
+        http.ask("GET", server.url, headers={"Key": odd}, read=lambda answer: answer)
+
+    assert caught.value.code == "invalid_credentials"
+    assert server.asked == 0
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/", "https://", "not an address", "https://[::1/"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.psa.http import PsaResponse
 from integrations.psa.refusals import (
     RefusalRow,
     RefusalTable,
@@ -55,7 +56,8 @@ def test_the_first_row_that_fits_says_what_an_answer_means(
 
 
 def test_the_sentences_are_made_of_the_psas_own_words() -> None:
-    answer = RefusedAnswer(418, right="read_agreements", host="sea.example")
+    response = PsaResponse(418, {}, b"{}", host="sea.example")
+    answer = RefusedAnswer(418, right="read_agreements", response=response)
 
     sentences = [
         WORDS.unavailable(answer).sentence,

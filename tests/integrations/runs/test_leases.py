@@ -46,7 +46,7 @@ def test_the_sweeper_sends_again_what_nobody_holds(
 ) -> None:
     run, _ = start_sync_run(integration=connected)
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args, queue: sent.append(args))
 
     dispatching.sweep()
     assert sent == []  # its hint may still be on its way
@@ -93,7 +93,9 @@ def test_a_run_whose_page_takes_long_holds_no_sweep_up(
         for integration in connected
     )  # fmt: skip
     sent: list[str] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda task, tenant_id, run_id: sent.append(run_id))
+    monkeypatch.setattr(
+        dispatching, "enqueue", lambda task, tenant_id, run_id, queue: sent.append(run_id)
+    )
 
     def sweep() -> None:
         try:

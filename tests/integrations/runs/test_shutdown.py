@@ -25,7 +25,7 @@ def test_a_worker_that_must_end_gives_its_run_back_after_a_page(
     run, _ = start_sync_run(integration=connected)
     key = {"tenant_id": str(run.tenant_id), "run_id": str(run.pk)}
     sent: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dispatching, "enqueue", lambda *args: sent.append(args))
+    monkeypatch.setattr(dispatching, "enqueue", lambda *args, queue: sent.append(args))
     pages: list[str] = []
 
     def stop_after_the_second(moment: str, subject: str) -> None:

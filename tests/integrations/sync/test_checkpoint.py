@@ -35,6 +35,7 @@ from tests.syncing import import_all
 from tests.worker import work_off
 
 EACH_FIELD: dict[str, tuple[str, Any, Any]] = {
+    "request_id": ("request_id", "click-1", "click-1"),
     "credentials_mark": ("keys", "7bd1", "7bd1"),
     "phases_done": ("done", ["companies"], ["companies"]),
     "cursor": ("cursor", "id:20010", "id:20010"),

@@ -112,7 +112,7 @@ def test_a_resync_ends_no_outage_that_lies_in_a_list(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
-    sandbox.faults.switch_on("html_200", path="/company/companies$")
+    sandbox.faults.switch_on("truncated_json", path="/company/companies$")
     assert synced(connected).error_code == "bad_response"
     raise_issues(connected, [IssueReport(KIND_INTEGRATION, "psa_unavailable", "down")])
     Integration.objects.update(paused_until=timezone.now())

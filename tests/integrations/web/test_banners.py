@@ -101,4 +101,4 @@ def test_a_part_of_a_page_asks_for_no_banner(alex: User, integration: Integratio
     with CaptureQueriesContext(connection) as queries:
         client.get(f"/integrations/{integration.pk}/status/", HTTP_HX_REQUEST="true")
 
-    assert not [entry for entry in queries if "told_at" in entry["sql"]]
+    assert not [entry for entry in queries if '"dismissed_at" IS NULL' in entry["sql"]]

@@ -65,7 +65,7 @@ def test_a_good_test_of_long_ago_says_nothing_of_keys_that_fail_now(
 
     in_use, _ = shown(browser(alex), connected)
 
-    assert "Failing" in in_use
+    assert "Refused" in in_use
     assert "Everything checks out" not in in_use
     assert "everything checked out. Press Test again to see how it is now." in plain(in_use)
 

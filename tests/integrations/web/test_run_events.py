@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit_site.tenants.models import Tenant, User
+from integrations.web.event_values import value_of
 from tests.clients import browser, text
 from tests.factories import (
     make_agreement,
@@ -205,3 +206,8 @@ def test_a_page_of_events_costs_the_same_however_long(alex: User, tenant: Tenant
         make_event(run, "updated", before={**values}, after=values)
 
     assert queries() == few
+
+
+def test_a_cycle_that_nobody_knows_is_shown_as_the_word_that_it_is() -> None:
+    assert value_of("cycle", {"unknown": "4-Weekly"}) == "4-Weekly"
+    assert value_of("cycle", {"every": 18, "unit": "month"}) == "2 entries"

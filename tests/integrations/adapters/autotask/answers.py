@@ -22,9 +22,9 @@ def zone_answer(zone: str = ZONE) -> dict[str, Any]:
     return {"zoneName": "AE02", "url": root, "webUrl": "https://ww14.autotask.net/", "ci": 7}
 
 
-def adapter(memory: dict[str, str] | None = None) -> AutotaskAdapter:
+def adapter(memory: dict[str, str] | None = None, **keys: str) -> AutotaskAdapter:
     return AutotaskAdapter(
-        CREDENTIALS,
+        {**CREDENTIALS, **keys},
         {"AUTOTASK_ZONE_INFORMATION_URL": ""},
         PsaHttp(allow_private_hosts=True, attempts=2, first_pause=0),
         {} if memory is None else memory,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,8 @@ from integrations.adapters.autotask.wire import WireContract
 from integrations.psa.contract import PsaUnits
 from tests.integrations.adapters.autotask.answers import (
     ZONE,
+    adapter,
+    answer,
     contract,
     read,
     unit_row,
@@ -94,7 +97,7 @@ def test_units_of_a_line_that_is_not_listed_are_money_too(wire: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "cycle"),
     [(2, "monthly"), (3, "quarterly"), (4, "semiannual"), (5, "annual"), ("q", "quarterly"),
-     (9, None), (None, None)],
+     (9, {"unknown": "period type 9"}), (None, None)],
 )  # fmt: skip
 def test_the_period_type_is_a_number_or_the_old_letter(wire: Any, value: Any, cycle: Any) -> None:
     (found,) = read(wire, contract(contractPeriodType=value))
@@ -154,3 +157,62 @@ def test_a_date_after_the_calendar_sets_its_contract_aside(wire: Any) -> None:
     found = read(wire, contract(), contract(id=2), ContractServiceUnits=[late])
 
     assert [record.external_id for record in found] == ["100"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "currency"),
+    [
+        ([{"id": 3, "name": " eur "}], "EUR"),
+        ([{"id": 3, "name": "Euro"}], "Euro"),
+        ([{"id": 3, "name": "GBP - British Pound"}], "GBP - British Pound"),
+        ([{"id": 1, "name": "USD"}], "currency 3"),
+    ],
+)
+def test_a_currency_is_the_code_that_its_table_names_or_the_word(
+    wire: Any, rows: list[Any], currency: str
+) -> None:
+    answer(wire, "Contracts", contract())
+    for entity in ("ContractServices", "ContractServiceUnits", "ContractServiceBundles",
+                   "ContractServiceBundleUnits"):  # fmt: skip
+        answer(wire, entity)
+    answer(wire, "Companies", {"id": 7, "currencyID": 3})
+    answer(wire, "Currencies", *rows)
+
+    (page,) = adapter().agreements(company_ids=["7"])
+
+    assert page.records[0].currency == currency
+
+
+def test_contracts_of_other_types_are_listed_without_a_question_for_their_lines(wire: Any) -> None:
+    answer(wire, "Contracts", contract(contractType=1, contractPeriodType=None, setupFee=5.0))
+    answer(wire, "Companies", {"id": 7, "currencyID": None})
+    answer(wire, "Currencies", {"id": 1, "name": "USD"})
+
+    (page,) = adapter().agreements(company_ids=["7"])
+
+    (found,) = page.records
+    assert (found.recurring, found.type, found.lines) == (False, "Time and Materials", ())
+    asked = {
+        call.request.url.split("/V1.0/")[1] for call in wire.calls if "/V1.0/" in call.request.url
+    }
+    assert not {path for path in asked if path.startswith("ContractService")}
+
+
+def test_lines_are_read_on_when_their_server_caps_its_pages_in_silence(wire: Any) -> None:
+    services = [{"id": 1000 + n, "contractID": 100, "serviceID": 45} for n in range(60)]
+
+    def page_of(request: Any) -> tuple[int, dict[str, str], str]:
+        last = next((f["value"] for f in json.loads(request.body)["filter"] if f["op"] == "gt"), 0)
+        rows = [row for row in services if row["id"] > last][:25]
+        return 200, {}, json.dumps({"items": rows, "pageDetails": {"requestCount": 500}})
+
+    answer(wire, "Contracts", contract())
+    wire.add_callback("POST", f"{ZONE}/ContractServices/query", callback=page_of)
+    for entity in ("ContractServiceUnits", "ContractServiceBundles", "ContractServiceBundleUnits"):
+        answer(wire, entity)
+    answer(wire, "Companies", {"id": 7, "currencyID": 3})
+    answer(wire, "Currencies", {"id": 3, "name": "EUR"})
+
+    (page,) = adapter().agreements(company_ids=["7"])
+
+    assert len(page.records[0].lines) == 60

@@ -14,21 +14,23 @@ def test_contacts_take_the_first_address_and_number_that_there_is(wire: Any) -> 
     answer(
         wire, "Contacts",
         {"id": 1, "companyID": 0, "firstName": " Ana ", "emailAddress": "", "emailAddress2": None,
-         "emailAddress3": " c@x.example ", "phone": "", "mobilePhone": "1", "isActive": 1,
+         "emailAddress3": " c@x.example ", "phone": "", "mobilePhone": "555-0101", "isActive": 1,
          "primaryContact": True},
-        {"id": 2, "companyID": 7, "emailAddress": "a@x.example", "phone": "2", "extension": "9",
+        {"id": 2, "companyID": 7, "emailAddress": "a@x.example", "phone": "555-0102", "extension": "9",
          "isActive": 0, "primaryContact": None},
         {"id": 3, "companyID": 7, "isActive": False},
         {"id": 4, "companyID": 7, "isActive": "1"},
+        {"id": 5, "companyID": 7, "isActive": None},
     )  # fmt: skip
 
     (page,) = adapter().contacts(company_ids=["7"])
 
     assert [(c.company_id, c.email, c.phone, c.is_active, c.is_default) for c in page.records] == [
-        ("0", "c@x.example", "1", True, True),
-        ("7", "a@x.example", "2 x9", False, False),
+        ("0", "c@x.example", "555-0101", True, True),
+        ("7", "a@x.example", "555-0102 x9", False, False),
         ("7", "", "", False, False),
         ("7", "", "", True, False),
+        ("7", "", "", False, False),
     ]
 
 

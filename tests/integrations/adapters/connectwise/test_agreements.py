@@ -98,7 +98,7 @@ def test_money_is_exact_to_the_last_digit(wire: responses.RequestsMock) -> None:
         ({"billingCycle": {"id": 10, "name": "None"}}, "not_recurring", None),
         (
             {"billingCycle": {"id": 99, "name": "Annual - paid monthly"}},
-            "Annual - paid monthly",
+            {"unknown": "Annual - paid monthly"},
             None,
         ),
     ],
@@ -121,11 +121,15 @@ def test_what_does_not_recur_has_no_lines_read(
         ("Half-Yearly", "semiannual"),
         ("fortnightly", "biweekly"),
         ("None", "not_recurring"),
-        ("Monthly in advance", "Monthly in advance"),
+        ("Monthly in advance", {"unknown": "Monthly in advance"}),
+        ("Contract", {"unknown": "Contract"}),
+        ("Daily", {"unknown": "Daily"}),
+        ("4-Weekly", {"unknown": "4-Weekly"}),
+        ("", {"unknown": "billing cycle 5"}),
     ],
 )
 def test_without_the_table_only_exact_names_are_understood(
-    wire: responses.RequestsMock, name: str, cycle: str
+    wire: responses.RequestsMock, name: str, cycle: Any
 ) -> None:
     wire.get(f"{BASE}/finance/agreements/1/additions", json=[])
 
@@ -185,3 +189,105 @@ def test_additions_of_an_agreement_that_is_just_deleted_are_unknown(
     (found,) = agreements(wire, {"id": 1, "billingCycle": MONTHLY}).records
 
     assert (found.incomplete, found.lines) == (True, ())
+
+
+def additions(wire: responses.RequestsMock, count: int, *, links: bool) -> None:
+    """Additions of 1 x 10.00 that come 25 a page, whatever is asked for."""
+    path = f"{BASE}/finance/agreements/1/additions"
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        page = int(request.params["page"])
+        numbers = range((page - 1) * 25, min(page * 25, count))
+        rows = [{"id": 100 + number, "quantity": 1, "unitPrice": 10.0} for number in numbers]
+        link = f'<{path}?page={page + 1}>; rel="next"' if page * 25 < count else ""
+        return 200, {"Link": link} if links else {}, json.dumps(rows)
+
+    wire.add_callback("GET", path, callback=answer)
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("count", [60, 50, 24])
+def test_all_additions_come_however_long_a_page_is(
+    wire: responses.RequestsMock, count: int, links: bool
+) -> None:
+    additions(wire, count, links=links)
+    wire.get(f"{BASE}/finance/agreements/1/additions/count", json={"count": count})
+
+    page = agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+
+    (found,) = page.records
+    amounts = [line.quantity * line.unit_price for line in found.lines]
+    assert sum(amounts) == count * 10
+    assert (found.incomplete, page.short, page.rejected) == (False, None, ())
+
+
+def test_additions_that_end_before_their_count_leave_the_agreement_incomplete(
+    wire: responses.RequestsMock,
+) -> None:
+    additions(wire, 50, links=False)
+    wire.get(f"{BASE}/finance/agreements/1/additions/count", json={"count": 60})
+
+    page = agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+
+    assert page.records[0].incomplete
+    assert page.short == (50, 60)
+    assert "additions of agreement 1 ended after 50 of 60" in page.rejected[0].message
+    assert page.rejected[0].is_line
+
+
+def test_a_refused_count_of_additions_condemns_nothing(wire: responses.RequestsMock) -> None:
+    additions(wire, 50, links=False)
+    wire.get(f"{BASE}/finance/agreements/1/additions/count", json={"code": "NotFound"}, status=404)
+
+    page = agreements(wire, {"id": 1, "billingCycle": MONTHLY})
+
+    assert (len(page.records[0].lines), page.records[0].incomplete, page.short) == (50, False, None)
+
+
+def test_of_two_versions_of_an_addition_the_newer_one_counts(wire: responses.RequestsMock) -> None:
+    def version(price: int, stamp: str) -> Any:
+        return {"id": 11, "quantity": 1, "unitPrice": price, "_info": {"lastUpdated": stamp}}
+
+    rows = [version(20, "2026-06-02T00:00:00Z"), version(10, "2026-06-01T00:00:00Z")]
+    wire.get(f"{BASE}/finance/agreements/1/additions", json=rows)
+
+    (found,) = agreements(wire, {"id": 1, "billingCycle": MONTHLY}).records
+
+    assert [line.unit_price for line in found.lines] == [20]
+
+
+def test_billing_cycles_come_in_pages_too(wire: responses.RequestsMock) -> None:
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        page = int(request.params["page"])
+        link = f'<{BASE}/finance/billingCycles?page=2>; rel="next"' if page == 1 else ""
+        row = {"id": page, "name": f"Cycle {page}", "billingOptions": "Quarterly"}
+        return 200, {"Link": link}, json.dumps([row])
+
+    wire.add_callback("GET", f"{BASE}/finance/billingCycles", callback=answer)
+    wire.get(f"{BASE}/finance/agreements/1/additions", json=[])
+    row = {"id": 1, "company": {"id": 7}, "billingCycle": {"id": 2, "name": "Cycle 2"}}
+    wire.get(f"{BASE}/finance/agreements", json=[row])
+
+    (page,) = adapter().agreements(company_ids=["7"])
+
+    assert page.records[0].cycle == "quarterly"
+
+
+@pytest.mark.parametrize(
+    ("currency", "code"),
+    [
+        (None, ""),
+        ({"currencyCode": "usd"}, "USD"),
+        ({"currencyIdentifier": "GBP", "symbol": "£"}, "GBP"),
+        ({"currencyCode": "", "name": "Canadian Dollars"}, "CAD"),
+        ({"currencyCode": "CU$", "currencyIdentifier": "AUD"}, "AUD"),
+        ({"symbol": "$"}, "$"),
+        ({"id": 3}, "currency 3"),
+    ],
+)
+def test_a_currency_by_the_first_member_that_is_one(
+    wire: responses.RequestsMock, currency: Any, code: str
+) -> None:
+    (found,) = agreements(wire, {"id": 1, "billOneTimeFlag": True, "currency": currency}).records
+
+    assert found.currency == code

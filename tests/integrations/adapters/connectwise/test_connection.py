@@ -40,12 +40,18 @@ def test_whatever_was_pasted_leads_to_the_api_host(typed: str, root: str) -> Non
     assert api_address(typed).root == root
 
 
-def test_two_spellings_of_one_account_have_one_key() -> None:
-    other = {
-        **CREDENTIALS,
-        "server_url": "https://API-NA.myconnectwise.net/x",
-        "company_id": "AcmeMSP ",
-    }
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://API-NA.myconnectwise.net/x",
+        "na.myconnectwise.net:443",
+        "na.myconnectwise.net.",
+        "https://na.myconnectwise.net.:443/",
+        "\ufeffna.myconnectwise.net",
+    ],
+)
+def test_two_spellings_of_one_account_have_one_key(server: str) -> None:
+    other = {**CREDENTIALS, "server_url": server, "company_id": "\u200bAcmeMSP "}
 
     assert ConnectWiseAdapter.account_key(CREDENTIALS) == ConnectWiseAdapter.account_key(other)
     assert SECRET not in ConnectWiseAdapter.account_key(CREDENTIALS)
@@ -89,7 +95,15 @@ def test_headers_are_what_connectwise_asks_for(wire: responses.RequestsMock) -> 
             "psa_unavailable",
         ),
         (503, "<html>maintenance</html>", "psa_unavailable"),
-        (200, "<!DOCTYPE html><html>sign in</html>", "bad_response"),
+        (200, "<!DOCTYPE html><html>sign in</html>", "psa_unavailable"),
+        (403, "<html>Forbidden</html>", "psa_unavailable"),
+        (401, "<html>Security: clientId</html>", "psa_unavailable"),
+        (404, "<html>Not found</html>", "psa_unavailable"),
+        (406, "<html>Not Acceptable</html>", "psa_unavailable"),
+        (403, "error code: 1020", "psa_unavailable"),
+        (403, {"error": "Forbidden", "message": "IP not allowed"}, "psa_unavailable"),
+        (401, {"fault": {"faultstring": "no"}}, "psa_unavailable"),
+        (403, {"code": "Security", "message": "You do not have"}, ""),
         (200, '[{"id": 1', "bad_response"),
     ],
 )
@@ -99,6 +113,9 @@ def test_each_error_body_has_its_code_and_a_fix(
     text = body if isinstance(body, str) else json.dumps(body)
     wire.get(f"{BASE}/company/companies", body=text, status=status)
 
+    if not code:  # then the keys were accepted
+        adapter().authenticate()
+        return
     with pytest.raises(PsaError) as caught:
         adapter().authenticate()
 
@@ -131,6 +148,10 @@ def test_a_missing_right_proves_the_keys_and_names_its_menu_path(
         ({"json": {"unexpected": 1}}, "not_a_psa_server"),
         ({"json": {"Codebase": "../../evil?"}}, "not_a_psa_server"),
         ({"body": "", "status": 404}, "not_a_psa_server"),
+        ({"body": "<html>Not found</html>", "status": 404}, "not_a_psa_server"),
+        ({"body": "<html>Forbidden</html>", "status": 403}, "psa_unavailable"),
+        ({"body": "<html>Not Acceptable</html>", "status": 406}, "psa_unavailable"),
+        ({"body": "error code: 1020", "status": 403}, "psa_unavailable"),
         ({"body": "", "status": 302}, "not_a_psa_server"),
         ({"body": "", "status": 500}, "psa_unavailable"),
     ],

@@ -25,11 +25,16 @@ from tests.integrations.adapters.contract.adapters import (
         ("bad_gateway_html", {}),
         ("maintenance_html", {}),
         ("html_200", {}),
+        ("blocked", {}),
+        ("blocked", {"status": 404}),
+        ("blocked", {"form": "json"}),
         ("truncated_json", {}),
         ("truncated_body", {}),
         ("dropped_connection", {}),
         ("token_expired", {}),
         ("new_release", {}),
+        ("old_release", {}),
+        ("old_release", {"status": 406}),
         ("server_error", {}),
     ],
 )
@@ -54,7 +59,13 @@ def test_one_hiccup_in_the_middle_of_a_list_is_survived(
         ("maintenance_html", {}, "psa_unavailable"),
         ("dropped_connection", {}, "psa_unavailable"),
         ("truncated_body", {}, "psa_unavailable"),
-        ("html_200", {}, "bad_response"),
+        ("html_200", {}, "psa_unavailable"),
+        ("blocked", {}, "psa_unavailable"),
+        ("blocked", {"status": 404}, "psa_unavailable"),
+        ("blocked", {"status": 406}, "psa_unavailable"),
+        ("blocked", {"status": 503}, "psa_unavailable"),
+        ("blocked", {"form": "json"}, "psa_unavailable"),
+        ("blocked", {"form": "text"}, "psa_unavailable"),
         ("truncated_json", {}, "bad_response"),
         ("redirect", {}, "not_a_psa_server"),
     ],
@@ -70,6 +81,31 @@ def test_trouble_that_lasts_has_its_code(
     assert error.code == code
     if isinstance(error, PsaRateLimited):
         assert error.retry_after == options["retry_after"]
+
+
+@pytest.mark.parametrize("status", [403, 406, 503])
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_what_blocks_us_everywhere_proves_nothing_of_keys_or_rights(
+    make: Adapters, status: int, form: str
+) -> None:
+    memory: dict[str, str] = {}
+    known = make(memory)
+    known.authenticate()
+    make.server.faults.switch_on("blocked", status=status, form=form)
+    new = make()
+
+    steps = [
+        new.reach,
+        known.authenticate if make.psa != "kaseya_bms" else make(memory).authenticate,
+        lambda: known.probe("read_companies"),
+        lambda: list(known.contacts()),
+        lambda: list(known.agreements(company_ids=["1"])),
+        lambda: known.company("1"),
+    ]
+    errors = [make.error(step) for step in steps]
+
+    assert {error.code for error in errors} == {"psa_unavailable"}
+    assert all("in front of it blocks us" in e.fix for e in errors if form == "html")
 
 
 def test_a_slow_answer_times_out(make: Adapters) -> None:

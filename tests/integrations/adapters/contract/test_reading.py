@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integrations.psa.contract import PsaAgreement
+from integrations.psa.contract import FoundRecord, PsaAgreement
 from tests.integrations.adapters.contract.adapters import (
     COMPANY_KINDS,
     NAMES,
@@ -73,10 +73,9 @@ def test_agreements_are_those_of_the_companies_asked_for(make: Adapters) -> None
 def test_an_agreement_names_its_company(make: Adapters) -> None:
     (agreement, *_) = all_of(make().agreements(company_ids=list(truth(make))[2:40]))
 
-    owner = make().agreement_owner(agreement.external_id)
+    found = make().find("agreements", agreement.external_id)
 
-    assert owner == (None if make.psa == "kaseya_bms" else agreement.company_id)
-    assert make().agreement_owner("999999999") is None
+    assert found == FoundRecord(agreement.company_id)
 
 
 def test_money_is_exact_and_dates_are_days(make: Adapters) -> None:

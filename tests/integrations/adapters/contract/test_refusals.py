@@ -9,6 +9,8 @@ from integrations.psa import registry
 from integrations.psa.contract import Finding
 from tests.integrations.adapters.contract.adapters import (
     Adapters,
+    ids,
+    truth,
 )
 
 
@@ -22,7 +24,9 @@ def test_refused_keys_have_their_code(make: Adapters) -> None:
 
 
 @pytest.mark.parametrize("form", ["401", "json", "html"])
-def test_keys_refused_in_any_form_are_asked_once(make: Adapters, form: str) -> None:
+def test_keys_refused_in_any_form_are_asked_once_where_that_locks_the_user(
+    make: Adapters, form: str
+) -> None:
     make.server.faults.switch_on("bad_keys", form=form if form != "401" else 401)
     if make.psa == "kaseya_bms" and form != "401":
         pytest.skip("its forms are statuses")
@@ -34,7 +38,20 @@ def test_keys_refused_in_any_form_are_asked_once(make: Adapters, form: str) -> N
 
     assert error.code == "invalid_credentials"
     refused = [r for r in make.server.requests() if r["status"] >= 400]
-    assert len(refused) == 1  # repeated refusals lock users out
+    assert len(refused) == (1 if adapter.info.locks_users else 2)
+
+
+def test_one_refusal_among_good_answers_condemns_no_keys_where_nobody_is_locked(
+    make: Adapters,
+) -> None:
+    path = make.path_of("companies")
+    make.server.faults.switch_on("bad_keys", path=path, times=1, after=1)
+    adapter = make()
+
+    if make.psa == "autotask":
+        assert make.error(lambda: list(adapter.companies())).code == "invalid_credentials"
+    else:  # BMS refuses keys at its sign-in alone
+        assert ids(adapter.companies()) == list(truth(make))
 
 
 @pytest.mark.parametrize("right", RIGHTS)

@@ -63,5 +63,7 @@ def contract(id_: int = 50, **over: Any) -> dict[str, Any]:
 def read(wire: Any, *contracts: Any, account: Any = None) -> list[PsaAgreement]:
     wire.get(CONTRACTS, body=json.dumps(good(list(contracts), totalRecords=len(contracts))))
     wire.get(LOOKUP, json=good([{"id": one["id"]} for one in contracts]))
-    wire.get(f"{ACCOUNTS}/7", json=account or {"id": 7, "currencyName": "USD"})
+    own = {"id": 7, "accountName": "Twin", **(account or {"currencyName": "USD"})}
+    wire.get(f"{ACCOUNTS}/7", json=own)
+    wire.get(ACCOUNTS, json=good([own], totalRecords=1))
     return [record for page in adapter().agreements(company_ids=["7"]) for record in page.records]

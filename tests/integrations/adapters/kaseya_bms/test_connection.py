@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from tests.integrations.adapters.kaseya_bms.answers import (
     ("typed", "root"),
     [
         ("https://bms.kaseya.com", "https://api.bms.kaseya.com"),
+        ("bms.kaseya.com:443", "https://api.bms.kaseya.com"),
+        ("https://bms.kaseya.com.", "https://api.bms.kaseya.com"),
         ("bms.kaseya.com/react/home", "https://api.bms.kaseya.com"),
         (" https://BMS.kaseya.com/ ", "https://api.bms.kaseya.com"),
         ("https://api.bms.kaseya.com/v2", "https://api.bms.kaseya.com"),
@@ -65,8 +68,19 @@ def test_sign_in_is_a_form_and_its_token_a_bearer(wire: Any) -> None:
         (400, bad("Your account is locked."), "account_locked"),
         (400, bad("User is disabled"), "account_locked"),
         (401, "", "invalid_credentials"),
-        (200, "<html>Sign in</html>", "not_a_psa_server"),
-        (200, "hello", "not_a_psa_server"),
+        (400, bad("This user has no API access"), "permission_denied"),
+        (403, bad("API access is disabled for this user."), "permission_denied"),
+        (403, bad("You are not authorized to use the API."), "permission_denied"),
+        (403, bad("Access denied"), "permission_denied"),
+        (403, bad("No."), "permission_denied"),
+        (403, bad("Your account is locked."), "account_locked"),
+        (200, "<html>Sign in</html>", "psa_unavailable"),
+        (403, "<html>Forbidden</html>", "psa_unavailable"),
+        (401, "<!DOCTYPE html><p>Sign in to the proxy", "psa_unavailable"),
+        (406, "<html>Not Acceptable</html>", "psa_unavailable"),
+        (403, {"fault": {"faultstring": "IP not allowed"}}, "psa_unavailable"),
+        (403, "error code: 1020", "psa_unavailable"),
+        (200, "hello", "psa_unavailable"),
         (500, bad("Oops"), "psa_unavailable"),
         (503, "<html>maintenance</html>", "psa_unavailable"),
         (429, "quota", "rate_limited"),
@@ -88,6 +102,7 @@ def test_a_refused_sign_in_is_sorted_by_its_words_and_never_tried_again(
 
     assert caught.value.code == code
     assert caught.value.fix
+    assert ("Has API Access" in caught.value.fix) is (code == "permission_denied")
     assert SECRET not in f"{caught.value!r} {caught.value.message} {caught.value.fix}"
 
 
@@ -128,16 +143,41 @@ def test_a_token_that_is_never_accepted_gives_up(wire: Any) -> None:
     assert asked(wire, ACCOUNTS) == 2
 
 
-def test_a_token_is_renewed_a_minute_before_it_ends(wire: Any) -> None:
-    wire.replace("POST", LOGIN, json=tokens(seconds=50))
+@pytest.mark.parametrize(
+    ("life", "after", "renewed"), [(600, 530, 0), (600, 545, 1), (50, 20, 0), (50, 30, 1)]
+)
+def test_a_token_is_renewed_a_minute_before_it_ends(
+    wire: Any, time_machine: Any, life: int, after: int, renewed: int
+) -> None:
+    """Or in the middle of a life of less than two minutes."""
+    start = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    time_machine.move_to(start, tick=False)
+    wire.replace("POST", LOGIN, json=tokens(seconds=life))
     wire.post(REFRESH, json=tokens(2))
     wire.get(ACCOUNTS, json=good([], totalRecords=0))
     psa = adapter()
 
     list(psa.companies())
+    time_machine.move_to(start + timedelta(seconds=after), tick=False)
     list(psa.companies())
 
-    assert (asked(wire, LOGIN), asked(wire, REFRESH)) == (1, 1)
+    assert (asked(wire, LOGIN), asked(wire, REFRESH)) == (1, renewed)
+
+
+@pytest.mark.parametrize("hours", [-5, 0])
+def test_a_token_just_given_is_used_until_it_is_refused_whatever_its_stamp(
+    wire: Any, hours: int
+) -> None:
+    """BMS's clock may be five hours slow."""
+    for url in (LOGIN, REFRESH):
+        wire.upsert("POST", url, json=tokens(seconds=hours * 3600))
+    wire.get(ACCOUNTS, json=good([], totalRecords=0))
+    psa = adapter()
+
+    for _ in range(5):
+        list(psa.companies())
+
+    assert (asked(wire, LOGIN), asked(wire, REFRESH), asked(wire, ACCOUNTS)) == (1, 0, 5)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +185,11 @@ def test_a_token_is_renewed_a_minute_before_it_ends(wire: Any) -> None:
     [
         (403, bad("x"), "permission_denied"),
         (403, "", "permission_denied"),
+        (403, "<html>Forbidden</html>", "psa_unavailable"),
+        (404, "<html>Not found</html>", "psa_unavailable"),
+        (401, "<html>Sign in to the proxy</html>", "psa_unavailable"),
+        (403, {"message": "IP not allowed"}, "psa_unavailable"),
+        (200, "<html>Sign in</html>", "psa_unavailable"),
         (200, bad("You do not have permission"), "permission_denied"),
         (200, bad("Access denied"), "permission_denied"),
         (200, bad("Something odd"), "bad_response"),

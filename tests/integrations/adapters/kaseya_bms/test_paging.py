@@ -60,3 +60,12 @@ def test_a_list_that_never_holds_still_proves_no_absence(wire: Any) -> None:
 
     assert set(ids) == {"1", "2", "3"}
     assert not proves
+
+
+def test_a_list_that_ends_before_its_total_says_how_much_came(wire: Any) -> None:
+    paged(wire, ([1, 2], 5), ([3], 5), ([], 5))
+
+    pages = list(adapter().companies())
+
+    assert [page.short for page in pages] == [None, None, (3, 5)]
+    assert [bad.external_id for bad in pages[-1].rejected] == [""]

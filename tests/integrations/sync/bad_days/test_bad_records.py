@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.models import Issue, SyncEvent
+from integrations.models import Issue, PsaCompanyRecord, SyncEvent
 from integrations.runs.starting import start_reread
 from tests.integrations.sync.bad_days.day import LISTS, Day, Outcome, gone, said, stored
 from tests.worker import work_off
@@ -65,4 +65,35 @@ def test_one_unreadable_company_that_is_read_alone_is_no_outage(day: Day, outcom
     assert (day.integration.failures, day.integration.paused_until) == (0, None)
     assert day.issues() == [("company", "too_long")]
     assert Issue.objects.get(closed_at=None).company_external_id == link.external_id
+    outcome(f"{said(run)}, rejected with its id")
+
+
+def test_pictures_that_make_a_page_too_heavy_cost_nothing(day: Day, outcome: Outcome) -> None:
+    before = stored()
+    known = PsaCompanyRecord.objects.order_by("external_id").values_list("external_id", flat=True)
+    weights = dict.fromkeys(known[:2], 11 * 1024 * 1024)
+    day.fault("heavy_records", "companies", weights=weights)
+
+    run = day.sync()
+
+    assert run.state == "succeeded"
+    assert stored() == before
+    outcome("read in parts, nothing lost")
+
+
+def test_a_record_that_is_too_heavy_alone_is_set_aside_by_its_id(
+    day: Day, outcome: Outcome
+) -> None:
+    before = stored()
+    heavy = day.linked().external_id
+    day.fault("heavy_records", "companies", weights={heavy: 21 * 1024 * 1024})
+
+    run = day.sync()
+
+    assert run.state == "partial"
+    assert gone() == 0
+    rejected = SyncEvent.objects.filter(run=run, change="rejected", kind="company")
+    assert {*rejected.values_list("external_id", "reason_code")} == {(heavy, "invalid_record")}
+    assert stored()["PsaCompanyRecord"] == before["PsaCompanyRecord"]
+    assert stored()["Agreement"] == before["Agreement"]
     outcome(f"{said(run)}, rejected with its id")

@@ -89,7 +89,14 @@ def test_a_first_sync_that_dies_on_page_3_is_whole_after_the_next(
         pytest.param("maintenance_html", {}, "psa_unavailable", id="503 with a page of HTML"),
         pytest.param("dropped_connection", {}, "psa_unavailable", id="dropped connections"),
         pytest.param("truncated_body", {}, "psa_unavailable", id="cut off answers"),
-        pytest.param("html_200", {}, "bad_response", id="200 with a page of HTML"),
+        pytest.param("html_200", {}, "psa_unavailable", id="200 with a page of HTML"),
+        pytest.param("blocked", {}, "psa_unavailable", id="a firewall's 403 with a page of HTML"),
+        pytest.param(
+            "blocked", {"form": "json"}, "psa_unavailable", id="a firewall's 403 in its own JSON"
+        ),
+        pytest.param(
+            "blocked", {"after": 3}, "psa_unavailable", id="a firewall from one moment of a run on"
+        ),
         pytest.param("truncated_json", {}, "bad_response", id="half the JSON"),
         pytest.param("redirect", {}, "not_a_psa_server", id="sent elsewhere"),
     ],
@@ -103,8 +110,7 @@ def test_a_lasting_trouble_fails_the_run_with_its_code_and_keeps_everything(
     run = day.sync()
 
     assert run.state == "failed"
-    expected = {("html_200", "kaseya_bms"): "not_a_psa_server"}.get((name, day.psa), code)
-    assert run.error_code == expected
+    assert run.error_code == code
     assert run.error_message
     assert run.error_fix
     assert stored() == before

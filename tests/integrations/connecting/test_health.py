@@ -1,0 +1,128 @@
+"""One word for the health of a connection, from what was seen of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audit_site.tenants.models import Tenant
+from integrations.connecting.health import Health, health_now
+from integrations.connecting.lifecycle import disconnect_integration
+from integrations.connecting.selectors import latest_of
+from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
+from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.sandbox.server import SandboxServer
+from tests.conftest import connect
+from tests.syncing import synced
+
+
+def health(integration: Integration) -> Health:
+    integration.refresh_from_db()
+    return health_now(integration, latest_of(integration))
+
+
+def test_a_connection_that_was_read_is_healthy(connected: Integration) -> None:
+    found = health(connected)
+
+    run = SyncRun.objects.get()
+    assert (found.state, found.title, found.since) == ("healthy", "Healthy", run.finished_at)
+    assert found.message == "ConnectWise Manage was read to its end."
+
+
+@pytest.mark.parametrize("psa", ["connectwise", "autotask", "kaseya_bms"])
+def test_keys_that_see_nothing_are_limited_and_never_green(
+    tenant: Tenant, sandbox: SandboxServer, psa: str
+) -> None:
+    sandbox.faults.switch_on("empty_answer")
+
+    integration = connect(tenant, sandbox, psa)
+
+    test = ConnectionTest.objects.get(integration=integration)
+    assert (test.ok, test.code) == (True, "sees_nothing")
+    assert "Everything checks out" not in test.message
+    seen = {check["name"]: (check["ok"], check["code"]) for check in test.checks}
+    assert seen["read_companies"] == (None, "sees_nothing")
+    assert (integration.status, health(integration).state) == ("connected", "limited")
+    assert health(integration).message == test.message
+
+
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [
+        ("invalid_credentials", "refused"),
+        ("account_locked", "refused"),
+        ("psa_unavailable", "unreachable"),
+        ("timeout", "unreachable"),
+        ("permission_denied", "limited"),
+        ("too_many_gone", "limited"),
+    ],
+)
+def test_what_is_wrong_with_all_of_it_decides(
+    connected: Integration, code: str, state: str
+) -> None:
+    external_id = "read_contacts" if state == "limited" else ""
+    report = IssueReport(KIND_INTEGRATION, code, "It says no.", "Do this.", external_id)
+    raise_issues(connected, [report])
+
+    found = health(connected)
+
+    assert (found.state, found.fix) == (state, "Do this.")
+    assert "It says no." in found.message
+
+
+def test_an_outage_is_older_news_than_refused_keys_and_both_hide_a_run(
+    connected: Integration,
+) -> None:
+    for code in ("timeout", "invalid_credentials"):
+        raise_issues(connected, [IssueReport(KIND_INTEGRATION, code, f"{code}.")])
+    SyncRun.objects.update(state="running", finished_at=None)
+
+    assert health(connected).state == "refused"
+
+
+def test_a_run_is_reading_or_waiting_until_a_moment(connected: Integration) -> None:
+    until = timezone.now() + timedelta(minutes=5)
+    SyncRun.objects.update(state="running", finished_at=None)
+    reading = health(connected)
+    SyncRun.objects.update(waiting_for="ConnectWise Manage asks us to wait", resume_at=until)
+
+    waiting = health(connected)
+
+    assert (reading.state, reading.until) == ("reading", None)
+    assert (waiting.state, waiting.until) == ("waiting", until)
+    assert waiting.message == "ConnectWise Manage asks us to wait."
+
+
+def test_a_disconnected_one_says_what_stays(connected: Integration) -> None:
+    disconnect_integration(integration=connected, actor=None)
+
+    found = health(connected)
+
+    assert (found.state, found.since) == ("disconnected", connected.disconnected_at)
+    assert "stay as they were last seen" in found.message
+
+
+def test_a_failed_run_is_not_healthy(connected: Integration) -> None:
+    SyncRun.objects.update(state="failed", error_message="Half an answer.", error_fix="Sync Now.")
+
+    found = health(connected)
+
+    assert (found.state, found.message, found.fix) == ("limited", "Half an answer.", "Sync Now.")
+
+
+def test_after_a_reconnect_the_reading_starts_by_itself(
+    tenant: Tenant, sandbox: SandboxServer, connected: Integration
+) -> None:
+    synced(connected, "manual")
+    disconnect_integration(integration=connected, actor=None)
+
+    connect(tenant, sandbox, "connectwise")
+
+    runs = SyncRun.objects.order_by("queued_at").values_list("trigger", "state")
+    assert list(runs) == [
+        ("connect", "succeeded"),
+        ("manual", "succeeded"),
+        ("connect", "succeeded"),
+    ]
