@@ -322,7 +322,7 @@ def page_list(integration: Any, query: str, since: datetime) -> Any:
     """What the page asks of the list: its rows, their primary contacts and the count."""
     from audit_site.db import counting  # noqa: PLC0415
     from integrations.importing.selectors import import_list_page  # noqa: PLC0415
-    from integrations.web.import_list import _primaries  # noqa: PLC0415
+    from integrations.web.import_page import _primaries  # noqa: PLC0415
 
     rows, asked = chosen_by(integration, query, since)
     page = import_list_page(integration, rows, after=asked.get("after", ""))
