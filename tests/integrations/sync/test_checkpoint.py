@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-from django.utils import timezone
 
 from agreements.models import Agreement
 from integrations.importing.record_store import fingerprint
@@ -21,16 +19,15 @@ from integrations.models import (
     PsaCompanyRecord,
     PsaContactRecord,
     SyncRun,
-    SyncRunPage,
     no_counts,
 )
 from integrations.psa.errors import PsaError
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
-from integrations.sync.checkpoint import VERSION, Checkpoint, Refusal, is_newer
-from integrations.sync.engine import run_sync
+from integrations.sync.checkpoint import VERSION, Checkpoint, Refusal
 from integrations.sync.run_writer import RunWriter
+from tests.integrations.sync.checkpoints import left_by_release_0_1
 from tests.syncing import import_all
 from tests.worker import work_off
 
@@ -142,17 +139,6 @@ def test_a_page_that_fails_changes_no_checkpoint(connected: Integration) -> None
 
 
 # Rows of release 0.1, which had no version
-
-
-def left_by_release_0_1(run: SyncRun, checkpoint: dict[str, Any], **seen: list[str]) -> None:
-    """The row of a run whose worker, of release 0.1, died after its last page was committed."""
-    counts = no_counts()
-    for kind, ids in seen.items():
-        counts[kind]["seen"] = counts[kind]["unchanged"] = len(ids)
-        SyncRunPage.objects.create(tenant_id=run.tenant_id, run=run, kind=kind, external_ids=ids)
-    SyncRun.objects.filter(pk=run.pk).update(
-        state="running", fence=1, attempts=1, checkpoint=checkpoint, counts=counts
-    )
 
 
 def test_a_list_that_release_0_1_began_is_read_on(
@@ -275,77 +261,6 @@ def test_a_change_of_keys_is_seen_in_a_row_of_release_0_1(connected: Integration
     run.refresh_from_db()
     connected.refresh_from_db()
     assert (run.state, connected.full_pass_at, connected.watermarks) == ("succeeded", None, before)
-
-
-# A newer release
-
-
-NEWER = {"version": 2, "done": {"companies": True}, "passed": "ten"}
-
-
-@pytest.mark.parametrize(
-    ("stored", "newer"),
-    [({}, False), ({"version": 1}, False), ({"version": "x"}, False), ([], False),
-     ({"version": 2}, True), (NEWER, True)],
-)  # fmt: skip
-def test_a_newer_version_is_known_by_its_number(stored: Any, newer: bool) -> None:
-    assert is_newer(SyncRun(checkpoint=stored)) is newer
-
-
-def test_a_run_of_a_newer_release_is_given_back(
-    connected: Integration, sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    run, _ = start_sync_run(integration=connected)
-    left_by_release_0_1(run, NEWER)
-    SyncRun.objects.filter(pk=run.pk).update(attempts=7)
-    sandbox.forget_requests()
-    began = timezone.now()
-
-    with caplog.at_level(logging.WARNING, "integrations.sync.engine"):
-        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
-
-    run.refresh_from_db()
-    assert (run.state, run.attempts, run.checkpoint) == ("running", 7, NEWER)
-    assert (run.lease_until, run.dispatched_at, run.waiting_for) == (None, None, "")
-    assert timedelta(seconds=30) <= run.resume_at - began < timedelta(seconds=40)
-    assert caplog.messages == [f"sync_left_to_newer_release run={run.pk} version=1"]
-    assert sandbox.requests() == []
-    rows = SyncRun.objects.filter(pk=run.pk)
-    assert not rows.filter(leases.due(began + timedelta(seconds=20))).exists(), "no hot loop"
-    assert rows.filter(leases.due(began + timedelta(seconds=45))).exists(), "it is sent again"
-
-
-def test_a_cancelled_run_of_a_newer_release_ends_here(
-    connected: Integration, sandbox: SandboxServer
-) -> None:
-    """Cancelled while a worker of the newer release held it, and no such worker is left."""
-    run, _ = start_sync_run(integration=connected)
-    left_by_release_0_1(run, NEWER)
-    SyncRun.objects.filter(pk=run.pk).update(cancel_requested=True)
-    sandbox.forget_requests()
-
-    run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
-
-    run.refresh_from_db()
-    assert (run.state, run.error_code, run.checkpoint) == ("cancelled", "", NEWER)
-    assert (run.lease_until, run.resume_at) == (None, None)
-    assert run.finished_at is not None
-    assert sandbox.requests() == []
-
-
-def test_a_run_that_was_given_back_is_carried_out_by_the_newer_release(
-    connected: Integration,
-) -> None:
-    run, _ = start_sync_run(integration=connected)
-    left_by_release_0_1(run, NEWER)
-    run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk))
-    # what the newer release makes of it does not concern us; here it is readable again
-    SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now(), checkpoint={})
-
-    work_off()
-
-    run.refresh_from_db()
-    assert (run.state, run.attempts) == ("succeeded", 2)
 
 
 # Damaged rows
