@@ -18,6 +18,8 @@ from django.db.models import QuerySet
 
 from agreements import mrr
 from agreements.models import AgreementMrr
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.models import Tenant
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.psa.contract import PsaAdapter
@@ -102,7 +104,7 @@ class MissingAgreements:
             found.owners[external_id] = record.company_id
 
     def _report(self, refusal: PsaRefused, kept: Sequence[UUID]) -> None:
-        name, money = self.adapter.info.name, _money_of(kept)
+        name, money = self.adapter.info.name, _money_of(self.writer.integration.tenant, kept)
         noun = "agreement" if len(kept) == 1 else "agreements"
         error = PsaError(
             WITHHELD,
@@ -135,10 +137,12 @@ class MissingAgreements:
                 )
 
 
-def _money_of(agreements: Sequence[UUID]) -> str:
+def _money_of(tenant: Tenant, agreements: Sequence[UUID]) -> str:
     """What rests on these agreements today: `, with 200.00 USD of MRR`; "" = nothing."""
     sums: dict[str, Fraction] = defaultdict(Fraction)
-    rows = AgreementMrr.objects.filter(agreement__in=agreements, included=True)
+    rows = AgreementMrr.objects.for_tenant(tenant).filter(
+        AnyOf("agreement_id", agreements), included=True
+    )
     for currency, exact in rows.values_list("currency", "exact"):
         sums[currency] += Fraction(exact)
     texts = [f"{mrr.money_text(name, sums[name])} {name}" for name in sorted(sums) if sums[name]]
