@@ -5,11 +5,14 @@ from typing import Any
 from django import forms
 
 from audit_site.db.lengths import length_of
+from audit_site.errors import DomainError, FieldErrors
 from companies.models import Company, Contact
 from companies.services import CONTACT_FIELDS
 
 #: With fewer nobody can be reached.
 FEWEST_DIGITS = 5
+#: Code of a "no" → the field that it is shown at.
+FIELD_OF = {"contact_without_method": "email"}
 
 
 class CompanyForm(forms.Form):
@@ -42,6 +45,16 @@ class CompanyForm(forms.Form):
                 f"A phone number has at least {FEWEST_DIGITS} digits, such as +1 555 0100."
             )
         return phone
+
+    def add_refusal(self, error: DomainError) -> None:
+        """Show a "no" of the service at the field that it is about; what was typed stays."""
+        if isinstance(error, FieldErrors):
+            for entry in error.errors:
+                self.add_error(
+                    entry["field"] if entry["field"] in self.fields else None, entry["message"]
+                )
+        else:
+            self.add_error(FIELD_OF.get(error.code), error.sentence)
 
     @property
     def contact(self) -> dict[str, str]:

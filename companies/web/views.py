@@ -7,12 +7,13 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements.figures import Money, company_figure, company_totals
 from agreements.overview import with_mrr
-from audit_site.db.folded_text import Folded
+from audit_site.db.folded_text import Folded, storable
+from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies import services
@@ -20,6 +21,7 @@ from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import linking
+from integrations.importing.link_preview import preview_link
 from integrations.importing.linking import link_of
 from integrations.importing.rules import explain
 from integrations.importing.selectors import (
@@ -27,7 +29,7 @@ from integrations.importing.selectors import (
     integration_with,
     list_psa_companies,
 )
-from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs
 
@@ -88,13 +90,17 @@ def _order_address(request: PageRequest, order: str) -> str:
 def add(request: PageRequest) -> HttpResponse:
     form = CompanyForm(request.POST or None)
     if form.is_valid():
-        company = services.create_company(
-            tenant=tenant_of(request),
-            actor=request.user,
-            name=form.cleaned_data["name"],
-            primary_contact=form.contact,
-        )
-        return redirect("companies:detail", company.pk)
+        try:
+            company = services.create_company(
+                tenant=tenant_of(request),
+                actor=request.user,
+                name=form.cleaned_data["name"],
+                primary_contact=form.contact,
+            )
+        except DomainError as error:
+            form.add_refusal(error)
+        else:
+            return redirect("companies:detail", company.pk)
     status = 422 if form.is_bound else 200
     return render(request, "companies/form.html", {"form": form}, status=status)
 
@@ -134,14 +140,18 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     found = _company(request, pk)
     form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
     if form.is_valid():
-        services.update_company(
-            company=found,
-            actor=request.user,
-            owned_by=linking.owner_of(found),
-            name=form.cleaned_data["name"],
-            primary_contact=form.contact,
-        )
-        return redirect("companies:detail", pk)
+        try:
+            services.update_company(
+                company=found,
+                actor=request.user,
+                owned_by=linking.owner_of(found),
+                name=form.cleaned_data["name"],
+                primary_contact=form.contact,
+            )
+        except DomainError as error:
+            form.add_refusal(error)
+        else:
+            return redirect("companies:detail", pk)
     status = 422 if form.is_bound else 200
     context = {"form": form, "company": found, "owner": linking.owner_of(found)}
     return render(request, "companies/form.html", context, status=status)
@@ -190,22 +200,20 @@ def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")
 def link(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Choose the PSA company that an audITee is."""
+    """Choose the PSA company that an audITee is, look at both, then link."""
     found = _company(request, pk)
+    asked = request.POST if request.method == "POST" else request.GET
     integrations = list(list_integrations(found.tenant))
-    chosen = request.GET.get("integration") or request.POST.get("integration", "")
-    integration = next((i for i in integrations if str(i.pk) == chosen), None)
-    if integration is None:
-        integration = integration_with(found.name, integrations)
+    integration = _chosen(integrations, asked.get("integration", ""), found.name)
+    external_id = asked.get("external_id", "")
     if request.method == "POST" and integration is not None:
         linking.link_company(
-            company=found,
-            integration=integration,
-            external_id=request.POST.get("external_id", ""),
-            actor=request.user,
+            company=found, integration=integration, external_id=external_id, actor=request.user
         )
         return redirect("companies:detail", pk)
-    search = request.GET.get("search", found.name)
+    if integration is not None and external_id:
+        return _look_at_both(request, found, integration, external_id)
+    search = asked.get("search", found.name)
     rows = list_psa_companies(integration, search=search, linked=False)[:50] if integration else []
     context = {
         "company": found,
@@ -215,6 +223,34 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
         "rows": rows,
     }
     return render(request, "companies/link.html", context)
+
+
+def _chosen(integrations: list[Integration], chosen: str, name: str) -> Integration | None:
+    """The integration that was asked for, else 404; where none was, the one that has the name."""
+    if not chosen:
+        return integration_with(name, integrations)
+    for integration in integrations:
+        if str(integration.pk) == chosen:
+            return integration
+    raise Http404
+
+
+def _look_at_both(
+    request: PageRequest, company: Company, integration: Integration, external_id: str
+) -> HttpResponse:
+    """Show both sides and what changes, and ask."""
+    rows = list_psa_companies(integration, linked=False).select_related("integration")
+    record = rows.filter(external_id=storable(external_id)).first()
+    if record is None:
+        raise Http404
+    context = {
+        "company": company,
+        "record": record,
+        "psa": integration.psa_info,
+        "preview": preview_link(company, record),
+        "totals": _totals_of(company),
+    }
+    return render(request, "companies/confirm_link.html", context)
 
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,26 +43,43 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
     Raises PsaError when the PSA can't be asked.
     """
     integration.refuse_disconnected()
-    info = integration.psa_info
     with open_adapter(integration) as adapter:
         found = adapter.company(external_id)
-        people = _contacts_of(adapter, external_id) if isinstance(found, PsaCompany) else []
-    room = "" if licence(integration.tenant).free else "licence_exceeded"
+        ids = [external_id] if isinstance(found, PsaCompany) else []
+        people = contacts_of(adapter, ids)[external_id]
+    has_room = licence(integration.tenant).free > 0
+    return diagnosis_of(found, people, integration.psa_info, has_room=has_room)
+
+
+def contacts_of(
+    adapter: PsaAdapter, external_ids: Sequence[str]
+) -> defaultdict[str, list[PsaContact]]:
+    """The contacts of some companies as the PSA has them right now, by company."""
+    people: defaultdict[str, list[PsaContact]] = defaultdict(list)
+    for page in adapter.contacts(company_ids=external_ids) if external_ids else ():
+        for person in page.records:
+            people[person.company_id].append(person)
+    return people
+
+
+def diagnosis_of(
+    found: PsaCompany | RejectedRecord | None,
+    people: Sequence[PsaContact],
+    info: PsaInfo,
+    *,
+    has_room: bool,
+) -> Diagnosis:
+    """What the PSA's answer about a company means. `has_room`: the licence has a free place."""
     if isinstance(found, PsaCompany):
         checks = _checks_of(found, people, info)
     else:
         checks = _checks_of_unusable(found, info)
-    checks.append(_check("licence", room, info))
+    checks.append(_check("licence", "" if has_room else "licence_exceeded", info))
     return Diagnosis(importable=all(check["ok"] for check in checks), checks=checks)
 
 
-def _contacts_of(adapter: PsaAdapter, external_id: str) -> list[PsaContact]:
-    pages = adapter.contacts(company_ids=[external_id])
-    return [person for page in pages for person in page.records]
-
-
 def _checks_of(
-    company: PsaCompany, people: list[PsaContact], info: PsaInfo
+    company: PsaCompany, people: Sequence[PsaContact], info: PsaInfo
 ) -> list[dict[str, Any]]:
     """The checks of a company by the rules of the import list."""
     failed = failed_checks(facts_of(company, people), info)

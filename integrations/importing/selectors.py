@@ -88,37 +88,6 @@ def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompany
     return rows.filter(search_text__startswith=begin, search_text=whole)
 
 
-@dataclass(frozen=True, slots=True)
-class CompanyMatch:
-    """Which company of a PSA a person means by what they typed.
-
-    `external_id` is the one to ask for ("" = not known), `choices` are those that it may
-    be, `has_more` when there are more than these.
-    """
-
-    external_id: str
-    choices: list[PsaCompanyRecord]
-    has_more: bool = False
-
-
-def company_meant(integration: Integration, typed: str, most: int = 20) -> CompanyMatch:
-    """Find it by its id, else by its whole name, else by a part of either.
-
-    A number that stands for no company of the list is still asked for as an id.
-    """
-    typed = storable(typed).strip()
-    rows = list_psa_companies(integration)
-    if not typed or rows.filter(external_id=typed).exists():
-        return CompanyMatch(typed, [])
-    found = list(_of_name(rows, typed)[: most + 1])
-    is_id = not found and typed.isdecimal()
-    if not found:
-        found = list(list_psa_companies(integration, search=typed)[: most + 1])
-    if len(found) == 1 and not is_id:
-        return CompanyMatch(found[0].external_id, [])
-    return CompanyMatch(typed if is_id or not found else "", found[:most], len(found) > most)
-
-
 def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
     return since is not None and record.first_seen_at > since and record.gone_at is None
 

@@ -317,6 +317,7 @@ class PsaAdapter(Protocol):
     | `probe`           | yes                      | yes         | any; a `permission_denied` with |
     |                   |                          |             | the `right` asked about         |
     | `companies`,      | yes                      | yes         | any                             |
+    | `companies_named`,|                          |             |                                 |
     | `company`,        |                          |             |                                 |
     | `contacts`        |                          |             |                                 |
     | `agreements`      | yes                      | yes         | any; where lines alone are      |
@@ -363,6 +364,12 @@ class PsaAdapter(Protocol):
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         """One company as the PSA has it right now; None when it has no such id, a rejected record
         when it is there and can't be used.
+        """
+        ...
+
+    def companies_named(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        """The companies whose name holds a text, by the PSA's own search. One that does not know
+        the search may yield others, or all: look at their names.
         """
         ...
 

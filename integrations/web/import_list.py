@@ -12,9 +12,9 @@ from django.shortcuts import redirect, render
 from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
-from integrations.importing import diagnosis, import_companies
+from integrations.importing import finding, import_companies
 from integrations.importing.import_rows import import_rows
-from integrations.importing.selectors import chosen_companies, company_meant, list_psa_companies
+from integrations.importing.selectors import chosen_companies, list_psa_companies
 from integrations.models import Integration
 from integrations.psa.errors import PsaError
 from integrations.web.import_page import import_page
@@ -91,27 +91,25 @@ def some_of(names: list[str], most: int = 5) -> str:
 
 
 @page("GET", section="integrations")
-def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Walk the checks for a company that is missing, asking the PSA right now."""
+def find_company(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Where is a company? Ask the PSA right now, by name and id, and walk what each hit needs.
+
+    Where the PSA can't be asked, what the last sync saw is shown instead, and called so.
+    """
     integration = find_integration(request, pk)
-    typed = request.GET.get("external_id", "").strip()[:MOST_TYPED]
-    meant = company_meant(integration, typed)
-    found = None
-    if meant.external_id:
-        try:
-            found = diagnosis.diagnose(integration=integration, external_id=meant.external_id)
-        except PsaError as error:
-            messages.error(request, error.sentence)
-    records = list_psa_companies(integration).filter(external_id=meant.external_id)
-    row = next(iter(import_rows(records, None)), None)
-    is_linked = row is not None and row.linked is not None
+    typed = request.GET.get("q", "").strip()[:MOST_TYPED]
+    found, listed = None, []
+    try:
+        found = finding.find_companies(integration=integration, text=typed) if typed else None
+    except PsaError as error:
+        messages.error(request, error.sentence)
+        records = list_psa_companies(integration, search=typed)[: finding.MOST_HITS]
+        listed = import_rows(records, None)
     context = {
         "integration": integration,
         "info": integration.psa_info,
         "typed": typed,
-        "meant": meant,
-        "diagnosis": found,
-        "row": row,
-        "needs_no_place": is_linked or (found is not None and not found.checks[0]["ok"]),
+        "found": found,
+        "listed": listed,
     }
-    return render(request, "integrations/diagnosis.html", context)
+    return render(request, "integrations/find.html", context)

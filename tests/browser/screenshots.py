@@ -41,7 +41,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     }
     page.goto(f"{base}{settings}companies/?importable=no&linked=no")
     hidden = page.locator("tbody .sub").first.inner_text().split()[0]
-    found["why-missing"] = f"{settings}companies/missing/?external_id={hidden}"
+    found["why-missing"] = f"{settings}companies/missing/?q={hidden}"
     page.goto(f"{base}/sync-runs/")
     runs = page.locator("tbody a")
     found["sync-run"] = runs.last.get_attribute("href") or ""

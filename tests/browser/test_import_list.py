@@ -70,6 +70,18 @@ def test_what_is_ticked_stays_ticked_on_other_pages(
     expect(note).to_have_text("0 chosen, room for 0.")
 
 
+def test_the_bar_stays_in_sight_while_ticking(chromium: Browser, live_server: object) -> None:
+    page = open_list(chromium, live_server.url, list_of(60, room=4))
+
+    for width, height in ((1280, 900), (390, 700)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("scrollTo(0, 0)")
+        bar = page.locator(".sticky-actions").bounding_box()
+        assert page.evaluate("document.documentElement.scrollHeight") > 2 * height
+        assert bar is not None
+        assert bar["y"] + bar["height"] <= height
+
+
 def test_ticks_outlive_a_session_that_has_ended(
     chromium: Browser,
     live_server: object,

@@ -177,7 +177,7 @@ def test_no_page_has_a_serious_barrier(
         "/integrations/connect/connectwise/",
         f"/integrations/{connected.pk}/",
         f"/integrations/{connected.pk}/companies/",
-        f"/integrations/{connected.pk}/companies/missing/?external_id=20001",
+        f"/integrations/{connected.pk}/companies/missing/?q=20001",
         f"/integrations/{connected.pk}/disconnect/",
         f"/integrations/{connected.pk}/issues/",
         "/sync-runs/",

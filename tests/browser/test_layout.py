@@ -58,6 +58,7 @@ def test_names_without_a_blank_widen_no_page(
     integration = make_integration(tenant, name=LONG)
     company = make_company(tenant, name=LONG)
     make_link(company, integration, external_id="7")
+    other = make_company(tenant, name=LONG)
     make_psa_company(integration, external_id="7", name=LONG)
     make_psa_company(integration, external_id="8", name=LONG)
     raise_issues(integration, [IssueReport("company", "inactive", LONG, LONG, "7", LONG, "7")])
@@ -70,13 +71,15 @@ def test_names_without_a_blank_widen_no_page(
         "/integrations/",
         f"/integrations/{integration.pk}/",
         f"/integrations/{integration.pk}/companies/",
-        f"/integrations/{integration.pk}/companies/missing/?external_id=WWW",
+        f"/integrations/{integration.pk}/companies/missing/?q=WWW",
         f"/integrations/{integration.pk}/issues/",
         f"/integrations/{integration.pk}/disconnect/",
         "/sync-runs/",
         "/companies/",
         f"/companies/{company.pk}/",
         f"/companies/{company.pk}/archive/",
+        f"/companies/{other.pk}/link/",
+        f"/companies/{other.pk}/link/?integration={integration.pk}&external_id=8",
         f"/companies/{company.pk}/edit/",
         f"/agreements/{agreement.pk}/decide/",
     ):

@@ -10,7 +10,7 @@ from integrations.adapters.autotask.api import AutotaskApi
 from integrations.adapters.autotask.contract_lines import FAMILIES, has_line
 from integrations.adapters.autotask.contracts import ContractReader
 from integrations.adapters.autotask.errors import WORDS
-from integrations.adapters.autotask.filters import changed_after, is_one_of
+from integrations.adapters.autotask.filters import changed_after, holds, is_one_of
 from integrations.adapters.autotask.guide import IDS_PER_QUESTION, INFO, MENU_PATHS
 from integrations.adapters.autotask.lookups import Lookups
 from integrations.adapters.autotask.wire import (
@@ -148,6 +148,12 @@ class AutotaskAdapter:
         except PsaAnswerTooLarge:
             return too_large(external_id)
         return None if row is None else read_record(row, WireCompany, self._build_company)
+
+    def companies_named(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        yield from self._api.pages(
+            "Companies", "read_companies", WireCompany, self._build_company,
+            conditions=[holds("companyName", clean(text))], fields=COMPANY_FIELDS,
+        )  # fmt: skip
 
     def contacts(
         self,

@@ -29,6 +29,11 @@ def is_one_of(field_name: str, ids: Iterable[str]) -> Condition:
     return {"op": "in", "field": field_name, "value": [int(id_) for id_ in ids]}
 
 
+def holds(field_name: str, text: str) -> Condition:
+    """True of a text with this one in it, its case aside."""
+    return {"op": "contains", "field": field_name, "value": text}
+
+
 def changed_after(field_name: str, since: datetime | None) -> list[Condition]:
     """What changed since a moment (none = everything).
 

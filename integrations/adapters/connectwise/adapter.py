@@ -156,6 +156,10 @@ class ConnectWiseAdapter:
             return too_large(external_id)
         return None if row is None else read_record(row, WireCompany, self._build_company)
 
+    def companies_named(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        params = {"fields": COMPANY_FIELDS, **name_holds(text)}
+        yield from self._api.pages("read_companies", params, WireCompany, self._build_company)
+
     def contacts(
         self,
         *,
@@ -275,6 +279,15 @@ def one_of_each_type(agreements: Sequence[WireProbed]) -> list[WireProbed]:
 def changed_after(since: datetime | None) -> dict[str, str]:
     """The condition of a list: what changed since a moment; none = everything."""
     return {"conditions": f"lastUpdated>[{since:%Y-%m-%dT%H:%M:%SZ}]"} if since else {}
+
+
+def name_holds(text: str) -> dict[str, str]:
+    """The condition of a list: what has a text in its name, where `%` stands for anything.
+
+    No way to write a quote inside a text is documented, so `%` stands for one as well.
+    """
+    pattern = clean(text).replace('"', "%")
+    return {"conditions": f'name like "%{pattern}%"'}
 
 
 def of_companies(ids: Sequence[str]) -> dict[str, str]:

@@ -49,6 +49,11 @@ class AccountReader:
         yield from self._api.listing("read_companies", WireAccount, self._build, cursor, since)
         self._knows_all_names = self._knows_all_names or (cursor is None and since is None)
 
+    def named_like(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        """Accounts whose name holds a text; all of them, where the filter is not known."""
+        params = {"Filter.AccountName": clean(text)}
+        yield from self._api.pages("read_companies", params, WireAccount, self._build)
+
     def one(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         """One account; None when it is not there, a rejected record when it can't be used."""
         account = self._read_one(external_id)

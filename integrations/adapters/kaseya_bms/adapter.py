@@ -116,6 +116,9 @@ class KaseyaBmsAdapter:
     def company(self, external_id: str) -> PsaCompany | RejectedRecord | None:
         return self._accounts.one(external_id) if external_id.isdecimal() else None
 
+    def companies_named(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        yield from self._accounts.named_like(text)
+
     def contacts(
         self,
         *,

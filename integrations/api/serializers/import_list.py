@@ -66,3 +66,24 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
 class DiagnosisSerializer(serializers.Serializer[Any]):
     importable = serializers.BooleanField()
     checks = CheckSerializer(many=True)
+
+
+class HitSerializer(serializers.Serializer[Any]):
+    """A company that the PSA has right now; texts are empty where its record can't be read."""
+
+    external_id = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.CharField()
+    type = serializers.CharField()
+    url = serializers.CharField(help_text="Opens it in the PSA's own pages; empty = not known.")
+    listed = serializers.BooleanField(
+        source="is_listed", help_text="Whether a sync has read it, so that it can be imported."
+    )
+    diagnosis = DiagnosisSerializer()
+
+
+class HitsSerializer(serializers.Serializer[Any]):
+    hits = HitSerializer(many=True)
+    has_more = serializers.BooleanField(
+        help_text="The PSA was not looked through to its end: ask with more of the name."
+    )

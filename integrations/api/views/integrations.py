@@ -16,11 +16,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit_site.api.idempotency import idempotent
-from audit_site.api.parameters import flag, query
+from audit_site.api.parameters import flag, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
-from integrations.api.serializers.import_list import DiagnosisSerializer, PsaCompanySerializer
+from audit_site.db.lengths import length_of
+from integrations.api.serializers.import_list import (
+    DiagnosisSerializer,
+    HitsSerializer,
+    PsaCompanySerializer,
+)
 from integrations.api.serializers.integrations import (
     ConnectionTestSerializer,
     IntegrationCreateSerializer,
@@ -33,13 +38,13 @@ from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import diagnosis
+from integrations.importing import diagnosis, finding
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.selectors import list_psa_companies, looked_at
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
-from integrations.models import Integration
+from integrations.models import Integration, PsaCompanyRecord
 from integrations.psa import registry
 from integrations.runs import schedule, starting
 
@@ -216,3 +221,26 @@ class IntegrationViewSet(TenantViewSet):
     def diagnosis(self, request: Request, pk: str, external_id: str) -> Response:
         found = diagnosis.diagnose(integration=self.get_object(), external_id=external_id)
         return Response(DiagnosisSerializer(found).data)
+
+    @extend_schema(
+        parameters=[query("q", description="The company's id, or a part of its name.")],
+        responses={200: HitsSerializer, **PROBLEMS},
+    )
+    @action(detail=True, permission_classes=[IsViewer], throttle_scope="psa")
+    def find(self, request: Request, pk: str) -> Response:
+        """Ask the PSA right now for companies by id and name, and what each needs to be imported.
+
+        At most 10 hits, that of the id first. No hits and no `has_more`: the PSA has none.
+        """
+        found = finding.find_companies(integration=self.get_object(), text=asked_text(request))
+        return Response(HitsSerializer(found).data)
+
+
+def asked_text(request: Request) -> str:
+    """What `q` asks for: something, no longer than a name can be."""
+    text: str = request.query_params.get("q", "").strip()
+    if not text:
+        raise invalid("q", "Say what to look for: an id, or a part of a name.", "required")
+    if len(text) > length_of(PsaCompanyRecord, "name"):
+        raise invalid("q", "This is longer than any name of a company.")
+    return text

@@ -222,3 +222,39 @@ def test_the_list_is_in_the_order_of_a_dictionary(tenant: Tenant) -> None:
     ]  # fmt: skip
     assert listed(tenant) == in_order
     assert listed(tenant, "?order=mrr") == in_order
+
+
+def field(page: str, name: str) -> str:
+    """What stands in a field of a form."""
+    (tag,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', page)
+    found = re.search(r'value="([^"]*)"', tag)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "contact", "said"),
+    [
+        (100, {}, "The primary contact needs an e-mail address or a phone number."),
+        (
+            0,
+            {"email": "a@b.example"},
+            "Your licence covers 0 audITees, and all of them are in use.",
+        ),
+    ],
+)
+def test_a_refused_auditee_keeps_what_was_typed(
+    mia: User, limit: int, contact: dict[str, str], said: str
+) -> None:
+    Tenant.objects.update(company_limit=limit)
+
+    answer = browser(mia).post(
+        "/companies/add/", {"name": "By hand", "last_name": "Lund", **contact}
+    )
+
+    page = text(answer)
+    assert answer.status_code == 422
+    assert said in page
+    assert field(page, "name") == "By hand"
+    assert field(page, "last_name") == "Lund"
+    assert field(page, "email") == contact.get("email", "")
+    assert not Company.objects.exists()

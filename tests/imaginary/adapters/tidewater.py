@@ -95,6 +95,9 @@ class TidewaterAdapter:
         found = [c for page in self.companies() for c in page.records]
         return next((c for c in found if c.external_id == external_id), None)
 
+    def companies_named(self, text: str) -> Iterator[PsaPage[PsaCompany]]:
+        yield from self.companies()
+
     def contacts(
         self,
         *,
