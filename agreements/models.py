@@ -248,3 +248,31 @@ class AgreementMrr(TenantOwned):
     @property
     def amount(self) -> str:
         return mrr.money_text(self.currency, Fraction(self.exact))
+
+
+class FigureReport(TenantOwned):
+    """What a person who doubts a figure sends to our help address, as they were shown it.
+
+    `content` is the report as JSON text, `note` what they said; `sent_at` is null while it waits
+    for the mail server.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    as_of = models.DateField()
+    content = models.TextField()
+    note = models.TextField(blank=True)
+    sent_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["FigureReport"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["sent_at", "id"], name="reports_that_wait")]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def file_name(self) -> str:
+        return f"mrr-report-{self.company_id}-{self.as_of.isoformat()}.json"

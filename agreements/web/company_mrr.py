@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
-from agreements import mrr
-from agreements.figures import CompanyFigure, company_figure
+from agreements import mrr, reports
+from agreements.figures import company_figure
+from agreements.remarks import remarks_on_figure
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
-from agreements.web.source_remarks import remarks_on_source
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.importing.selectors import companies_with_links
-from integrations.runs.selectors import list_sync_runs
+from integrations.runs.selectors import last_reading
+
+#: A longer note is cut.
+MOST_NOTED = 4000
 
 
 def find_company(request: PageRequest, pk: UUID) -> Company:
@@ -36,24 +40,14 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     context = {
         "company": company,
         "link": link_of(company),
-        "remarks": remarks_on_source(company),
+        "remarks": remarks_on_figure(company, figure.totals),
         "page": mrr_page(company.tenant, figure),
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": movement_rows.by_row(movement, figure.ledger),
         "days": days,
-        "mail_query": mail_query(company, figure),
         **days.csv_addresses(company),
     }
     return render(request, "agreements/mrr.html", context)
-
-
-def mail_query(company: Company, figure: CompanyFigure) -> str:
-    """Subject and beginning of the mail of a person who doubts a figure."""
-    mail = {
-        "subject": f"MRR of company {company.pk}",
-        "body": f"As of {figure.as_of.isoformat()} it should be:",
-    }
-    return urlencode(mail, quote_via=quote)
 
 
 @page("GET", section="companies")
@@ -66,13 +60,39 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     return exports.ledger_csv(company, company_figure(company, days.as_of))
 
 
-@page("GET", section="companies")
+@page("GET", "POST", section="companies")
 def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Everything behind a figure in one file, for the person who has to find out what is wrong."""
+    """Everything behind a figure, shown before it is sent to our help address or downloaded."""
     company = find_company(request, pk)
     days = Days.of(request.GET, company.tenant.today())
     if refusal := days.refusal():
         return refusal
     figure = company_figure(company, days.as_of)
-    run = list_sync_runs(company.tenant, company=company.pk).first()
-    return exports.report(company, figure, run)
+    run = last_reading(company)
+    report = reports.make_report(company, figure, run)
+    if request.method == "POST":
+        note = request.POST.get("note", "").strip()[:MOST_NOTED]
+        reports.send_report(report=report, note=note, actor=request.user)
+        where, back = settings.HELP_EMAIL, request.user.email
+        messages.success(request, f"On its way to {where}. The answer comes to {back}.")
+        return redirect("agreements:company-mrr", pk)
+    context = {
+        "company": company,
+        "figure": figure,
+        "report": report,
+        "run": run,
+        "agreement_count": len(figure.agreements),
+        "can_send": reports.is_mail_configured(),
+    }
+    return render(request, "agreements/report.html", context)
+
+
+@page("GET", section="companies")
+def report_file(request: PageRequest, pk: UUID) -> HttpResponse:
+    """The report as a file."""
+    company = find_company(request, pk)
+    days = Days.of(request.GET, company.tenant.today())
+    if refusal := days.refusal():
+        return refusal
+    figure = company_figure(company, days.as_of)
+    return exports.report_download(reports.make_report(company, figure, last_reading(company)))

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpResponse
-from django.utils import timezone
 
 from agreements import mrr
-from agreements.decisions import choice_history
 from agreements.figures import CompanyFigure, Month
-from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.mrr.edition import EDITION
+from agreements.models import FigureReport
 from agreements.mrr.figures import CLASSES
 from companies.models import Company
-from integrations.models import SyncRun
 
 #: A cell that begins so would be run as a formula by a spreadsheet.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -98,72 +92,8 @@ def movement_csv(name: str, bridges: Sequence[mrr.Movement], names: dict[str, st
     return csv_response(name, header, rows(), amounts=[3])
 
 
-def _stored(row: Agreement | AgreementLine) -> dict[str, Any]:
-    """A row as it is stored from the PSA, without what only we need."""
-    hidden = {"id", "tenant", "fingerprint", "lines_fingerprint"}
-    return {
-        field.name: getattr(row, field.attname)
-        for field in row._meta.concrete_fields
-        if field.name not in hidden
-    }
-
-
-def report(company: Company, figure: CompanyFigure, run: SyncRun | None) -> HttpResponse:
+def report_download(report: FigureReport) -> HttpResponse:
     """Everything that explains a figure as one JSON file to download."""
-    content = report_of(company, figure, run)
-    response = HttpResponse(
-        json.dumps(content, cls=DjangoJSONEncoder, indent=1, ensure_ascii=False),
-        content_type="application/json",
-    )
-    name = f"mrr-report-{company.pk}-{figure.as_of.isoformat()}.json"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response = HttpResponse(report.content, content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{report.file_name}"'
     return response
-
-
-def report_of(company: Company, figure: CompanyFigure, run: SyncRun | None) -> dict[str, Any]:
-    """Ledger, stored PSA records, decisions and last run of a company."""
-    agreements = [row.agreement for row in figure.agreements]
-    lines = {entry.line_ref.pk: entry.line_ref for entry in figure.ledger if entry.line_ref}
-    history = choice_history(company.tenant, agreements)
-    return {
-        "made_at": timezone.now(),
-        "edition": EDITION,
-        "company": {"id": str(company.pk), "name": company.name},
-        "as_of": figure.as_of,
-        "totals": figure.totals,
-        "ledger": [_entry(row) for row in figure.ledger],
-        "psa_records": {
-            "agreements": [_stored(row) for row in agreements],
-            "lines": [_stored(line) for line in lines.values()],
-        },
-        "decisions": [_decision(record) for records in history.values() for record in records],
-        "sync_run": _run(run) if run else None,
-    }
-
-
-def _entry(row: mrr.LedgerRow) -> dict[str, Any]:
-    hidden = {"agreement_ref", "line_ref", "remarks"}
-    return {name: getattr(row, name) for name in row.__slots__ if name not in hidden}
-
-
-def _decision(record: ChoiceRecord) -> dict[str, Any]:
-    return {
-        "at": record.at,
-        "by": record.actor_name,
-        "note": record.note,
-        "agreement": str(record.agreement_id),
-        "line": str(record.line_id) if record.line_id else None,
-        "before": record.before,
-        "after": record.after,
-    }
-
-
-def _run(run: SyncRun) -> dict[str, Any]:
-    return {
-        "id": str(run.pk),
-        "state": run.state,
-        "trigger": run.trigger,
-        "finished_at": run.finished_at,
-        "counts": run.counts,
-        "error": run.error_code,
-    }

@@ -9,6 +9,7 @@ urlpatterns = [
     path("companies/<uuid:pk>/mrr/", company_mrr.company_mrr, name="company-mrr"),
     path("companies/<uuid:pk>/mrr/ledger.csv", company_mrr.company_ledger, name="company-ledger"),
     path("companies/<uuid:pk>/mrr/report/", company_mrr.company_report, name="company-report"),
+    path("companies/<uuid:pk>/mrr/report.json", company_mrr.report_file, name="report-file"),
     path("agreements/<uuid:pk>/decide/", decisions.agreement_choices, name="agreement-choices"),
     path("agreement-lines/<uuid:pk>/decide/", decisions.line_choices, name="line-choices"),
     path("decisions/<uuid:pk>/undo/", decisions.undo_choice, name="undo-choice"),

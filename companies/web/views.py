@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 
 from agreements.figures import Money, company_figure, company_totals
 from agreements.overview import with_mrr
+from agreements.remarks import remarks_on_figure
 from audit_site.db.folded_text import Folded, storable
 from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
@@ -123,13 +124,15 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         if link
         else None
     )
+    figure = company_figure(found)
     context = {
         "company": found,
         "link": link,
         "psa": psa,
         "record": record,
         "problems": [explain(code, psa) for code in link.problem_codes] if link and psa else [],
-        "figure": company_figure(found),
+        "figure": figure,
+        "remarks": remarks_on_figure(found, figure.totals),
         "run": list_sync_runs(found.tenant, company=found.pk).first(),
     }
     return render(request, "companies/detail.html", context)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import (
-    QuerySet,
-)
+from django.db.models import Q, QuerySet
 
 from audit_site.tenants.models import Tenant
-from integrations.models import (
-    SyncEvent,
-    SyncRun,
-)
+from companies.models import Company
+from integrations.models import CompanyLink, SyncEvent, SyncRun
 
 
 def list_sync_runs(
@@ -26,6 +22,17 @@ def list_sync_runs(
     rows = SyncRun.objects.for_tenant(tenant).select_related("integration", "company", "started_by")
     wanted = {"integration": integration, "company": company, "state": state}
     return rows.filter(**{name: value for name, value in wanted.items() if value}).order_by("-id")
+
+
+def last_reading(company: Company) -> SyncRun | None:
+    """The run that read an audITee last: one of its own, or one over its whole integration."""
+    links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
+    link = links.exclude(last_synced_at=None).order_by("-last_synced_at").first()
+    if link is None:
+        return None
+    runs = list_sync_runs(company.tenant, integration=link.integration_id)
+    of_it = Q(company=company) | Q(company=None)
+    return runs.filter(of_it, started_at__lte=link.last_synced_at).order_by("-started_at").first()
 
 
 def list_events(run: SyncRun) -> QuerySet[SyncEvent]:

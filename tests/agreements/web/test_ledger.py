@@ -77,7 +77,7 @@ def test_the_report_holds_everything_of_a_figure(alex: User, company: Company) -
     agreement = company.agreements.get()
     choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="They said so")
 
-    answer = browser(alex).get(f"/companies/{company.pk}/mrr/report/?as_of=2026-06-15")
+    answer = browser(alex).get(f"/companies/{company.pk}/mrr/report.json?as_of=2026-06-15")
 
     assert "attachment" in answer["Content-Disposition"]
     report = json.loads(answer.content)

@@ -1,10 +1,11 @@
-"""What a page says about the source of a figure."""
+"""What a page says about a figure besides the amount."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from agreements import stored_mrr
 from audit_site.tenants.models import Tenant, User
@@ -83,3 +84,33 @@ def test_one_that_was_never_linked_or_read_says_nothing_wrong(alex: User, tenant
         f"{link.integration.name} is disconnected: this stays as it was before any sync."
         in text(client.get(f"/companies/{link.company_id}/mrr/"))
     )
+
+
+@pytest.mark.parametrize("page", ["", "mrr/"])
+def test_a_figure_that_is_old_says_how_old(alex: User, company: Company, page: str) -> None:
+    client, name = browser(alex), company.links.get().integration.name
+    said = f"{name} was last read on"
+
+    def shown(hours: int | None) -> str:
+        at = None if hours is None else timezone.now() - timedelta(hours=hours)
+        company.links.update(last_synced_at=at)
+        return text(client.get(f"/companies/{company.pk}/{page}"))
+
+    assert said not in shown(47)
+    assert said in shown(49)
+    assert f"No sync has read it from {name} yet." in shown(None)
+
+
+@pytest.mark.parametrize("page", ["", "mrr/"])
+def test_a_figure_below_zero_and_one_in_several_currencies_say_so(
+    alex: User, company: Company, page: str
+) -> None:
+    integration = company.links.get().integration
+    make_agreement(company, integration, amount="-2000")
+    make_agreement(company, integration, amount="10", currency="EUR")
+    stored_mrr.verify([company.tenant_id], mend=True)
+
+    shown = text(browser(alex).get(f"/companies/{company.pk}/{page}"))
+
+    assert "It is below zero in USD: credits come to more than what is charged." in shown
+    assert "It is in 2 currencies, which are never added up: EUR, USD." in shown

@@ -1,16 +1,21 @@
-"""What is to be said of where a company's figure comes from, besides its name."""
+"""What is to be said of a company's figure besides the amount: its source, its age, its sign."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
+from agreements.figures import Money
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.models import CompanyLink
 
+#: Connections are read every night at least, so an older figure is one that something holds up.
+STALE: Final = timedelta(days=2)
 #: What a PSA did with a company, by the rule that it breaks since.
 LOST = {
     "deleted": (
@@ -23,8 +28,13 @@ LOST = {
 }
 
 
-def remarks_on_source(company: Company) -> list[str]:
-    """Why the figure may not be what the PSA has now; one query where there is no link."""
+def remarks_on_figure(company: Company, totals: Sequence[Money]) -> list[str]:
+    """What a person must know to quote a figure; one query where there is no link."""
+    return [*_on_source(company), *_on_amounts(totals)]
+
+
+def _on_source(company: Company) -> list[str]:
+    """Why the figure may not be what the PSA has now."""
     link = link_of(company)
     remarks = _of_link(link) if link else _of_last_link(company)
     if company.status == Company.Status.ARCHIVED:
@@ -40,6 +50,11 @@ def _of_link(link: CompanyLink) -> list[str]:
     if not link.is_active:
         read = _last_read(link.last_synced_at)
         remarks.append(f"{name} is disconnected: this stays as it was {read}.")
+    elif link.last_synced_at is None:
+        remarks.append(f"No sync has read it from {name} yet.")
+    elif link.last_synced_at < timezone.now() - STALE:
+        read = _last_read(link.last_synced_at)
+        remarks.append(f"{name} was {read}: what changed there since is not in this figure.")
     lost = (sentence for code, sentence in LOST.items() if code in link.problem_codes)
     return remarks + [sentence.format(name=name) for sentence in lost]
 
@@ -57,3 +72,16 @@ def _of_last_link(company: Company) -> list[str]:
 
 def _last_read(at: datetime | None) -> str:
     return f"last read on {date_text(timezone.localtime(at), 'j M Y')}" if at else "before any sync"
+
+
+def _on_amounts(totals: Sequence[Money]) -> list[str]:
+    remarks = []
+    below = [total["currency"] for total in totals if total["amount"].startswith("-")]
+    if below:
+        remarks.append(
+            f"It is below zero in {' and '.join(below)}: credits come to more than what is charged."
+        )
+    if len(totals) > 1:
+        names = ", ".join(total["currency"] for total in totals)
+        remarks.append(f"It is in {len(totals)} currencies, which are never added up: {names}.")
+    return remarks
