@@ -71,6 +71,10 @@ INFO: Final = PsaInfo(
         ),
     ),
     guide=GUIDE,
+    help_url=(
+        "https://ww1.autotask.net/help/Content/"
+        "4_Admin/1CompanySettings_Users/ResourcesUsersHR/Resources/API_User_Add_Edit.htm"
+    ),
     settings=(ZONE_URL,),
     bills_when_inactive=True,
     parallel_requests=2,

@@ -71,6 +71,7 @@ INFO: Final = PsaInfo(
         CredentialField("private_key", "Private key", "secret"),
     ),
     guide=GUIDE,
+    help_url="https://docs.connectwise.com/",
     settings=(CLIENT_ID,),
     only_active_importable=True,
     fixes={

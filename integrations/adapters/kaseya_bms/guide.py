@@ -66,6 +66,7 @@ INFO: Final = PsaInfo(
         CredentialField("password", "Password", "secret", is_password=True),
     ),
     guide=GUIDE,
+    help_url="https://help.bms.kaseya.com/help/Content/BMS%20API/bms-api-v2-bms-rest-apis.html",
     settings=(API_URL,),
     parallel_requests=4,
     company_batch=50,

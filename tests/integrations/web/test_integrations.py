@@ -6,6 +6,7 @@ import pytest
 
 from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration, SyncRun
+from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, text
 from tests.factories import make_integration, make_member
@@ -73,3 +74,13 @@ def test_the_server_refuses_what_a_role_may_not(tenant: Tenant, path: str, role:
 
     assert answer.status_code == 403
     assert not SyncRun.objects.exists()
+
+
+@pytest.mark.parametrize("psa", sorted(registry.adapters()))
+def test_the_guide_leads_to_the_vendors_own_help(alex: User, psa: str) -> None:
+    info = registry.get_adapter(psa).info
+
+    page = text(browser(alex).get(f"/integrations/connect/{psa}/"))
+
+    assert f'<a href="{info.help_url}" rel="noopener noreferrer" target="_blank">Read more' in page
+    assert info.help_url.startswith("https://")
