@@ -48,7 +48,7 @@ def overview(request: PageRequest) -> HttpResponse:
 
 @page("GET", section="mrr")
 def overview_charts(request: PageRequest) -> HttpResponse:
-    """The charts, loaded after the page: they take the whole book."""
+    """The charts, loaded after the page, for they take the whole book; without script a page."""
     tenant = tenant_of(request)
     days = _asked_days(request)
     if refusal := days.refusal():
@@ -61,7 +61,8 @@ def overview_charts(request: PageRequest) -> HttpResponse:
         "days": days,
         **days.csv_addresses(),
     }
-    return render(request, "agreements/_charts.html", context)
+    template = "_charts" if request.htmx else "charts"
+    return render(request, f"agreements/{template}.html", context)
 
 
 def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
