@@ -88,15 +88,15 @@ def _doubts(ours: Side, theirs: Side, psa: str) -> list[Reason]:
         return [
             {
                 "code": "nothing_in_common",
-                "message": f"Neither name, e-mail domain nor phone number of {ours.name} is that "
-                f"of {theirs.name}.",
+                "message": f"“{ours.name}” and “{theirs.name}” share no word of their names, no "
+                "e-mail domain and no phone number.",
                 "fix": f"Look in {psa} whether they are the same company before you link them.",
             }
         ]
     return [
         {
             "code": "names_differ",
-            "message": f"The names differ: {ours.name} will be called {theirs.name}.",
+            "message": f"The names differ: “{ours.name}” will be called “{theirs.name}”.",
             "fix": "Link them only if they are the same company.",
         }
     ]

@@ -68,7 +68,7 @@ def test_both_sides_are_shown_before_anything_is_done(
         "Id": ["", "7 · Active"],
         "MRR": ["USD 120.00", "what its agreements come to: read when you link"],
     }
-    assert "Neither name, e-mail domain nor phone number of Kite Robotics is that of" in page
+    assert "“Kite Robotics” and “Zebra Legal” share no word of their names, no e-mail" in page
     assert not CompanyLink.objects.exists()
 
 
