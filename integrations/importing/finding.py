@@ -14,11 +14,12 @@ from integrations.importing.import_rows import ImportRow, import_rows
 from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration
 from integrations.psa.contract import PsaAdapter, PsaCompany, RejectedRecord
+from integrations.psa.decoding import clean
 
 #: More are not shown: a person types more of the name.
 MOST_HITS: Final = 10
 #: A PSA that does not know the search shows all companies; so many pages are looked through.
-MOST_PAGES: Final = 50
+MOST_PAGES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def find_companies(*, integration: Integration, text: str) -> Hits:
     transaction. Raises PsaError when the PSA can't be asked, and DomainError when disconnected.
     """
     integration.refuse_disconnected()
-    wanted = storable(text).strip()
+    wanted = clean(storable(text))
     if not wanted:
         return Hits([])
     with open_adapter(integration) as adapter:

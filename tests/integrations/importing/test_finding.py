@@ -99,6 +99,7 @@ def test_nothing_typed_asks_nothing(connected: Integration, sandbox: SandboxServ
     sandbox.forget_requests()
 
     assert found(connected, "  ") == []
+    assert found(connected, "\u200b\ufeff") == []
     assert found(connected, "Nobody & Sons") == []
     assert len(sandbox.requests()) == 1
 
