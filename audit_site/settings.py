@@ -209,6 +209,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "pass_days": {"task": "agreements.pass_days", "schedule": 300.0, "options": {"expires": 290}},
+    "follow_words": {
+        "task": "integrations.follow_words",
+        "schedule": 120.0,
+        "options": {"expires": 110},
+    },
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
     "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
     "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},

@@ -10,6 +10,7 @@ from django.conf import settings
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.rules import CHECKS, explain, facts_of, failed_checks
+from integrations.importing.said_words import CompanyWords, company_words
 from integrations.models import Integration
 from integrations.psa.contract import (
     PsaAdapter,
@@ -47,7 +48,7 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
         people = _contacts_of(adapter, external_id) if isinstance(found, PsaCompany) else []
     room = "" if licence(integration.tenant).free else "licence_exceeded"
     if isinstance(found, PsaCompany):
-        checks = _checks_of(found, people, info)
+        checks = _checks_of(found, people, info, company_words(integration))
     else:
         checks = _checks_of_unusable(found, info)
     checks.append(_check("licence", room, info))
@@ -60,11 +61,13 @@ def _contacts_of(adapter: PsaAdapter, external_id: str) -> list[PsaContact]:
 
 
 def _checks_of(
-    company: PsaCompany, people: list[PsaContact], info: PsaInfo
+    company: PsaCompany, people: list[PsaContact], info: PsaInfo, words: CompanyWords
 ) -> list[dict[str, Any]]:
     """The checks of a company by the rules of the import list."""
-    failed = failed_checks(facts_of(company, people), info)
-    return [_check(name, failed.get(name, ""), info) for name in CHECKS_OF_COMPANIES]
+    failed = failed_checks(facts_of(company, people, words), info)
+    return [
+        _check(name, failed.get(name, ""), info, company.status) for name in CHECKS_OF_COMPANIES
+    ]
 
 
 def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dict[str, Any]]:
@@ -78,11 +81,11 @@ def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dic
     return [first, *(_failed(name, code="unknown_company") for name in others)]
 
 
-def _check(name: str, code: str, info: PsaInfo) -> dict[str, Any]:
+def _check(name: str, code: str, info: PsaInfo, status: str = "") -> dict[str, Any]:
     """A check that breaks a rule, or none (code "")."""
     if not code:
         return {"name": name, "ok": True, "code": "ok", "message": CHECKS[name], "fix": ""}
-    return {"name": name, "ok": False, **explain(code, info)}
+    return {"name": name, "ok": False, **explain(code, info, status)}
 
 
 def _failed(name: str, *, code: str, message: str = "", fix: str = "") -> dict[str, Any]:

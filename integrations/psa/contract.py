@@ -93,7 +93,8 @@ class PsaInfo:
     more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
     new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
     PSA's word for an agreement, `recurring_type` its name of the one type of agreement that recurs
-    ("" = types say nothing about that).
+    ("" = types say nothing about that). `inactive_words`: statuses that its documents list for what
+    is not active; nobody has to say what they mean.
     """
 
     key: str
@@ -113,6 +114,7 @@ class PsaInfo:
     logo: str = ""
     agreement_word: str = "agreement"
     recurring_type: str = ""
+    inactive_words: tuple[str, ...] = ()
 
     @property
     def secret_fields(self) -> frozenset[str]:

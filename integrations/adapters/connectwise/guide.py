@@ -73,6 +73,7 @@ INFO: Final = PsaInfo(
     guide=GUIDE,
     settings=(CLIENT_ID,),
     only_active_importable=True,
+    inactive_words=("Inactive", "Cancelled", "Expired"),
     fixes={
         "inactive": "ConnectWise: Company Finance, or Company Mass Maintenance for many at once"
     },

@@ -72,4 +72,5 @@ INFO: Final = PsaInfo(
     logo="kaseya_bms.svg",
     agreement_word="contract",
     recurring_type="Recurring Services",
+    inactive_words=("Inactive", "New"),
 )

@@ -115,9 +115,7 @@ def test_a_pasted_book_may_say_what_words_mean_and_the_answer_names_it() -> None
 
     assert found["totals"]["USD"]["amount"] == "100.00"
     assert found["words"] == {
-        "s:1:flat": [
-            'The billing cycle "contract" means annual here, said by Alex on 29 Nov 2026.'
-        ]
+        "s:1:flat": ['The billing cycle "contract" means annual here, said by Alex on 29 Nov 2026.']
     }
     assert "words" not in answer(question(kind="cycle", word="Other", meaning="annual"))
 
