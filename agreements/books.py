@@ -211,9 +211,14 @@ def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
 
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
+    return mrr.prepare(book_of(tenant, chosen))
+
+
+def book_of(tenant: Tenant, chosen: QuerySet[Agreement]) -> mrr.Book:
+    """The book of all these agreements together."""
     kept = read(chosen, [tenant])
     add_lines(kept, lines_of([tenant]).filter(agreement__in=chosen.order_by().values("pk")))
-    return _prepared(kept, _context(kept), tenant, words_of(tenant))
+    return _book(kept, _context(kept), tenant, words_of(tenant))
 
 
 def prepare_by_company(
@@ -256,9 +261,15 @@ def _prepared(
     kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant, words: mrr.Words
 ) -> list[mrr.Prepared]:
     """Settle a book; those of `context` have no rows in it, and stand at its end."""
+    return mrr.prepare(_book(kept, context, tenant, words))
+
+
+def _book(
+    kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant, words: mrr.Words
+) -> mrr.Book:
     book = [item.agreement for item in kept]
     book += [replace(other.agreement, is_context=True) for other in context]
-    return mrr.prepare(mrr.Book(book, tenant.currency, sources(), words))
+    return mrr.Book(book, tenant.currency, sources(), words)
 
 
 def _foreign(

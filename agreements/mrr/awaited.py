@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
+from agreements.mrr.book import Book
 from agreements.mrr.cycles import is_blank
-from agreements.mrr.rules import Prepared, Row
+from agreements.mrr.rules import Prepared, Row, prepare
 from agreements.mrr.words import (
     AGREEMENT_TYPE,
     CURRENCY,
     CYCLE,
     STATUS,
+    WordChoice,
     choice_of,
     unknown_word,
+    word_key,
 )
 
 
@@ -67,22 +72,37 @@ def is_other_type(item: Prepared) -> bool:
     return bool(agreement.recurring is False and agreement.type and item.source.recurring_type)
 
 
-def awaited_money(book: Iterable[Prepared], on: date) -> Iterator[AwaitedMoney]:
-    """What the rows of a book that wait for a word on a day would bring."""
-    day = on.toordinal()
-    for item in book:
-        for row in item.rows:
-            awaited = awaited_word(row, row.reason_on(day))
-            amount = _amount(row, awaited, day) if awaited else None
-            if awaited and amount:
-                yield AwaitedMoney(awaited, item.currency, amount)
+def awaited_money(book: Book, on: date, account: str, kind: str) -> Iterator[AwaitedMoney]:
+    """What each row of an account that waits for a word of a kind would bring on a day, were it
+    said.
+
+    The same book is settled once more with all words of the kind said: what stays out for another
+    reason then, or is replaced, brings nothing.
+    """
+    day, now = on.toordinal(), prepare(book)
+    waiting = [
+        (position, number, awaited)
+        for position, item in enumerate(now)
+        if item.agreement.account == account
+        for number, row in enumerate(item.rows)
+        if (awaited := awaited_word(row, row.reason_on(day))) and awaited.kind == kind
+    ]
+    if not waiting:
+        return
+    said = {
+        (account, kind, word_key(awaited.word)): _as_if_said(awaited) for *_, awaited in waiting
+    }
+    then = prepare(replace(book, words={**book.words, **said}))
+    for position, number, awaited in waiting:
+        item = then[position]
+        row = item.rows[number]
+        if row.counts(day):
+            yield AwaitedMoney(awaited, item.currency, row.mrr(day))
 
 
-def _amount(row: Row, awaited: AwaitedWord, day: int) -> Fraction | None:
-    """None where it is out for a reason of its own as well, or can't be known."""
-    item = row.owner
-    if not (max(item.first, row.first) <= day < min(item.until, row.until)):
-        return None
-    if awaited.kind == CYCLE:
-        return row.per_cycle(day)
-    return None if row.settled else row.rate(day)
+#: As which meaning a word is taken to see what waits for it; a currency as itself.
+_AS_IF: Final = {CYCLE: "monthly", STATUS: "active", AGREEMENT_TYPE: "count"}
+
+
+def _as_if_said(awaited: AwaitedWord) -> WordChoice:
+    return WordChoice(awaited.kind, awaited.word, _AS_IF.get(awaited.kind, awaited.word))

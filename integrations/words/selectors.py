@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from agreements import books, mrr
 from agreements.figures import Money
+from agreements.models import Agreement
 from agreements.mrr.awaited import awaited_money
 from agreements.mrr.words import CURRENCY, CYCLE, STATUS
 from companies.models import Company
@@ -114,39 +115,46 @@ def _kept_out(integration: Integration, kind: str) -> Iterator[QuerySet[Any]]:
 
 def _awaited(integration: Integration, kinds: Collection[str]) -> AwaitedMoneys:
     """What waits today for words of these kinds, worked out by the engine."""
-    if not kinds:
-        return {}
-    chosen = Q()
+    chosen = Q(pk__in=())
     for kind in kinds:
         chosen |= _of_words(integration, kind)
-    return _money(integration, chosen)
+    return _money(integration, chosen, kinds) if kinds else {}
 
 
 def _of_words(integration: Integration, kind: str) -> Q:
     """Agreements that may wait for a word of this kind, and children that inherit it."""
     agreements, lines = agreements_with(integration, kind), lines_with(integration, kind)
-    chosen = Q(pk__in=[])
+    chosen = Q(pk__in=())
     if agreements is not None:
         rows = agreements.filter(active=False) if kind == STATUS else agreements
         if kind == CURRENCY:
             words = [word for word, _ in seen_words(rows) if not is_understood(kind, word)]
             rows = rows.filter(psa_word__in=words)
-        chosen |= Q(pk__in=rows.values("pk"))
-        if kind == CYCLE:
-            chosen |= Q(cycle=None, parent_external_id__in=rows.values("external_id"))
+        chosen |= _with_children(kind, rows)
     if lines is not None:
         chosen |= Q(pk__in=lines.values("agreement_id"))
     return chosen
 
 
-def _money(integration: Integration, chosen: Q) -> AwaitedMoneys:
+def _with_children(kind: str, rows: QuerySet[Any]) -> Q:
+    """These agreements, and those that inherit their cycle."""
+    chosen = Q(pk__in=rows.values("pk"))
+    if kind == CYCLE:
+        chosen |= Q(cycle__isnull=True, parent_external_id__in=rows.values("external_id"))
+    return chosen
+
+
+def _money(integration: Integration, chosen: Q, kinds: Collection[str]) -> AwaitedMoneys:
     tenant = integration.tenant
-    rows = books.agreements_of(tenant).filter(
+    waiting = Agreement.objects.for_tenant(tenant).filter(
         chosen, integration=integration, gone_at=None, company__status=Company.Status.ACTIVE
     )
+    rows = books.agreements_of(tenant).filter(company__in=waiting.values("company"))
+    book, today, account = books.book_of(tenant, rows), tenant.today(), str(integration.pk)
     sums: dict[tuple[str, str], dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-    for awaited, currency, amount in awaited_money(books.prepare_all(tenant, rows), tenant.today()):
-        sums[awaited.kind, mrr.word_key(awaited.word)][currency] += amount
+    for kind in kinds:
+        for awaited, currency, amount in awaited_money(book, today, account, kind):
+            sums[kind, mrr.word_key(awaited.word)][currency] += amount
     return {
         word: [
             {"currency": currency, "amount": mrr.money_text(currency, amount)}
@@ -166,11 +174,11 @@ def word_now(integration: Integration, kind: str, word: str) -> WaitingWord:
     agreements, lines = agreements_with(integration, kind), lines_with(integration, kind)
     chosen = Q(pk__in=())
     if agreements is not None:
-        chosen |= Q(pk__in=with_this_word(agreements, key).values("pk"))
+        chosen |= _with_children(kind, with_this_word(agreements, key))
     if lines is not None:
         chosen |= Q(pk__in=with_this_word(lines, key).values("agreement_id"))
     if records:
-        money = _money(integration, chosen).get((kind, key), [])
+        money = _money(integration, chosen, [kind]).get((kind, key), [])
     return WaitingWord(kind, word, key, records, money)
 
 

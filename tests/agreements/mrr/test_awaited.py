@@ -86,16 +86,22 @@ def test_money_waits_a_cycle_for_a_cycle_and_a_month_for_all_else() -> None:
         agreement(id="3", currency="Euro", cycle="annual", amount=Decimal(1200)),
         agreement(id="4", currency="Euro", lines=[line(bill="no_charge")]),
         agreement(id="5", active=False, status="Aktiv", start_date=date(2027, 1, 1)),
+        agreement(id="6", active=False, status="Aktiv", amount=Decimal(7)),
+        agreement(id="7", active=False, currency="Euro"),
+        agreement(id="8", currency="Euro", renews_id="3", cycle="annual", amount=Decimal(600)),
     ]
 
-    found = awaited_money(mrr.prepare(mrr.Book(book)), DAY)
+    found = {
+        kind: [(word.word, currency, exact_text(amount)) for word, currency, amount in money]
+        for kind in MEANINGS
+        if (money := list(awaited_money(mrr.Book(book), DAY, "a1", kind)))
+    }
 
-    assert [(*money.awaited, money.currency, exact_text(money.amount)) for money in found] == [
-        ("cycle", "Odd", "USD", "1200/1"),
-        ("cycle", "Odd", "USD", "20/1"),
-        ("currency", "Euro", "Euro", "100/1"),
-        ("currency", "Euro", "Euro", "100/1"),
-    ]
+    assert found == {
+        "cycle": [("Odd", "USD", "1200/1"), ("Odd", "USD", "20/1")],
+        "currency": [("Euro", "Euro", "100/1"), ("Euro", "Euro", "50/1")],  # 8 replaces 3
+        "status": [("Aktiv", "USD", "7/1")],
+    }
 
 
 def question(**word: Any) -> dict[str, Any]:
