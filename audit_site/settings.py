@@ -328,6 +328,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",
+        "CompanyType": "companies.models.Company.Type",
+        "WordKind": "integrations.words.kinds.KIND_NAMES",
         "RunState": "integrations.models.SyncRun.State",
         "TestState": "integrations.models.ConnectionTest.State",
         "ScheduleEvery": "integrations.models.Integration.Schedule",

@@ -122,6 +122,8 @@ KINDS: Final[dict[str, WordKind]] = {
         ),
     )
 }
+#: Their names, as REST says them.
+KIND_NAMES: Final = tuple(KINDS)
 
 
 def is_understood(kind: str, word: str) -> bool:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from audit_site.api.serializers import MoneySerializer, StrictSerializer
 from audit_site.db.lengths import length_of
 from integrations.models import PsaWord
-from integrations.words.kinds import KINDS
+from integrations.words.kinds import KIND_NAMES
 from integrations.words.saying import MOST_NOTE_LENGTH
 from integrations.words.selectors import WaitingWord
 
@@ -58,7 +58,7 @@ class WordSerializer(serializers.Serializer[Any]):
     """
 
     id = serializers.UUIDField(read_only=True, allow_null=True)
-    kind = serializers.ChoiceField(tuple(KINDS))
+    kind = serializers.ChoiceField(KIND_NAMES)
     word = serializers.CharField()
     meaning = SaidMeaningField(allow_null=True)
     note = serializers.CharField(allow_blank=True)
@@ -68,7 +68,7 @@ class WordSerializer(serializers.Serializer[Any]):
 
 
 class WordCreateSerializer(StrictSerializer):
-    kind = serializers.ChoiceField(tuple(KINDS))
+    kind = serializers.ChoiceField(KIND_NAMES)
     word = serializers.CharField(max_length=length_of(PsaWord, "word"))
     meaning = MeaningField()
     note = serializers.CharField(required=False, allow_blank=True, max_length=MOST_NOTE_LENGTH)
