@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
 from agreements import mrr
 from agreements.mrr.words import MEANINGS, STATUS
@@ -58,8 +58,8 @@ def company_type_of(words: CompanyWords, psa_type: str) -> str:
     said something of, one that means a client is enough.
     """
     types = [psa_type, *psa_type.split(", ")]
-    said = {words.get((COMPANY_TYPE, mrr.word_key(name))) for name in types} - {None}
+    said = {meaning for name in types if (meaning := words.get((COMPANY_TYPE, mrr.word_key(name))))}
     if said:
-        return cast(str, min(said))  # "client" comes before "prospect"
+        return Company.Type.CLIENT if Company.Type.CLIENT in said else Company.Type.PROSPECT
     is_prospect = any(word in psa_type.casefold() for word in PROSPECTS)
     return Company.Type.PROSPECT if is_prospect else Company.Type.CLIENT

@@ -55,7 +55,7 @@ def _follow_at_once(word: PsaWord, companies: Sequence[UUID], listed: Sequence[s
 
 def follow_word(*, tenant_id: str, word_id: str) -> None:
     """A worker's part, in short transactions. May run twice and changes nothing more."""
-    rows = PsaWord.objects.filter(tenant=tenant_id, pk=word_id, followed_at=None)
+    rows = PsaWord.objects.filter(tenant=UUID(tenant_id), pk=word_id, followed_at=None)
     word = rows.select_related("integration__tenant").first()
     if word is None:
         return

@@ -63,7 +63,7 @@ def companies_with(integration: Integration, kind: str) -> QuerySet[Any] | None:
 def _with_word(rows: QuerySet[Any], column: Any, owner: str) -> QuerySet[Any] | None:
     if column is None:
         return None
-    named = rows.annotate(psa_word=column, owner=F(owner)).order_by()
+    named: QuerySet[Any] = rows.annotate(psa_word=column, owner=F(owner)).order_by()
     return named.exclude(psa_word=None).exclude(psa_word="")
 
 

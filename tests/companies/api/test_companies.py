@@ -49,6 +49,9 @@ def test_the_psa_owns_name_and_contacts_while_linked(tenant: Tenant, api: APICli
     assert linked.json()["link"]["external_id"] == record.external_id
     assert problem(api.patch(f"{address}/", {"name": "Mine"})) == (409, "owned_by_psa")
     assert api.patch(f"{address}/", {"type": "prospect"}).json()["type"] == "prospect"
+    prospects = api.get(f"{V1}/companies/?type=prospect").json()["results"]
+    assert [row["id"] for row in prospects] == [str(company.pk)]
+    assert api.get(f"{V1}/companies/?type=client").json()["results"] == []
     again = api.post(
         f"{address}/link/", {"integration": str(integration.pk), "external_id": record.external_id}
     )

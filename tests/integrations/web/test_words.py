@@ -64,9 +64,7 @@ def test_an_admin_says_changes_and_takes_back(
     form = page_text(client.get(f"{words_of(integration)}say/?kind=cycle&word=Contract+%26+more"))
     said = text(say(client, integration, note="Asked Bo."))
     totals = company_figure(company).totals
-    change = page_text(
-        client.get(f"{words_of(integration)}say/?kind=cycle&word=contract+%26+more")
-    )
+    change = page_text(client.get(f"{words_of(integration)}say/?kind=cycle&word=contract+%26+more"))
     changed = text(say(client, integration, meaning="every", every="18", unit="month"))
     word = PsaWord.objects.in_force().get()
     undone = text(client.post(f"{words_of(integration)}{word.pk}/undo/", follow=True))
@@ -90,7 +88,11 @@ def test_an_admin_says_changes_and_takes_back(
 
 @pytest.mark.parametrize("role", ["mia", "vic"])
 def test_who_is_no_admin_reads_it_and_is_told_whom_to_ask(
-    role: str, alex: User, company: Company, integration: Integration, request: pytest.FixtureRequest
+    role: str,
+    alex: User,
+    company: Company,
+    integration: Integration,
+    request: pytest.FixtureRequest,
 ) -> None:
     word, _ = say_word(
         integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual"
