@@ -28,7 +28,13 @@ class WordForm(forms.Form):
 
     word = forms.CharField(label="Word", max_length=length_of(PsaWord, "word"))
     meaning = forms.ChoiceField(label="Means")
-    every = forms.IntegerField(label="Every", min_value=1, max_value=MOST_EVERY, required=False)
+    every = forms.IntegerField(
+        label="Every",
+        min_value=1,
+        max_value=MOST_EVERY,
+        required=False,
+        help_text="Only where you chose “Every …”: 18 and months, for example.",
+    )
     unit = forms.ChoiceField(label="Unit", choices=UNITS, required=False, initial="month")
     note = forms.CharField(label="Why", required=False, max_length=MOST_NOTE_LENGTH)
 
