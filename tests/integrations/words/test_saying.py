@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agreements import stored_mrr
 from agreements.figures import company_figure, company_totals
 from agreements.models import Agreement, AgreementMrr
 from agreements.versions import company_etag, tenant_etag
@@ -238,8 +239,7 @@ def test_many_books_are_left_to_a_worker_and_one_figure_is_right_at_once(
     company: Company, integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "MOST_AT_ONCE", 0)
-    say(integration, "Other", "annual")
-    amounts(company)
+    stored_mrr.refresh(company.tenant, [company.pk])
 
     word = say(integration, "Every Quarter", "quarterly")
 
