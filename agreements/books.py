@@ -21,6 +21,7 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
+from integrations.importing.said_words import words_of
 from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
@@ -205,14 +206,19 @@ def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
         line.ref = row
         kept[row.agreement_text].agreement.lines.append(line)
     found = list(kept.values())
-    return _prepared(found, _context(found), tenant)
+    return _prepared(found, _context(found), tenant, words_of(tenant))
 
 
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
+    return mrr.prepare(book_of(tenant, chosen))
+
+
+def book_of(tenant: Tenant, chosen: QuerySet[Agreement]) -> mrr.Book:
+    """The book of all these agreements together."""
     kept = read(chosen, [tenant])
     add_lines(kept, lines_of([tenant]).filter(agreement__in=chosen.order_by().values("pk")))
-    return _prepared(kept, _context(kept), tenant)
+    return _book(kept, _context(kept), tenant, words_of(tenant))
 
 
 def prepare_by_company(
@@ -230,11 +236,14 @@ def prepare_by_company(
     parents = {item.key: item for item in _parents_elsewhere(kept)}
     if any(item.agreement.parent_id for item in kept):
         parents |= {item.key: item for item in kept}
+    words = words_of(*tenants)
     of_company: dict[str, list[Kept]] = defaultdict(list)
     for item in kept:
         of_company[item.agreement.company_id].append(item)
     prepared = {
-        company_id: _prepared(items, _foreign(company_id, items, parents), owners[company_id])
+        company_id: _prepared(
+            items, _foreign(company_id, items, parents), owners[company_id], words
+        )
         for company_id, items in of_company.items()
     }
     counting = [
@@ -248,11 +257,19 @@ def prepare_by_company(
     return prepared
 
 
-def _prepared(kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant) -> list[mrr.Prepared]:
+def _prepared(
+    kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant, words: mrr.Words
+) -> list[mrr.Prepared]:
     """Settle a book; those of `context` have no rows in it, and stand at its end."""
+    return mrr.prepare(_book(kept, context, tenant, words))
+
+
+def _book(
+    kept: Sequence[Kept], context: Iterable[Kept], tenant: Tenant, words: mrr.Words
+) -> mrr.Book:
     book = [item.agreement for item in kept]
     book += [replace(other.agreement, is_context=True) for other in context]
-    return mrr.prepare(mrr.Book(book, tenant.currency, sources()))
+    return mrr.Book(book, tenant.currency, sources(), words)
 
 
 def _foreign(

@@ -15,6 +15,7 @@ from django.db.models import Q
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
+from agreements.mrr.awaited import AwaitedWord
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -42,12 +43,16 @@ class Month(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class AgreementRow:
-    """An agreement with what it comes to on the as-of day."""
+    """An agreement with what it comes to on the as-of day.
+
+    Of one that does not count, `sentence` says why and `awaited` is the word that it waits for.
+    """
 
     agreement: Agreement
     summary: AgreementSummary
     sentence: str
     is_recurring: bool
+    awaited: AwaitedWord | None = None
 
     @property
     def money(self) -> Money:
@@ -82,22 +87,22 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
     on = as_of or company.tenant.today()
     prepared = books.prepare_company(company.tenant, company.pk)
     entries = mrr.ledger(prepared, on)
-    sentences = {
-        entry.agreement_ref.pk: entry.sentence for entry in reversed(entries) if not entry.included
-    }
+    left_out = {entry.agreement_ref.pk: entry for entry in reversed(entries) if not entry.included}
     return CompanyFigure(
         as_of=on,
         totals=_totals(prepared, on),
-        agreements=[_agreement_row(item, on, sentences) for item in prepared if item.is_own],
+        agreements=[_agreement_row(item, on, left_out) for item in prepared if item.is_own],
         ledger=entries,
         book=prepared,
     )
 
 
-def _agreement_row(item: mrr.Prepared, on: date, sentences: dict[UUID, str]) -> AgreementRow:
+def _agreement_row(item: mrr.Prepared, on: date, left_out: dict[UUID, LedgerRow]) -> AgreementRow:
     summary = mrr.summary(item, on)
-    sentence = "" if summary.reason is None else sentences.get(summary.ref.pk, "")
-    return AgreementRow(summary.ref, summary, sentence, item.is_recurring)
+    entry = None if summary.reason is None else left_out.get(summary.ref.pk)
+    if entry is None:
+        return AgreementRow(summary.ref, summary, "", item.is_recurring)
+    return AgreementRow(summary.ref, summary, entry.sentence, item.is_recurring, entry.awaited)
 
 
 def company_totals(

@@ -20,6 +20,7 @@ from companies.api.views import CompanyViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
 from integrations.api.views.issues import IssueViewSet
 from integrations.api.views.runs import SyncRunViewSet
+from integrations.api.views.words import WordViewSet
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")
@@ -35,6 +36,16 @@ urlpatterns = [
     path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
     path("mrr/series/", SeriesView.as_view(), name="mrr-series"),
     path("mrr/movement/", MovementView.as_view(), name="mrr-movement"),
+    path(
+        "integrations/<str:pk>/words/",
+        WordViewSet.as_view({"get": "list", "post": "create"}),
+        name="words",
+    ),
+    path(
+        "integrations/<str:pk>/words/<str:word_id>/",
+        WordViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="word",
+    ),
     path("schema/", SchemaView.as_view(), name="schema"),
     path(
         "docs/",

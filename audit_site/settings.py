@@ -214,6 +214,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 290},
     },
+    "follow_words": {
+        "task": "integrations.follow_words",
+        "schedule": 120.0,
+        "options": {"expires": 110},
+    },
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
     "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
     "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
@@ -328,6 +333,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",
+        "CompanyType": "companies.models.Company.Type",
+        "WordKind": "integrations.words.kinds.KIND_NAMES",
         "RunState": "integrations.models.SyncRun.State",
         "TestState": "integrations.models.ConnectionTest.State",
         "ScheduleEvery": "integrations.models.Integration.Schedule",

@@ -13,13 +13,21 @@ from audit_site.tenants.models import TenantOwned, TenantQuerySet
 
 
 class Company(TenantOwned):
-    """A client of the MSP. Active ones count against the tenant's licence."""
+    """A client of the MSP, or one that may become it. Active ones count against the licence.
+
+    `type` is ours: an import sets it by the PSA's, and nothing but a person changes it then.
+    """
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
         ARCHIVED = "archived", "Archived"
 
+    class Type(models.TextChoices):
+        CLIENT = "client", "Client"
+        PROSPECT = "prospect", "Prospect"
+
     name = models.CharField(max_length=255)
+    type = models.CharField(max_length=10, choices=Type, default=Type.CLIENT, db_default="client")
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -87,14 +87,19 @@ def clean_name(name: str) -> str:
 
 @transaction.atomic
 def create_company(
-    *, tenant: Tenant, actor: User | None, name: str, primary_contact: Mapping[str, str]
+    *,
+    tenant: Tenant,
+    actor: User | None,
+    name: str,
+    primary_contact: Mapping[str, str],
+    type: str = Company.Type.CLIENT,
 ) -> Company:
     """Create a company that no PSA knows, with its primary contact, if the licence has room."""
     name, contact = clean_name(name), clean_contact(primary_contact)
     allowance = lock_licence(tenant)
     if not allowance.free:
         raise licence_exceeded(allowance.limit)
-    company = Company.objects.create(tenant=tenant, name=name)
+    company = Company.objects.create(tenant=tenant, name=name, type=type)
     Contact.objects.create(tenant=tenant, company=company, is_primary=True, **contact)
     record_audit(tenant=tenant, actor=actor, action="company.created", subject=company)
     return company
@@ -109,8 +114,10 @@ def update_company(
     name: str | None = None,
     primary_contact: Mapping[str, str] | None = None,
     status: str | None = None,
+    type: str | None = None,
 ) -> Company:
-    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody.
+    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody; the
+    type is ours to change all the same.
 
     Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring) or
     FieldErrors for the name.
@@ -121,11 +128,14 @@ def update_company(
     if name is not None and clean_name(name) != company.name:
         company.name = clean_name(name)
         changed.append("name")
+    if type is not None and type != company.type:
+        company.type = type
+        changed.append("type")
     if primary_contact is not None:
         _set_primary_contact(company, primary_contact)
         changed.append("primary_contact")
     if changed:
-        company.save(update_fields=["name", "updated_at"])
+        company.save(update_fields=["name", "type", "updated_at"])
         record_audit(
             tenant=company.tenant,
             actor=actor,

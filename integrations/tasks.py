@@ -9,6 +9,7 @@ from integrations.connecting import connection_test
 from integrations.issues import outages
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
+from integrations.words import following
 
 
 @shared_task(name="integrations.run_connection_test")
@@ -47,3 +48,13 @@ def tell_admins(tenant_id: str, integration_id: str, what: str) -> None:
 @shared_task(name="integrations.prune_history")
 def prune_history() -> None:
     history.prune_history()
+
+
+@shared_task(name="integrations.follow_word")
+def follow_word(tenant_id: str, word_id: str) -> None:
+    following.follow_word(tenant_id=tenant_id, word_id=word_id)
+
+
+@shared_task(name="integrations.follow_words")
+def follow_words() -> None:
+    following.follow_lost()

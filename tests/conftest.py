@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import hypothesis
 import pytest
 import stamina
 from celery import current_app
@@ -21,6 +22,11 @@ from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off
 
 TODAY = date(2026, 11, 25)
+#: How fast a machine is decides no test.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

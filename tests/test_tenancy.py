@@ -14,6 +14,7 @@ from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, TenantOwned, User
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
+from integrations.words.saying import say_word
 from tests.clients import api_of
 from tests.factories import (
     make_agreement,
@@ -73,6 +74,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
+    word, _ = say_word(
+        integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
+    )
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
@@ -80,6 +84,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "test_id": str(test.pk),
             "external_id": record.external_id,
             "psa": "no-such-psa",
+            "word_id": str(word.pk),
         },
         "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
@@ -98,7 +103,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 57
+    assert len(OURS) == 62
 
 
 @pytest.mark.parametrize("route", OURS)

@@ -83,6 +83,11 @@ class MrrAgreementSerializer(serializers.Serializer[AgreementRow]):
         return reason_of(row)
 
 
+class AwaitedWordSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    word = serializers.CharField()
+
+
 class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     """One entry of the ledger. `agreement` and `line` are our ids, null where there is none."""
 
@@ -107,6 +112,11 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     formula = serializers.CharField(allow_blank=True)
     sentence = serializers.CharField()
     warnings = serializers.ListField(child=serializers.CharField())
+    awaits = AwaitedWordSerializer(
+        source="awaited",
+        allow_null=True,
+        help_text="The word whose meaning nobody has said, where that keeps it out.",
+    )
 
     def get_fields(self) -> dict[str, Any]:
         first_day = serializers.DateField(source="first_day", allow_null=True)

@@ -51,6 +51,8 @@ _NAMED: Final = {
         Cycle(NOT_RECURRING, None),
     )
 }
+#: The canonical names.
+CYCLE_NAMES: Final = tuple(_NAMED)
 _ALSO: Final = {
     "fortnightly": "biweekly",
     "4weekly": "fourweekly",

@@ -9,13 +9,13 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, Final
 
+from agreements.mrr.awaited import AwaitedWord, awaited_word, is_other_type, unknown_cycle_of
 from agreements.mrr.book import Source
-from agreements.mrr.cycles import is_blank
 from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
 from agreements.mrr.rules import Prepared, Row
-from agreements.mrr.words import WordChoice, unknown_word
+from agreements.mrr.words import WordChoice
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.
 REASONS: Final[dict[str, str]] = {
@@ -49,6 +49,7 @@ REASONS: Final[dict[str, str]] = {
 OTHER_TYPE: Final = "its type is {type}; only {recurring_type} counts."
 FORMER_TYPE: Final = " Its type was {former_type} before {changed}."
 UNKNOWN_CYCLE: Final = 'its billing cycle "{cycle}" is not one we know; it brings {amount} a cycle.'
+INACTIVE_STATUS: Final = 'its status is "{status}"; only active agreements count.'
 EXCLUDED_TYPE: Final = "someone in your team excluded agreements of its type from MRR."
 #: What a warning means; it never changes a number. `{source}` is what the source is called.
 WARNINGS: Final[dict[str, str]] = {
@@ -70,7 +71,9 @@ WARNINGS: Final[dict[str, str]] = {
 class LedgerRow:
     """One entry. Exact figures are "n/d" or None where they can't be known; dates None = open.
 
-    `warnings` are codes of `WARNINGS`, `remarks` their sentences in the same order.
+    `warnings` are codes of `WARNINGS`, `remarks` their sentences in the same order. `said` is what
+    people said of the words that it rests on, in sentences; `awaited` the word whose meaning keeps
+    it out, as long as nobody says it.
     """
 
     row_id: str
@@ -94,6 +97,8 @@ class LedgerRow:
     sentence: str
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    awaited: AwaitedWord | None = None
     agreement_ref: Any = None
     line_ref: Any = None
 
@@ -168,6 +173,7 @@ def _entry(row: Row, on: date, reason: str | None, warnings: list[str]) -> Ledge
     first, until = max(item.first, row.first), min(item.until, row.until)
     formula = _formula(row, day) if rate is not None else ""
     sentence = f"Counted: {formula}." if reason is None else _sentence(row, reason, on)
+    said = [choice.sentence for choice in _words_of(row)]
     return LedgerRow(
         row_id=row_id(item, line.id if line else None),
         agreement_id=agreement.id,
@@ -187,9 +193,11 @@ def _entry(row: Row, on: date, reason: str | None, warnings: list[str]) -> Ledge
         mrr_exact=exact_text(amount),
         mrr=money_text(item.currency, amount),
         formula=formula,
-        sentence=" ".join([sentence, *(choice.sentence for choice in _words_of(row))]),
+        sentence=" ".join([sentence, *said]),
         warnings=warnings,
         remarks=[_remark(code, item.source) for code in warnings],
+        said=said,
+        awaited=awaited_word(row, reason),
         agreement_ref=agreement.ref,
         line_ref=line.ref if line else None,
     )
@@ -240,9 +248,10 @@ def _sentence(row: Row, reason: str, on: date) -> str:
         last=_text(last),
         as_of=on.isoformat(),
         currency=item.currency,
-        cycle=_unknown_cycle(row),
+        cycle=unknown_cycle_of(row),
         amount=_amount_per_cycle(row, on.toordinal()),
         type=agreement.type,
+        status=agreement.status,
         recurring_type=item.source.recurring_type,
         former_type=agreement.former_type,
         changed=_text(agreement.type_changed_on),
@@ -254,27 +263,16 @@ def _template(row: Row, reason: str) -> str:
     """The sentence of a reason: the one that says more, where more is known."""
     item = row.owner
     agreement, meaning = item.agreement, item.meaning
-    if reason == "not_recurring" and _is_other_type(item):
+    if reason == "not_recurring" and is_other_type(item):
         has_changed = agreement.former_type and agreement.type_changed_on
         return OTHER_TYPE + (FORMER_TYPE if has_changed else "")
-    if reason == "unknown_cycle" and _unknown_cycle(row):
+    if reason == "unknown_cycle" and unknown_cycle_of(row):
         return UNKNOWN_CYCLE
+    if reason == "inactive" and agreement.status:
+        return INACTIVE_STATUS
     if reason == "excluded_by_user" and meaning.exclude and not agreement.exclude:
         return EXCLUDED_TYPE
     return REASONS[reason]
-
-
-def _is_other_type(item: Prepared) -> bool:
-    """Whether its type is what keeps it out, in a PSA of which one type alone recurs."""
-    agreement = item.agreement
-    return bool(agreement.recurring is False and agreement.type and item.source.recurring_type)
-
-
-def _unknown_cycle(row: Row) -> str:
-    """The word of the row's cycle that nobody knows the meaning of; "" where there is none."""
-    line = row.line
-    cycle = line.cycle if line and not is_blank(line.cycle) else row.owner.meaning.cycle
-    return unknown_word(cycle)
 
 
 def _amount_per_cycle(row: Row, day: int) -> str:

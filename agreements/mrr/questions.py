@@ -20,6 +20,7 @@ from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
 from agreements.mrr.money import exact_text, is_within_reason
 from agreements.mrr.rules import Prepared, prepare
+from agreements.mrr.words import MEANINGS, WordChoice, Words, read_meaning_of, word_key
 
 Json = Any
 Sources = Mapping[str, Source]
@@ -88,6 +89,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
     on = _day(ask, "as_of")
     entries = ledger(book, on)
     rows = [entry for entry in entries if entry.kind != "rounding"]
+    said = {row.row_id: row.said for row in rows if row.said}
     return {
         "reasons": {row.row_id: row.reason for row in rows},
         "totals": {
@@ -98,6 +100,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
             for figure in figures.mrr(book, on)
         },
         "warnings": {row.row_id: row.warnings for row in rows if row.warnings},
+        **({"words": said} if said else {}),
     }
 
 
@@ -174,7 +177,27 @@ def read_book(raw: Json, sources: Sources = NO_SOURCES) -> Book:
         raise QuestionError("`agreements` is a list.")
     currency = book.get("default_currency") or "USD"
     read = [_agreement(_mapping(a, "agreement")) for a in agreements]
-    return Book(read, str(currency).upper(), sources)
+    return Book(read, str(currency).upper(), sources, _words(book.get("words") or []))
+
+
+def _words(raw: Json) -> Words:
+    """What people said of words: `[{"kind", "word", "meaning", "account", "by", "on"}]`, of which
+    the last three may be absent.
+    """
+    if not isinstance(raw, list):
+        raise QuestionError("`words` is a list.")
+    choices = [(_text(_mapping(said, "word"), "account"), _word(said)) for said in raw]
+    return {(account, said.kind, word_key(said.word)): said for account, said in choices}
+
+
+def _word(raw: Mapping[str, Json]) -> WordChoice:
+    kind, word = _text(raw, "kind"), _text(raw, "word")
+    if kind not in MEANINGS:
+        raise QuestionError(f"The `kind` of a word is one of {', '.join(MEANINGS)}.")
+    meaning = read_meaning_of(kind, raw.get("meaning"))
+    if not word.strip() or meaning is None:
+        raise QuestionError(f'The {kind} "{word}" needs a meaning that there is.')
+    return WordChoice(kind, word, meaning, _text(raw, "by"), _Dates(raw).read("on"))
 
 
 def _agreement(raw: Mapping[str, Json]) -> Agreement:
@@ -206,6 +229,9 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         exclude=raw.get("exclude") is True,
         force_include=raw.get("force_include") is True,
         assume_renewal=raw.get("assume_renewal") is True,
+        account=_text(raw, "account"),
+        type=_text(raw, "type"),
+        status=_text(raw, "status"),
         lines=[_line(_mapping(line, "line")) for line in lines],
     )
     agreement.has_unreadable_date = dates.unreadable

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from agreements.mrr.currencies import currency_code
+from agreements.mrr.cycles import CYCLE_NAMES, read_cycle
+
 CYCLE: Final = "cycle"
 CURRENCY: Final = "currency"
 STATUS: Final = "status"
@@ -25,6 +28,15 @@ CALLED: Final = {
     STATUS: "status",
     AGREEMENT_TYPE: "type",
     PRODUCT: "product",
+}
+#: What a word of a kind may mean. A cycle may also be `{"every": N, "unit": …}`; a currency is any
+#: code of ISO 4217.
+MEANINGS: Final[dict[str, tuple[str, ...]]] = {
+    CYCLE: CYCLE_NAMES,
+    CURRENCY: (),
+    STATUS: ("active", "not_active"),
+    AGREEMENT_TYPE: ("count", "leave_out"),
+    PRODUCT: ("recurring", "usage", "one_time"),
 }
 
 
@@ -44,17 +56,47 @@ class WordChoice(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """For people, in a ledger."""
-        by = f" (said by {self.by}{f' on {self.on}' if self.on else ''})" if self.by else ""
-        meaning = self.meaning
-        if isinstance(meaning, Mapping):
-            meaning = f"every {meaning.get('every')} {meaning.get('unit')}s"
-        meaning = str(meaning).replace("_", " ")
-        return f'The {CALLED.get(self.kind, self.kind)} "{self.word}" means {meaning} here{by}.'
+        on = f" on {self.on.day} {self.on:%b %Y}" if self.on else ""
+        by = f", said by {self.by}{on}" if self.by else ""
+        called, meaning = CALLED.get(self.kind, self.kind), meaning_text(self.meaning)
+        return f'The {called} "{self.word}" means {meaning} here{by}.'
 
 
 #: Choices by account, kind, and the word as `word_key` writes it.
 Words = Mapping[tuple[str, str, str], WordChoice]
 NO_WORDS: Final[Words] = {}
+
+
+def meaning_text(meaning: Any) -> str:
+    """A meaning as a sentence has it: `every 2 months`, `not active`."""
+    if not isinstance(meaning, Mapping):
+        return str(meaning).replace("_", " ")
+    every, unit = meaning.get("every"), meaning.get("unit")
+    return f"every {unit}" if every == 1 else f"every {every} {unit}s"
+
+
+def read_meaning_of(kind: str, said: Any) -> Any:
+    """What somebody said that a word of a kind means, in the one way that it is written here.
+
+    `yearly` is `annual`, `eur` is `EUR`. None = no word of this kind means that.
+    """
+    if kind == CYCLE:
+        return _read_cycle_said(said)
+    if not isinstance(said, str):
+        return None
+    if kind == CURRENCY:
+        return currency_code(said) or None
+    return said if said in MEANINGS.get(kind, ()) else None
+
+
+def _read_cycle_said(said: Any) -> Any:
+    cycle = read_cycle(said)
+    if cycle is None:
+        return None
+    if isinstance(said, Mapping):
+        parts = {name: said[name] for name in ("every", "unit")}
+        return parts if parts == said else None
+    return cycle.name
 
 
 def word_key(word: str) -> str:

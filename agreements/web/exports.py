@@ -55,7 +55,7 @@ def ledger_csv(company: Company, figure: CompanyFigure) -> HttpResponse:
             row.reason,
             row.currency,
             row.mrr,
-            row.formula if row.included else row.sentence,
+            " ".join([row.formula, *row.said]) if row.included else row.sentence,
             row.first_day,
             row.last_day,
             " ".join(row.warnings),

@@ -53,6 +53,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "id",
             "name",
             "status",
+            "type",
             "primary_contact",
             "link",
             "mrr",
@@ -98,6 +99,7 @@ class ContactWriteSerializer(StrictSerializer):
 
 class CompanyCreateSerializer(StrictSerializer):
     name = serializers.CharField(max_length=255)
+    type = serializers.ChoiceField(Company.Type.choices, required=False)
     primary_contact = ContactWriteSerializer()
 
 
@@ -105,6 +107,7 @@ class CompanyUpdateSerializer(StrictSerializer):
     name = serializers.CharField(required=False, max_length=255)
     primary_contact = ContactWriteSerializer(required=False)
     status = serializers.ChoiceField(Company.Status.choices, required=False)
+    type = serializers.ChoiceField(Company.Type.choices, required=False)
 
 
 class LinkWriteSerializer(StrictSerializer):

@@ -50,6 +50,7 @@ from integrations.runs import starting
         parameters=[
             query("search"),
             query("status"),
+            query("type", description="`client` or `prospect`"),
             query("ordering", description="`name`, `mrr` or `-mrr`: by MRR in `currency`"),
             query("currency", description="default: the tenant's own"),
             query(
@@ -74,6 +75,8 @@ class CompanyViewSet(TenantViewSet):
         ).select_related("tenant")
         if not wanted:
             return rows
+        if wanted.get("type"):
+            rows = rows.filter(type=wanted["type"])
         currency = wanted.get("currency", "").upper() or self.tenant.currency
         if wanted.get("counting") in {"yes", "no"}:
             rows = self._counting(rows, currency, is_counting=wanted["counting"] == "yes")

@@ -16,9 +16,10 @@ FIELD_OF = {"contact_without_method": "email"}
 
 
 class CompanyForm(forms.Form):
-    """An audITee with its primary contact."""
+    """An audITee with its primary contact. `is_owned`: a PSA says all of it but the type."""
 
     name = forms.CharField(label="Name", max_length=length_of(Company, "name"))
+    type = forms.ChoiceField(label="Type", choices=Company.Type.choices, required=False)
     first_name = forms.CharField(
         label="First name", max_length=length_of(Contact, "first_name"), required=False
     )
@@ -33,10 +34,12 @@ class CompanyForm(forms.Form):
         help_text="The primary contact needs an e-mail address or a phone number.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_owned: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "form-control"
+        if is_owned:
+            self.fields = {"type": self.fields["type"]}
+        for name, field in self.fields.items():
+            field.widget.attrs["class"] = "form-select" if name == "type" else "form-control"
 
     def clean_phone(self) -> str:
         phone: str = self.cleaned_data["phone"]
@@ -57,11 +60,14 @@ class CompanyForm(forms.Form):
             self.add_error(FIELD_OF.get(error.code), error.sentence)
 
     @property
-    def contact(self) -> dict[str, str]:
-        return {key: value for key, value in self.cleaned_data.items() if key != "name"}
+    def contact(self) -> dict[str, str] | None:
+        """The primary contact, None where a PSA says it."""
+        if "email" not in self.fields:
+            return None
+        return {name: self.cleaned_data[name] for name in CONTACT_FIELDS}
 
     @staticmethod
     def values_of(company: Company) -> dict[str, str]:
         person = company.primary
         contact = {name: getattr(person, name) for name in CONTACT_FIELDS} if person else {}
-        return {"name": company.name, **contact}
+        return {"name": company.name, "type": company.type, **contact}

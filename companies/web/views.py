@@ -24,7 +24,7 @@ from integrations.connecting.selectors import list_integrations
 from integrations.importing import linking
 from integrations.importing.link_preview import preview_link
 from integrations.importing.linking import link_of
-from integrations.importing.rules import explain
+from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
     integration_with,
@@ -96,7 +96,8 @@ def add(request: PageRequest) -> HttpResponse:
                 tenant=tenant_of(request),
                 actor=request.user,
                 name=form.cleaned_data["name"],
-                primary_contact=form.contact,
+                primary_contact=form.contact or {},
+                type=form.cleaned_data["type"] or Company.Type.CLIENT,
             )
         except DomainError as error:
             form.add_refusal(error)
@@ -130,7 +131,12 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "link": link,
         "psa": psa,
         "record": record,
-        "problems": [explain(code, psa) for code in link.problem_codes] if link and psa else [],
+        "problems": [
+            explain(code, psa, record.status if record else "") for code in link.problem_codes
+        ]
+        if link and psa
+        else [],
+        "status_to_say": _status_to_say(link, record),
         "figure": figure,
         "remarks": remarks_on_figure(found, figure.totals),
         "run": list_sync_runs(found.tenant, company=found.pk).first(),
@@ -138,25 +144,36 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/detail.html", context)
 
 
+def _status_to_say(link: CompanyLink | None, record: PsaCompanyRecord | None) -> str:
+    """The status that stands in the way and may mean active all the same; "" = there is none."""
+    if link is None or record is None or "inactive" not in link.problem_codes:
+        return ""
+    return record.status if may_mean_active(record.status, link.integration.psa_info) else ""
+
+
 @page("GET", "POST", role=Role.MEMBER, section="companies")
 def edit(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Name, type and primary contact; of a linked one the type alone is ours."""
     found = _company(request, pk)
-    form = CompanyForm(request.POST or None, initial=CompanyForm.values_of(found))
+    owner = linking.owner_of(found)
+    initial = CompanyForm.values_of(found)
+    form = CompanyForm(request.POST or None, initial=initial, is_owned=bool(owner))
     if form.is_valid():
         try:
             services.update_company(
                 company=found,
                 actor=request.user,
-                owned_by=linking.owner_of(found),
-                name=form.cleaned_data["name"],
+                owned_by=owner,
+                name=form.cleaned_data.get("name"),
                 primary_contact=form.contact,
+                type=form.cleaned_data["type"] or None,
             )
         except DomainError as error:
             form.add_refusal(error)
         else:
             return redirect("companies:detail", pk)
     status = 422 if form.is_bound else 200
-    context = {"form": form, "company": found, "owner": linking.owner_of(found)}
+    context = {"form": form, "company": found, "owner": owner}
     return render(request, "companies/form.html", context, status=status)
 
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.rules import CHECKS, explain, facts_of, failed_checks
+from integrations.importing.said_words import CompanyWords, company_words
 from integrations.models import Integration
 from integrations.psa.contract import (
     PsaAdapter,
@@ -48,7 +49,8 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
         ids = [external_id] if isinstance(found, PsaCompany) else []
         people = contacts_of(adapter, ids)[external_id]
     has_room = licence(integration.tenant).free > 0
-    return diagnosis_of(found, people, integration.psa_info, has_room=has_room)
+    words = company_words(integration)
+    return diagnosis_of(found, people, integration.psa_info, words, has_room=has_room)
 
 
 def contacts_of(
@@ -66,12 +68,15 @@ def diagnosis_of(
     found: PsaCompany | RejectedRecord | None,
     people: Sequence[PsaContact],
     info: PsaInfo,
+    words: CompanyWords,
     *,
     has_room: bool,
 ) -> Diagnosis:
-    """What the PSA's answer about a company means. `has_room`: the licence has a free place."""
+    """What the PSA's answer about a company means, by the integration's `words`. `has_room`: the
+    licence has a free place.
+    """
     if isinstance(found, PsaCompany):
-        checks = _checks_of(found, people, info)
+        checks = _checks_of(found, people, info, words)
     else:
         checks = _checks_of_unusable(found, info)
     checks.append(_check("licence", "" if has_room else "licence_exceeded", info))
@@ -79,11 +84,13 @@ def diagnosis_of(
 
 
 def _checks_of(
-    company: PsaCompany, people: Sequence[PsaContact], info: PsaInfo
+    company: PsaCompany, people: Sequence[PsaContact], info: PsaInfo, words: CompanyWords
 ) -> list[dict[str, Any]]:
     """The checks of a company by the rules of the import list."""
-    failed = failed_checks(facts_of(company, people), info)
-    return [_check(name, failed.get(name, ""), info) for name in CHECKS_OF_COMPANIES]
+    failed = failed_checks(facts_of(company, people, words), info)
+    return [
+        _check(name, failed.get(name, ""), info, company.status) for name in CHECKS_OF_COMPANIES
+    ]
 
 
 def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dict[str, Any]]:
@@ -97,11 +104,11 @@ def _checks_of_unusable(found: RejectedRecord | None, info: PsaInfo) -> list[dic
     return [first, *(_failed(name, code="unknown_company") for name in others)]
 
 
-def _check(name: str, code: str, info: PsaInfo) -> dict[str, Any]:
+def _check(name: str, code: str, info: PsaInfo, status: str = "") -> dict[str, Any]:
     """A check that breaks a rule, or none (code "")."""
     if not code:
         return {"name": name, "ok": True, "code": "ok", "message": CHECKS[name], "fix": ""}
-    return {"name": name, "ok": False, **explain(code, info)}
+    return {"name": name, "ok": False, **explain(code, info, status)}
 
 
 def _failed(name: str, *, code: str, message: str = "", fix: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.diagnosis import Diagnosis, contacts_of, diagnosis_of
 from integrations.importing.import_rows import ImportRow, import_rows
+from integrations.importing.said_words import company_words
 from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration
 from integrations.psa.contract import PsaAdapter, PsaCompany, RejectedRecord
@@ -69,11 +70,12 @@ def find_companies(*, integration: Integration, text: str) -> Hits:
         readable = [one.external_id for one in found if isinstance(one, PsaCompany)]
         people = contacts_of(adapter, readable)
     has_room, info = licence(integration.tenant).free > 0, integration.psa_info
+    words = company_words(integration)
     rows = _listed(integration, [one.external_id for one in found])
     hits = [
         _hit(
             one,
-            diagnosis_of(one, people[one.external_id], info, has_room=has_room),
+            diagnosis_of(one, people[one.external_id], info, words, has_room=has_room),
             rows.get(one.external_id),
         )
         for one in found

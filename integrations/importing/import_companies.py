@@ -15,6 +15,7 @@ from companies.models import Company, Contact
 from companies.services import Licence, lock_licence
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.importing.rules import explain
+from integrations.importing.said_words import company_type_of, company_words
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -102,7 +103,8 @@ def _choose(
         elif record is None:
             result.rejected.append(_rejected(external_id, "unknown_company", info))
         elif record.rule_codes:
-            result.rejected.append(_rejected(external_id, record.rule_codes[0], info))
+            code = record.rule_codes[0]
+            result.rejected.append(_rejected(external_id, code, info, record.status))
         elif len(chosen) >= allowance.free:
             result.rejected.append(_rejected(external_id, "licence_exceeded", info))
         else:
@@ -110,8 +112,8 @@ def _choose(
     return chosen
 
 
-def _rejected(external_id: str, code: str, info: PsaInfo) -> RejectedImport:
-    reason = explain(code, info)
+def _rejected(external_id: str, code: str, info: PsaInfo, status: str = "") -> RejectedImport:
+    reason = explain(code, info, status)
     return RejectedImport(external_id, code, f"{reason['message']} {reason['fix']}")
 
 
@@ -121,7 +123,15 @@ def _create_companies(
     actor: User | None,
     result: ImportResult,
 ) -> None:
-    companies = [Company(tenant_id=integration.tenant_id, name=record.name) for record in chosen]
+    words = company_words(integration)
+    companies = [
+        Company(
+            tenant_id=integration.tenant_id,
+            name=record.name,
+            type=company_type_of(words, record.type),
+        )
+        for record in chosen
+    ]
     bulk_upsert(Company, companies)
     pairs = list(zip(chosen, companies, strict=True))
     _create_links(integration, pairs, actor)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from companies.models import Company
-from integrations.importing.rules import Reason, explain
+from integrations.importing.rules import Reason, explain, may_mean_active
 from integrations.importing.selectors import is_new
 from integrations.models import PsaCompanyRecord
 
@@ -41,6 +41,20 @@ class ImportRow:
         return self.linked.id if self.linked else None
 
     @property
+    def is_active(self) -> bool:
+        """Whether its status counts as active: where that is asked for, by what was said of it."""
+        if self.record.integration.psa_info.only_active_importable:
+            return "inactive" not in self.record.rule_codes
+        return self.record.is_active
+
+    @property
+    def status_to_say(self) -> str:
+        """Its status, where that keeps it out and may mean active all the same; else ""."""
+        info, status = self.record.integration.psa_info, self.record.status
+        keeps_out = "inactive" in self.record.rule_codes
+        return status if keeps_out and may_mean_active(status, info) else ""
+
+    @property
     def is_importable(self) -> bool:
         return self.record.importable and self.linked is None
 
@@ -53,7 +67,8 @@ def import_rows(records: Iterable[PsaCompanyRecord], since: datetime | None) -> 
 def _row(record: PsaCompanyRecord, since: datetime | None) -> ImportRow:
     linked, info = _linked(record), record.integration.psa_info
     codes = [*(["already_linked"] if linked else []), *record.rule_codes]
-    return ImportRow(record, linked, [explain(code, info) for code in codes], is_new(record, since))
+    reasons = [explain(code, info, record.status) for code in codes]
+    return ImportRow(record, linked, reasons, is_new(record, since))
 
 
 def _linked(annotated: Any) -> LinkedCompany | None:

@@ -12,6 +12,7 @@ from audit_site.db.folded_text import folded
 from audit_site.db.lengths import fitted
 from integrations.importing.record_store import Changes, store, values_of
 from integrations.importing.rules import broken_rules, facts_of
+from integrations.importing.said_words import CompanyWords, company_words
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
 
@@ -66,16 +67,16 @@ class Checked:
 def apply_rules(integration: Integration, external_ids: Sequence[str]) -> Checked:
     """Recount contacts, choose the primary one and check the rules for these companies.
 
-    Two reads and, where something differs, one write.
+    Three reads and, where something differs, one write.
     """
     companies = PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", external_ids))
     contacts = _contacts_of(integration, external_ids)
     checked = Checked({record.external_id: record for record in companies}, contacts)
-    info = integration.psa_info
+    info, words = integration.psa_info, company_words(integration)
     differing = [
         record
         for record in checked.companies.values()
-        if _note_outcome(record, contacts[record.external_id], info)
+        if _note_outcome(record, contacts[record.external_id], info, words)
     ]
     bulk_upsert(PsaCompanyRecord, differing)
     return checked
@@ -94,10 +95,13 @@ def _contacts_of(
 
 
 def _note_outcome(
-    record: PsaCompanyRecord, contacts: Sequence[PsaContactRecord], info: PsaInfo
+    record: PsaCompanyRecord,
+    contacts: Sequence[PsaContactRecord],
+    info: PsaInfo,
+    words: CompanyWords,
 ) -> bool:
     """Set on a company what the rules find; whether that differs from what was there."""
-    facts = facts_of(record, contacts)
+    facts = facts_of(record, contacts, words)
     codes = broken_rules(facts, info)
     outcome = {
         "contact_count": facts.contacts,

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
+from agreements import mrr
 from companies.services import MAKE_ROOM, has_contact_method
+from integrations.importing.said_words import NO_WORDS, CompanyWords, means_active
 from integrations.models import PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contact_methods import email_in, phone_in
 from integrations.psa.contract import PsaCompany, PsaContact, PsaInfo
@@ -45,11 +47,14 @@ class CompanyFacts:
     primary_contact_id: str = ""
 
 
-def facts_of(company: AnyCompany, contacts: Sequence[AnyContact]) -> CompanyFacts:
+def facts_of(
+    company: AnyCompany, contacts: Sequence[AnyContact], words: CompanyWords = NO_WORDS
+) -> CompanyFacts:
     """The facts of a company and of all its contacts that are not gone.
 
     As an adapter yields them, or as they are stored. A contact is reachable when it is active and
-    has what is plausibly an e-mail address or a phone number.
+    has what is plausibly an e-mail address or a phone number. `words`: what people said that the
+    account's words mean.
     """
     active = [person for person in contacts if person.is_active]
     reachable = [
@@ -58,7 +63,7 @@ def facts_of(company: AnyCompany, contacts: Sequence[AnyContact]) -> CompanyFact
         if has_contact_method(email_in(person.email), phone_in(person.phone))
     ]
     return CompanyFacts(
-        is_active=company.is_active,
+        is_active=means_active(words, company.status, is_active=company.is_active),
         is_deleted=company.is_deleted,
         is_merged=company.is_merged,
         is_own=company.is_own,
@@ -97,8 +102,9 @@ class Rule:
     """A reason why a company can't be imported.
 
     `check` is the check that it fails. `message` says what it is, `fix` what to do; `{psa}` is the
-    PSA's name, `{where}` the place in that PSA where it is put right (`PsaInfo.fixes`). `is_broken`
-    is None where the company's facts don't decide it.
+    PSA's name, `{where}` the place in that PSA where it is put right (`PsaInfo.fixes`), `{status}`
+    the company's status, `{words}` what more can be done about a status that nobody knows.
+    `is_broken` is None where the company's facts don't decide it.
     """
 
     code: str
@@ -107,6 +113,9 @@ class Rule:
     fix: str
     is_broken: Callable[[CompanyFacts, PsaInfo], bool] | None = None
 
+
+#: What can be done about a status that an MSP has named itself.
+OR_SAY_SO: Final = " If “{status}” means active, an admin can say so once for all of them."
 
 #: Of the rules of one check the first that is broken counts.
 RULES: Final = (
@@ -134,8 +143,8 @@ RULES: Final = (
     Rule(
         "inactive",
         "active",
-        "Its status in {psa} is not Active.",
-        "Set its status to Active in {psa}{where}, then press Sync Now.",
+        "Its status in {psa}{status} does not count as Active.",
+        "Set its status to Active in {psa}{where}, then press Sync Now.{words}",
         lambda facts, info: info.only_active_importable and not facts.is_active,
     ),
     Rule(
@@ -205,13 +214,20 @@ def without_consequences(failed: Mapping[str, str]) -> list[str]:
     return list(failed.values())
 
 
-def explain(code: str, info: PsaInfo) -> Reason:
-    """Return a reason code with its sentence and its fix."""
+def explain(code: str, info: PsaInfo, status: str = "") -> Reason:
+    """Return a reason code with its sentence and its fix. `status` is the company's in the PSA."""
     rule = REASONS[code]
     place = info.fixes.get(code)
-    where = f" ({place})" if place else ""
-    return {
-        "code": code,
-        "message": rule.message.format(psa=info.name),
-        "fix": rule.fix.format(psa=info.name, where=where),
+    names = {
+        "psa": info.name,
+        "where": f" ({place})" if place else "",
+        "status": f", “{status}”," if status else "",
+        "words": OR_SAY_SO.format(status=status) if may_mean_active(status, info) else "",
     }
+    return {"code": code, "message": rule.message.format(**names), "fix": rule.fix.format(**names)}
+
+
+def may_mean_active(status: str, info: PsaInfo) -> bool:
+    """Whether a status that does not count as active is one that its PSA's documents don't list."""
+    listed = {mrr.word_key(word) for word in info.inactive_words}
+    return bool(status) and mrr.word_key(status) not in listed

@@ -20,6 +20,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
+from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "LeasedWork",
     "PsaCompanyRecord",
     "PsaContactRecord",
+    "PsaWord",
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",

@@ -94,7 +94,8 @@ class PsaInfo:
     new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
     PSA's word for an agreement, `recurring_type` its name of the one type of agreement that recurs
     ("" = types say nothing about that). `help_url` is the page of the vendor's own help about API
-    users ("" = none that is public).
+    users ("" = none that is public). `inactive_words`: statuses that its documents list for what is
+    not active; nobody has to say what they mean.
     """
 
     key: str
@@ -115,6 +116,7 @@ class PsaInfo:
     agreement_word: str = "agreement"
     recurring_type: str = ""
     help_url: str = ""
+    inactive_words: tuple[str, ...] = ()
 
     @property
     def secret_fields(self) -> frozenset[str]:

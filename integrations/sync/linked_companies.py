@@ -40,7 +40,7 @@ def apply_companies(
 def reports_of(record: PsaCompanyRecord, info: PsaInfo, merged_into: str) -> Iterator[IssueReport]:
     """What is wrong with a linked company, one report for each rule that it breaks."""
     for code in record.rule_codes:
-        reason = explain(code, info)
+        reason = explain(code, info, record.status)
         message, fix = reason["message"], reason["fix"]
         if code == "merged" and merged_into:
             message = f"It was merged into {merged_into} in {info.name}."

@@ -31,6 +31,7 @@ from integrations.runs import schedule, starting
 from integrations.web import run_progress
 from integrations.web.forms import CredentialForm, ScheduleForm
 from integrations.web.runs import to_run
+from integrations.words.selectors import count_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def settings_page(
             "card": card,
             "schedule_form": schedule_form or ScheduleForm(integration, is_locked=not may),
             "next_sync": schedule.next_at(integration),
+            "waiting_words": count_waiting(integration),
         }
     return render(request, "integrations/settings.html", context, status=status)
 

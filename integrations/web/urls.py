@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from integrations.web import import_list, issues, runs
+from integrations.web import import_list, issues, runs, words
 from integrations.web.integrations import (
     connect,
     disconnect,
@@ -33,6 +33,9 @@ urlpatterns = [
     path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
     path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),
     path("integrations/<uuid:pk>/companies/missing/", import_list.find_company, name="find"),
+    path("integrations/<uuid:pk>/words/", words.words, name="words"),
+    path("integrations/<uuid:pk>/words/say/", words.say, name="say-word"),
+    path("integrations/<uuid:pk>/words/<uuid:word_id>/undo/", words.undo, name="undo-word"),
     path("integrations/<uuid:pk>/issues/", issues.issue_inbox, name="issues"),
     path("integrations/<uuid:pk>/issues/retry/", issues.retry_issues, name="retry-issues"),
     path("issues/<uuid:pk>/retry/", issues.retry_issue, name="retry-issue"),

@@ -85,4 +85,5 @@ INFO: Final = PsaInfo(
     logo="autotask.svg",
     agreement_word="contract",
     recurring_type="Recurring Service",
+    inactive_words=("Inactive",),
 )

@@ -74,6 +74,7 @@ INFO: Final = PsaInfo(
     help_url="https://docs.connectwise.com/",
     settings=(CLIENT_ID,),
     only_active_importable=True,
+    inactive_words=("Inactive", "Cancelled", "Expired"),
     fixes={
         "inactive": "ConnectWise: Company Finance, or Company Mass Maintenance for many at once"
     },

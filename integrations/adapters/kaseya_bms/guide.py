@@ -73,4 +73,5 @@ INFO: Final = PsaInfo(
     logo="kaseya_bms.svg",
     agreement_word="contract",
     recurring_type="Recurring Services",
+    inactive_words=("Inactive", "New"),
 )

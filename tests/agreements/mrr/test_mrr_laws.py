@@ -77,7 +77,7 @@ def all_figures(book: list[Agreement], on: date) -> Any:
     return exact(mrr.mrr(prepared, on)), windows, exact(mrr.recognized(prepared, on))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(positive, min_size=1, max_size=5), cycles)
 def test_all_figures_agree_when_nothing_starts_or_ends(prices: list[Decimal], cycle: Any) -> None:
     book = [
@@ -92,7 +92,7 @@ def test_all_figures_agree_when_nothing_starts_or_ends(prices: list[Decimal], cy
     assert now == windows["trailing12"] == windows["forward12"] == month
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(books, days)
 def test_the_ledger_adds_up_to_the_totals_to_the_cent(book: list[Agreement], on: date) -> None:
     prepared = mrr.prepare(Book(book))
@@ -107,7 +107,7 @@ def test_the_ledger_adds_up_to_the_totals_to_the_cent(book: list[Agreement], on:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(agreements(), st.integers(1, 1400), days)
 def test_splitting_an_agreement_in_two_at_any_day_changes_no_figure(
     whole: Agreement, offset: int, on: date
@@ -124,7 +124,7 @@ def test_splitting_an_agreement_in_two_at_any_day_changes_no_figure(
     assert all_figures([whole], on) == all_figures([first, second], on)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(books, days, st.integers(1, 900))
 def test_opening_plus_movements_is_closing(book: list[Agreement], start: date, span: int) -> None:
     prepared = mrr.prepare(Book(book))
@@ -133,7 +133,7 @@ def test_opening_plus_movements_is_closing(book: list[Agreement], start: date, s
         assert bridge.opening + sum(bridge.classes.values()) == bridge.closing
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(books, days, st.randoms())
 def test_the_order_of_input_does_not_matter(book: list[Agreement], on: date, random: Any) -> None:
     shuffled = list(book)
@@ -142,7 +142,7 @@ def test_the_order_of_input_does_not_matter(book: list[Agreement], on: date, ran
     assert all_figures(book, on) == all_figures(shuffled, on)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(books, days)
 def test_a_row_has_a_reason_exactly_when_it_brings_nothing(book: list[Agreement], on: date) -> None:
     prepared = mrr.prepare(Book(book))
@@ -153,7 +153,7 @@ def test_a_row_has_a_reason_exactly_when_it_brings_nothing(book: list[Agreement]
             assert (row.reason_on(day) is None) == row.counts(day)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(agreements(), days)
 def test_the_next_change_is_the_next_day_on_which_something_differs(
     agreement: Agreement, after: date
@@ -172,7 +172,7 @@ def test_the_next_change_is_the_next_day_on_which_something_differs(
         assert state(day) == state(after)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(books, days)
 def test_no_float_is_anywhere(book: list[Agreement], on: date) -> None:
     prepared = mrr.prepare(Book(book))

@@ -58,7 +58,7 @@ def test_what_a_person_says_a_cycle_means_counts_and_is_named() -> None:
     assert (mine.mrr, mine.cycle) == ("33.33", "quarterly")
     assert mine.sentence == (
         "Counted: 100 quarterly x 1/3 = 33.33 a month. "
-        'The billing cycle "Every  Quarter" means quarterly here (said by Ada on 2026-06-01).'
+        'The billing cycle "Every  Quarter" means quarterly here, said by Ada on 1 Jun 2026.'
     )
     assert other.reason == "unknown_cycle"  # said of another account
 
@@ -76,7 +76,7 @@ def test_a_lines_own_cycle_and_a_childs_inherited_one_are_meant_alike() -> None:
 
     assert [row.mrr for row in (parent, child, flat, own)] == ["50.00", "50.00", "100.00", "10.00"]
     assert own.sentence.endswith(
-        'The billing cycle "Custom A" means every 2 months here (said by Ada on 2026-06-01).'
+        'The billing cycle "Custom A" means every 2 months here, said by Ada on 1 Jun 2026.'
     )
 
 
@@ -175,7 +175,7 @@ def test_types_that_a_person_counts_or_leaves_out() -> None:
     assert [row.reason for row in left] == ["excluded_by_user"]
     assert left[0].sentence == (
         "Left out: someone in your team excluded agreements of its type from MRR. "
-        'The type "Retainer" means leave out here (said by Ada on 2026-06-01).'
+        'The type "Retainer" means leave out here, said by Ada on 1 Jun 2026.'
     )
     assert [row.reason for row in kept] == [None]  # said of this one agreement
 

@@ -20,7 +20,7 @@ def test_a_companys_life(tenant: Tenant, api: APIClient) -> None:
 
     assert made.status_code == 201
     assert made.json()["name"] == "Acme"
-    assert made.json()["mrr"] == []
+    assert (made.json()["mrr"], made.json()["type"]) == ([], "client")
     assert made.json()["link"] is None
     assert problem(full) == (409, "licence_exceeded")
     assert problem(no_method) == (400, "contact_without_method")
@@ -48,6 +48,10 @@ def test_the_psa_owns_name_and_contacts_while_linked(tenant: Tenant, api: APICli
 
     assert linked.json()["link"]["external_id"] == record.external_id
     assert problem(api.patch(f"{address}/", {"name": "Mine"})) == (409, "owned_by_psa")
+    assert api.patch(f"{address}/", {"type": "prospect"}).json()["type"] == "prospect"
+    prospects = api.get(f"{V1}/companies/?type=prospect").json()["results"]
+    assert [row["id"] for row in prospects] == [str(company.pk)]
+    assert api.get(f"{V1}/companies/?type=client").json()["results"] == []
     again = api.post(
         f"{address}/link/", {"integration": str(integration.pk), "external_id": record.external_id}
     )

@@ -28,15 +28,27 @@ def test_what_the_psa_owns_is_marked_and_not_editable(alex: User, tenant: Tenant
     client = browser(alex)
 
     page = text(client.get(f"/companies/{company.pk}/"))
-    refused = client.post(
-        f"/companies/{company.pk}/edit/", {"name": "Mine", "phone": "1"}, follow=True
-    )
+    form = text(client.get(f"/companies/{company.pk}/edit/"))
+    client.post(f"/companies/{company.pk}/edit/", {"name": "Mine", "phone": "1"})
 
     assert "From ConnectWise Manage" in page
-    assert "Its status in ConnectWise Manage is not Active." in page
-    assert "come from ConnectWise Manage" in text(refused)
+    assert "Its status in ConnectWise Manage does not count as Active." in page
+    assert "come from ConnectWise Manage" in form
+    assert 'name="name"' not in form
     company.refresh_from_db()
     assert company.name != "Mine"
+
+
+def test_the_type_of_a_linked_auditee_is_ours_to_change(mia: User, tenant: Tenant) -> None:
+    company = make_company(tenant)
+    make_link(company, make_integration(tenant))
+    client = browser(mia)
+
+    client.post(f"/companies/{company.pk}/edit/", {"type": "prospect"})
+
+    company.refresh_from_db()
+    assert company.type == "prospect"
+    assert "Prospect" in text(client.get(f"/companies/{company.pk}/"))
 
 
 def test_an_auditee_is_added_archived_and_brought_back(mia: User) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agreements import mrr
 from audit_site.tenants.models import Tenant
 from integrations.importing.diagnosis import diagnose
 from integrations.importing.import_companies import import_companies
@@ -23,6 +24,7 @@ from integrations.importing.rules import (
     failed_checks,
     without_consequences,
 )
+from integrations.importing.said_words import CompanyWords
 from integrations.importing.selectors import list_psa_companies
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.psa import registry
@@ -79,6 +81,7 @@ companies = st.builds(
     PsaCompany,
     external_id=st.just("7"),
     name=st.just("Firm"),
+    status=st.sampled_from(["Gold", "gold ", "Silver"]),
     is_active=st.booleans(),
     is_deleted=st.booleans(),
     is_merged=st.booleans(),
@@ -87,8 +90,12 @@ companies = st.builds(
 )
 
 
+#: What may have been said of the status that these companies have.
+said = st.sampled_from([{}, *({("status", "gold"): word} for word in ("active", "not_active"))])
+
+
 def stored(company: PsaCompany) -> PsaCompanyRecord:
-    names = ("external_id", "name", "is_active", "is_deleted", "is_merged", "is_own")
+    names = ("external_id", "name", "status", "is_active", "is_deleted", "is_merged", "is_own")
     values = {name: getattr(company, name) for name in (*names, "default_contact_id")}
     return PsaCompanyRecord(**values)
 
@@ -98,14 +105,16 @@ def stored_contact(person: PsaContact) -> PsaContactRecord:
     return PsaContactRecord(**{name: getattr(person, name) for name in names})
 
 
-@given(companies, st.lists(people, max_size=3), st.sampled_from([RELAXED, STRICT]))
+@given(companies, st.lists(people, max_size=3), st.sampled_from([RELAXED, STRICT]), said)
 def test_what_an_adapter_yields_and_what_is_stored_of_it_have_the_same_facts(
-    company: PsaCompany, staff: list[PsaContact], info: PsaInfo
+    company: PsaCompany, staff: list[PsaContact], info: PsaInfo, words: CompanyWords
 ) -> None:
-    live = facts_of(company, staff)
-    kept = facts_of(stored(company), [stored_contact(person) for person in staff])
+    live = facts_of(company, staff, words)
+    kept = facts_of(stored(company), [stored_contact(person) for person in staff], words)
 
     assert live == kept
+    if words and mrr.word_key(company.status) == "gold":
+        assert live.is_active == (words["status", "gold"] == "active")
     assert broken_rules(live, info) == broken_rules(kept, info)
 
 

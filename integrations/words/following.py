@@ -1,0 +1,110 @@
+"""What rests on a word is worked out again: MRR, the import list, and linked companies' flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from agreements import stored_mrr
+from audit_site.db.batches import batched
+from audit_site.db.bulk import AnyOf
+from audit_site.queue import enqueue
+from integrations.importing import mirror
+from integrations.issues.inbox import close_issues, raise_issues
+from integrations.models import (
+    CompanyLink,
+    Integration,
+    PsaCompanyRecord,
+    PsaWord,
+    lock_integration,
+)
+from integrations.sync import linked_companies
+from integrations.words.places import books_resting_on, listed_with
+
+#: So many books, and PSA companies, are worked out at once while a person waits; more by a worker.
+MOST_AT_ONCE: Final = 400
+CHUNK: Final = 1000
+#: After so long a word whose message was lost is followed all the same.
+LOST_AFTER: Final = timedelta(minutes=2)
+
+
+def follow(word: PsaWord) -> None:
+    """Work out what rests on a word, at once or, where it is much, by a worker.
+
+    Call it in the transaction that changed the word, behind its integration's lock. Until a worker
+    has come, who asks for one company's MRR gets it right already.
+    """
+    companies, listed = books_resting_on(word), listed_with(word)
+    if max(len(companies), len(listed)) > MOST_AT_ONCE:
+        stored_mrr.mark_stale(word.integration.tenant, companies)
+        enqueue("integrations.follow_word", str(word.tenant_id), str(word.pk))
+        return
+    _follow_at_once(word, companies, listed)
+
+
+def _follow_at_once(word: PsaWord, companies: Sequence[UUID], listed: Sequence[str]) -> None:
+    _check_rules(word.integration, listed)
+    stored_mrr.refresh(word.integration.tenant, companies)
+    _note_followed(word)
+
+
+def follow_word(*, tenant_id: str, word_id: str) -> None:
+    """A worker's part, in short transactions. May run twice and changes nothing more."""
+    rows = PsaWord.objects.filter(tenant=UUID(tenant_id), pk=word_id, followed_at=None)
+    word = rows.select_related("integration__tenant").first()
+    if word is None:
+        return
+    for external_ids in batched(listed_with(word), CHUNK):
+        with transaction.atomic():
+            _check_rules(lock_integration(word.integration), external_ids)
+    stored_mrr.refresh(word.integration.tenant, books_resting_on(word))
+    _note_followed(word)
+
+
+def follow_lost() -> None:
+    """Follow the words whose message never came."""
+    rows = PsaWord.objects.filter(followed_at=None)
+    waiting = rows.filter(at__lt=timezone.now() - LOST_AFTER).order_by("at")
+    for tenant_id, word_id in list(waiting.values_list("tenant_id", "pk")[:100]):
+        follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+
+
+def _note_followed(word: PsaWord) -> None:
+    """Unless it was changed once more meanwhile: then somebody else follows that."""
+    word.followed_at = timezone.now()
+    same = PsaWord.objects.filter(
+        tenant=word.tenant_id, pk=word.pk, at=word.at, ended_at=word.ended_at
+    )
+    same.update(followed_at=word.followed_at)
+
+
+def _check_rules(integration: Integration, external_ids: Sequence[str]) -> None:
+    """Check the import rules of these PSA companies, and flag those that are linked."""
+    if not external_ids:
+        return
+    checked = mirror.apply_rules(integration, external_ids)
+    links = CompanyLink.objects.of(integration).in_force()
+    chosen = list(links.filter(AnyOf("external_id", external_ids)))
+    linked_companies.apply_companies(integration, chosen, checked, timezone.now())
+    linked = [checked.companies[link.external_id] for link in chosen]
+    _tell_of_status(integration, linked)
+
+
+def _tell_of_status(integration: Integration, linked: Sequence[PsaCompanyRecord]) -> None:
+    """The inbox says of which linked companies the status stands in the way now."""
+    info = integration.psa_info
+    active = {record.external_id for record in linked if "inactive" not in record.rule_codes}
+    close_issues(integration, kind="company", codes={"inactive"}, external_ids=active)
+    reports = [
+        report
+        for record in linked
+        if record.external_id not in active
+        for report in linked_companies.reports_of(record, info, "")
+        if report.code == "inactive"
+    ]
+    raise_issues(integration, reports)
