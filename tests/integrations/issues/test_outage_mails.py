@@ -8,6 +8,7 @@ from typing import Any
 from django.core import mail
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting import outage_mails
 from integrations.issues import outages
 from integrations.issues.inbox import (
     KIND_INTEGRATION,
@@ -43,6 +44,9 @@ def test_an_outage_is_one_mail_to_all_admins(
         "It goes on by itself as soon as ConnectWise Manage can be read; the next try is on "
         "Wed 25 Nov 2026, 14:35 (Europe/Berlin).\n"
         "You get one more e-mail when it is over, and none in between.\n"
+        "\n"
+        "Right now: Unreachable. ConnectWise Manage has not been reachable. ConnectWise Manage did "
+        "not answer within 30 seconds.\n"
         "\n"
         f"https://audit.example.com/integrations/{integration.pk}/\n"
         "\n"
@@ -167,7 +171,7 @@ def test_no_mail_is_about_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    outages.notify_admins(
+    outage_mails.notify_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")
