@@ -18,6 +18,7 @@ from integrations.issues.inbox import (
     raise_issues,
 )
 from integrations.models import Integration, Issue
+from integrations.runs.pausing import pause_integration
 from tests.factories import make_integration
 from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
@@ -91,6 +92,21 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     assert "It is not tried again by itself: press Sync Now" in body
     assert "goes on by itself" not in body
     assert "What to do" not in body
+
+
+def test_while_it_is_paused_the_mail_says_to_resume(integration: Integration, worker: Any) -> None:
+    pause_integration(integration=integration, actor=None)
+    begin(integration)
+
+    worker(outages.notify_began, integration)
+
+    body = mail.outbox[0].body
+    assert (
+        "It is not tried again by itself while it is paused: resume it when ConnectWise Manage can "
+        "be read again."
+    ) in body
+    assert "Right now: Paused. ConnectWise Manage was paused: nothing is read by itself." in body
+    assert "Sync Now" not in body
 
 
 def test_the_same_outage_is_mailed_once(integration: Integration, worker: Any) -> None:
