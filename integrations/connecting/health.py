@@ -19,6 +19,7 @@ from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.outages import OUTAGE_WORDS
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
 from integrations.psa.errors import KEYS, OUTAGES
+from integrations.runs.schedule import next_at
 from integrations.runs.speed import is_waiting
 
 State = Literal[
@@ -97,7 +98,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
         or _paused(integration, latest.run, causes)
         or _being_tested(integration, latest.test)
         or _refused(integration, latest.test, causes)
-        or _unreachable(integration, causes)
+        or _unreachable(integration, latest.run, causes)
         or _under_way(integration, latest.run)
         or _limited(integration, latest.test, causes)
         or _healthy(integration, latest)
@@ -159,12 +160,14 @@ def _refused(
     return Health(state, test.message, test.fix, since=test.finished_at)
 
 
-def _unreachable(integration: Integration, causes: Sequence[Issue]) -> Health | None:
+def _unreachable(
+    integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
+) -> Health | None:
     issue = _first(causes, OUTAGES)
     if issue is None:
         return None
     message = f"{integration.name} {OUTAGE_WORDS[issue.code]}. {issue.message}"
-    until = integration.paused_until
+    until = run.resume_at if run is not None and run.is_active else next_at(integration)
     return Health("unreachable", message, issue.fix, since=issue.first_seen_at, until=until)
 
 

@@ -31,8 +31,12 @@ class ListCounts:
     hidden: Counter[str] = field(default_factory=Counter)
 
     @property
+    def hidden_in_all(self) -> int:
+        return self.hidden.total()
+
+    @property
     def found(self) -> int:
-        return self.importable + self.linked + self.ignored + self.hidden.total()
+        return self.importable + self.linked + self.ignored + self.hidden_in_all
 
 
 def list_counts(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, ListCounts]:

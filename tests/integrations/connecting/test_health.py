@@ -83,6 +83,20 @@ def test_an_outage_is_older_news_than_refused_keys_and_both_hide_a_run(
     assert health(connected).state == "refused"
 
 
+def test_an_outage_says_when_it_is_tried_again_and_nothing_where_it_is_not(
+    connected: Integration,
+) -> None:
+    raise_issues(connected, [IssueReport(KIND_INTEGRATION, "timeout", "No answer.")])
+    until = timezone.now() + timedelta(minutes=5)
+    Integration.objects.update(paused_until=until, next_sync_at=until)
+    scheduled = health(connected).until
+    Integration.objects.update(schedule="off")
+    by_hand = health(connected).until
+    SyncRun.objects.update(state="running", finished_at=None, resume_at=until)
+
+    assert (scheduled, by_hand, health(connected).until) == (until, None, until)
+
+
 def test_a_run_is_reading_or_waiting_until_a_moment(connected: Integration) -> None:
     until = timezone.now() + timedelta(minutes=5)
     SyncRun.objects.update(state="running", finished_at=None)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from audit_site.tenants.models import Tenant, User
-from integrations.models import ConnectionTest, Integration
+from integrations.models import ConnectionTest, Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, page_text, text
 from tests.factories import make_integration, make_member
@@ -186,4 +186,7 @@ def test_the_import_list_in_numbers_leads_to_it(vic: User, connected: Integratio
     assert f'<dt>Found</dt> <dd><a href="{listed}">40</a></dd>' in page
     assert f'<a href="{listed}?importable=yes">' in page
     assert f'<dt>Linked</dt> <dd><a href="{listed}?linked=yes">0</a></dd>' in page
-    assert "It has no contact in ConnectWise Manage." in page
+    hidden = [record.rule_codes[0] for record in PsaCompanyRecord.objects.exclude(rule_codes=[])]
+    assert f'<a href="{listed}?importable=no&amp;linked=no">{len(hidden)}</a>' in page
+    without = f"{hidden.count('no_contact')}: It has no contact in ConnectWise Manage."
+    assert f'<div class="sub">{without}</div>' in page
