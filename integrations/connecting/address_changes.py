@@ -126,8 +126,6 @@ def remind() -> None:
     """Queue again what nobody was told of for hours."""
     before = (timezone.now() - PATIENCE).isoformat()
     rows = Integration.objects.filter(address_change__isnull=False).order_by("id")
-    for pk, tenant_id, change in rows.values_list("pk", "tenant_id", "address_change")[
-        :MOST_REMINDERS
-    ]:
-        if change["at"] < before:
-            enqueue(TASK, str(tenant_id), str(pk))
+    for integration in rows.only("pk", "tenant_id", "address_change")[:MOST_REMINDERS]:
+        if integration.address_change["at"] < before:
+            enqueue(TASK, str(integration.tenant_id), str(integration.pk))

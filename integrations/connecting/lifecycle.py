@@ -8,9 +8,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.accounts import (
+    IntegrationExistsError,
+    account_key_of,
+    account_to_reconnect,
+    refuse_other_account,
+)
 from integrations.connecting.address_changes import address_change, note_address_change
 from integrations.connecting.connection_test import (
     forget_readings,
@@ -42,24 +48,8 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
         ) from None
 
 
-def _account_key(adapter: type[PsaAdapter], credentials: Mapping[str, str]) -> str:
-    return fitted(Integration, "account_key", adapter.account_key(credentials))
-
-
 def _fitting(name: str) -> str:
     return fitted(Integration, "name", name)
-
-
-class IntegrationExistsError(DomainError):
-    """An account can be connected once; `integration` is that connection, where it is known."""
-
-    def __init__(self, name: str, integration: Integration | None = None) -> None:
-        super().__init__(
-            "integration_exists",
-            f"This {name} account is connected already.",
-            "Open its settings to change the keys; another account has its own address and id.",
-        )
-        self.integration = integration
 
 
 def create_integration(
@@ -77,7 +67,7 @@ def create_integration(
     adapter = _find_adapter(psa)
     info = adapter.info
     values = clean_credentials(info, credentials)
-    account_key = _account_key(adapter, values)
+    account_key = account_key_of(adapter, values)
     try:
         with transaction.atomic():
             return _create(tenant, actor, info, values, account_key, name.strip())
@@ -158,21 +148,10 @@ def reconnect_integration(
     if unsaid:
         raise secret_needed(unsaid, "It was destroyed when this account was disconnected.")
     values = clean_credentials(info, credentials)
-    locked.account_key = _account_of(locked, info, values)
+    locked.account_key = account_to_reconnect(locked, info, values)
     test = _begin(locked, actor, values, "integration.reconnected")
     integration.refresh_from_db()
     return test
-
-
-def _account_of(integration: Integration, info: PsaInfo, values: Mapping[str, str]) -> str:
-    """The account key of what was typed; it must be the account that was disconnected."""
-    if integration.credentials:
-        return _refuse_other_account(integration, info, values)
-    # disconnected by an older release, which kept no field: the address must be the same too
-    account_key = _account_key(registry.get_adapter(info.key), values)
-    if account_key != integration.account_key:
-        raise _other_account(info, "This")
-    return account_key
 
 
 @transaction.atomic
@@ -207,7 +186,7 @@ def _save_credentials(
     typed = clean_credentials(info, credentials, stored=integration.credentials)
     refuse_unsaid_secrets(info, typed, integration.credentials)
     sealed = {**integration.credentials, **seal_credentials(integration, typed, info)}
-    account_key = _refuse_other_account(integration, info, sealed)
+    account_key = refuse_other_account(integration, info, sealed)
     saved = {**integration.secrets_saved, **saved_now(info, typed, actor)}
     change = address_change(integration, sealed, actor)
     record_audit(
@@ -236,35 +215,6 @@ def _save_credentials(
     }
     integration.save(update_fields=["candidate", "updated_at"])
     return test
-
-
-def _refuse_other_account(
-    integration: Integration, info: PsaInfo, sealed: Mapping[str, str]
-) -> str:
-    """Return the account key of other credentials; they must not be those of another account.
-
-    An account may move to another address. But its name must stay once it was connected, for all
-    links carry that account's ids.
-    """
-    for field in info.fields:
-        differs = sealed.get(field.name) != integration.credentials.get(field.name)
-        if field.identifies and field.type != "url" and differs and integration.connected_at:
-            raise _other_account(info, field.label)
-    account_key = _account_key(registry.get_adapter(info.key), open_fields(info, sealed))
-    twins = Integration.objects.filter(
-        tenant=integration.tenant_id, psa=info.key, account_key=account_key
-    )
-    if twins.exclude(pk=integration.pk).exists():
-        raise IntegrationExistsError(info.name)
-    return account_key
-
-
-def _other_account(info: PsaInfo, what: str) -> DomainError:
-    return DomainError(
-        "account_changed",
-        f"{what} names another {info.name} account, and the links of this one would not fit it.",
-        "Connect the other account as an integration of its own.",
-    )
 
 
 @transaction.atomic

@@ -14,6 +14,10 @@ from audit_site.api.serializers import (
     StrictSerializer,
 )
 from audit_site.db.counting import NEW_LIMIT
+from integrations.api.serializers.connection_parts import (
+    ListCountsSerializer,
+    StoredSecretSerializer,
+)
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.connecting.guides import filled_in
 from integrations.connecting.health import TITLES, Health
@@ -122,38 +126,6 @@ class HealthSerializer(serializers.Serializer[Health]):
     message = serializers.CharField()
     fix = serializers.CharField(allow_blank=True)
     until = serializers.DateTimeField(allow_null=True)
-
-
-class PersonSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField(source="*")
-
-
-class StoredSecretSerializer(serializers.Serializer[Any]):
-    """Of a secret only that it is stored, and who typed it when (null: not known)."""
-
-    set = serializers.BooleanField()
-    saved_at = serializers.DateTimeField(allow_null=True)
-    saved_by = PersonSerializer(allow_null=True)
-
-
-class ListCountsSerializer(serializers.Serializer[Any]):
-    """The import list in numbers: found = importable + linked + ignored + all hidden."""
-
-    found = serializers.IntegerField()
-    importable = serializers.IntegerField()
-    linked = serializers.IntegerField()
-    ignored = serializers.IntegerField()
-    new = serializers.IntegerField(
-        allow_null=True,
-        help_text="How many of them came since you last looked at the import list, counted up to "
-        f"{NEW_LIMIT}; null = you never looked.",
-    )
-    hidden = serializers.DictField(
-        child=serializers.IntegerField(),
-        help_text="How many can't be imported, by the code of the first reason; `unchecked`: read "
-        "by a sync that has not come to the rules yet.",
-    )
 
 
 class IntegrationSerializer(serializers.Serializer[Any]):
