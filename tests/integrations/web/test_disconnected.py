@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agreements.figures import company_totals
-from agreements.models import CompanyMrr
+from agreements.models import AgreementMrr, CompanyMrr
+from agreements.stored_mrr import refresh
 from audit_site.pages.templatetags.pages import money
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
@@ -16,7 +17,7 @@ from integrations.connecting.lifecycle import disconnect_integration
 from integrations.models import Integration, SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, page_text, text
-from tests.factories import make_company, make_integration, make_link, make_member
+from tests.factories import make_agreement, make_company, make_integration, make_link, make_member
 from tests.queries import queries
 from tests.syncing import import_all
 from tests.worker import work_off
@@ -52,10 +53,13 @@ def test_its_page_says_what_stays_and_who_ended_it(alex: User, ended: Integratio
 def test_its_money_is_that_of_its_agreements(alex: User, ended: Integration) -> None:
     company = CompanyMrr.objects.order_by("company__name", "currency")[0].company
     Company.objects.exclude(pk=company.pk).update(status="archived")
+    [total] = company_totals(company.tenant, [company.pk])[company.pk]
+    elsewhere = make_agreement(company, make_integration(company.tenant), amount="100")
+    refresh(company.tenant, [company.pk])
+    assert AgreementMrr.objects.get(agreement=elsewhere).included
 
     page = page_text(browser(alex).get(address(ended)))
 
-    [total] = company_totals(company.tenant, [company.pk])[company.pk]
     assert f"<div>{total['currency']} {money(total['amount'])}</div>" in page
     assert page.count("<dt>MRR today</dt>") == 1
 
