@@ -86,6 +86,7 @@ house: $(VENV)/requirements-dev
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)
+	@PICTURES=1 $(PYTHON) -m pytest tests/browser/test_connection_states.py -q
 
 recording: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.recording http://127.0.0.1:$(PORT)

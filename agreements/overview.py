@@ -16,6 +16,7 @@ from agreements.figures import Money
 from agreements.models import AgreementMrr, CompanyMrr
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.models import Integration
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,20 @@ def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
     for currency, exact, name, disconnected_at in counted.values_list(*columns):
         found[currency][name, disconnected_at is not None] += Fraction(exact)
     return found
+
+
+def mrr_of_integration(integration: Integration) -> list[Money]:
+    """What the agreements of one integration come to today, by currency. One statement."""
+    counted = AgreementMrr.objects.for_tenant(integration.tenant).filter(
+        included=True, company__status=Company.Status.ACTIVE, agreement__integration=integration
+    )
+    sums: dict[str, Fraction] = defaultdict(Fraction)
+    for currency, exact in counted.values_list("currency", "exact"):
+        sums[currency] += Fraction(exact)
+    return [
+        {"currency": currency, "amount": mrr.money_text(currency, sums[currency])}
+        for currency in sorted(sums)
+    ]
 
 
 def _share(id_: str, name: str, currency: str, amount: Fraction, total: Fraction) -> Share:

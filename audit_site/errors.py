@@ -46,6 +46,11 @@ class FieldErrors(DomainError):
     `errors` = `[{"field", "code", "message"}]`; a nested field is written with dots.
     """
 
-    def __init__(self, errors: list[dict[str, str]]) -> None:
-        super().__init__("invalid", "Some fields need another look.", status=400)
+    def __init__(
+        self,
+        errors: list[dict[str, str]],
+        code: str = "invalid",
+        message: str = "Some fields need another look.",
+    ) -> None:
+        super().__init__(code, message, status=400)
         self.errors = errors

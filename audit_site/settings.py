@@ -220,6 +220,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 110},
     },
     "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
+    "remind_of_address_changes": {
+        "task": "integrations.remind_of_address_changes",
+        "schedule": 3600.0,
+    },
     "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
     "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from celery import shared_task
 
 from audit_site import worker_heartbeat
-from integrations.connecting import connection_test
-from integrations.issues import outages
+from integrations.connecting import address_changes, connection_test, outage_mails
+from integrations.connecting.admin_mail import MailNotSent
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
 from integrations.words import following
@@ -33,16 +35,29 @@ def dispatch_due() -> None:
     schedule.dispatch_due()
 
 
-@shared_task(
-    name="integrations.tell_admins",
-    autoretry_for=(outages.MailNotSent,),
-    retry_backoff=30,  # seconds, doubled each time
-    retry_backoff_max=1800,
-    retry_jitter=False,
-    max_retries=14,  # 30 s, 1 min … 30 min: 4 hours and a half
-)
+#: 30 s, 1 min … 30 min: tried again for four hours and a half.
+MAIL: Final[dict[str, Any]] = {
+    "autoretry_for": (MailNotSent,),
+    "retry_backoff": 30,  # seconds, doubled each time
+    "retry_backoff_max": 1800,
+    "retry_jitter": False,
+    "max_retries": 14,
+}
+
+
+@shared_task(name="integrations.tell_admins", **MAIL)
 def tell_admins(tenant_id: str, integration_id: str, what: str) -> None:
-    outages.notify_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
+    outage_mails.notify_admins(tenant_id=tenant_id, integration_id=integration_id, what=what)
+
+
+@shared_task(name="integrations.tell_address_change", **MAIL)
+def tell_address_change(tenant_id: str, integration_id: str) -> None:
+    address_changes.tell_address_change(tenant_id=tenant_id, integration_id=integration_id)
+
+
+@shared_task(name="integrations.remind_of_address_changes")
+def remind_of_address_changes() -> None:
+    address_changes.remind()
 
 
 @shared_task(name="integrations.prune_history")

@@ -150,6 +150,43 @@ document.addEventListener("submit", function (event) {
   if (event.target.matches("[data-import-form]")) sendChosen(event.target);
 });
 
+// A form that keeps what was typed: a refusal brings its errors alone, and the fields stay as they
+// are. Any other answer (signed out, not allowed) is fetched once more as a page of its own.
+function keptForm(event) {
+  const form = event.detail.elt;
+  return form && form.matches && form.matches("[data-keeps-typed]") ? form : null;
+}
+
+function markWrong(form) {
+  form.querySelectorAll("[data-errors-of]").forEach(function (errors) {
+    const field = document.getElementById(errors.dataset.errorsOf);
+    if (errors.firstElementChild) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  });
+  const wrong = form.querySelector("[aria-invalid=true]");
+  if (wrong) wrong.focus();
+}
+
+document.addEventListener("htmx:beforeSwap", function (event) {
+  if (keptForm(event) && event.detail.xhr.status === 422) event.detail.shouldSwap = true;
+});
+document.addEventListener("htmx:afterRequest", function (event) {
+  const form = keptForm(event);
+  const answer = event.detail.xhr;
+  if (!form || !answer || !answer.status || answer.getResponseHeader("HX-Redirect")) return;
+  if (answer.status === 422) markWrong(form);
+  else form.submit();
+});
+document.addEventListener("htmx:sendError", function (event) {
+  const form = keptForm(event);
+  if (!form) return;
+  const note = document.createElement("div");
+  note.className = "alert alert-danger";
+  note.setAttribute("role", "alert");
+  note.textContent = "Nothing was sent: there is no connection. What you typed is still here; try again.";
+  form.querySelector("[data-general-errors]").replaceChildren(note);
+});
+
 // Also when the page comes back from the browser's own memory.
 window.addEventListener("pageshow", function () {
   document.querySelectorAll("[data-import-form]").forEach(tickChosen);

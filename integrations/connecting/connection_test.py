@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
+from integrations.connecting.address_changes import note_address_change
+from integrations.connecting.credentials import open_fields
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
@@ -211,6 +213,8 @@ def _conclude_candidate(test: ConnectionTest, integration: Integration, *, passe
     if passed:
         integration.credentials = candidate["credentials"]
         integration.account_key = candidate["account_key"]
+        integration.secrets_saved = candidate.get("secrets_saved", integration.secrets_saved)
+        note_address_change(integration, candidate.get("address_change"))
         integration.candidate, integration.memory = None, {}
         forget_readings(integration)
         integration.save()
@@ -218,7 +222,8 @@ def _conclude_candidate(test: ConnectionTest, integration: Integration, *, passe
         ConnectionTest.objects.filter(tenant=test.tenant_id, pk=test.pk).update(is_candidate=False)
         _follow(integration, _check("", code="ok"))
     else:
-        refused = {**candidate, "state": "refused", "credentials": {}}
+        shown = open_fields(integration.psa_info, candidate["credentials"])
+        refused = {**candidate, "state": "refused", "credentials": shown}
         integration.candidate = refused
         integration.save(update_fields=["candidate", "updated_at"])
 

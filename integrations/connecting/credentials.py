@@ -1,13 +1,20 @@
-"""What was typed in as keys: checked, encrypted, opened."""
+"""What was typed in as keys: checked, bound to where it was typed for, encrypted, opened."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
 
 from audit_site.errors import FieldErrors
+from audit_site.tenants.models import User
 from integrations import crypto
 from integrations.models import Integration
-from integrations.psa.contract import PsaInfo
+from integrations.psa.addresses import read_address
+from integrations.psa.contract import CredentialField, PsaInfo
 from integrations.psa.decoding import clean
 from integrations.psa.errors import PsaRefused
 
@@ -48,6 +55,84 @@ def clean_credentials(
 
 def _field_error(name: str, code: str, message: str) -> dict[str, str]:
     return {"field": f"credentials.{name}", "code": code, "message": message}
+
+
+def refuse_unsaid_secrets(
+    info: PsaInfo, typed: Mapping[str, str], stored: Mapping[str, str]
+) -> None:
+    """Refuse to send a stored secret to another host or account than it was typed for.
+
+    `typed` is what `clean_credentials` gave; FieldErrors `secret_needed` names each secret that has
+    to be typed again. Who takes over a session can't have the keys sent to an address of theirs.
+    """
+    moved = [field.label for field in info.fields if _says_otherwise(field, typed, stored)]
+    unsaid = [field for field in info.fields if field.type == "secret" and field.name not in typed]
+    if moved and unsaid:
+        what = " and ".join(moved)
+        raise secret_needed(
+            unsaid, f"{what} changed, and a stored secret goes only to where it was typed for."
+        )
+
+
+def secret_needed(fields: Sequence[CredentialField], why: str) -> FieldErrors:
+    """The error that asks for secrets; `why` is a sentence."""
+    errors = [
+        _field_error(field.name, "secret_needed", f"{why} Type it again.") for field in fields
+    ]
+    labels = " and ".join(field.label for field in fields)
+    return FieldErrors(errors, "secret_needed", f"{why} Type again: {labels}.")
+
+
+def _says_otherwise(
+    field: CredentialField, typed: Mapping[str, str], stored: Mapping[str, str]
+) -> bool:
+    """Whether another host or account is named; another spelling of the same host is no other."""
+    if field.type == "secret" or not field.says_where_or_who or field.name not in typed:
+        return False
+    new, old = typed[field.name], stored.get(field.name, "")
+    if field.type == "url":
+        return read_address(new).root != read_address(old).root
+    return new != clean(old)
+
+
+def open_fields(info: PsaInfo, sealed: Mapping[str, str]) -> dict[str, str]:
+    """What may be shown of credentials: all but the secrets."""
+    return {name: value for name, value in sealed.items() if name not in info.secret_fields}
+
+
+def saved_now(
+    info: PsaInfo, typed: Mapping[str, str], actor: User | None
+) -> dict[str, dict[str, str | None]]:
+    """What `Integration.secrets_saved` says of the secrets among typed-in values."""
+    said = {"at": timezone.now().isoformat(), "by": str(actor.pk) if actor else None}
+    return {name: said for name in typed if name in info.secret_fields}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSecret:
+    """A stored secret: when it was typed (None = before that was noted), and by whom."""
+
+    saved_at: datetime | None
+    saved_by: User | None
+
+
+def saved_secrets(integrations: Iterable[Integration]) -> dict[UUID, dict[str, SavedSecret]]:
+    """The stored secrets of each integration, by its id and the name of the field. One statement
+    at the most.
+    """
+    listed = list(integrations)
+    ids = {said["by"] for row in listed for said in row.secrets_saved.values()} - {None}
+    people = {str(user.pk): user for user in User.objects.filter(pk__in=ids)} if ids else {}
+    return {row.pk: _saved(row, people) for row in listed}
+
+
+def _saved(integration: Integration, people: Mapping[str, User]) -> dict[str, SavedSecret]:
+    found = {}
+    for name in integration.psa_info.secret_fields & integration.credentials.keys():
+        said = integration.secrets_saved.get(name, {})
+        at = datetime.fromisoformat(said["at"]) if said else None
+        found[name] = SavedSecret(at, people.get(said.get("by")))
+    return found
 
 
 def seal_credentials(

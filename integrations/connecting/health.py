@@ -19,10 +19,19 @@ from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.outages import OUTAGE_WORDS
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
 from integrations.psa.errors import KEYS, OUTAGES
+from integrations.runs.schedule import next_at
 from integrations.runs.speed import is_waiting
 
 State = Literal[
-    "testing", "reading", "healthy", "waiting", "limited", "unreachable", "refused", "disconnected"
+    "testing",
+    "reading",
+    "healthy",
+    "waiting",
+    "limited",
+    "unreachable",
+    "refused",
+    "paused",
+    "disconnected",
 ]
 #: State → what pages call it.
 TITLES: Final[dict[State, str]] = {
@@ -33,6 +42,7 @@ TITLES: Final[dict[State, str]] = {
     "limited": "Limited",
     "unreachable": "Unreachable",
     "refused": "Refused",
+    "paused": "Paused",
     "disconnected": "Disconnected",
 }
 #: Codes of issues about an integration with which it works in part only.
@@ -41,7 +51,9 @@ LIMITS: Final = frozenset({"permission_denied", "records_withheld", "too_many_go
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`since` = from when on it is so (None = not known), `until` = when it is tried again."""
+    """`since` = from when on it is so (None = not known), `until` = when it is tried again, or a
+    pause ends (None = nothing says when).
+    """
 
     state: State
     message: str
@@ -52,6 +64,11 @@ class Health:
     @property
     def title(self) -> str:
         return TITLES[self.state]
+
+    @property
+    def is_out_of_use(self) -> bool:
+        """Whether it is not read now: a test that passed before says nothing about that."""
+        return self.state in {"unreachable", "refused", "paused", "disconnected"}
 
 
 def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, list[Issue]]:
@@ -78,9 +95,10 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
     """How a connection is right now. No query; `causes` are its `open_causes`."""
     return (
         _disconnected(integration)
+        or _paused(integration, latest.run, causes)
         or _being_tested(integration, latest.test)
         or _refused(integration, latest.test, causes)
-        or _unreachable(integration, causes)
+        or _unreachable(integration, latest.run, causes)
         or _under_way(integration, latest.run)
         or _limited(integration, latest.test, causes)
         or _healthy(integration, latest)
@@ -90,12 +108,34 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
 def _disconnected(integration: Integration) -> Health | None:
     if not integration.is_disconnected:
         return None
+    by = f" by {integration.disconnected_by}" if integration.disconnected_by else ""
     return Health(
         "disconnected",
-        f"{integration.name} is disconnected. Its audITees and their MRR stay as they were last "
-        "seen.",
+        f"{integration.name} was disconnected{by}. Its audITees and their MRR stay as they were "
+        "last seen.",
         "Connect the same account again to continue with its links.",
         since=integration.disconnected_at,
+    )
+
+
+def _paused(
+    integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
+) -> Health | None:
+    """Nothing starts by itself. What is wrong with the connection all the same is said with it."""
+    if not integration.is_paused:
+        return None
+    by = f" by {integration.on_pause_by}" if integration.on_pause_by else ""
+    sentences = [f"{integration.name} was paused{by}: nothing is read by itself."]
+    if run is not None and run.is_active and not run.is_held:
+        sentences.append("The sync that had begun goes on to its end.")
+    if issue := _first(causes, KEYS | OUTAGES):
+        sentences.append(f"When it was last asked: {issue.message}")
+    return Health(
+        "paused",
+        " ".join(sentences),
+        "Resume it to read again.",
+        since=integration.on_pause_since,
+        until=integration.on_pause_until,
     )
 
 
@@ -120,12 +160,14 @@ def _refused(
     return Health(state, test.message, test.fix, since=test.finished_at)
 
 
-def _unreachable(integration: Integration, causes: Sequence[Issue]) -> Health | None:
+def _unreachable(
+    integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
+) -> Health | None:
     issue = _first(causes, OUTAGES)
     if issue is None:
         return None
     message = f"{integration.name} {OUTAGE_WORDS[issue.code]}. {issue.message}"
-    until = integration.paused_until
+    until = run.resume_at if run is not None and run.is_active else next_at(integration)
     return Health("unreachable", message, issue.fix, since=issue.first_seen_at, until=until)
 
 

@@ -1,4 +1,4 @@
-"""Connecting a PSA, changing its name and keys, disconnecting it."""
+"""Connecting a PSA, changing its name and keys, disconnecting it, connecting it again."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.accounts import (
+    IntegrationExistsError,
+    account_key_of,
+    account_to_reconnect,
+    refuse_other_account,
+)
+from integrations.connecting.address_changes import address_change, note_address_change
 from integrations.connecting.connection_test import (
     forget_readings,
     queue_test,
     start_connection_test,
 )
-from integrations.connecting.credentials import clean_credentials, seal_credentials
+from integrations.connecting.credentials import (
+    clean_credentials,
+    open_fields,
+    refuse_unsaid_secrets,
+    saved_now,
+    seal_credentials,
+    secret_needed,
+)
 from integrations.models import ConnectionTest, Integration, SyncRun, lock_account, lock_integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
-from integrations.runs import starting
+from integrations.runs import pausing, starting
 
 
 def _find_adapter(psa: str) -> type[PsaAdapter]:
@@ -34,24 +48,8 @@ def _find_adapter(psa: str) -> type[PsaAdapter]:
         ) from None
 
 
-def _account_key(adapter: type[PsaAdapter], credentials: Mapping[str, str]) -> str:
-    return fitted(Integration, "account_key", adapter.account_key(credentials))
-
-
 def _fitting(name: str) -> str:
     return fitted(Integration, "name", name)
-
-
-class IntegrationExistsError(DomainError):
-    """An account can be connected once; `integration` is that connection, where it is known."""
-
-    def __init__(self, name: str, integration: Integration | None = None) -> None:
-        super().__init__(
-            "integration_exists",
-            f"This {name} account is connected already.",
-            "Open its settings to change the keys; another account has its own address and id.",
-        )
-        self.integration = integration
 
 
 def create_integration(
@@ -69,7 +67,7 @@ def create_integration(
     adapter = _find_adapter(psa)
     info = adapter.info
     values = clean_credentials(info, credentials)
-    account_key = _account_key(adapter, values)
+    account_key = account_key_of(adapter, values)
     try:
         with transaction.atomic():
             return _create(tenant, actor, info, values, account_key, name.strip())
@@ -95,17 +93,29 @@ def _create(
     else:
         integration.name = _fitting(name or integration.name)
         action = "integration.reconnected"
+    return integration, _begin(integration, actor, values, action)
+
+
+def _begin(
+    integration: Integration, actor: User | None, values: Mapping[str, str], action: str
+) -> ConnectionTest:
+    """Save an integration as new, with these keys, and start its test."""
+    info = integration.psa_info
+    change = address_change(integration, values, actor)
     _reset(integration)
     integration.credentials = seal_credentials(integration, values, info)
+    integration.secrets_saved = saved_now(info, values, actor)
+    note_address_change(integration, change)
     integration.save()
-    record_audit(tenant=tenant, actor=actor, action=action, subject=integration)
-    return integration, start_connection_test(integration=integration, actor=None)
+    record_audit(tenant=integration.tenant, actor=actor, action=action, subject=integration)
+    return start_connection_test(integration=integration, actor=None)
 
 
 def _reset(integration: Integration) -> None:
-    """As new: not tested, and nothing read or remembered through older keys."""
+    """As new: not tested, not paused, and nothing read or remembered through older keys."""
     integration.status = Integration.Status.UNTESTED
-    integration.disconnected_at = None
+    integration.disconnected_at = integration.disconnected_by = None
+    pausing.forget_pause(integration)
     integration.candidate = None
     integration.memory, integration.watermarks = {}, {}
     integration.full_pass_at, integration.failures, integration.paused_until = None, 0, None
@@ -120,6 +130,28 @@ def _default_name(tenant: Tenant, info: PsaInfo, values: Mapping[str, str]) -> s
     ]
     another = Integration.objects.for_tenant(tenant).filter(psa=info.key).exists()
     return f"{info.name} ({texts[0]})" if another and texts else info.name
+
+
+@transaction.atomic
+def reconnect_integration(
+    *, integration: Integration, actor: User | None, credentials: Mapping[str, str]
+) -> ConnectionTest:
+    """Connect a disconnected account again: its links go on, its keys are typed anew.
+
+    Of the same account: its address may be another one.
+    """
+    locked = lock_integration(integration)
+    info = locked.psa_info
+    if not locked.is_disconnected:
+        raise IntegrationExistsError(info.name, locked)
+    unsaid = [f for f in info.fields if f.type == "secret" and not credentials.get(f.name)]
+    if unsaid:
+        raise secret_needed(unsaid, "It was destroyed when this account was disconnected.")
+    values = clean_credentials(info, credentials)
+    locked.account_key = account_to_reconnect(locked, info, values)
+    test = _begin(locked, actor, values, "integration.reconnected")
+    integration.refresh_from_db()
+    return test
 
 
 @transaction.atomic
@@ -152,8 +184,11 @@ def _save_credentials(
 ) -> ConnectionTest:
     info = integration.psa_info
     typed = clean_credentials(info, credentials, stored=integration.credentials)
+    refuse_unsaid_secrets(info, typed, integration.credentials)
     sealed = {**integration.credentials, **seal_credentials(integration, typed, info)}
-    account_key = _refuse_other_account(integration, info, sealed)
+    account_key = refuse_other_account(integration, info, sealed)
+    saved = {**integration.secrets_saved, **saved_now(info, typed, actor)}
+    change = address_change(integration, sealed, actor)
     record_audit(
         tenant=integration.tenant,
         actor=actor,
@@ -163,6 +198,8 @@ def _save_credentials(
     )
     if not integration.is_connected:
         integration.credentials, integration.account_key = sealed, account_key
+        integration.secrets_saved = saved
+        note_address_change(integration, change)
         integration.candidate, integration.memory = None, {}
         forget_readings(integration)
         integration.save()
@@ -171,38 +208,13 @@ def _save_credentials(
     integration.candidate = {
         "credentials": sealed,
         "account_key": account_key,
+        "secrets_saved": saved,
+        "address_change": change,
         "state": "testing",
         "test": str(test.pk),
     }
     integration.save(update_fields=["candidate", "updated_at"])
     return test
-
-
-def _refuse_other_account(
-    integration: Integration, info: PsaInfo, sealed: Mapping[str, str]
-) -> str:
-    """Return the account key of other credentials; they must not be those of another account.
-
-    An account may move to another address. But its name must stay once it was connected, for all
-    links carry that account's ids.
-    """
-    for field in info.fields:
-        differs = sealed.get(field.name) != integration.credentials.get(field.name)
-        if field.identifies and field.type != "url" and differs and integration.connected_at:
-            raise DomainError(
-                "account_changed",
-                f"{field.label} names another {info.name} account, and the links of this one would "
-                "not fit it.",
-                "Connect the other account as an integration of its own.",
-            )
-    shown = {name: value for name, value in sealed.items() if name not in info.secret_fields}
-    account_key = _account_key(registry.get_adapter(info.key), shown)
-    twins = Integration.objects.filter(
-        tenant=integration.tenant_id, psa=info.key, account_key=account_key
-    )
-    if twins.exclude(pk=integration.pk).exists():
-        raise IntegrationExistsError(info.name)
-    return account_key
 
 
 @transaction.atomic
@@ -221,16 +233,17 @@ def forget_refused(*, integration: Integration, actor: User | None) -> bool:
 
 @transaction.atomic
 def disconnect_integration(*, integration: Integration, actor: User | None) -> None:
-    """Destroy the credentials and stop what runs.
+    """Destroy the secrets and stop what runs.
 
-    Companies, agreements and MRR stay as they are.
+    Companies, agreements and MRR stay as they are. What is no secret stays to connect again with.
     """
     locked = lock_integration(integration)
     if locked.is_disconnected:
         return
     locked.status = Integration.Status.DISCONNECTED
-    locked.disconnected_at = timezone.now()
-    locked.credentials, locked.candidate, locked.memory = {}, None, {}
+    locked.disconnected_at, locked.disconnected_by = timezone.now(), actor
+    locked.credentials = open_fields(locked.psa_info, locked.credentials)
+    locked.secrets_saved, locked.candidate, locked.memory = {}, None, {}
     locked.save()
     for run in SyncRun.objects.of(locked).filter(state__in=SyncRun.ACTIVE_STATES):
         starting.cancel_sync_run(run=run, actor=actor)

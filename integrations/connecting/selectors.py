@@ -5,22 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 
 from audit_site.tenants.models import Tenant
-from integrations.models import ConnectionTest, Integration, LeasedWork, SyncRun
+from integrations.models import CompanyLink, ConnectionTest, Integration, LeasedWork, SyncRun
 
 WorkT = TypeVar("WorkT", ConnectionTest, SyncRun)
+#: So many disconnected accounts are shown.
+MOST_DISCONNECTED: Final = 100
 
 
 def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[Integration]:
     """Integrations, oldest first; disconnected ones only where that status is asked for."""
-    rows = Integration.objects.for_tenant(tenant).select_related("tenant")
+    rows = Integration.objects.for_tenant(tenant).with_people()
     rows = rows.not_disconnected() if status is None else rows.filter(status=status)
     return rows.order_by("id")
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectedAccount:
+    """An account that a person disconnected; so many audITees are still linked to it."""
+
+    integration: Integration
+    links: int
+
+
+def disconnected_accounts(tenant: Tenant) -> list[DisconnectedAccount]:
+    """What a tenant has disconnected, the newest first. Two statements."""
+    rows = list_integrations(tenant, status=Integration.Status.DISCONNECTED)
+    ended = list(rows.order_by("-disconnected_at", "-id")[:MOST_DISCONNECTED])
+    links = CompanyLink.objects.for_tenant(tenant).in_force().filter(integration__in=ended)
+    counted = links.order_by().values("integration").annotate(number=Count("pk"))
+    numbers = dict(counted.values_list("integration", "number"))
+    return [DisconnectedAccount(row, numbers.get(row.pk, 0)) for row in ended]
 
 
 def choices_of_integrations(tenant: Tenant) -> list[tuple[str, str]]:

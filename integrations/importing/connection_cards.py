@@ -5,14 +5,16 @@ It lies with the import list because that knows what is new in a PSA.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from audit_site.db.counting import CappedCount
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.credentials import SavedSecret, saved_secrets
 from integrations.connecting.health import Health, health_of, open_causes
 from integrations.connecting.selectors import LatestWork, last_successes, latest_work
+from integrations.importing.list_counts import ListCounts, list_counts
 from integrations.importing.selectors import new_company_counts
 from integrations.issues.selectors import open_issues_of
 from integrations.models import Integration
@@ -33,17 +35,21 @@ class ConnectionCard:
     open_issues: int
     health: Health
     last_success_at: datetime | None
+    companies: ListCounts
+    secrets: Mapping[str, SavedSecret]
 
 
 def connection_cards(
     tenant: Tenant, user: User, integrations: Sequence[Integration]
 ) -> list[ConnectionCard]:
-    """A card for each integration of a tenant, in their order. Seven statements at the most."""
+    """A card for each integration of a tenant, in their order. Ten statements at the most."""
     latest = latest_work(tenant, integrations)
     arrived = new_company_counts(tenant, user, integrations)
     waiting = open_issues_of(tenant, integrations)
     causes = open_causes(tenant, integrations)
     successes = last_successes(tenant, integrations)
+    counts = list_counts(tenant, integrations)
+    secrets = saved_secrets(integrations)
     return [
         ConnectionCard(
             integration,
@@ -52,6 +58,8 @@ def connection_cards(
             waiting.get(integration.pk, 0),
             health_of(integration, latest[integration.pk], causes.get(integration.pk, ())),
             successes.get(integration.pk),
+            counts[integration.pk],
+            secrets[integration.pk],
         )
         for integration in integrations
     ]

@@ -55,7 +55,11 @@ def _banner(issue: Issue) -> Banner:
         text = f"{integration.name} no longer accepts the keys. An admin needs to replace them."
         return Banner(integration.pk, text, needs_keys=True)
     upcoming, now = next_at(integration), timezone.now()
-    if upcoming is None:
+    if integration.is_paused:
+        follows = "it is paused, and tried again when somebody resumes it."
+        if integration.on_pause_until:
+            follows = "it is paused, and tried again when the pause is over."
+    elif upcoming is None:
         follows = "it is not tried again by itself."
     elif upcoming <= now:
         follows = "it is being tried again now."

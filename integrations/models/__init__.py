@@ -3,7 +3,12 @@
 One subject a module; migrations, the API schema and everybody else import the names from here.
 """
 
-from integrations.models.integration import ConnectionTest, Integration, IntegrationOwnedQuerySet
+from integrations.models.integration import (
+    ConnectionTest,
+    Integration,
+    IntegrationOwnedQuerySet,
+    IntegrationQuerySet,
+)
 from integrations.models.issues import Issue
 from integrations.models.links import CompanyLink
 from integrations.models.locks import lock_account, lock_integration, lock_with_integration
@@ -15,6 +20,7 @@ from integrations.models.psa_records import (
 from integrations.models.runs import (
     FIGURES,
     KINDS,
+    NO_END,
     SyncEvent,
     SyncRun,
     SyncRunPage,
@@ -26,11 +32,13 @@ from integrations.models.work import LeasedWork
 __all__ = [
     "FIGURES",
     "KINDS",
+    "NO_END",
     "CompanyLink",
     "ConnectionTest",
     "ImportListVisit",
     "Integration",
     "IntegrationOwnedQuerySet",
+    "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
     "PsaCompanyRecord",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import datetime, time
 from typing import Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
 
 from audit_site.errors import DomainError
-from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from integrations.models.work import LeasedWork
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
@@ -26,6 +26,14 @@ class IntegrationQuerySet(TenantQuerySet["Integration"]):
         """Those that a person has not disconnected, whether they work or not."""
         return self.exclude(status=Integration.Status.DISCONNECTED)
 
+    def not_paused(self, now: datetime) -> Self:
+        """Those that no person has paused, or whose pause has come to its end."""
+        return self.filter(models.Q(on_pause_since=None) | models.Q(on_pause_until__lte=now))
+
+    def with_people(self) -> Self:
+        """Together with the tenant and the people that health speaks of: no query for each."""
+        return self.select_related("tenant", "on_pause_by", "disconnected_by")
+
 
 class IntegrationOwnedQuerySet(TenantQuerySet[ModelT]):
     """Rows with a tenant and an `integration`."""
@@ -38,13 +46,18 @@ class IntegrationOwnedQuerySet(TenantQuerySet[ModelT]):
 class Integration(TenantOwned):
     """One tenant's configured connection to one PSA account.
 
-    `credentials` and `candidate` map field names to values; secret ones are ciphertext of
-    integrations.crypto. A candidate is tested first and takes over only when it passes.
-    `memory` is the adapter's own (a resolved host); no secrets in it.
+    `credentials` map field names to values; secret ones are ciphertext of integrations.crypto.
+    `candidate` holds new ones, `{"credentials", "account_key", "secrets_saved", "address_change",
+    "state", "test"}`: tested first, they take over only when they pass. Of refused ones, and of a
+    disconnected account, only what is no secret stays. `secrets_saved` says of each secret when it
+    was typed and by whom, as in `{"password": {"at": "…Z", "by": user id or null}}`.
+    `memory` is the adapter's own (a resolved host); no secrets in it. `address_change` is what
+    admins still have to be told of (integrations.connecting.address_changes).
 
     `watermarks` say up to which moment of the PSA's clock each kind was read, as in
     `{"companies": "…Z"}`. `failures` counts the runs in a row that found the PSA unavailable; until
-    `paused_until` nothing but Sync Now asks it again.
+    `paused_until` nothing but Sync Now asks it again. `on_pause_…` is something else: a person's
+    pause, without an end where `on_pause_until` is None (integrations.runs.pausing).
     """
 
     class Status(models.TextChoices):
@@ -64,12 +77,16 @@ class Integration(TenantOwned):
     status = models.CharField(max_length=20, choices=Status, default=Status.UNTESTED)
     account_key = models.CharField(max_length=255)
     credentials = models.JSONField(default=dict)
+    secrets_saved = models.JSONField(default=dict, db_default={})
     candidate = models.JSONField(null=True, blank=True)
     memory = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     connected_at = models.DateTimeField(null=True, blank=True)
     disconnected_at = models.DateTimeField(null=True, blank=True)
+    disconnected_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     companies_read_at = models.DateTimeField(null=True, blank=True)
     schedule = models.CharField(max_length=10, choices=Schedule, default=Schedule.NIGHTLY)
     nightly_at = models.TimeField(default=time(2, 0))  # by the tenant's clock
@@ -78,6 +95,12 @@ class Integration(TenantOwned):
     full_pass_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
     paused_until = models.DateTimeField(null=True, blank=True)
+    on_pause_since = models.DateTimeField(null=True, blank=True)
+    on_pause_until = models.DateTimeField(null=True, blank=True)
+    on_pause_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    address_change = models.JSONField(null=True, blank=True)
 
     objects = IntegrationQuerySet.as_manager()
 
@@ -110,6 +133,19 @@ class Integration(TenantOwned):
     @property
     def is_disconnected(self) -> bool:
         return self.status == self.Status.DISCONNECTED
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person has paused it, and the pause has not come to its end."""
+        until = self.on_pause_until
+        return self.on_pause_since is not None and (until is None or until > timezone.now())
+
+    def refuse_paused(self) -> None:
+        """Raise the DomainError of what a person may not start while it is paused."""
+        if self.is_paused:
+            raise DomainError(
+                "paused", f"{self.name} is paused.", "Resume it first, then it is read again."
+            )
 
     def refuse_disconnected(self) -> None:
         """Raise the DomainError of everything that needs a connection, when there is none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Final
+
 from django.db import models
 from django.utils import timezone
 
@@ -14,6 +17,10 @@ from integrations.models.work import LeasedWork
 #: What a run counts, and for which kinds of records.
 KINDS: tuple[str, ...] = tuple(kind.name for kind in kinds.KINDS)
 FIGURES = ("seen", "created", "updated", "unchanged", "gone", "rejected")
+
+
+#: `resume_at` of a run that waits for the end of a pause that has none: never by itself.
+NO_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def no_counts() -> dict[str, dict[str, int]]:
@@ -118,6 +125,16 @@ class SyncRun(LeasedWork):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE_STATES
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it begins when a person's pause is over: no worker has read anything for it."""
+        return self.state == self.State.QUEUED and self.resume_at is not None
+
+    @property
+    def resumes_at(self) -> datetime | None:
+        """When it goes on; None when nothing says so."""
+        return None if self.resume_at == NO_END else self.resume_at
 
     @property
     def is_awaited(self) -> bool:

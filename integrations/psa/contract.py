@@ -39,6 +39,9 @@ class CredentialField:
     A `secret` is encrypted, write-only and redacted everywhere. `identifies` marks the fields that
     distinguish two accounts of this PSA (the same values twice = the same account). `is_password`:
     a person chose it, so no character in it is forgiven; all else is made by a PSA.
+    `says_where_or_who`: the value decides to which host the secrets are sent or which account they
+    open, so that they are typed again when it changes. Only a field that does neither may say
+    False.
     """
 
     name: str
@@ -49,6 +52,7 @@ class CredentialField:
     help: str = ""
     identifies: bool = False
     is_password: bool = False
+    says_where_or_who: bool = True
 
 
 @dataclass(frozen=True, slots=True)

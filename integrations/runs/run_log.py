@@ -62,6 +62,11 @@ def waits(seconds: float, reason: str) -> None:
     log.info("run_waits", seconds=round(max(seconds, 0.0), 1), reason=reason)
 
 
+def held() -> None:
+    """The run is given back before it began: a person has paused its integration."""
+    log.info("run_held")
+
+
 def ends(work: LeasedWork, state: str, *, code: str = "", requests: int = 0) -> None:
     """`code`: why it ended so; "" = all went well."""
     level = logging.WARNING if state == SyncRun.State.FAILED else logging.INFO

@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
-from integrations.models import Integration, SyncRun, lock_integration
+from integrations.models import Integration, IntegrationQuerySet, SyncRun, lock_integration
 from integrations.runs import starting
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,13 @@ def next_at(integration: Integration) -> datetime | None:
     """
     if not integration.is_connected or integration.schedule == Every.OFF:
         return None
+    pause_ends = integration.on_pause_until if integration.is_paused else None
+    if integration.is_paused and pause_ends is None:
+        return None
     planned = integration.next_sync_at or next_sync(integration, timezone.now())
-    if planned and integration.paused_until:
-        return max(planned, integration.paused_until)
-    return planned
+    if planned is None:
+        return None
+    return max(moment for moment in (planned, integration.paused_until, pause_ends) if moment)
 
 
 @transaction.atomic
@@ -133,13 +136,13 @@ def dispatch_due() -> None:
     _plan(now)
 
 
-def _scheduled() -> QuerySet[Integration]:
+def _scheduled() -> IntegrationQuerySet:
     return Integration.objects.connected().exclude(schedule=Every.OFF)
 
 
 def _due(now: datetime) -> QuerySet[Integration]:
     unpaused = Q(paused_until=None) | Q(paused_until__lte=now)
-    return _scheduled().filter(unpaused, next_sync_at__lte=now)
+    return _scheduled().not_paused(now).filter(unpaused, next_sync_at__lte=now)
 
 
 def _turns(now: datetime) -> list[Integration]:

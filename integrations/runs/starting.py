@@ -47,6 +47,17 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
     return run
 
 
+def _refuse_now(integration: Integration, actor: User | None) -> None:
+    """Raise the DomainError of a connection that is not read now.
+
+    While it is paused that is said to a person (`actor`). What follows from something else becomes
+    a run that waits for the end of the pause.
+    """
+    integration.refuse_disconnected()
+    if actor is not None:
+        integration.refuse_paused()
+
+
 def start_sync_run(
     *,
     integration: Integration,
@@ -62,7 +73,7 @@ def start_sync_run(
     another one. `accept_gone`: of these kinds so many are really gone; a run
     that began without this can't take it on, so one under way is a DomainError.
     """
-    integration.refuse_disconnected()
+    _refuse_now(integration, actor)
     active = SyncRun.objects.of(integration).filter(
         scope=SyncRun.Scope.ALL,
         state__in=SyncRun.ACTIVE_STATES,
@@ -157,7 +168,7 @@ def start_company_sync(*, company: Company, actor: User | None) -> tuple[SyncRun
             "This audITee is not linked to a PSA, so there is nothing to re-sync.",
             "Link it to a company of your PSA first.",
         )
-    link.integration.refuse_disconnected()
+    _refuse_now(link.integration, actor)
     active = SyncRun.objects.filter(
         tenant=company.tenant_id, company=company, state__in=SyncRun.ACTIVE_STATES
     )
@@ -213,7 +224,7 @@ def start_reread(
 
     Takes the integration's lock first, so that two clicks at once are one reading.
     """
-    integration.refuse_disconnected()
+    _refuse_now(integration, actor)
     wanted = sorted(set(external_ids))
     lock_integration(integration)
     link = (

@@ -16,7 +16,7 @@ from integrations.importing.record_store import fingerprint
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
 from integrations.models import Integration, SyncRun
 from integrations.psa.errors import KEYS, PsaError, PsaRateLimited, PsaRefused
-from integrations.runs import leases, shutdown
+from integrations.runs import leases, pausing, run_log, shutdown
 from integrations.runs.starting import NOT_AVAILABLE
 from integrations.sync import checkpoint
 from integrations.sync.company_sync import CompanySync
@@ -113,6 +113,8 @@ def _may_begin(writer: RunWriter) -> bool:
         writer.end(SyncRun.State.CANCELLED)
     elif in_vain > MOST_ATTEMPTS:
         fail(writer, internal_error())
+    elif pausing.hold(run):
+        run_log.held()
     elif _leaves_alone(run):
         _postpone_until_tried_again(writer)
     elif refused := _refused_keys(run):

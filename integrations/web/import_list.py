@@ -63,7 +63,8 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
     if result.imported:
         count = len(result.imported)
         noun = "audITee is" if count == 1 else "audITees are"
-        messages.success(request, f"{count} {noun} here now; the agreements are being read.")
+        read = "are read when it is resumed" if integration.is_paused else "are being read"
+        messages.success(request, f"{count} {noun} here now; the agreements {read}.")
     for sentence in _rejections(integration, result):
         messages.error(request, sentence)
     if result.sync_run:

@@ -127,6 +127,10 @@ class RunStatus:
         """`Waiting for Desk, goes on at 14:05` (the PSA's name); "" when it does not wait."""
         if not is_waiting(self.run, self.now) or self.run.resume_at is None:
             return ""
+        if self.run.resumes_at is None:
+            return f"Waiting until {self.run.integration.name} is resumed"
+        if self.run.is_held:
+            return f"Paused, goes on {until_words(self.run.resume_at, self.now)}"
         name = self.run.integration.psa_info.name
         return f"Waiting for {name}, goes on {until_words(self.run.resume_at, self.now)}"
 
@@ -136,6 +140,8 @@ class RunStatus:
         said = self.run.waiting_for
         if not self.waiting:
             return ""
+        if self.run.is_held:
+            return "It is paused: an admin can resume it in its settings."
         if said == f"Waiting for {self.run.integration.psa_info.name}":
             said = "It takes no more requests until then."
         return f"{said.rstrip('.')}. What was read is kept; there is nothing to do."
@@ -143,9 +149,9 @@ class RunStatus:
     @property
     def countdown(self) -> str:
         """`in 24 seconds`, while it waits."""
-        if not self.waiting or self.run.resume_at is None:
+        if not self.waiting or self.run.resumes_at is None:
             return ""
-        seconds = math.ceil((self.run.resume_at - self.now).total_seconds())
+        seconds = math.ceil((self.run.resumes_at - self.now).total_seconds())
         if seconds < 120:
             return f"in {seconds} second{'' if seconds == 1 else 's'}"
         minutes = round(seconds / 60)

@@ -3,13 +3,12 @@ from __future__ import annotations
 from django.urls import path
 
 from integrations.web import import_list, issues, runs, words
+from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
-    connect,
     disconnect,
     forget_keys,
     integrations,
-    save_schedule,
-    settings,
+    resume,
     status_fragment,
     sync_now,
     test_now,
@@ -21,6 +20,9 @@ urlpatterns = [
     path("integrations/connect/<str:psa>/", connect, name="connect"),
     path("integrations/<uuid:pk>/", settings, name="settings"),
     path("integrations/<uuid:pk>/status/", status_fragment, name="status"),
+    path("integrations/<uuid:pk>/name/", rename, name="rename"),
+    path("integrations/<uuid:pk>/pause/", pause, name="pause"),
+    path("integrations/<uuid:pk>/resume/", resume, name="resume"),
     path("integrations/<uuid:pk>/schedule/", save_schedule, name="schedule"),
     path("integrations/<uuid:pk>/test/", test_now, name="test"),
     path(

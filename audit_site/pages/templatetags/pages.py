@@ -25,6 +25,8 @@ LOOKS = {
     "unreachable": "bad",
     "waiting": "warn",
     "limited": "warn",
+    "paused": "warn",
+    "disconnected": "warn",
     "reading": "busy",
     "succeeded": "good",
     "active": "good",

@@ -14,6 +14,10 @@ from audit_site.api.serializers import (
     StrictSerializer,
 )
 from audit_site.db.counting import NEW_LIMIT
+from integrations.api.serializers.connection_parts import (
+    ListCountsSerializer,
+    StoredSecretSerializer,
+)
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.connecting.guides import filled_in
 from integrations.connecting.health import TITLES, Health
@@ -145,6 +149,11 @@ class IntegrationSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="When a sync of everything last ended well; null = never.",
     )
+    paused_until = serializers.SerializerMethodField(
+        help_text="When the pause under way ends by itself; null = never, or there is none "
+        "(`health.state` is `paused` or not)."
+    )
+    companies = serializers.SerializerMethodField()
     open_issues = serializers.SerializerMethodField(help_text="Issues that wait for a person.")
     new_psa_companies = serializers.SerializerMethodField(
         help_text="PSA companies that came since you last looked at the import list, counted up to "
@@ -165,6 +174,23 @@ class IntegrationSerializer(serializers.Serializer[Any]):
         arrived = card.new_companies
         return None if arrived is None else min(arrived.number, arrived.limit)
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_paused_until(self, card: ConnectionCard) -> str | None:
+        until = card.integration.on_pause_until if card.integration.is_paused else None
+        return serializers.DateTimeField().to_representation(until) if until else None
+
+    @extend_schema_field(ListCountsSerializer)
+    def get_companies(self, card: ConnectionCard) -> dict[str, Any]:
+        counts = card.companies
+        return {
+            "found": counts.found,
+            "importable": counts.importable,
+            "linked": counts.linked,
+            "ignored": counts.ignored,
+            "new": self.get_new_psa_companies(card),
+            "hidden": dict(counts.hidden),
+        }
+
     @extend_schema_field(
         {
             "type": "object",
@@ -173,22 +199,44 @@ class IntegrationSerializer(serializers.Serializer[Any]):
                     {"type": "string"},
                     {
                         "type": "object",
-                        "properties": {"set": {"type": "boolean"}},
-                        "required": ["set"],
+                        "properties": {
+                            "set": {"type": "boolean"},
+                            "saved_at": {"type": ["string", "null"], "format": "date-time"},
+                            "saved_by": {
+                                "type": ["object", "null"],
+                                "properties": {
+                                    "id": {"type": "string"},
+                                    "name": {"type": "string"},
+                                },
+                                "required": ["id", "name"],
+                            },
+                        },
+                        "required": ["set", "saved_at", "saved_by"],
                     },
                 ]
             },
         }
     )
     def get_credentials(self, card: ConnectionCard) -> dict[str, Any]:
-        """The values as they are stored; of a secret only whether it is set."""
+        """The values as they are stored; of a secret only that it is, since when, by whom."""
         stored = card.integration.credentials
         return {
-            field.name: {"set": field.name in stored}
+            field.name: self._secret(card, field.name)
             if field.type == "secret"
             else stored.get(field.name, "")
             for field in card.integration.psa_info.fields
         }
+
+    def _secret(self, card: ConnectionCard, name: str) -> dict[str, Any]:
+        saved = card.secrets.get(name)
+        shown: dict[str, Any] = StoredSecretSerializer(
+            {
+                "set": saved is not None,
+                "saved_at": saved.saved_at if saved else None,
+                "saved_by": saved.saved_by if saved else None,
+            }
+        ).data
+        return shown
 
     @extend_schema_field(CandidateSerializer(allow_null=True))
     def get_candidate(self, card: ConnectionCard) -> dict[str, Any] | None:
@@ -225,6 +273,14 @@ class IntegrationCreateSerializer(StrictSerializer):
     credentials = CredentialsField()
     name = serializers.CharField(required=False, allow_blank=True, max_length=255)
     schedule = ScheduleChangeSerializer(required=False)
+
+
+class PauseSerializer(StrictSerializer):
+    until = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="When the pause ends by itself; left out: when somebody resumes it.",
+    )
 
 
 class IntegrationUpdateSerializer(StrictSerializer):

@@ -49,6 +49,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     progress = serializers.SerializerMethodField()
     counts = RunCountsSerializer(read_only=True)
     error = serializers.SerializerMethodField()
+    resume_at = serializers.DateTimeField(source="resumes_at", read_only=True, allow_null=True)
     rate = serializers.SerializerMethodField(
         help_text="Records a minute right now (companies, in the phase agreements); null when that "
         "is not known."

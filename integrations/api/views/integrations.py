@@ -31,6 +31,7 @@ from integrations.api.serializers.integrations import (
     IntegrationCreateSerializer,
     IntegrationSerializer,
     IntegrationUpdateSerializer,
+    PauseSerializer,
     PsaSerializer,
     connection_bodies,
 )
@@ -46,7 +47,7 @@ from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.psa import registry
-from integrations.runs import schedule, starting
+from integrations.runs import pausing, schedule, starting
 
 #: What starting a run answers: 202 with a new one, 200 with the one that was under way.
 STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
@@ -148,6 +149,25 @@ class IntegrationViewSet(TenantViewSet):
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
         return started(*starting.start_sync_run(integration=self.get_object(), actor=self.actor))
+
+    @extend_schema(request=PauseSerializer, responses={200: IntegrationSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def pause(self, request: Request, pk: str) -> Response:
+        """Start nothing by itself until a moment, or until somebody resumes it."""
+        integration = self.get_object()
+        values = read_body(PauseSerializer, request)
+        pausing.pause_integration(integration=integration, actor=self.actor, **values)
+        return Response(self._fresh(integration))
+
+    @extend_schema(request=None, responses={200: IntegrationSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def resume(self, request: Request, pk: str) -> Response:
+        """End a pause: what was due meanwhile starts."""
+        integration = self.get_object()
+        pausing.resume_integration(integration=integration, actor=self.actor)
+        return Response(self._fresh(integration))
 
     @extend_schema(
         parameters=[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from rest_framework.test import APIClient
 
 from integrations.sandbox.server import SandboxServer
@@ -30,7 +32,14 @@ def test_connecting_answers_at_once_and_the_worker_tests(
     body = made.json()
     assert made.status_code == 201
     assert body["status"] == "testing"
-    assert body["credentials"]["private_key"] == {"set": True}
+    secret = body["credentials"]["private_key"]
+    assert secret == {
+        "set": True,
+        "saved_at": secret["saved_at"],
+        "saved_by": {"id": str(api.user.pk), "name": api.user.email},
+    }
+    saved_at = datetime.fromisoformat(secret["saved_at"])
+    assert datetime.fromisoformat(body["created_at"]) - saved_at < timedelta(seconds=5)
     assert body["credentials"]["public_key"] == "demo"
     assert body["last_test"]["state"] == "queued"
     assert body["candidate"] is None
@@ -82,7 +91,13 @@ def test_disconnecting_leaves_the_list_and_connecting_again_revives(
     assert api.get(f"{V1}/integrations/").json()["results"] == []
     listed = api.get(f"{V1}/integrations/?status=disconnected").json()["results"]
     assert [row["id"] for row in listed] == [pk]
-    assert listed[0]["credentials"]["private_key"] == {"set": False}
+    secret = {"set": False, "saved_at": None, "saved_by": None}
+    assert listed[0]["credentials"] == {
+        "server_url": sandbox.url,
+        "company_id": "audit-demo",
+        "public_key": "demo",
+        "private_key": secret,
+    }
     assert api.get(f"{V1}/companies/{company}/").json()["link"]["active"] is False
     assert create(api, sandbox).json()["id"] == pk
     assert api.get(f"{V1}/companies/{company}/").json()["link"]["active"] is True

@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.connecting.health import Health, health_now
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.selectors import latest_of
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.runs.pausing import pause_integration
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
 from tests.syncing import synced
@@ -82,6 +83,20 @@ def test_an_outage_is_older_news_than_refused_keys_and_both_hide_a_run(
     assert health(connected).state == "refused"
 
 
+def test_an_outage_says_when_it_is_tried_again_and_nothing_where_it_is_not(
+    connected: Integration,
+) -> None:
+    raise_issues(connected, [IssueReport(KIND_INTEGRATION, "timeout", "No answer.")])
+    until = timezone.now() + timedelta(minutes=5)
+    Integration.objects.update(paused_until=until, next_sync_at=until)
+    scheduled = health(connected).until
+    Integration.objects.update(schedule="off")
+    by_hand = health(connected).until
+    SyncRun.objects.update(state="running", finished_at=None, resume_at=until)
+
+    assert (scheduled, by_hand, health(connected).until) == (until, None, until)
+
+
 def test_a_run_is_reading_or_waiting_until_a_moment(connected: Integration) -> None:
     until = timezone.now() + timedelta(minutes=5)
     SyncRun.objects.update(state="running", finished_at=None)
@@ -102,6 +117,40 @@ def test_a_disconnected_one_says_what_stays(connected: Integration) -> None:
 
     assert (found.state, found.since) == ("disconnected", connected.disconnected_at)
     assert "stay as they were last seen" in found.message
+
+
+def test_it_says_who_disconnected_it(alex: User, connected: Integration) -> None:
+    disconnect_integration(integration=connected, actor=alex)
+
+    assert health(connected).message == (
+        "ConnectWise Manage was disconnected by Alex Admin. Its audITees and their MRR stay as they "
+        "were last seen."
+    )
+
+
+def test_a_pause_says_who_and_until_when(alex: User, connected: Integration) -> None:
+    until = timezone.now() + timedelta(hours=3)
+    pause_integration(integration=connected, actor=alex, until=until)
+
+    found = health(connected)
+
+    assert (found.state, found.title, found.until) == ("paused", "Paused", until)
+    assert found.since == connected.on_pause_since
+    assert found.message == (
+        "ConnectWise Manage was paused by Alex Admin: nothing is read by itself."
+    )
+    assert found.fix == "Resume it to read again."
+
+
+def test_a_pause_hides_neither_refused_keys_nor_a_run_that_ends(connected: Integration) -> None:
+    raise_issues(connected, [IssueReport(KIND_INTEGRATION, "invalid_credentials", "It says no.")])
+    SyncRun.objects.update(state="running", finished_at=None)
+    pause_integration(integration=connected, actor=None)
+
+    assert health(connected).message == (
+        "ConnectWise Manage was paused: nothing is read by itself. The sync that had begun goes on "
+        "to its end. When it was last asked: It says no."
+    )
 
 
 def test_a_failed_run_is_not_healthy(connected: Integration) -> None:

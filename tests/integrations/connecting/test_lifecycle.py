@@ -86,7 +86,12 @@ def test_disconnecting_destroys_the_keys_and_reconnecting_revives_the_links(
     disconnect_integration(integration=connected, actor=None)
 
     connected.refresh_from_db()
-    assert (connected.status, connected.credentials, connected.memory) == ("disconnected", {}, {})
+    assert (connected.status, connected.memory) == ("disconnected", {})
+    assert connected.credentials == {
+        "server_url": sandbox.url,
+        "company_id": "audit-demo",
+        "public_key": "demo",
+    }
     assert not link_of(company).is_active
     with pytest.raises(DomainError, match="is disconnected"):
         start_sync_run(integration=connected)

@@ -21,13 +21,14 @@ from integrations.sandbox.server import SandboxServer
 from tests.integrations.connecting.connections import connect
 from tests.worker import work_off
 
+#: Another pair of keys of the same account.
+NO_TABLES = {"public_key": "no-tables", "private_key": "demo-private"}
+
 
 def test_new_keys_are_a_candidate_until_they_pass(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
-    test = update_integration(
-        integration=connected, actor=None, credentials={"public_key": "no-tables"}
-    )
+    test = update_integration(integration=connected, actor=None, credentials=NO_TABLES)
 
     assert test.is_candidate
     assert connected.candidate["state"] == "testing"
@@ -49,7 +50,11 @@ def test_refused_new_keys_leave_the_old_ones_working(
 
     assert connected.status == "connected"
     assert connected.candidate["state"] == "refused"
-    assert connected.candidate["credentials"] == {}
+    assert connected.candidate["credentials"] == {
+        "server_url": sandbox.url,
+        "company_id": "audit-demo",
+        "public_key": "demo",
+    }
     assert latest_of(connected).candidate_test.code == "invalid_credentials"
     assert latest_of(connected).test.ok
     run, _ = start_sync_run(integration=connected)
@@ -61,9 +66,7 @@ def test_refused_new_keys_leave_the_old_ones_working(
 def test_only_the_newest_of_two_candidates_takes_over(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
-    first = update_integration(
-        integration=connected, actor=None, credentials={"public_key": "no-tables"}
-    )
+    first = update_integration(integration=connected, actor=None, credentials=NO_TABLES)
     update_integration(integration=connected, actor=None, credentials={"public_key": "demo"})
 
     run_connection_test(tenant_id=str(first.tenant_id), test_id=str(first.pk))
@@ -77,9 +80,7 @@ def test_only_the_newest_of_two_candidates_takes_over(
 
 
 def test_newer_keys_are_not_replaced_by_an_older_candidate(connected: Integration) -> None:
-    candidate = update_integration(
-        integration=connected, actor=None, credentials={"public_key": "no-tables"}
-    )
+    candidate = update_integration(integration=connected, actor=None, credentials=NO_TABLES)
     Integration.objects.update(status="failing")  # a run has found the old keys refused
 
     update_integration(integration=connected, actor=None, credentials={"public_key": "demo"})
@@ -95,9 +96,7 @@ def test_newer_keys_are_not_replaced_by_an_older_candidate(connected: Integratio
 def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
-    candidate = update_integration(
-        integration=connected, actor=None, credentials={"public_key": "no-tables"}
-    )
+    candidate = update_integration(integration=connected, actor=None, credentials=NO_TABLES)
     test = start_connection_test(integration=connected, actor=None)
     old = leases.claim(ConnectionTest, tenant_id=str(test.tenant_id), work_id=str(test.pk))
     run_connection_test(tenant_id=str(candidate.tenant_id), test_id=str(candidate.pk))
@@ -116,9 +115,7 @@ def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
 def test_a_connection_to_the_database_that_is_cut_refuses_no_keys(
     connected: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidate = update_integration(
-        integration=connected, actor=None, credentials={"public_key": "no-tables"}
-    )
+    candidate = update_integration(integration=connected, actor=None, credentials=NO_TABLES)
     cut = [OperationalError("cut"), InterfaceError("cut")]
     note = connection_test._note
 
@@ -143,7 +140,11 @@ def test_a_connection_to_the_database_that_is_cut_refuses_no_keys(
 
 def test_a_connected_account_does_not_become_another_one(connected: Integration) -> None:
     with pytest.raises(DomainError) as caught:
-        update_integration(integration=connected, actor=None, credentials={"company_id": "other"})
+        update_integration(
+            integration=connected,
+            actor=None,
+            credentials={"company_id": "other", "private_key": "demo-private"},
+        )
 
     assert caught.value.code == "account_changed"
 

@@ -1,13 +1,11 @@
-"""A tenant in Berlin with its people, and a worker that sends mails at once."""
+"""A tenant in Berlin with its people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 
 from audit_site.tenants.models import Membership, Tenant, User
 from integrations.models import Integration
@@ -35,16 +33,3 @@ def integration(berlin: Tenant) -> Integration:
     return make_integration(
         berlin, name="ConnectWise Manage", next_sync_at=START + timedelta(minutes=30)
     )
-
-
-@pytest.fixture
-def worker(django_capture_on_commit_callbacks: Any) -> Iterator[Callable[..., None]]:
-    """Does at once what `enqueue` asks for, through the broker's own serialization rules."""
-    current_app.conf.task_always_eager = True
-
-    def run(act: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        with django_capture_on_commit_callbacks(execute=True):
-            act(*args, **kwargs)
-
-    yield run
-    current_app.conf.task_always_eager = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import mail
 
-from integrations.issues import outages
+from integrations.connecting import outage_mails
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
 from integrations.models import Integration
 
@@ -29,7 +29,7 @@ def begin(integration: Integration, code: str = "timeout", **over: Any) -> None:
 
 
 def mail_admins(integration: Integration, what: str) -> None:
-    outages.notify_admins(
+    outage_mails.notify_admins(
         tenant_id=str(integration.tenant_id), integration_id=str(integration.pk), what=what
     )
 

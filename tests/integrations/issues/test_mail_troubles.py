@@ -11,6 +11,7 @@ from celery import current_app
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
+from integrations.connecting.admin_mail import MailNotSent
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, close_issues
 from integrations.models import Integration, Issue
@@ -40,7 +41,7 @@ def test_a_mail_that_was_not_sent_is_not_marked_as_sent(
 ) -> None:
     begin(integration)
 
-    with pytest.raises(outages.MailNotSent) as raised:
+    with pytest.raises(MailNotSent) as raised:
         mail_admins(integration, "began")
     said = Issue.objects.get().told_at
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -63,7 +64,7 @@ def test_an_end_that_was_not_sent_can_be_sent_again(
     locmem, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
 
-    with pytest.raises(outages.MailNotSent):
+    with pytest.raises(MailNotSent):
         mail_admins(integration, "ended")
     settings.EMAIL_BACKEND = locmem
     for _ in range(2):

@@ -8,6 +8,7 @@ from typing import Any
 from django.core import mail
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting import outage_mails
 from integrations.issues import outages
 from integrations.issues.inbox import (
     KIND_INTEGRATION,
@@ -17,6 +18,7 @@ from integrations.issues.inbox import (
     raise_issues,
 )
 from integrations.models import Integration, Issue
+from integrations.runs.pausing import pause_integration
 from tests.factories import make_integration
 from tests.integrations.issues.outages import START, begin, mail_admins, subjects
 
@@ -43,6 +45,9 @@ def test_an_outage_is_one_mail_to_all_admins(
         "It goes on by itself as soon as ConnectWise Manage can be read; the next try is on "
         "Wed 25 Nov 2026, 14:35 (Europe/Berlin).\n"
         "You get one more e-mail when it is over, and none in between.\n"
+        "\n"
+        "Right now: Unreachable. ConnectWise Manage has not been reachable. ConnectWise Manage did "
+        "not answer within 30 seconds.\n"
         "\n"
         f"https://audit.example.com/integrations/{integration.pk}/\n"
         "\n"
@@ -87,6 +92,21 @@ def test_where_nothing_goes_on_by_itself_the_mail_says_so(
     assert "It is not tried again by itself: press Sync Now" in body
     assert "goes on by itself" not in body
     assert "What to do" not in body
+
+
+def test_while_it_is_paused_the_mail_says_to_resume(integration: Integration, worker: Any) -> None:
+    pause_integration(integration=integration, actor=None)
+    begin(integration)
+
+    worker(outages.notify_began, integration)
+
+    body = mail.outbox[0].body
+    assert (
+        "It is not tried again by itself while it is paused: resume it when ConnectWise Manage can "
+        "be read again."
+    ) in body
+    assert "Right now: Paused. ConnectWise Manage was paused: nothing is read by itself." in body
+    assert "Sync Now" not in body
 
 
 def test_the_same_outage_is_mailed_once(integration: Integration, worker: Any) -> None:
@@ -167,7 +187,7 @@ def test_no_mail_is_about_what_was_disconnected_or_is_another_tenants(
     integration: Integration, other_tenant: Tenant
 ) -> None:
     begin(integration)
-    outages.notify_admins(
+    outage_mails.notify_admins(
         tenant_id=str(other_tenant.pk), integration_id=str(integration.pk), what="began"
     )
     Integration.objects.update(status="disconnected")

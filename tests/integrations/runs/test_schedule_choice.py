@@ -94,6 +94,15 @@ def test_no_schedule_for_what_is_disconnected_and_none_that_does_not_exist(tenan
         ({"next_sync_at": None}, at("2026-11-26T02:17")),
         ({"paused_until": NOON + timedelta(hours=3)}, NOON + timedelta(hours=3)),
         ({"paused_until": NOON - timedelta(hours=3)}, NOON + timedelta(hours=1)),
+        ({"on_pause_since": NOON}, None),
+        (
+            {"on_pause_since": NOON, "on_pause_until": NOON + timedelta(hours=5)},
+            NOON + timedelta(hours=5),
+        ),
+        (
+            {"on_pause_since": NOON - timedelta(hours=5), "on_pause_until": NOON},
+            NOON + timedelta(hours=1),
+        ),
         ({"status": "failing"}, None),
         ({"schedule": "off"}, None),
     ],

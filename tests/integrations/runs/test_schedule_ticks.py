@@ -98,6 +98,8 @@ def test_a_clock_that_stood_still_for_days_starts_one_run(
         {"status": "testing"},
         {"schedule": "off"},
         {"paused_until": NOON + timedelta(seconds=1)},
+        {"on_pause_since": NOON},
+        {"on_pause_since": NOON, "on_pause_until": NOON + timedelta(seconds=1)},
     ],
 )
 def test_what_should_not_be_asked_is_not_started(

@@ -1,0 +1,63 @@
+"""E-mails to the admins of a tenant about one of its connections, with its health right now."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from smtplib import SMTPException
+from typing import Final
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from audit_site.tenants.models import Tenant
+from audit_site.tenants.selectors import admins_of
+from integrations.connecting.health import health_now
+from integrations.connecting.selectors import latest_of
+from integrations.models import Integration
+
+log = logging.getLogger(__name__)
+MOST_SUBJECT_LENGTH: Final = 200
+
+
+class MailNotSent(Exception):
+    """The mail server did not take the e-mail: try again later. Holds no address and no answer."""
+
+
+def recipients_of(integration: Integration) -> list[str]:
+    return [admin.email for admin in admins_of(integration.tenant)]
+
+
+def send_to_admins(
+    integration: Integration, recipients: list[str], subject: str, template: str, **words: object
+) -> None:
+    """One message to all: the mail server takes it for everybody or for nobody.
+
+    Raises MailNotSent when it does not take it.
+    """
+    context = {
+        "name": one_line(integration.name),
+        "tenant": integration.tenant,
+        "integration": integration,
+        "health": health_now(integration, latest_of(integration)),
+        "address": settings.PUBLIC_URL + reverse("integrations:settings", args=[integration.pk]),
+        **words,
+    }
+    body = render_to_string(f"integrations/mail/{template}.txt", context)
+    try:
+        send_mail(f"[audIT] {subject}"[:MOST_SUBJECT_LENGTH], body, None, recipients)
+    except (SMTPException, OSError) as error:
+        cause = type(error).__name__
+        log.warning("mail_not_sent integration=%s error=%s", integration.pk, cause)
+        raise MailNotSent(cause) from None
+
+
+def one_line(text: str) -> str:
+    """A name for a subject: a line break in it would end the header."""
+    return " ".join(text.split())
+
+
+def in_words(moment: datetime, tenant: Tenant) -> str:
+    return f"{moment.astimezone(tenant.zone):%a %d %b %Y, %H:%M} ({tenant.timezone})"
