@@ -34,6 +34,13 @@ def look_at(page: Page, address: str, width: int) -> None:
     assert seen_problems(page) == []
 
 
+def said_twice(page: Page) -> list[str]:
+    """Sentences that stand more than once above the checks."""
+    texts = page.locator("#connection-status > p:visible").all_inner_texts()
+    sentences = [part.strip() for text in texts for part in text.split(". ")]
+    return [sentence for sentence in sentences if sentences.count(sentence) > 1]
+
+
 def marks(page: Page) -> list[str]:
     return page.locator("main .mark:visible").all_inner_texts()
 
@@ -58,6 +65,7 @@ def test_a_state_is_said_and_seen(chromium: Browser, live_server: object, word: 
         look_at(page, settings, width)
         assert word in card
         assert word in marks(page)
+        assert said_twice(page) == []
         if word in OUT_OF_USE:  # never green beside red
             assert page.locator(
                 "main .good-ink:visible, #connection-status .mark.good"
