@@ -60,7 +60,9 @@ class WordForm(forms.Form):
             bound.widget.attrs["class"] = "form-select" if is_select else "form-control"
             bound.widget.attrs["autocomplete"] = "off"
             if name == "word":
-                bound.widget.attrs |= {"readonly": True} if word else {"list": "words"}
+                bound.widget.attrs |= (
+                    {"readonly": True} if word and data is None else {"list": "words"}
+                )
 
     def _choices(self) -> list[tuple[str, str]]:
         choices = [(value, f"{label}{self._brings(value)}") for value, label in self.kind.choices]

@@ -110,7 +110,9 @@ def _form_page(
         "now": form.now,
         "said": said,
         "said_label": form.kind.label(said.meaning) if said else "",
-        "suggestions": [] if form.now else suggestions(integration, form.kind.name),
+        "suggestions": []
+        if form.now and not form.is_bound
+        else suggestions(integration, form.kind.name),
         "admins": admins_of(tenant_of(request)),
     }
     return render(request, "integrations/say_word.html", context, status=status)

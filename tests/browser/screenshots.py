@@ -33,6 +33,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "connect-kaseya_bms": "/integrations/connect/kaseya_bms/",
         "integration": settings,
         "import-list": f"{settings}companies/",
+        "words": f"{settings}words/",
+        "say-word": f"{settings}words/say/?kind=agreement_type",
         "disconnect": f"{settings}disconnect/",
         "sync-runs": "/sync-runs/",
         "book": "/mrr/",

@@ -17,6 +17,7 @@ from integrations.models import Integration, PsaWord
 from integrations.words import following, saying
 from integrations.words.following import follow_lost, follow_word
 from integrations.words.saying import change_word, say_word, undo_word
+from tests.concurrency import at_once
 from tests.factories import make_agreement, make_company, make_integration, make_line
 from tests.queries import queries
 from tests.syncing import mrr_of
@@ -280,3 +281,22 @@ def test_a_note_has_its_length(integration: Integration) -> None:
         say(integration, "Odd", "annual", note="x" * (saying.MOST_NOTE_LENGTH + 1))
 
     assert refusal.value.errors[0]["field"] == "note"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_people_who_say_different_things_at_once_one_is_told(
+    company: Company, integration: Integration
+) -> None:
+    refused: list[str] = []
+
+    def act(meaning: str) -> None:
+        try:
+            say(Integration.objects.get(pk=integration.pk), "Every Quarter", meaning)
+        except DomainError as error:
+            refused.append(error.code)
+
+    at_once(lambda: act("quarterly"), lambda: act("annual"))
+
+    word = PsaWord.objects.get()
+    assert refused == ["already_said"]
+    assert amounts(company) == [{"quarterly": "USD 33.33", "annual": "USD 8.33"}[word.meaning]]
