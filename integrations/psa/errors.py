@@ -18,6 +18,13 @@ from typing import Final
 
 from audit_site.errors import Explained
 
+#: What to do about a PSA that asks us to wait, wherever a person reads it: in a run that waits, in
+#: one that has given up, in a connection test, or in an answer that was wanted at once.
+ASK_LATER: Final = (
+    "Try again in a few minutes. If it stays so, see which other programs use up what your PSA "
+    "allows."
+)
+
 
 class PsaError(Explained):
     """A PSA could not be used.

@@ -32,6 +32,7 @@ class AgreementsPhase(Phase):
     name = AGREEMENTS.name
     title = "Reading agreements and lines"
     counted = COMPANIES
+    keeps_answers = True
     #: From so many on, changed companies' MRR is worked out at once, and not at the end.
     many_books: ClassVar[int] = 100
 
@@ -60,11 +61,16 @@ class AgreementsPhase(Phase):
     def _read_batches(self) -> None:
         rest = self._unread()
         total = self.checkpoint.passed + len(rest)
-        for batch in read_ahead(map(self._read_batch, batched(rest, self._batch_size))):
+        batches = map(self._read_batch, batched(rest, self._batch_size))
+        for batch in read_ahead(batches, while_waiting=self._keep):
             passed = self.checkpoint.passed + len(batch.external_ids)
             with self.writer.page(self.name, done=passed, total=total):
                 self._store(batch)
                 self.checkpoint.passed, self.checkpoint.after_link = passed, batch.last_link
+                self.writer.answers.forget(batch.part)
+
+    def _keep(self) -> None:
+        self.writer.keep_now_and_then(self.name)
 
     @property
     def _batch_size(self) -> int:
@@ -82,9 +88,11 @@ class AgreementsPhase(Phase):
     def _read_batch(self, links: list[tuple[UUID, str]]) -> AgreementBatch:
         """Ask the PSA; in the thread that reads ahead."""
         external_ids = [external_id for _, external_id in links]
-        batch = AgreementBatch(external_ids, str(links[-1][0]), timezone.now())
+        kept = self.writer.answers.kept
+        batch = AgreementBatch(external_ids, str(links[-1][0]), timezone.now(), kept.next_part())
         for page in self.adapter.agreements(company_ids=external_ids):
             batch.add(page)
+        batch.began = kept.part_began()
         return batch
 
     def _read_more(self, external_ids: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from integrations.adapters.autotask.guide import INFO, LEVEL, MENU_PATHS, NAME
-from integrations.psa.errors import PsaError, PsaRateLimited, PsaRefused
+from integrations.psa.errors import ASK_LATER, PsaError, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.questions import OldPlaceError
 from integrations.psa.refusals import RefusalRow, RefusalTable, RefusalWords, RefusedAnswer
@@ -32,7 +32,7 @@ WORDS: Final = RefusalWords(
 def too_many_at_once(_: RefusedAnswer) -> PsaRateLimited:
     return PsaRateLimited(
         f"{NAME} says: too many requests at once.",
-        "Nothing to do: the work goes on by itself after the wait.",
+        ASK_LATER,
     )
 
 
