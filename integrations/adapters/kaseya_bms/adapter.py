@@ -139,6 +139,7 @@ class KaseyaBmsAdapter:
             PsaPage(
                 tuple(person for person in page.records if person.company_id == account_id),
                 page.rejected,
+                short=page.short,
             )
             for page in self._api.pages("read_contacts", params, WireContact, build_contact)
         ]
