@@ -53,7 +53,17 @@ class PsaRateLimited(PsaUnavailable):
 
 
 class PsaRefused(PsaError):
-    """A person must act (keys, rights, address): never retried by itself."""
+    """A person must act (keys, rights, address): never retried by itself.
+
+    `may_pass`: keys that are refused so may be those of a user who is too new
+    (`PsaInfo.new_user_minutes`): a connection test tries them again after a while, a few times.
+    """
+
+    def __init__(
+        self, code: str, message: str, fix: str = "", *, right: str = "", may_pass: bool = False
+    ) -> None:
+        super().__init__(code, message, fix, right=right)
+        self.may_pass = may_pass
 
 
 class PsaBadResponse(PsaError):

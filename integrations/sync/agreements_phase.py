@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -24,6 +24,12 @@ from integrations.sync.linked_agreements import AgreementStore
 from integrations.sync.phase import Phase
 from integrations.sync.read_ahead import read_ahead
 from integrations.sync.run_writer import RunWriter
+
+#: What follows from lines that are refused.
+MRR_IS_INCOMPLETE: Final = (
+    "MRR is incomplete: agreements whose lines can't be read count with those that were read "
+    "before, or not at all."
+)
 
 
 class AgreementsPhase(Phase):
@@ -120,7 +126,9 @@ class AgreementsPhase(Phase):
         """Lines are refused; say which right is missing, once a run."""
         if not self.checkpoint.lines_refused:
             self.checkpoint.lines_refused = True
-            self.report_right(error)
+            message = f"{error.message} {MRR_IS_INCOMPLETE}"
+            right = error.right or LINES.right
+            self.report_right(PsaRefused(error.code, message, error.fix, right=right))
 
     def _work_out(self, companies: set[UUID], *, has_new: bool) -> None:
         """Work out the MRR of these companies: at once, or marked and together at the end.
@@ -142,8 +150,9 @@ class AllAgreementsPhase(AgreementsPhase):
     companies = None
 
     def conclude(self) -> None:
+        self.close_right()
         if not self.checkpoint.lines_refused:
-            self.close_right()
+            self.close_right(LINES.right)
         self.journal.close_unseen(AGREEMENTS.name)
         self.journal.close_unseen(LINES.name)
 

@@ -121,7 +121,8 @@ class RereadContactsPhase(Phase):
         rejected: Sequence[RejectedRecord],
     ) -> Absent:
         """What became of known contacts that did not come; nothing where that proves nothing."""
-        missing = known - {record.external_id for record in (*records, *rejected)}
+        missing = known - {record.external_id for record in records}
+        missing -= {record.external_id for record in rejected}
         if not missing or not all(record.external_id for record in rejected):
             return Absent()
         asked = AbsentContacts(self.writer, self.adapter)

@@ -80,14 +80,15 @@ class Phase(ABC):
             IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix, right)
         )
 
-    def close_right(self) -> None:
-        """Inside a page: what this phase reads was not refused."""
-        if self.journal.has_issue(KIND_INTEGRATION, self._right):
+    def close_right(self, right: str = "") -> None:
+        """Inside a page: what this phase reads (or what this right is for) was not refused."""
+        right = right or self._right
+        if self.journal.has_issue(KIND_INTEGRATION, right):
             close_issues(
                 self.integration,
                 kind=KIND_INTEGRATION,
                 codes={"permission_denied"},
-                external_ids={self._right},
+                external_ids={right},
             )
 
     @property

@@ -21,7 +21,6 @@ from integrations.adapters.autotask.filters import (
     Condition,
     has_any_id,
     has_id,
-    is_recurring_service,
 )
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
 from integrations.adapters.autotask.paging import Place, RawPage, record_id, record_stamp
@@ -113,21 +112,19 @@ class AutotaskApi:
         return self._ask(path, kind, entity, right, keep="reading")
 
     def one_row(self, entity: str, right: Right | None = None) -> list[msgspec.Raw]:
-        """At most one row of what a sync would read of an entity."""
-        conditions = [is_recurring_service()] if entity == "Contracts" else []
-        filters = [has_any_id(), *conditions]
-        body = {"filter": filters, "MaxRecords": 1, "IncludeFields": ["id"]}
+        """At most one row of an entity."""
+        body = {"filter": [has_any_id()], "MaxRecords": 1, "IncludeFields": ["id"]}
         return self.query(entity, body, right).items or []
 
     def has_rows(self, entity: str, conditions: Sequence[Condition]) -> bool:
         """Whether a query for lines or units shows anything."""
         body = {"filter": list(conditions), "MaxRecords": 1, "IncludeFields": ["id"]}
-        return bool(self.query(entity, body, "read_agreements").items)
+        return bool(self.query(entity, body, "read_lines").items)
 
     def hides(self, entity: str) -> bool:
         """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
         if entity not in self._hidden:
-            self._hidden[entity] = not self.one_row(entity, "read_agreements")
+            self._hidden[entity] = not self.one_row(entity, "read_lines")
         return self._hidden[entity]
 
     def find_row(
@@ -246,6 +243,10 @@ class AutotaskApi:
             if total is not None and is_short(end.read, total):
                 return end.read, total
         return None
+
+    def how_many(self, entity: str, right: Right) -> int | None:
+        """How many rows an entity has; None when that can't be read, or may not be."""
+        return count_at_end(lambda: self._count(entity, right))
 
     def _count(
         self, entity: str, right: Right | None, conditions: Sequence[Condition] = ()

@@ -120,7 +120,7 @@ class LineReader:
             self._read_batch(ids, since, found, rejected)
         hidden = found.lines and not found.units and not found.refused
         if hidden and self._api.hides(self._family.units):
-            found.refused = WORDS.permission_denied(RefusedAnswer(200, right="read_agreements"))
+            found.refused = WORDS.permission_denied(RefusedAnswer(200, right="read_lines"))
             found.withheld |= found.lines.keys()
             found.incomplete |= found.withheld
         return found
@@ -153,9 +153,7 @@ class LineReader:
         build = require_dates if question.kind is WireUnits else lambda row: row
         newest = Newest[Any](record_id, record_stamp)
         try:
-            for page in self._api.raw_pages(
-                question.entity, "read_agreements", question.conditions
-            ):
+            for page in self._api.raw_pages(question.entity, "read_lines", question.conditions):
                 good, rejected = read_records(page.rows, question.kind, build)
                 found.rows |= {row.id: row for row in newest.of(good)}
                 found.rejected += of_lines(rejected)
@@ -218,7 +216,7 @@ def has_line(api: AutotaskApi, line_id: str, contract_id: str) -> bool:
             family.units,
             [is_one_of("contractID", [contract_id]), is_one_of(family.product, [number])],
         )
-    if api.find_row(family.lines, number, "read_agreements", ("id",)) is not None:
+    if api.find_row(family.lines, number, "read_lines", ("id",)) is not None:
         return True
     return api.has_rows(family.units, [is_one_of(family.line, [number])])
 

@@ -158,14 +158,19 @@ class ConnectWiseApi:
         self.prove_keys(about=path)
         return None if self._base() == base else self._ask(path, params or {}, read_found)
 
-    def try_additions(self, agreement_id: int) -> None:
-        """Ask for an addition of an agreement; one that was deleted meanwhile has none."""
+    def try_additions(self, agreement_id: int) -> int:
+        """How many additions of an agreement a page shows: none of one that was just deleted."""
         path = f"{LISTS['read_agreements']}/{agreement_id}/additions"
-        self.ask_by_id(
+        shown = self.ask_by_id(
             path,
-            lambda response: self.read_rows(response, "read_agreements"),
-            {"pageSize": "1"},
+            lambda response: self.read_rows(response, "read_lines")[0],
+            {"pageSize": str(self.page_size), "fields": "id"},
         )
+        return len(shown or ())
+
+    def how_many(self, right: str) -> int | None:
+        """How many records a list has; None when that can't be read, or may not be."""
+        return count_at_end(lambda: self._count(right, {}))
 
     def prove_keys(self, about: str = "") -> None:
         """Ask for one company: `system/info` may answer without looking at the keys.

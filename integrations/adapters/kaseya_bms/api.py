@@ -68,7 +68,7 @@ class BmsApi:
         override = settings[API_URL.name].rstrip("/")
         self._root = override or api_address(credentials["server_url"]).root
         self._http = http
-        self._session = Session(self._root, credentials, http)
+        self._session = Session(self._root, credentials, http, self.prove_server)
         self._page_size = page_size
 
     # Asking
@@ -224,4 +224,9 @@ class BmsApi:
 
     def first_rows(self, right: Right, most: int) -> list[Any]:
         """The first rows of a list."""
-        return rows_of(self.get(LISTS[right], {"PageSize": str(most), "PageNumber": "1"}, right))
+        return rows_of(self._part(right, {}, most, 1))
+
+    def how_many(self, right: Right) -> tuple[bool, int | None]:
+        """Whether a list shows anything, and how much it says that there is."""
+        page = self._part(right, {}, 1, 1)
+        return bool(rows_of(page)), page.total_records

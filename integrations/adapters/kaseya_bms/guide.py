@@ -71,5 +71,6 @@ INFO: Final = PsaInfo(
     company_batch=50,
     logo="kaseya_bms.svg",
     agreement_word="contract",
+    line_words="",
     recurring_type="Recurring Services",
 )
