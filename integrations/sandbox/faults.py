@@ -35,7 +35,7 @@ FAULTS: Final[dict[str, str]] = {
     "heavy_records": "records weigh so many bytes more: `weights` by id (pasted pictures)",
     "refused_records": "records with these `ids` are in no list, and are refused by their id",
     "old_release": "a request that names a version is refused with `status` (default 400)",
-    "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
+    "bad_keys": "keys are refused in the form `form` (401, 401_other, 404; `other` JSON)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
     "hourly_budget": "only `allowed` requests an hour, of which `used` are spent (by others)",
