@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-#: A right to read as connection tests name it. Lines come with their agreements.
-Right = Literal["read_companies", "read_contacts", "read_agreements"]
+#: A right to read as connection tests name it.
+Right = Literal["read_companies", "read_contacts", "read_agreements", "read_lines"]
 #: A kind as runs and readings write it (plural), in `counts`, `watermarks` and `phase`.
 KindName = Literal["companies", "contacts", "agreements", "lines"]
 
@@ -21,29 +21,25 @@ class Kind:
 
     `name` is its plural as stored with runs, `singular` as stored with events and issues, `title`
     as headings show it. `right` is the right to read it, `check` what a connection test calls
-    probing that right ("" = it is probed with another kind).
+    probing that right.
     """
 
     name: KindName
     singular: str
     title: str
     right: Right
-    check: str = ""
+    check: str
 
 
 COMPANIES: Final = Kind("companies", "company", "Companies", "read_companies", "Read companies")
 CONTACTS: Final = Kind("contacts", "contact", "Contacts", "read_contacts", "Read contacts")
 AGREEMENTS: Final = Kind(
-    "agreements",
-    "agreement",
-    "Agreements",
-    "read_agreements",
-    "Read agreements and their lines",
+    "agreements", "agreement", "Agreements", "read_agreements", "Read agreements"
 )
-LINES: Final = Kind("lines", "line", "Lines", "read_agreements")
+LINES: Final = Kind("lines", "line", "Lines", "read_lines", "Read their lines")
 
 #: In the order in which they are read and shown.
 KINDS: Final = (COMPANIES, CONTACTS, AGREEMENTS, LINES)
 BY_NAME: Final[dict[str, Kind]] = {kind.name: kind for kind in KINDS}
-#: The rights that a connection test probes, in order, each once.
-RIGHTS: Final[tuple[Right, ...]] = tuple(kind.right for kind in KINDS if kind.check)
+#: The rights that a connection test probes, in order.
+RIGHTS: Final[tuple[Right, ...]] = tuple(kind.right for kind in KINDS)

@@ -154,6 +154,7 @@ TABLES = {
             "bad-days",
             (
                 BAD_DAYS / "test_failures.py",
+                BAD_DAYS / "test_waits.py",
                 BAD_DAYS / "test_missing_records.py",
                 BAD_DAYS / "test_bad_records.py",
                 BAD_DAYS / "test_odd_lists.py",

@@ -5,10 +5,24 @@ from __future__ import annotations
 from django.utils import timezone
 
 from integrations.connecting.connection_test import run_connection_test
+from integrations.connecting.open_adapter import budget_of
 from integrations.models import ConnectionTest, SyncRun
 from integrations.runs import leases
 from integrations.sync.engine import run_sync
 from integrations.sync.moments import OnMoment, unwatched
+
+
+def wait_out_tests() -> None:
+    """The moment has come until which each connection test that waits had to wait; again and again,
+    until all have ended.
+    """
+    while True:
+        waiting = ConnectionTest.objects.exclude(state="done").exclude(resume_at=None)
+        for test in waiting.select_related("integration"):
+            budget_of(test.integration).forget()
+        if not waiting.update(resume_at=timezone.now()):
+            return
+        work_off()
 
 
 def work_off(on_moment: OnMoment = unwatched) -> None:

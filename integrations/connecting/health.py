@@ -10,13 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 from uuid import UUID
 
 from audit_site.tenants.models import Tenant
+from integrations.connecting.checks import LINES_REFUSED, SEES_NOTHING
 from integrations.connecting.selectors import LatestWork
 from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.outages import OUTAGE_WORDS
+from integrations.kinds import AGREEMENTS, COMPANIES, CONTACTS, LINES
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
 from integrations.psa.errors import KEYS, OUTAGES
 from integrations.runs.schedule import next_at
@@ -45,6 +47,8 @@ TITLES: Final[dict[State, str]] = {
     "paused": "Paused",
     "disconnected": "Disconnected",
 }
+#: Codes of tests that passed and saw too little.
+TOO_LITTLE: Final = frozenset({SEES_NOTHING, LINES_REFUSED})
 #: Codes of issues about an integration with which it works in part only.
 LIMITS: Final = frozenset({"permission_denied", "records_withheld", "too_many_gone"})
 
@@ -100,7 +104,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
         or _refused(integration, latest.test, causes)
         or _unreachable(integration, latest.run, causes)
         or _under_way(integration, latest.run)
-        or _limited(integration, latest.test, causes)
+        or _limited(integration, latest, causes)
         or _healthy(integration, latest)
     )
 
@@ -143,8 +147,14 @@ def _being_tested(integration: Integration, test: ConnectionTest | None) -> Heal
     """Keys of which nothing is known yet, or keys that failed and are being tried again."""
     if integration.status not in {Integration.Status.UNTESTED, Integration.Status.TESTING}:
         return None
-    since = test.queued_at if test else integration.updated_at
-    return Health("testing", f"The connection to {integration.name} is being tested.", since=since)
+    message, since = (
+        f"The connection to {integration.name} is being tested.",
+        integration.updated_at,
+    )
+    if test is None:
+        return Health("testing", message, since=since)
+    message = f"{message} {test.message}".strip() if test.resume_at else message
+    return Health("testing", message, test.fix, since=test.queued_at, until=test.resume_at)
 
 
 def _refused(
@@ -180,16 +190,60 @@ def _under_way(integration: Integration, run: SyncRun | None) -> Health | None:
 
 
 def _limited(
-    integration: Integration, test: ConnectionTest | None, causes: Sequence[Issue]
+    integration: Integration, latest: LatestWork, causes: Sequence[Issue]
 ) -> Health | None:
     """It works, but sees nothing, lacks a right, or waits for an answer of a person."""
     if issue := _first(causes, LIMITS):
         return Health("limited", issue.message, issue.fix, since=issue.first_seen_at)
-    if test is not None and test.code == "sees_nothing":
-        return Health("limited", test.message, test.fix, since=test.finished_at)
-    if test is not None and test.state == ConnectionTest.State.DONE and not test.ok:
-        return Health("limited", test.message, test.fix, since=test.finished_at)
-    return None
+    test, run, told = latest.test, latest.run, _told(latest.test)
+    if not _read_since(run, test):
+        has_passed = test is None or (test.ok and test.code not in TOO_LITTLE)
+        return None if has_passed else told
+    if test is not None and test.code == LINES_REFUSED and not _seen(run, LINES.name):
+        return told
+    if not (empty := _empty_lists(integration, run)):
+        return None
+    return told if test and test.code == SEES_NOTHING else _shows_none(integration, run, empty)
+
+
+def _told(test: ConnectionTest | None) -> Health | None:
+    """What a test said that has ended."""
+    if test is None or test.state != ConnectionTest.State.DONE:
+        return None
+    return Health("limited", test.message, test.fix, since=test.finished_at)
+
+
+def _read_since(run: SyncRun | None, test: ConnectionTest | None) -> TypeGuard[SyncRun]:
+    """Whether a run has come to its end since the test, so that it knows better."""
+    if run is None or run.state not in {SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL}:
+        return False
+    tested_at = test.finished_at if test else None
+    return tested_at is None or (run.finished_at is not None and run.finished_at > tested_at)
+
+
+def _seen(run: SyncRun, kind: str) -> int:
+    return int(run.counts.get(kind, {}).get("seen", 0))
+
+
+def _empty_lists(integration: Integration, run: SyncRun) -> list[str]:
+    """The lists in which a run saw nothing; one of changes may well be empty where records were
+    seen before.
+    """
+    is_full = run.reading == SyncRun.Reading.FULL
+    return [
+        kind.name
+        for kind in (COMPANIES, CONTACTS)
+        if not _seen(run, kind.name) and (is_full or kind.name not in integration.watermarks)
+    ]
+
+
+def _shows_none(integration: Integration, run: SyncRun, kinds: list[str]) -> Health:
+    return Health(
+        "limited",
+        f"{integration.psa_info.name} accepts the keys, but shows no {' and no '.join(kinds)}.",
+        "If there are some, press Test: it says which right is missing and where it is granted.",
+        since=run.finished_at,
+    )
 
 
 def _healthy(integration: Integration, latest: LatestWork) -> Health:
@@ -199,9 +253,20 @@ def _healthy(integration: Integration, latest: LatestWork) -> Health:
     if run is not None and run.state == SyncRun.State.PARTIAL and run.error_message:
         return Health("limited", run.error_message, run.error_fix, since=run.finished_at)
     since = test.finished_at if test else integration.connected_at
+    none = _no_agreements(test)
     if run is None:
-        return Health("healthy", f"{integration.name} accepts the keys.", since=since)
-    return Health("healthy", f"{integration.name} was read to its end.", since=run.finished_at)
+        return Health("healthy", f"{integration.name} accepts the keys.{none}", since=since)
+    message = f"{integration.name} was read to its end.{none}"
+    return Health("healthy", message, since=run.finished_at)
+
+
+def _no_agreements(test: ConnectionTest | None) -> str:
+    """What to add where the last test saw no agreement, of anybody."""
+    checks = test.checks if test else []
+    sees_none = any(
+        check["name"] == AGREEMENTS.right and check["code"] == SEES_NOTHING for check in checks
+    )
+    return " It shows no agreements yet, so there is no MRR." if sees_none else ""
 
 
 def _first(causes: Sequence[Issue], codes: frozenset[str]) -> Issue | None:

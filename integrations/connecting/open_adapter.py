@@ -14,6 +14,7 @@ from integrations.models import Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
 from integrations.psa.http import PsaHttp
+from integrations.psa.kept import AnswerKeeper
 from integrations.runs import run_log
 
 
@@ -31,8 +32,11 @@ def open_adapter(
     sealed: Mapping[str, str] | None = None,
     on_wait: Callable[[float, str], None] | None = None,
     on_request: Callable[[], None] | None = None,
+    kept: AnswerKeeper | None = None,
 ) -> Iterator[PsaAdapter]:
     """Give an adapter for the integration's credentials (or for `sealed`, a candidate's).
+
+    What is in `kept` is not asked again.
 
     What the adapter wants to remember is stored when the work is done, also when it failed; unless
     other credentials were saved meanwhile.
@@ -53,6 +57,7 @@ def open_adapter(
         on_refused=run_log.refused_calls(),
         # other keys have a quota of their own, and a person waits for their test
         budget=budget_of(integration) if sealed is None else None,
+        kept=kept,
     )
     try:
         yield adapter_class(credentials, declared, http, memory)

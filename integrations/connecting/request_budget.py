@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
-from integrations.psa.errors import PsaRateLimited
+from integrations.psa.errors import ASK_LATER, PsaRateLimited
 from integrations.psa.http import LONGEST_WAIT_SECONDS
 from integrations.runs import shutdown
 
@@ -119,7 +119,7 @@ class Budget:
         if seconds > LONGEST_WAIT_SECONDS:
             raise PsaRateLimited(
                 "The PSA has asked us to wait.",
-                "Nothing to do: the work goes on by itself after the wait.",
+                ASK_LATER,
                 retry_after=seconds,
             )
         if seconds > 0:
@@ -259,6 +259,6 @@ _REDIS: Final = _Redis()
 def _nobody_gives_turns() -> PsaRateLimited:
     return PsaRateLimited(
         "Our own queue is not available, so nobody knows whose turn it is at the PSA.",
-        "Nothing to do: the work goes on by itself when it is back.",
+        "Try again in a minute. If it stays so, let the ones who run audIT look at its Redis.",
         retry_after=PATIENCE_SECONDS,
     )

@@ -11,7 +11,7 @@ import audit_site.ids
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("integrations", "0005_names_of_fields"),
+        ("integrations", "0006_one_spelling_of_accounts"),
     ]
 
     operations = [

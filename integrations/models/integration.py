@@ -158,7 +158,10 @@ class Integration(TenantOwned):
 
 
 class ConnectionTest(LeasedWork):
-    """One execution of the checks. `checks` = `[{"name", "ok", "code", "message", "fix"}]`."""
+    """One execution of the checks. `checks` = `[{"name", "ok", "seen", "code", "message", "fix"}]`.
+
+    While it waits (`resume_at`), `code`, `message` and `fix` say for what.
+    """
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"

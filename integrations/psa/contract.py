@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from integrations.kinds import KindName, Right
+from integrations.kinds import LINES, RIGHTS, KindName, Right
 
 if TYPE_CHECKING:
     from integrations.psa.errors import PsaRefused
@@ -96,10 +96,11 @@ class PsaInfo:
     by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
     more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
     new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
-    PSA's word for an agreement, `recurring_type` its name of the one type of agreement that recurs
-    ("" = types say nothing about that). `help_url` is the page of the vendor's own help about API
-    users ("" = none that is public). `inactive_words`: statuses that its documents list for what is
-    not active; nobody has to say what they mean.
+    PSA's word for an agreement, `line_words` its word for their lines ("" = it has none there),
+    `recurring_type` its name of the one type of agreement that recurs ("" = types say nothing about
+    that). `help_url` is the page of the vendor's own help about API users ("" = none that is
+    public). `inactive_words`: statuses that its documents list for what is not active; nobody has
+    to say what they mean.
     """
 
     key: str
@@ -118,6 +119,7 @@ class PsaInfo:
     new_user_minutes: int = 0
     logo: str = ""
     agreement_word: str = "agreement"
+    line_words: str = "lines"
     recurring_type: str = ""
     help_url: str = ""
     inactive_words: tuple[str, ...] = ()
@@ -125,6 +127,11 @@ class PsaInfo:
     @property
     def secret_fields(self) -> frozenset[str]:
         return frozenset(field.name for field in self.fields if field.type == "secret")
+
+    @property
+    def rights(self) -> tuple[Right, ...]:
+        """The rights that a connection test probes, in order."""
+        return tuple(right for right in RIGHTS if self.line_words or right != LINES.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +306,12 @@ class FoundRecord:
 class Finding:
     """What a probe found although nothing was refused: a sentence about what works only in part.
 
-    `sees_nothing`: not one record of the kind is shown, as when a right is missing silently.
+    `seen`: how many records of the kind are shown, of lines how many were tried; None = the PSA
+    does not say. `sees_nothing`: not one is, as when a right is missing silently.
     """
 
     message: str = ""
+    seen: int | None = None
     sees_nothing: bool = False
 
 
@@ -360,7 +369,7 @@ class PsaAdapter(Protocol):
         ...
 
     def probe(self, right: Right) -> Finding:
-        """Prove the right to read one kind of data; a refusal names its menu path."""
+        """Prove one of `info.rights`: to read one kind of data; a refusal names its menu path."""
         ...
 
     def companies(

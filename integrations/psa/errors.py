@@ -18,6 +18,13 @@ from typing import Final
 
 from audit_site.errors import Explained
 
+#: What to do about a PSA that asks us to wait, wherever a person reads it: in a run that waits, in
+#: one that has given up, in a connection test, or in an answer that was wanted at once.
+ASK_LATER: Final = (
+    "Try again in a few minutes. If it stays so, see which other programs use up what your PSA "
+    "allows."
+)
+
 
 class PsaError(Explained):
     """A PSA could not be used.
@@ -46,7 +53,17 @@ class PsaRateLimited(PsaUnavailable):
 
 
 class PsaRefused(PsaError):
-    """A person must act (keys, rights, address): never retried by itself."""
+    """A person must act (keys, rights, address): never retried by itself.
+
+    `may_pass`: keys that are refused so may be those of a user who is too new
+    (`PsaInfo.new_user_minutes`): a connection test tries them again after a while, a few times.
+    """
+
+    def __init__(
+        self, code: str, message: str, fix: str = "", *, right: str = "", may_pass: bool = False
+    ) -> None:
+        super().__init__(code, message, fix, right=right)
+        self.may_pass = may_pass
 
 
 class PsaBadResponse(PsaError):

@@ -5,8 +5,6 @@ Nothing that leaves this module (error, log line) holds a query, a header, a bod
 
 from __future__ import annotations
 
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,17 +20,25 @@ import requests
 import stamina
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from integrations.psa.errors import (
-    PsaAnswerTooLarge,
+    ASK_LATER,
     PsaBadResponse,
     PsaError,
     PsaRateLimited,
     PsaRefused,
     PsaUnavailable,
 )
+from integrations.psa.failures import (
+    blocked_port,
+    explain,
+    plain_http,
+    timed_out,
+    too_large,
+    unreadable_address,
+)
+from integrations.psa.kept import AnswerKeeper, Keep, KeepsNothing, KeptAnswer, question_of
 
 AnswerT = TypeVar("AnswerT")
 
@@ -102,8 +108,8 @@ class PsaHttp:
     each request, `on_refused(method, path, code, seconds)` after each that went wrong, with the
     path alone of its address. `attempts` counts the first try. `budget` is kept to together with
     all other workers. Unless private hosts are allowed, only `allowed_ports` are asked.
-    `our_addresses` are those that a firewall must let in. Counts the requests it made in
-    `requests_made`.
+    `our_addresses` are those that a firewall must let in. What is in `kept` is not asked again.
+    Counts the requests it made in `requests_made`.
     """
 
     def __init__(  # noqa: PLR0913  all by name, and each has its default
@@ -122,6 +128,7 @@ class PsaHttp:
         on_request: Callable[[], None] | None = None,
         on_refused: Callable[[str, str, str, float], None] | None = None,
         budget: RequestBudget | None = None,
+        kept: AnswerKeeper | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
@@ -135,6 +142,7 @@ class PsaHttp:
         self._on_request = on_request
         self._on_refused = on_refused
         self._budget = budget or NoBudget()
+        self._kept = kept or KeepsNothing()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -162,7 +170,7 @@ class PsaHttp:
         for session in sessions:
             session.close()
 
-    def ask(
+    def ask(  # noqa: PLR0913  all but the question by name, and each has its default
         self,
         method: str,
         url: str,
@@ -174,14 +182,22 @@ class PsaHttp:
         form: Mapping[str, str] | None = None,
         retry: bool = True,
         endpoint: str = "",
+        keep: Keep = "part",
+        about: str = "",
     ) -> AnswerT:
         """Send a request and return what `read` makes of the answer.
 
         `read` sees every status but 3xx, 429, 502, 503 and 504; those, and all that goes wrong on
         the way, are errors of `integrations.psa.errors`. With `retry` (only for what may be asked
-        twice) passing troubles are tried again, also those that `read` raises.
+        twice) passing troubles are tried again, also those that `read` raises. While a reading
+        lasts, its answer is kept as `keep` says; `about` parts it from the same question that is
+        asked for another reason.
         """
         self._check_address(url)
+        asked = [method, url, params or {}, json, about]
+        question = question_of(asked) if retry and keep != "no" else ""
+        if known := self._kept.known(question) if question else None:
+            return read(self._again(known, url))
         what = {"params": params, "headers": headers, "json": json, "data": form}
         attempts = self._attempts if retry else 1
         for attempt in stamina.retry_context(
@@ -195,7 +211,7 @@ class PsaHttp:
             with attempt, self._slots, self._budget.turn(endpoint):
                 began = time.monotonic()
                 try:
-                    return read(self._send(method, url, what))
+                    return self._noted(self._send(method, url, what), read, question, keep)
                 except PsaError as error:
                     if isinstance(error, PsaRateLimited):
                         self._budget.slow_down(error.retry_after)
@@ -204,6 +220,32 @@ class PsaHttp:
                         self._on_refused(method, path, error.code, time.monotonic() - began)
                     raise
         raise AssertionError("stamina either returns or raises")
+
+    def _again(self, known: KeptAnswer, url: str) -> PsaResponse:
+        """A kept answer, as it was when it came."""
+        headers = {"content-type": known.content_type}
+        if known.link is not None:
+            headers["link"] = known.link
+        host = urlsplit(url).hostname or ""
+        return PsaResponse(known.status, headers, known.content, host, self._our_addresses)
+
+    def _noted(
+        self,
+        response: PsaResponse,
+        read: Callable[[PsaResponse], AnswerT],
+        question: str,
+        keep: Keep,
+    ) -> AnswerT:
+        """Read an answer, and keep it if it is good or refuses a right."""
+        try:
+            found = read(response)
+        except PsaRefused as error:
+            if question and error.code == "permission_denied":
+                self._kept.note(question, _to_keep(response), keep)
+            raise
+        if question:
+            self._kept.note(question, _to_keep(response), keep)
+        return found
 
     def _pause_before_retry(self, error: Exception) -> bool | float:
         """Say whether to try again: yes by our own back-off, or after the seconds the PSA named."""
@@ -228,15 +270,15 @@ class PsaHttp:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise _unreadable_address() from None
+            raise unreadable_address() from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise _unreadable_address()
+            raise unreadable_address()
         if self._allow_private_hosts:
             return
         if parts.scheme != "https":
-            raise _plain_http(parts.hostname)
+            raise plain_http(parts.hostname)
         if (port or 443) not in self._allowed_ports:
-            raise _blocked_port(parts.hostname, port or 443, self._allowed_ports)
+            raise blocked_port(parts.hostname, port or 443, self._allowed_ports)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -270,9 +312,9 @@ class PsaHttp:
             ) as answer:
                 content = self._read(answer, host)
         except requests.RequestException as error:
-            raise _explain(error, host) from None
+            raise explain(error, host) from None
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            raise _explain(error, host) from None
+            raise explain(error, host) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
         response = PsaResponse(answer.status_code, headers, content, host, self._our_addresses)
         _refuse_unusable(response, host)
@@ -286,10 +328,16 @@ class PsaHttp:
             size += len(part)
             parts.append(part)
             if size > self._most_bytes:
-                raise _too_large(host, self._most_bytes, b"".join(parts)[:BEGINNING_BYTES])
+                raise too_large(host, self._most_bytes, b"".join(parts)[:BEGINNING_BYTES])
             if time.monotonic() > until:
-                raise _timed_out(host)
+                raise timed_out(host)
         return b"".join(parts)
+
+
+def _to_keep(response: PsaResponse) -> KeptAnswer:
+    headers = response.headers
+    link, kind = headers.get("link"), headers.get("content-type", "")
+    return KeptAnswer(response.status, link, kind, response.content, datetime.now(UTC))
 
 
 def _refuse_unusable(response: PsaResponse, host: str) -> None:
@@ -297,7 +345,7 @@ def _refuse_unusable(response: PsaResponse, host: str) -> None:
     if status == 429:
         raise PsaRateLimited(
             f"{host} says: too many requests.",
-            "Nothing to do: the work goes on by itself after the wait.",
+            ASK_LATER,
             retry_after=retry_after(response.headers),
         )
     if 300 <= status < 400:
@@ -342,149 +390,3 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _unreadable_address() -> PsaRefused:
-    return PsaRefused(
-        "not_a_psa_server",
-        "The server address can't be read.",
-        "Type it as you see it in the browser when you sign in to your PSA.",
-    )
-
-
-def _blocked_address(host: str) -> PsaRefused:
-    return PsaRefused(
-        "blocked_address",
-        f"{host} is not an address that we connect to.",
-        "Use the public https address of your PSA; private networks are refused.",
-    )
-
-
-def _plain_http(host: str) -> PsaRefused:
-    return PsaRefused(
-        "blocked_address",
-        f"We don't connect to {host} by plain http.",
-        "Type the address with https://; plain http would show your keys to others.",
-    )
-
-
-def _blocked_port(host: str, port: int, allowed: Collection[int]) -> PsaRefused:
-    return PsaRefused(
-        "blocked_address",
-        f"We don't connect to port {port} of {host}.",
-        f"Allowed are the ports {', '.join(map(str, sorted(allowed)))}. For a server on another "
-        "one, let the ones who run audIT add it to PSA_ALLOWED_PORTS.",
-    )
-
-
-def _too_large(host: str, most_bytes: int, beginning: bytes) -> PsaAnswerTooLarge:
-    return PsaAnswerTooLarge(
-        f"{host} sent an answer larger than {most_bytes / 1024 / 1024:.3g} MB.",
-        "Report it to us: an answer this large is not one we asked for.",
-        beginning=beginning,
-    )
-
-
-def _odd_character(_: str) -> PsaRefused:
-    return PsaRefused(
-        "invalid_credentials",
-        "The keys hold a character that no key has.",
-        "Copy them again, without blanks or line breaks.",
-    )
-
-
-def _timed_out(host: str) -> PsaUnavailable:
-    return PsaUnavailable(
-        "timeout",
-        f"{host} did not answer in time.",
-        "Try again; if it stays slow, ask the PSA's support or check your firewall.",
-    )
-
-
-def _no_such_server(host: str) -> PsaUnavailable:
-    return PsaUnavailable(
-        "dns_failure", f"There is no server named {host}.", "Check the spelling of the address."
-    )
-
-
-def _tls_error(host: str) -> PsaRefused:
-    return PsaRefused(
-        "tls_error",
-        f"The certificate or encryption of {host} is not valid.",
-        "Ask whoever runs the server to install a valid certificate.",
-    )
-
-
-def _connection_refused(host: str) -> PsaUnavailable:
-    return PsaUnavailable(
-        "connection_refused",
-        f"{host} refuses the connection.",
-        "Check the address and port, and that the server is running and lets us in.",
-    )
-
-
-def _damaged_answer(host: str) -> PsaBadResponse:
-    return PsaBadResponse(
-        f"{host} sent a damaged answer.", "Try again; if it happens again, report it to us."
-    )
-
-
-def _broken_off(host: str) -> PsaUnavailable:
-    return PsaUnavailable(
-        "psa_unavailable",
-        f"The connection to {host} broke off.",
-        "Try again in a few minutes.",
-    )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and everything it was made from: requests and urllib3 wrap each other."""
-    found: list[BaseException] = []
-    waiting: list[Any] = [error]
-    while waiting:
-        current = waiting.pop()
-        if not isinstance(current, BaseException) or current in found:
-            continue
-        found.append(current)
-        waiting += [current.__cause__, current.__context__, getattr(current, "reason", None)]
-        waiting += list(current.args)
-    return found
-
-
-#: What a transport failure means, by what caused it; the first that fits.
-FAILURES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[str], PsaError]], ...]] = (
-    ((InvalidIPAddress,), _blocked_address),
-    ((socket.gaierror, urllib3.exceptions.NameResolutionError), _no_such_server),
-    ((requests.exceptions.SSLError, ssl.SSLError, urllib3.exceptions.SSLError), _tls_error),
-    ((ConnectionRefusedError,), _connection_refused),
-    (
-        (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError),
-        _timed_out,
-    ),
-    (
-        (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-            urllib3.exceptions.LocationParseError,
-        ),
-        lambda _: _unreadable_address(),
-    ),
-    ((requests.exceptions.InvalidHeader, UnicodeEncodeError), _odd_character),
-    ((UnicodeError,), lambda _: _unreadable_address()),
-    (
-        (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError),
-        _damaged_answer,
-    ),
-)
-
-
-def _explain(error: Exception, host: str) -> PsaError:
-    """Turn a transport failure into what a person can act on."""
-    if isinstance(error, PsaError):
-        return error
-    causes = _causes(error)
-    for kinds, meaning in FAILURES:
-        if any(isinstance(cause, kinds) for cause in causes):
-            return meaning(host)
-    return _broken_off(host)

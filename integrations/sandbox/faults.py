@@ -16,6 +16,8 @@ FAULTS: Final[dict[str, str]] = {
     "slow": "the answer comes `seconds` later (default 35)",
     "slow_drip": "the answer comes in up to 300 pieces, `seconds` apart (default 1)",
     "rate_limited": "429; Retry-After is `retry_after` (seconds, an HTTP date, or null for none)",
+    "quota": "`allowed` requests are answered, then one is refused with 429 and `retry_after` "
+    "(default 21), and so on",
     "server_error": "500 with a JSON body",
     "bad_gateway_html": "502 with a page of HTML",
     "maintenance_html": "503 with a page of HTML",
@@ -33,7 +35,7 @@ FAULTS: Final[dict[str, str]] = {
     "heavy_records": "records weigh so many bytes more: `weights` by id (pasted pictures)",
     "refused_records": "records with these `ids` are in no list, and are refused by their id",
     "old_release": "a request that names a version is refused with `status` (default 400)",
-    "bad_keys": "keys are refused in the form `form` (401, 401_other, 404)",
+    "bad_keys": "keys are refused in the form `form` (401, 401_other, 404; `other` JSON)",
     "client_id": "the client id is refused in the form `form` (400, 403)",
     "new_release": "the release was upgraded: the old path answers no more",
     "hourly_budget": "only `allowed` requests an hour, of which `used` are spent (by others)",
@@ -123,6 +125,17 @@ class FaultBox:
                     fault.times -= 1
                 return fault
         return None
+
+    def spends(self, name: str, path: str) -> Fault | None:
+        """Return the fault when as many requests were answered as it has `allowed`."""
+        fault = self.hit(name, path)
+        if fault is None:
+            return None
+        with self._lock:
+            answered = int(fault.options.get("answered", 0))
+            is_spent = answered >= int(fault.options.get("allowed", 40))
+            fault.options["answered"] = 0 if is_spent else answered + 1
+        return fault if is_spent else None
 
     def ids(self, name: str, path: str) -> frozenset[int]:
         """The `ids` of a fault that hits this request; none if none does."""

@@ -140,6 +140,8 @@ class KaseyaBmsSandbox:
         )
         if user is None or not is_good or style:
             self.wrong_tries[name] += 1
+            if style and style.options.get("form") == "other":
+                return json_response({"message": "Sign-in refused."}, 401)
             status = int(style.options.get("form", 400)) if style else 400
             return failure("Invalid username or password.", status)
         if user.needs_code and not form.get("mfacode"):

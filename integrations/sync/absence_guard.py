@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
-from integrations.kinds import AGREEMENTS, CONTACTS
+from integrations.kinds import BY_NAME
 from integrations.psa.contract import PsaAdapter
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.sync.run_writer import RunWriter
@@ -50,9 +50,8 @@ class AbsenceGuard:
 
     def sees_nothing(self, kind: str) -> bool:
         """Whether the PSA shows us none of the kind, of anybody."""
-        right = (CONTACTS if kind == CONTACTS.name else AGREEMENTS).right
         try:
-            return self.adapter.probe(right).sees_nothing
+            return self.adapter.probe(BY_NAME[kind].right).sees_nothing
         except PsaRefused:
             return True
 

@@ -20,13 +20,16 @@ from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord
 from integrations.psa.contract import PsaAdapter, PsaCompany
 from integrations.psa.errors import PsaRefused
 from integrations.sync.absence_guard import AbsenceGuard
+from integrations.sync.absent_contacts import Absent, AbsentContacts, store_absent
 from integrations.sync.list_phases import is_read_whole
+from integrations.sync.moves import note_late_merges
 from integrations.sync.phase import Phase
 from integrations.sync.run_writer import RunWriter
 from integrations.sync.seen_ids import TOUCHED
+from integrations.sync.withheld import MOST_QUESTIONS, close_withheld, report_withheld
 
-#: Missing companies that are asked for by their id; of more than these, only linked ones.
-MOST_QUESTIONS, MOST_LINKED = 50, 200
+#: Of more missing companies than are asked for by their ids, so many linked ones are.
+MOST_LINKED: Final = 200
 CHUNK: Final = 1000
 
 
@@ -35,6 +38,7 @@ class AbsencesPhase(Phase):
 
     name = "absences"
     title = "Settling what is gone"
+    keeps_answers = True
 
     def __init__(self, writer: RunWriter, adapter: PsaAdapter) -> None:
         super().__init__(writer, adapter)
@@ -53,9 +57,9 @@ class AbsencesPhase(Phase):
     # Companies
 
     def _settle_companies(self) -> None:
-        self._note_late_merges()
+        note_late_merges(self.writer)
         missing = self._missing_companies()
-        if not missing:
+        if missing is None:
             return
         gone, still_there = self._ask_again(missing)
         if still_there:
@@ -64,19 +68,23 @@ class AbsencesPhase(Phase):
             with self.writer.page(self.name):
                 self._mark_companies(ids)
 
-    def _missing_companies(self) -> list[str]:
-        """Those that the list no longer shows; of a list of changes, those that contacts left."""
+    def _missing_companies(self) -> list[str] | None:
+        """Those that the list no longer shows; of a list of changes, those that contacts left.
+        None when it is not to be believed.
+        """
         rows = PsaCompanyRecord.objects.of(self.integration).present()
         if is_read_whole(self.writer, COMPANIES.name):
-            return self._believable(COMPANIES.name, rows)
+            missing, known = self._unseen(COMPANIES.name, rows)
+            is_believable = self.guard.is_believable(COMPANIES.name, len(missing), known)
+            return missing if is_believable else None
         moved = rows.filter(external_id__in=list(self.checkpoint.moves)[:MOST_QUESTIONS])
         seen = self.seen.ids(COMPANIES.name)
         return [i for i in moved.values_list("external_id", flat=True) if i not in seen]
 
-    def _believable(self, kind: str, rows: QuerySet[Any]) -> list[str]:
-        """Ids that no page of this run showed; none when that is not to be believed.
+    def _unseen(self, kind: str, rows: QuerySet[Any]) -> tuple[list[str], int]:
+        """Ids of these rows that no page of this run showed, and how many rows there are.
 
-        The known ones pass through, some at a time.
+        They pass through, some at a time.
         """
         seen = self.seen.ids(kind)
         missing, known = [], 0
@@ -84,29 +92,40 @@ class AbsencesPhase(Phase):
             known += 1
             if external_id not in seen:
                 missing.append(external_id)
-        return missing if self.guard.is_believable(kind, len(missing), known) else []
+        return missing, known
 
     def _ask_again(self, missing: Sequence[str]) -> tuple[list[str], list[PsaCompany]]:
         """Ask for missing companies by their ids: which are gone, and which are there all the same.
 
         A list can lose a row while it is paged, and a right can be narrowed; the record itself
-        knows better.
+        knows better. What is refused stays, and so does then what was not asked for.
         """
         kept: set[str] = set()
         still_there: list[PsaCompany] = []
-        for external_id in self._worth_asking(missing):
+        asked, refused, refusal = self._worth_asking(missing), set[str](), None
+        for external_id in asked:
             try:
                 company = self.adapter.company(external_id)
             except PsaRefused as error:
                 if error.code != "permission_denied":
                     raise
-                kept.add(external_id)  # nothing is known of it
+                refused.add(external_id)
+                refusal = refusal or error
                 continue
             if company is not None:
                 kept.add(external_id)
             if isinstance(company, PsaCompany):
                 still_there.append(company)
-        return [id_ for id_ in missing if id_ not in kept], still_there
+            self.writer.keep_now_and_then(self.name)
+        withheld = refused | (set(missing) - set(asked)) if refusal else set()
+        self._say_withheld(refusal, withheld)
+        return [id_ for id_ in missing if id_ not in kept | withheld], still_there
+
+    def _say_withheld(self, refusal: PsaRefused | None, withheld: set[str]) -> None:
+        if refusal is not None:
+            report_withheld(self.writer, self.adapter, COMPANIES.name, refusal, sorted(withheld))
+        elif is_read_whole(self.writer, COMPANIES.name):
+            close_withheld(self.writer, COMPANIES.name)
 
     def _worth_asking(self, missing: Sequence[str]) -> Sequence[str]:
         """Of very many, those that matter: linked ones, and those that contacts have left."""
@@ -136,31 +155,15 @@ class AbsencesPhase(Phase):
         PsaCompanyRecord.objects.bulk_update(merged, ["is_merged", "merged_into", "gone_at"])
         self.seen.note(TOUCHED, list(external_ids))
 
-    def _note_late_merges(self) -> None:
-        """A company that a re-sync found gone, and whose people show only now where it went."""
-        moves = self.checkpoint.moves
-        rows = PsaCompanyRecord.objects.of(self.integration).gone()
-        late = list(rows.filter(is_merged=False, external_id__in=moves)) if moves else []
-        if not late:
-            return
-        with self.writer.page(self.name):
-            for row in late:
-                row.is_merged, row.merged_into = True, moves[row.external_id]
-            PsaCompanyRecord.objects.bulk_update(late, ["is_merged", "merged_into"])
-            self.seen.note(TOUCHED, [row.external_id for row in late])
-
     # Contacts
 
     def _settle_contacts(self) -> None:
         rows = PsaContactRecord.objects.of(self.integration).present()
-        for ids in batched(self._believable(CONTACTS.name, rows), CHUNK):
+        unseen, known = self._unseen(CONTACTS.name, rows)
+        absent = AbsentContacts(self.writer, self.adapter).ask(rows, unseen, known=known)
+        for ids in batched(absent.gone, CHUNK):
             with self.writer.page(self.name):
-                mark_contacts_gone(self.writer, rows.filter(external_id__in=ids))
-
-
-def mark_contacts_gone(writer: RunWriter, rows: QuerySet[PsaContactRecord]) -> None:
-    """Inside a page: these contacts are gone, and their companies have others now."""
-    writer.journal.add_gone(CONTACTS.name, rows)
-    companies = set(rows.values_list("company_external_id", flat=True)) - {""}
-    writer.seen.note(TOUCHED, sorted(companies))
-    rows.update(gone_at=timezone.now())
+                store_absent(self.writer, rows, Absent(ids))
+        if absent.owners:
+            with self.writer.page(self.name):
+                store_absent(self.writer, rows, Absent(owners=absent.owners))

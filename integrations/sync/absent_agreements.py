@@ -12,17 +12,20 @@ from django.utils import timezone
 from agreements import stored_mrr
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.batches import batched
-from integrations.kinds import AGREEMENTS, LINES
+from integrations.kinds import AGREEMENTS, LINES, KindName
 from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter
 from integrations.psa.errors import PsaError
 from integrations.sync.absence_guard import TOO_MANY_GONE, AbsenceGuard
 from integrations.sync.run_writer import RunWriter
-from integrations.sync.withheld import MissingAgreements
+from integrations.sync.withheld import MissingRecords
 
 CHUNK: Final = 1000
 #: By kind, the path from its rows to their company.
-COMPANY_OF: Final[dict[str, str]] = {AGREEMENTS.name: "company", LINES.name: "agreement__company"}
+COMPANY_OF: Final[dict[KindName, str]] = {
+    AGREEMENTS.name: "company",
+    LINES.name: "agreement__company",
+}
 
 Links = QuerySet[CompanyLink]
 #: Reads the agreements of these PSA companies, too.
@@ -36,7 +39,7 @@ class AbsentAgreements:
         self.writer = writer
         self.adapter = adapter
         self.guard = AbsenceGuard(writer, adapter)
-        self.missing = MissingAgreements(writer, adapter)
+        self.missing = {kind: MissingRecords(writer, adapter, kind) for kind in COMPANY_OF}
         self.integration = writer.integration
 
     def settle(self, companies: Collection[str] | None, read_more: ReadMore) -> None:
@@ -58,7 +61,7 @@ class AbsentAgreements:
         for kind in COMPANY_OF:
             self._settle_kind(kind, self._present(kind, part), few=companies is not None)
 
-    def _present(self, kind: str, links: Links | None) -> QuerySet[Any]:
+    def _present(self, kind: KindName, links: Links | None) -> QuerySet[Any]:
         """Rows of a kind that are not gone, of the companies of these links (None = of all)."""
         rows: QuerySet[Any] = Agreement.objects.of(self.integration).present()
         if kind == LINES.name:
@@ -72,15 +75,23 @@ class AbsentAgreements:
             return rows
         return rows.filter(**{f"{COMPANY_OF[kind]}__in": links.values("company")})
 
-    def _settle_kind(self, kind: str, rows: QuerySet[Any], *, few: bool) -> None:
-        missing = list(self._still_absent(kind, rows))
-        if kind == AGREEMENTS.name:
-            missing = self.missing.without_withheld(rows, missing, few=few)
+    def _settle_kind(self, kind: KindName, rows: QuerySet[Any], *, few: bool) -> None:
+        absent = list(self._still_absent(kind, rows))
+        missing = self.missing[kind].without_withheld(rows, absent, few=few)
         if missing:
             if self.guard.is_believable(kind, len(missing), rows.count(), few=few):
-                self._mark_gone(kind, rows, missing)
+                self._mark_gone(kind, rows, self._lost(kind, rows, missing))
         elif not few:
             self.guard.close(kind)
+
+    def _lost(self, kind: KindName, rows: QuerySet[Any], missing: list[UUID]) -> list[UUID]:
+        """Those of what is missing that is gone. An agreement that is there has left the companies
+        whose lists were read; a line has nowhere to go, so that its list lost it.
+        """
+        is_said = len(missing) <= self.writer.run.accept_gone.get(kind, 0)
+        if kind == AGREEMENTS.name or is_said:
+            return missing
+        return self.missing[kind].without_found(rows, missing)
 
     # Agreements that moved
 
@@ -88,7 +99,8 @@ class AbsentAgreements:
         """PSA companies to which agreements belong that were not shown: they may have moved."""
         missing = list(self._still_absent(AGREEMENTS.name, agreements))
         rows = agreements.filter(pk__in=missing).order_by("external_id")
-        return self.missing.owners(list(rows.values_list("external_id", flat=True))) - {""}
+        ids = list(rows.values_list("external_id", flat=True))
+        return self.missing[AGREEMENTS.name].owners(ids) - {""}
 
     # What a former PSA had shown
 
@@ -123,7 +135,7 @@ class AbsentAgreements:
 
     # Rows
 
-    def _still_absent(self, kind: str, rows: QuerySet[Any]) -> Iterator[UUID]:
+    def _still_absent(self, kind: KindName, rows: QuerySet[Any]) -> Iterator[UUID]:
         """Rows that a reading did not show, and that no newer reading has shown since."""
         for began, pks in self.writer.seen.absent(kind):
             read = CompanyLink.objects.in_force().filter(
@@ -131,7 +143,7 @@ class AbsentAgreements:
             )
             yield from rows.filter(Exists(read), pk__in=pks).values_list("pk", flat=True)
 
-    def _mark_gone(self, kind: str, rows: QuerySet[Any], pks: Sequence[UUID]) -> None:
+    def _mark_gone(self, kind: KindName, rows: QuerySet[Any], pks: Sequence[UUID]) -> None:
         for some in batched(pks, CHUNK):
             with self.writer.page("absences"):
                 gone = rows.filter(pk__in=some)

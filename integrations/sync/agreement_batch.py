@@ -21,12 +21,14 @@ Values = dict[str, Any]
 class AgreementBatch:
     """The agreements of some companies as one reading showed them, and when it began.
 
-    `last_link`: id of the last of the links to these companies.
+    `last_link`: id of the last of the links to these companies. `part`: which part of the run's
+    reading it is (`psa.kept`).
     """
 
     external_ids: list[str]
     last_link: str
     began: datetime
+    part: int = 0
     agreements: dict[str, PsaAgreement] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
     refused: PsaRefused | None = None

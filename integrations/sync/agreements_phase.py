@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -25,6 +25,12 @@ from integrations.sync.phase import Phase
 from integrations.sync.read_ahead import read_ahead
 from integrations.sync.run_writer import RunWriter
 
+#: What follows from lines that are refused.
+MRR_IS_INCOMPLETE: Final = (
+    "MRR is incomplete: agreements whose lines can't be read count with those that were read "
+    "before, or not at all."
+)
+
 
 class AgreementsPhase(Phase):
     """Reads agreements company by company, in batches; settles at its end what is gone."""
@@ -32,6 +38,7 @@ class AgreementsPhase(Phase):
     name = AGREEMENTS.name
     title = "Reading agreements and lines"
     counted = COMPANIES
+    keeps_answers = True
     #: From so many on, changed companies' MRR is worked out at once, and not at the end.
     many_books: ClassVar[int] = 100
 
@@ -60,11 +67,16 @@ class AgreementsPhase(Phase):
     def _read_batches(self) -> None:
         rest = self._unread()
         total = self.checkpoint.passed + len(rest)
-        for batch in read_ahead(map(self._read_batch, batched(rest, self._batch_size))):
+        batches = map(self._read_batch, batched(rest, self._batch_size))
+        for batch in read_ahead(batches, while_waiting=self._keep):
             passed = self.checkpoint.passed + len(batch.external_ids)
             with self.writer.page(self.name, done=passed, total=total):
                 self._store(batch)
                 self.checkpoint.passed, self.checkpoint.after_link = passed, batch.last_link
+                self.writer.answers.forget(batch.part)
+
+    def _keep(self) -> None:
+        self.writer.keep_now_and_then(self.name)
 
     @property
     def _batch_size(self) -> int:
@@ -82,9 +94,11 @@ class AgreementsPhase(Phase):
     def _read_batch(self, links: list[tuple[UUID, str]]) -> AgreementBatch:
         """Ask the PSA; in the thread that reads ahead."""
         external_ids = [external_id for _, external_id in links]
-        batch = AgreementBatch(external_ids, str(links[-1][0]), timezone.now())
+        kept = self.writer.answers.kept
+        batch = AgreementBatch(external_ids, str(links[-1][0]), timezone.now(), kept.next_part())
         for page in self.adapter.agreements(company_ids=external_ids):
             batch.add(page)
+        batch.began = kept.part_began()
         return batch
 
     def _read_more(self, external_ids: Collection[str]) -> None:
@@ -112,7 +126,9 @@ class AgreementsPhase(Phase):
         """Lines are refused; say which right is missing, once a run."""
         if not self.checkpoint.lines_refused:
             self.checkpoint.lines_refused = True
-            self.report_right(error)
+            message = f"{error.message} {MRR_IS_INCOMPLETE}"
+            right = error.right or LINES.right
+            self.report_right(PsaRefused(error.code, message, error.fix, right=right))
 
     def _work_out(self, companies: set[UUID], *, has_new: bool) -> None:
         """Work out the MRR of these companies: at once, or marked and together at the end.
@@ -134,8 +150,9 @@ class AllAgreementsPhase(AgreementsPhase):
     companies = None
 
     def conclude(self) -> None:
+        self.close_right()
         if not self.checkpoint.lines_refused:
-            self.close_right()
+            self.close_right(LINES.right)
         self.journal.close_unseen(AGREEMENTS.name)
         self.journal.close_unseen(LINES.name)
 

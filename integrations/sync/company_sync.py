@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit_site.db.batches import batched
 from integrations.importing import mirror
-from integrations.kinds import COMPANIES, CONTACTS
+from integrations.kinds import COMPANIES, CONTACTS, KindName
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaCompany, PsaContact, RejectedRecord
-from integrations.sync.absence_guard import AbsenceGuard
-from integrations.sync.absences import mark_contacts_gone
+from integrations.psa.errors import PsaRefused
+from integrations.sync.absent_contacts import Absent, AbsentContacts, store_absent
 from integrations.sync.agreements_phase import SomeAgreementsPhase
-from integrations.sync.moves import note_moves
+from integrations.sync.moves import note_late_merges, note_moves
 from integrations.sync.phase import Phase, PhasedSync
 from integrations.sync.rules_phase import SomeRulesPhase
 from integrations.sync.seen_ids import TOUCHED
+from integrations.sync.withheld import report_withheld
 
 #: Companies whose contacts are read and written together.
 CONTACT_BATCH: Final = 500
@@ -28,7 +30,7 @@ CONTACT_BATCH: Final = 500
 class RereadCompaniesPhase(Phase):
     """Each of the run's companies, by its id."""
 
-    name = COMPANIES.name
+    name: ClassVar[KindName] = COMPANIES.name
     title = "Reading companies"
     counted = COMPANIES
 
@@ -38,11 +40,22 @@ class RereadCompaniesPhase(Phase):
         wanted = self.sync_run.companies
         start = self.checkpoint.passed
         for passed, external_id in enumerate(wanted[start:], start=start + 1):
-            company = self.adapter.company(external_id)
+            is_withheld, company = self._ask(external_id)
             is_last = passed == len(wanted)
             with self.writer.page(self.name, done=passed, total=len(wanted), is_last=is_last):
-                self._store(external_id, company, timezone.now())
+                if not is_withheld:
+                    self._store(external_id, company, timezone.now())
                 self.checkpoint.passed = passed
+
+    def _ask(self, external_id: str) -> tuple[bool, PsaCompany | RejectedRecord | None]:
+        """The company, and whether the PSA refuses to show it: then it stays as it is."""
+        try:
+            return False, self.adapter.company(external_id)
+        except PsaRefused as error:
+            if error.code != "permission_denied":
+                raise
+            report_withheld(self.writer, self.adapter, self.name, error, [external_id])
+            return True, None
 
     def _store(
         self, external_id: str, company: PsaCompany | RejectedRecord | None, now: datetime
@@ -66,27 +79,33 @@ class RereadContactsPhase(Phase):
 
     name = CONTACTS.name
     title = "Reading contacts"
+    keeps_answers = True
 
     def run(self) -> None:
         rest = self.sync_run.companies[self.checkpoint.passed :]
         for external_ids in batched(rest, CONTACT_BATCH):
             self._reread(external_ids)
+        note_late_merges(self.writer)
 
     def _reread(self, external_ids: Sequence[str]) -> None:
         rows = PsaContactRecord.objects.of(self.integration).present()
         rows = rows.filter(company_external_id__in=external_ids)
         known = set(rows.values_list("external_id", flat=True))  # before we ask: not what appears
-        pages = list(self.adapter.contacts(company_ids=external_ids))
+        part = self.writer.answers.kept.next_part()
+        pages = []
+        for page in self.adapter.contacts(company_ids=external_ids):
+            pages.append(page)
+            self.writer.keep_now_and_then(self.name)
         records = [record for page in pages for record in page.records]
         rejected = [record for page in pages for record in page.rejected]
-        gone = self._gone(known, records, rejected)
+        absent = self._absent(rows, known, records, rejected)
         with self.writer.page(self.name, done=len(records), total=len(records)):
             for page in pages:
                 self.report_short(self.name, page.short)
             self._store(records, rejected)
-            if gone:
-                mark_contacts_gone(self.writer, rows.filter(external_id__in=gone))
+            store_absent(self.writer, rows, absent)
             self.checkpoint.passed += len(external_ids)
+            self.writer.answers.forget(part)
 
     def _store(self, records: Sequence[PsaContact], rejected: Sequence[RejectedRecord]) -> None:
         changes = mirror.store_contacts(self.integration, records, timezone.now())
@@ -94,22 +113,20 @@ class RereadContactsPhase(Phase):
         self.seen.note(TOUCHED, note_moves(self.checkpoint, changes))
         self.seen.note_for_full_run(self.name, [record.external_id for record in records])
 
-    def _gone(
+    def _absent(
         self,
+        rows: QuerySet[PsaContactRecord],
         known: set[str],
         records: Sequence[PsaContact],
         rejected: Sequence[RejectedRecord],
-    ) -> set[str]:
-        """Ids of the known contacts that are gone; none where their absence proves nothing."""
-        if not all(record.external_id for record in rejected):
-            return set()
+    ) -> Absent:
+        """What became of known contacts that did not come; nothing where that proves nothing."""
         missing = known - {record.external_id for record in records}
         missing -= {record.external_id for record in rejected}
-        guard = AbsenceGuard(self.writer, self.adapter)
-        is_believable = not missing or guard.is_believable(
-            self.name, len(missing), len(known), few=True
-        )
-        return missing if is_believable else set()
+        if not missing or not all(record.external_id for record in rejected):
+            return Absent()
+        asked = AbsentContacts(self.writer, self.adapter)
+        return asked.ask(rows, missing, known=len(known), few=True)
 
 
 class CompanySync(PhasedSync):

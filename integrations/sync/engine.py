@@ -63,7 +63,10 @@ def _carry_out(writer: RunWriter) -> None:
         with (
             leases.LeaseKeeper(run),
             open_adapter(
-                run.integration, on_wait=writer.wait, on_request=writer.count_request
+                run.integration,
+                on_wait=writer.wait,
+                on_request=writer.count_request,
+                kept=writer.answers.kept,
             ) as adapter,
         ):
             SYNCS[run.scope](writer, adapter).run()

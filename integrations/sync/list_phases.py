@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
+from audit_site.db.bulk import AnyOf
 from integrations.importing import mirror
 from integrations.importing.record_store import Changes
 from integrations.kinds import COMPANIES, CONTACTS
-from integrations.models import SyncRun
+from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaPage
+from integrations.psa.listing import is_newer
 from integrations.sync.moves import note_moves
 from integrations.sync.phase import Phase
 from integrations.sync.read_ahead import read_ahead
@@ -32,7 +34,11 @@ def is_read_whole(writer: RunWriter, kind: str) -> bool:
 
 
 class ListPhase(Phase):
-    """Reads one list to its end. Its name is the kind of its records."""
+    """Reads one list to its end. Its name is the kind of its records, `model` where they go."""
+
+    model: ClassVar[type[PsaCompanyRecord | PsaContactRecord]]
+    #: Ids that an earlier attempt at this list has stored.
+    _earlier: set[str]
 
     @abstractmethod
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[Any]]:
@@ -61,6 +67,7 @@ class ListPhase(Phase):
     def _read(self, pages: Iterator[PsaPage[Any]]) -> int:
         """Read to the end, a page ahead of what is being written; how many records there were."""
         passed = self.checkpoint.passed
+        self._earlier = self.seen.ids(self.name) if self.checkpoint.cursor else set()
         before: set[str] = set()  # what was counted when the list was read the first time
         known_total = self._known_total()
         for page in read_ahead(pages):
@@ -85,13 +92,29 @@ class ListPhase(Phase):
     def _store_page(self, page: PsaPage[Any], before: set[str]) -> None:
         self.report_short(self.name, page.short)
         rejected = [record for record in page.rejected if record.external_id not in before]
-        changes = self.store(page.records, timezone.now())
+        records = page.records if page.again else self._without_older(page.records)
+        changes = self.store(records, timezone.now())
         changes.forget_unchanged(before)
         self.journal.add(self.name, changes, rejected)
         named = [record.external_id for record in (*page.records, *page.rejected)]
         unnamed = any(not record.external_id for record in page.rejected)
         self.seen.note(self.name, [id_ for id_ in named if id_], unnamed=unnamed)
         self.checkpoint.note_newest(self.name, page.records)
+
+    def _without_older(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Those that are no older version of what this run had stored before it was interrupted:
+        an adapter knows only what it has read itself.
+        """
+        again = [one.external_id for one in records if one.external_id in self._earlier]
+        if not again:
+            return records
+        rows = self.model.objects.of(self.integration).filter(AnyOf("external_id", again))
+        stamps = dict(rows.values_list("external_id", "changed_at"))
+        return [
+            one
+            for one in records
+            if one.external_id not in stamps or is_newer(one.changed_at, stamps[one.external_id])
+        ]
 
     def _end_list(self) -> None:
         self.writer.on_moment("list read", self.name)
@@ -107,6 +130,7 @@ class CompaniesPhase(ListPhase):
     name = COMPANIES.name
     title = "Reading companies"
     counted = COMPANIES
+    model = PsaCompanyRecord
 
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[Any]]:
         return self.adapter.companies(cursor=cursor, changed_since=since)
@@ -121,6 +145,7 @@ class ContactsPhase(ListPhase):
     name = CONTACTS.name
     title = "Reading contacts"
     counted = CONTACTS
+    model = PsaContactRecord
 
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[Any]]:
         return self.adapter.contacts(cursor=cursor, changed_since=since)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from integrations.importing.record_store import Change, Changes
-from integrations.models import PsaContactRecord
+from integrations.models import PsaCompanyRecord, PsaContactRecord
 from integrations.sync.checkpoint import Checkpoint
+from integrations.sync.run_writer import RunWriter
+from integrations.sync.seen_ids import TOUCHED
 
 
 def note_moves(checkpoint: Checkpoint, changes: Changes[PsaContactRecord]) -> list[str]:
@@ -26,3 +28,19 @@ def _former_company(change: Change[PsaContactRecord]) -> str:
     before = change.before or {}
     former: str = before.get("company_external_id") or ""
     return former
+
+
+def note_late_merges(writer: RunWriter) -> None:
+    """Companies that were found gone, and whose people show only now where they went; in a page of
+    its own.
+    """
+    moves = writer.checkpoint.moves
+    rows = PsaCompanyRecord.objects.of(writer.integration).gone()
+    late = list(rows.filter(is_merged=False, external_id__in=moves)) if moves else []
+    if not late:
+        return
+    with writer.page("absences"):
+        for row in late:
+            row.is_merged, row.merged_into = True, moves[row.external_id]
+        PsaCompanyRecord.objects.bulk_update(late, ["is_merged", "merged_into"])
+        writer.seen.note(TOUCHED, [row.external_id for row in late])

@@ -116,15 +116,23 @@ def _watermarks(writer: RunWriter, whole: set[str] | frozenset[str]) -> dict[str
 
 def wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
     """Postpone the run for as long as the PSA says; fail when it did so again and again."""
-    postponements = writer.checkpoint.postponements
+    postponements, name = writer.checkpoint.postponements, writer.integration.psa_info.name
     if postponements >= MOST_POSTPONEMENTS:
-        fail(writer, error)
+        fail(writer, _waited_in_vain(name))
         return
     seconds = error.retry_after
     if seconds is None:  # the PSA doesn't say: longer each time
         seconds = min(SHORTEST_WAIT_SECONDS * 2**postponements, LONGEST_WAIT_SECONDS)
-    name = writer.integration.psa_info.name
     writer.postpone(timezone.now() + timedelta(seconds=seconds), f"Waiting for {name}")
+
+
+def _waited_in_vain(name: str) -> PsaError:
+    return PsaRateLimited(
+        f"{name} has asked us to wait {MOST_POSTPONEMENTS} times in a row, and answered nothing in "
+        "between. What was stored before stays as it is.",
+        f"Press Sync Now later. If it stays so, see which other programs use up what {name} "
+        "allows.",
+    )
 
 
 # A bad end

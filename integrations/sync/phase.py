@@ -7,6 +7,7 @@ writes in pages of the writer, each one transaction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 from django.db.models import QuerySet
@@ -26,12 +27,14 @@ class Phase(ABC):
 
     `name`: as stored in `phase` of a run and in its checkpoint; one that reads a kind of records
     has the kind's name (`runs.speed` goes by that). `title`: what a page shows while it lasts.
-    `counted`: what its progress counts; None = it has none to show.
+    `counted`: what its progress counts; None = it has none to show. `keeps_answers`: what it reads
+    is of use as a whole only, so that what a wait interrupts is kept.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     counted: ClassVar[Kind | None] = None
+    keeps_answers: ClassVar[bool] = False
 
     def __init__(self, writer: RunWriter, adapter: PsaAdapter) -> None:
         self.writer = writer
@@ -77,14 +80,15 @@ class Phase(ABC):
             IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix, right)
         )
 
-    def close_right(self) -> None:
-        """Inside a page: what this phase reads was not refused."""
-        if self.journal.has_issue(KIND_INTEGRATION, self._right):
+    def close_right(self, right: str = "") -> None:
+        """Inside a page: what this phase reads (or what this right is for) was not refused."""
+        right = right or self._right
+        if self.journal.has_issue(KIND_INTEGRATION, right):
             close_issues(
                 self.integration,
                 kind=KIND_INTEGRATION,
                 codes={"permission_denied"},
-                external_ids={self._right},
+                external_ids={right},
             )
 
     @property
@@ -111,7 +115,8 @@ class PhasedSync:
         run_log.phase(phase.name)
         self.writer.on_moment("phase", phase.name)
         try:
-            phase.run()
+            with self._reading(phase):
+                phase.run()
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
@@ -120,3 +125,6 @@ class PhasedSync:
         if not self.writer.checkpoint.is_done(phase.name):
             with self.writer.page(phase.name, is_last=True):
                 pass
+
+    def _reading(self, phase: Phase) -> AbstractContextManager[None]:
+        return self.writer.reading(phase.name) if phase.keeps_answers else nullcontext()

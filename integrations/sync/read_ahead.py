@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from django.db import connections
@@ -14,11 +14,18 @@ _END = object()
 _POLL_SECONDS = 0.2
 
 
-def read_ahead(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
+def read_ahead(
+    items: Iterable[ItemT],
+    *,
+    depth: int = 1,
+    while_waiting: Callable[[], None] | None = None,
+    wait_seconds: float = 1.0,
+) -> Iterator[ItemT]:
     """Yield the items, drawing at most `depth` ahead in a thread of their own.
 
     An error of the source arrives where it would have arrived without the thread. A consumer that
-    stops early stops the source at its next item.
+    stops early stops the source at its next item. `while_waiting` is called in the consumer's
+    thread every `wait_seconds` that an item lets wait for itself.
     """
     ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -46,7 +53,7 @@ def read_ahead(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
     thread = threading.Thread(target=draw, name="read-ahead", daemon=True)
     thread.start()
     try:
-        while (item := ahead.get()) is not _END:
+        while (item := _take(ahead, while_waiting, wait_seconds)) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
             yield item  # type: ignore[misc]
@@ -58,3 +65,15 @@ def read_ahead(items: Iterable[ItemT], *, depth: int = 1) -> Iterator[ItemT]:
 class _Failure:
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+def _take(
+    ahead: queue.Queue[object], while_waiting: Callable[[], None] | None, wait_seconds: float
+) -> object:
+    """The next item, when it is there."""
+    while while_waiting is not None:
+        try:
+            return ahead.get(timeout=wait_seconds)
+        except queue.Empty:
+            while_waiting()
+    return ahead.get()

@@ -9,20 +9,25 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted
 from integrations.models import SyncRun, lock_with_integration
-from integrations.psa.errors import PsaError
+from integrations.psa.errors import PsaError, PsaRateLimited
 from integrations.runs import leases, run_log, shutdown
 from integrations.runs.starting import start_follower
 from integrations.sync.checkpoint import Checkpoint, Refusal
 from integrations.sync.journal import Journal
 from integrations.sync.moments import OnMoment, unwatched
+from integrations.sync.run_answers import RunAnswers
 from integrations.sync.seen_ids import SeenIds
+
+#: While a reading lasts, what it has got is kept at least this often: so much a crash costs.
+KEEP_SECONDS: Final = 5.0
 
 
 class RunCancelled(Exception):
@@ -39,6 +44,8 @@ class RunWriter:
         self.checkpoint = Checkpoint.of(run)
         self.journal = Journal(run)
         self.seen = SeenIds(run, self.checkpoint)
+        self.answers = RunAnswers(run, self.checkpoint)
+        self._kept_at = monotonic()
         self._phase = run.phase
         self._requests = run.requests
 
@@ -65,6 +72,13 @@ class RunWriter:
         phase is done.
         """
         shutdown.check()
+        with self._page(phase, done, total, is_last=is_last):
+            yield
+
+    @contextmanager
+    def _page(
+        self, phase: str, done: int | None = None, total: int | None = None, *, is_last: bool
+    ) -> Iterator[None]:
         self.journal.begin_page()
         with self._restored_on_error(), transaction.atomic():
             self._hold()
@@ -73,6 +87,7 @@ class RunWriter:
             self.journal.write_page()
             self.checkpoint.end_page(self.run.attempts)
             if is_last:
+                self.answers.end()
                 self.checkpoint.end_phase(phase)
             self._save(phase, done, total)
         self.on_moment("page stored", phase)
@@ -115,6 +130,36 @@ class RunWriter:
             resume_at=None,
             **values,
         )
+
+    # What is read and can't be stored yet
+
+    @contextmanager
+    def reading(self, phase: str) -> Iterator[None]:
+        """What is read inside is of use as a whole only: should it have to wait or to end here, its
+        answers are kept, and the next attempt asks for the rest alone.
+        """
+        self.answers.begin()
+        self._kept_at = monotonic()
+        try:
+            yield
+        except (PsaRateLimited, shutdown.WorkerEnding):
+            self._keep_answers(phase)
+            raise
+        finally:
+            self.answers.kept.end()
+
+    def keep_now_and_then(self, phase: str) -> None:
+        """Keep what was read so far, if that was not done for a while; outside of pages."""
+        if monotonic() - self._kept_at >= KEEP_SECONDS:
+            shutdown.check()
+            self._keep_answers(phase)
+
+    def _keep_answers(self, phase: str) -> None:
+        self._kept_at = monotonic()
+        new = self.answers.kept.take_new()
+        if new:
+            with self._page(phase, is_last=False):
+                self.answers.store(new)
 
     # Waits and the end
 

@@ -1,4 +1,4 @@
-"""Agreements that a list no longer shows, asked for by their ids: gone, moved, or withheld from us.
+"""Records that a list no longer shows, asked for by their ids: gone, moved, or withheld from us.
 
 A role can be narrowed so that a list loses some records in silence, while each of them still
 answers 403 by its id (seen with roles that are limited to types of agreements). What is refused is
@@ -7,47 +7,54 @@ not gone: it stays, and counts as it was last seen.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from agreements import mrr
-from agreements.models import AgreementMrr
 from audit_site.db.bulk import AnyOf
-from audit_site.tenants.models import Tenant
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues
-from integrations.kinds import AGREEMENTS
+from integrations.kinds import BY_NAME, LINES, KindName
 from integrations.psa.contract import PsaAdapter
 from integrations.psa.errors import PsaError, PsaRefused
 from integrations.sync.run_writer import RunWriter
+from integrations.sync.withheld_money import money_on
 
-#: So many missing agreements are asked for by their id. Of more, these stand for the rest.
+#: So many missing records are asked for by their id. Of more, these stand for the rest.
 MOST_QUESTIONS: Final = 50
-#: Code of the issue about agreements that the PSA refuses to show.
+#: Code of the issue about records that the PSA refuses to show.
 WITHHELD: Final = "records_withheld"
+
+
+class RecordId(NamedTuple):
+    """A record by its PSA ids. `parent_id` is the agreement of a line, "" of all else."""
+
+    external_id: str
+    parent_id: str = ""
 
 
 @dataclass(slots=True)
 class Answers:
-    """What the PSA said of missing agreements, by their PSA ids; and the first refusal, if any."""
+    """What the PSA said of missing records; and the first refusal, if any.
 
-    owners: dict[str, str] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
+    `owners`: of those that are there, the PSA company that has them ("" = it names none).
+    """
+
+    owners: dict[RecordId, str] = field(default_factory=dict)
+    gone: set[RecordId] = field(default_factory=set)
+    refused: set[RecordId] = field(default_factory=set)
     refusal: PsaRefused | None = None
 
 
-class MissingAgreements:
-    """Asks for missing agreements by their ids, each once a run. Outside of pages."""
+class MissingRecords:
+    """Asks for missing records of a kind by their ids, each once a run. Outside of pages."""
 
-    def __init__(self, writer: RunWriter, adapter: PsaAdapter) -> None:
+    def __init__(self, writer: RunWriter, adapter: PsaAdapter, kind: KindName) -> None:
         self.writer = writer
         self.adapter = adapter
+        self.kind = kind
         self._answers = Answers()
 
     def owners(self, external_ids: Sequence[str]) -> set[str]:
@@ -57,93 +64,113 @@ class MissingAgreements:
         """
         if len(external_ids) > MOST_QUESTIONS:
             return set()
-        self._ask(external_ids)
+        asked = [RecordId(external_id) for external_id in external_ids]
+        self._ask(asked)
         owners = self._answers.owners
-        return {owners[id_] for id_ in external_ids if id_ in owners}
+        return {owners[id_] for id_ in asked if id_ in owners}
+
+    def owners_of(self, external_ids: Collection[str]) -> dict[str, str]:
+        """Of those of these that were asked for and are there: who has them now, by id."""
+        owners = self._answers.owners
+        return {id_.external_id: owner for id_, owner in owners.items() if id_[0] in external_ids}
 
     def without_withheld(
         self, rows: QuerySet[Any], pks: Collection[UUID], *, few: bool
     ) -> list[UUID]:
-        """Those of these missing agreements that may be taken for gone.
+        """Those of these missing records that are not withheld.
 
         What the PSA refuses to show stays, and so does what could not be asked when something of
         the rest was refused: the run ends as partial, and an issue names the right and the money.
         """
-        missing = dict(rows.filter(pk__in=pks).values_list("external_id", "pk"))
+        missing = self._ids(rows, pks)
         asked = sorted(missing)[:MOST_QUESTIONS]
         self._ask(asked)
         refusal, refused = self._answers.refusal, self._answers.refused & missing.keys()
         if refusal is None or not refused:
             if not few:
-                self._close()
+                close_withheld(self.writer, self.kind)
             return list(missing.values())
         kept = refused | (missing.keys() - set(asked))
-        self._report(refusal, [missing[id_] for id_ in kept])
+        report_withheld(self.writer, self.adapter, self.kind, refusal, [missing[i] for i in kept])
         return [pk for id_, pk in missing.items() if id_ not in kept]
 
-    def _ask(self, external_ids: Sequence[str]) -> None:
+    def without_found(self, rows: QuerySet[Any], pks: Collection[UUID]) -> list[UUID]:
+        """Those of these missing records that the PSA did not show by their ids either."""
+        missing = self._ids(rows, pks)
+        return [pk for id_, pk in missing.items() if id_ not in self._answers.owners]
+
+    def _ids(self, rows: QuerySet[Any], pks: Collection[UUID]) -> dict[RecordId, UUID]:
+        names = ["external_id"]
+        if self.kind == LINES.name:
+            names.append("agreement__external_id")
+        found = rows.filter(AnyOf("id", pks)).values_list("pk", *names)
+        return {RecordId(*ids): pk for pk, *ids in found}
+
+    def _ask(self, wanted: Sequence[RecordId]) -> None:
         found = self._answers
         known = found.owners.keys() | found.gone | found.refused
-        for external_id in external_ids:
-            if external_id not in known:
-                self._ask_for(external_id)
+        for record_id in wanted:
+            if record_id not in known:
+                self._ask_for(record_id)
+                self.writer.keep_now_and_then("absences")
 
-    def _ask_for(self, external_id: str) -> None:
+    def _ask_for(self, record_id: RecordId) -> None:
         found = self._answers
         try:
-            record = self.adapter.find(AGREEMENTS.name, external_id)
+            record = self.adapter.find(
+                self.kind, record_id.external_id, parent_id=record_id.parent_id
+            )
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
-            found.refused.add(external_id)
+            found.refused.add(record_id)
             found.refusal = found.refusal or error
             return
         if record is None:
-            found.gone.add(external_id)
+            found.gone.add(record_id)
         else:
-            found.owners[external_id] = record.company_id
-
-    def _report(self, refusal: PsaRefused, kept: Sequence[UUID]) -> None:
-        name, money = self.adapter.info.name, _money_of(self.writer.integration.tenant, kept)
-        noun = "agreement" if len(kept) == 1 else "agreements"
-        error = PsaError(
-            WITHHELD,
-            f"{name} no longer shows {len(kept)} {noun} that it showed before, and refuses them by "
-            f"their ids. They stay as they were last seen{money}. {refusal.message}",
-            refusal.fix,
-            right=refusal.right or AGREEMENTS.right,
-        )
-        with self.writer.page("absences"):
-            self.writer.checkpoint.note_refusal(error)
-            report = IssueReport(
-                KIND_INTEGRATION,
-                WITHHELD,
-                error.message,
-                error.fix,
-                external_id=AGREEMENTS.name,
-                count=len(kept),
-            )
-            self.writer.journal.raise_issue(report)
-
-    def _close(self) -> None:
-        """Close the issue: nothing is withheld any more."""
-        if self.writer.journal.has_issue(KIND_INTEGRATION, AGREEMENTS.name):
-            with self.writer.page("absences"):
-                close_issues(
-                    self.writer.integration,
-                    kind=KIND_INTEGRATION,
-                    codes={WITHHELD},
-                    external_ids={AGREEMENTS.name},
-                )
+            found.owners[record_id] = record.company_id
 
 
-def _money_of(tenant: Tenant, agreements: Sequence[UUID]) -> str:
-    """What rests on these agreements today: `, with 200.00 USD of MRR`; "" = nothing."""
-    sums: dict[str, Fraction] = defaultdict(Fraction)
-    rows = AgreementMrr.objects.for_tenant(tenant).filter(
-        AnyOf("agreement_id", agreements), included=True
+def report_withheld(
+    writer: RunWriter,
+    adapter: PsaAdapter,
+    kind: KindName,
+    refusal: PsaRefused,
+    kept: Sequence[Any],
+) -> None:
+    """Say which right is missing for records that stay, and which money rests on them; in a page of
+    its own. `kept`: primary keys; of companies, their PSA ids.
+    """
+    noun = BY_NAME[kind].singular if len(kept) == 1 else kind
+    name, money = adapter.info.name, money_on(writer.integration, kind, kept)
+    error = PsaError(
+        WITHHELD,
+        f"{name} no longer shows {len(kept)} {noun} that it showed before, and refuses them by "
+        f"their ids. They stay as they were last seen{money}. {refusal.message}",
+        refusal.fix,
+        right=refusal.right or BY_NAME[kind].right,
     )
-    for currency, exact in rows.values_list("currency", "exact"):
-        sums[currency] += Fraction(exact)
-    texts = [f"{mrr.money_text(name, sums[name])} {name}" for name in sorted(sums) if sums[name]]
-    return f", with {', '.join(texts)} of MRR" if texts else ""
+    with writer.page("absences"):
+        writer.checkpoint.note_refusal(error)
+        report = IssueReport(
+            KIND_INTEGRATION,
+            WITHHELD,
+            error.message,
+            error.fix,
+            external_id=kind,
+            count=len(kept),
+        )
+        writer.journal.raise_issue(report)
+
+
+def close_withheld(writer: RunWriter, kind: KindName) -> None:
+    """Close the issue about records of a kind: nothing is withheld any more."""
+    if writer.journal.has_issue(KIND_INTEGRATION, kind):
+        with writer.page("absences"):
+            close_issues(
+                writer.integration,
+                kind=KIND_INTEGRATION,
+                codes={WITHHELD},
+                external_ids={kind},
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from integrations.connecting.connection_test import CHECK_LABELS
+from integrations.connecting.checks import CHECK_LABELS
 
 register = template.Library()
 

@@ -50,7 +50,8 @@ CONTACT_FIELDS: Final = (
 PROBES: Final[dict[Right, tuple[str, ...]]] = {
     "read_companies": ("Companies",),
     "read_contacts": ("Contacts",),
-    "read_agreements": ("Contracts", *(n for f in FAMILIES for n in (f.lines, f.units))),
+    "read_agreements": ("Contracts",),
+    "read_lines": tuple(name for family in FAMILIES for name in (family.lines, family.units)),
 }
 
 
@@ -93,26 +94,28 @@ class AutotaskAdapter:
 
     def probe(self, right: Right) -> Finding:
         """Ask each entity on its own: what a security level hides looks like an empty list."""
-        first, *rest = PROBES[right]
-        if not self._api.one_row(first, right):
-            self._refuse_hidden(first, right)
-            what = {"Contracts": "recurring service contracts"}.get(first, first.lower())
-            return Finding(
-                f"The API user sees no {what} at all. If there are some, give it the security "
-                f"level API User (system), or allow {MENU_PATHS[right]} in its own level.",
-                sees_nothing=True,
-            )
-        rows = {entity: self._api.one_row(entity, right) for entity in rest}
-        for entity in rest:
-            if not rows[entity]:
+        entities = PROBES[right]
+        shown = [entity for entity in entities if self._api.one_row(entity, right)]
+        for entity in entities:
+            if entity not in shown:
                 self._refuse_hidden(entity, right)
-        if rest and not any(rows.values()):
+        if not shown:
             return Finding(
-                "The API user sees contracts, but none of their services or bundles. If there are "
-                f"some, allow {MENU_PATHS[right]} in its security level.",
+                f"The API user sees no {WORDS.kind_of(right)} at all. If there are some, give it "
+                f"the security level API User (system), or allow {MENU_PATHS[right]} in its own "
+                "level.",
+                seen=0,
                 sees_nothing=True,
             )
-        return Finding()
+        return Finding(seen=self._how_many(entities, right))
+
+    def _how_many(self, entities: Sequence[str], right: Right) -> int | None:
+        """How many records of a kind there are; unit rows are no records of their own."""
+        counts = [
+            self._api.how_many(entity, right) for entity in entities if not entity.endswith("Units")
+        ]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     def _refuse_hidden(self, entity: str, right: Right) -> None:
         """Raise when the entity's own description says that this user may not query it.

@@ -21,7 +21,6 @@ from integrations.adapters.autotask.filters import (
     Condition,
     has_any_id,
     has_id,
-    is_recurring_service,
 )
 from integrations.adapters.autotask.guide import NAME, ZONE_URL
 from integrations.adapters.autotask.paging import Place, RawPage, record_id, record_stamp
@@ -45,6 +44,7 @@ from integrations.psa.errors import (
     PsaUnavailable,
 )
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.kept import Keep
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.portions import raw_stub
 from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
@@ -102,28 +102,29 @@ class AutotaskApi:
 
     # Queries
 
-    def query(self, entity: str, body: Mapping[str, Any], right: Right | None) -> Answer:
-        return self._ask(f"{entity}/query", Answer, entity, right, body)
+    def query(
+        self, entity: str, body: Mapping[str, Any], right: Right | None, keep: Keep = "part"
+    ) -> Answer:
+        return self._ask(f"{entity}/query", Answer, entity, right, body, keep)
 
     def get(self, path: str, kind: type[KindT], entity: str, right: Right | None = None) -> KindT:
-        return self._ask(path, kind, entity, right)
+        """An entity's description, of use to every part of a reading."""
+        return self._ask(path, kind, entity, right, keep="reading")
 
     def one_row(self, entity: str, right: Right | None = None) -> list[msgspec.Raw]:
-        """At most one row of what a sync would read of an entity."""
-        conditions = [is_recurring_service()] if entity == "Contracts" else []
-        filters = [has_any_id(), *conditions]
-        body = {"filter": filters, "MaxRecords": 1, "IncludeFields": ["id"]}
+        """At most one row of an entity."""
+        body = {"filter": [has_any_id()], "MaxRecords": 1, "IncludeFields": ["id"]}
         return self.query(entity, body, right).items or []
 
     def has_rows(self, entity: str, conditions: Sequence[Condition]) -> bool:
         """Whether a query for lines or units shows anything."""
         body = {"filter": list(conditions), "MaxRecords": 1, "IncludeFields": ["id"]}
-        return bool(self.query(entity, body, "read_agreements").items)
+        return bool(self.query(entity, body, "read_lines").items)
 
     def hides(self, entity: str) -> bool:
         """Whether we are shown not one row of it, of anybody: a right that is missing silently."""
         if entity not in self._hidden:
-            self._hidden[entity] = not self.one_row(entity, "read_agreements")
+            self._hidden[entity] = not self.one_row(entity, "read_lines")
         return self._hidden[entity]
 
     def find_row(
@@ -192,13 +193,14 @@ class AutotaskApi:
         """
         place = Place.of(cursor) if cursor else Place(total=total)
         size = self._page_size
+        keep: Keep = "part" if conditions else "reading"  # a table serves every part
         while True:
             filters = [place.condition, *conditions]
             body: dict[str, Any] = {"filter": filters, "MaxRecords": size}
             if fields:
                 body["IncludeFields"] = list(fields)
             try:
-                answer = self.query(entity, body, right)
+                answer = self.query(entity, body, right, keep)
             except PsaAnswerTooLarge:
                 if size > 1:
                     size //= 2
@@ -242,6 +244,10 @@ class AutotaskApi:
                 return end.read, total
         return None
 
+    def how_many(self, entity: str, right: Right) -> int | None:
+        """How many rows an entity has; None when that can't be read, or may not be."""
+        return count_at_end(lambda: self._count(entity, right))
+
     def _count(
         self, entity: str, right: Right | None, conditions: Sequence[Condition] = ()
     ) -> int | None:
@@ -259,8 +265,9 @@ class AutotaskApi:
         endpoint: str,
         right: Right | None,
         body: Mapping[str, Any] | None = None,
+        keep: Keep = "part",
     ) -> KindT:
-        return self._ask_for(path, answer_reader(kind, right), endpoint, body)
+        return self._ask_for(path, answer_reader(kind, right), endpoint, body, keep)
 
     def _ask_for(
         self,
@@ -268,6 +275,7 @@ class AutotaskApi:
         read: Callable[[PsaResponse], KindT],
         endpoint: str,
         body: Mapping[str, Any] | None = None,
+        keep: Keep = "part",
     ) -> KindT:
         """Ask, and once more in another zone: Autotask moves tenants between them.
 
@@ -284,6 +292,7 @@ class AutotaskApi:
                 headers=self._headers,
                 json=body,
                 endpoint=endpoint,
+                keep=keep,
             )
 
         answer = ask_twice(ask, place=self._zone, renewed=self._has_moved)
@@ -317,6 +326,7 @@ class AutotaskApi:
                 f"{self._zone()}/ThresholdInformation",
                 read=answer_reader(Threshold, None),
                 headers=self._headers,
+                keep="no",
             )
         except (PsaRefused, PsaBadResponse, OldPlaceError):
             return  # then the question itself is refused, and says why
@@ -327,7 +337,8 @@ class AutotaskApi:
             raise PsaRateLimited(
                 f"Autotask allows {allowed:,} requests an hour for all programs together, and "
                 f"{used:,} were made.",
-                "Nothing to do: the work goes on by itself when the hour has passed.",
+                "Try again when the hour has passed. If it stays so, see which other programs use "
+                "up what Autotask allows.",
                 retry_after=BUDGET_WAIT_SECONDS,
             )
 
@@ -346,7 +357,8 @@ class AutotaskApi:
         """Find where this API user's tenant lives; needs no keys."""
         self._refuse_odd("username")
         address = self._override or ZONE_INFORMATION
-        zone = self._http.ask("GET", address, read=read_zone, params={"user": self._username})
+        user = {"user": self._username}
+        zone = self._http.ask("GET", address, read=read_zone, params=user, keep="no")
         url, web = zone.url or "", clean(zone.web_url).rstrip("/")
         if not self._is_zone(url):
             raise PsaBadResponse("Autotask named a zone that is not Autotask's.", REPORT)

@@ -15,6 +15,7 @@ from integrations.adapters.autotask.errors import WORDS
 from integrations.adapters.autotask.filters import Condition, is_one_of
 from integrations.adapters.autotask.guide import IDS_PER_QUESTION
 from integrations.adapters.autotask.lookups import Lookups
+from integrations.adapters.autotask.paging import record_id, record_stamp
 from integrations.adapters.autotask.unit_history import read_history, require_dates
 from integrations.adapters.autotask.wire import (
     WireContract,
@@ -25,7 +26,7 @@ from integrations.adapters.autotask.wire import (
 from integrations.psa.contract import LineKind, PsaAgreementLine, RejectedRecord
 from integrations.psa.decoding import clean, of_lines, raw_id, read_records
 from integrations.psa.errors import PsaRefused
-from integrations.psa.listing import ended_early
+from integrations.psa.listing import Newest, ended_early
 from integrations.psa.parallel import ordered_map
 from integrations.psa.questions import batched_ids
 from integrations.psa.refusals import RefusedAnswer
@@ -119,7 +120,7 @@ class LineReader:
             self._read_batch(ids, since, found, rejected)
         hidden = found.lines and not found.units and not found.refused
         if hidden and self._api.hides(self._family.units):
-            found.refused = WORDS.permission_denied(RefusedAnswer(200, right="read_agreements"))
+            found.refused = WORDS.permission_denied(RefusedAnswer(200, right="read_lines"))
             found.withheld |= found.lines.keys()
             found.incomplete |= found.withheld
         return found
@@ -150,12 +151,11 @@ class LineReader:
         """
         found = Rows()
         build = require_dates if question.kind is WireUnits else lambda row: row
+        newest = Newest[Any](record_id, record_stamp)
         try:
-            for page in self._api.raw_pages(
-                question.entity, "read_agreements", question.conditions
-            ):
+            for page in self._api.raw_pages(question.entity, "read_lines", question.conditions):
                 good, rejected = read_records(page.rows, question.kind, build)
-                found.rows |= {row.id: row for row in good}
+                found.rows |= {row.id: row for row in newest.of(good)}
                 found.rejected += of_lines(rejected)
                 if page.short:
                     found.short, found.is_part = page.short, True
@@ -216,7 +216,7 @@ def has_line(api: AutotaskApi, line_id: str, contract_id: str) -> bool:
             family.units,
             [is_one_of("contractID", [contract_id]), is_one_of(family.product, [number])],
         )
-    if api.find_row(family.lines, number, "read_agreements", ("id",)) is not None:
+    if api.find_row(family.lines, number, "read_lines", ("id",)) is not None:
         return True
     return api.has_rows(family.units, [is_one_of(family.line, [number])])
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from integrations.adapters.autotask.guide import INFO, LEVEL, MENU_PATHS, NAME
-from integrations.psa.errors import PsaError, PsaRateLimited, PsaRefused
+from integrations.psa.errors import ASK_LATER, PsaError, PsaRateLimited, PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.questions import OldPlaceError
 from integrations.psa.refusals import RefusalRow, RefusalTable, RefusalWords, RefusedAnswer
@@ -25,15 +25,24 @@ WORDS: Final = RefusalWords(
     f"{LEVEL}, edit its own level, and allow {{path}}.",
     menu_paths=MENU_PATHS,
     other_path="System > all of it: View",
-    kinds={"read_agreements": "recurring service contracts and their units"},
+    kinds={
+        "read_agreements": "contracts",
+        "read_lines": "services, bundles and their units",
+    },
 )
 
 
 def too_many_at_once(_: RefusedAnswer) -> PsaRateLimited:
     return PsaRateLimited(
         f"{NAME} says: too many requests at once.",
-        "Nothing to do: the work goes on by itself after the wait.",
+        ASK_LATER,
     )
+
+
+def refused_or_new(answer: RefusedAnswer) -> PsaRefused:
+    """A user that was made a moment ago is refused like a wrong one, for up to five minutes."""
+    error = WORDS.invalid_credentials(answer)
+    return PsaRefused(error.code, error.message, error.fix, may_pass=True)
 
 
 def tracking_identifier_refused(_: RefusedAnswer) -> PsaRefused:
@@ -90,7 +99,7 @@ REFUSALS: Final[RefusalTable] = (
     RefusalRow(
         unless_moved(WORDS.invalid_credentials), words=("zone information",), note=ASKED_AGAIN
     ),
-    RefusalRow(unless_moved(WORDS.invalid_credentials), status="401", note=ASKED_AGAIN),
+    RefusalRow(unless_moved(refused_or_new), status="401", note=ASKED_AGAIN),
     RefusalRow(unless_moved(WORDS.blocked), status="404", is_foreign=True, note=ASKED_AGAIN),
     RefusalRow(WORDS.blocked, is_foreign=True),
     RefusalRow(WORDS.permission_denied, status="403"),

@@ -11,11 +11,6 @@ Condition = Mapping[str, Any]
 RECURRING_SERVICE: Final = 7
 
 
-def is_recurring_service() -> Condition:
-    """Contracts of the type Recurring Service; its number is fixed, its name is the tenant's."""
-    return {"op": "eq", "field": "contractType", "value": RECURRING_SERVICE}
-
-
 def has_id(external_id: str) -> Condition:
     return {"op": "eq", "field": "id", "value": int(external_id)}
 

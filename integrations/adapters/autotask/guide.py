@@ -20,7 +20,8 @@ LEVEL: Final = (
 MENU_PATHS: Final[dict[str, str]] = {
     "read_companies": "CRM > Object Permissions > Organizations: View All",
     "read_contacts": "CRM > Object Permissions > Contacts: View All",
-    "read_agreements": "Contracts > Contract Visibility: All, with Services and Bundles",
+    "read_agreements": "Contracts > Contract Visibility: All",
+    "read_lines": "Contracts > Contract Visibility: All, with Services and Bundles",
 }
 
 GUIDE: Final = (
@@ -84,6 +85,7 @@ INFO: Final = PsaInfo(
     new_user_minutes=5,
     logo="autotask.svg",
     agreement_word="contract",
+    line_words="services and units",
     recurring_type="Recurring Service",
     inactive_words=("Inactive",),
 )

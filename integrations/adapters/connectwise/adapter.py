@@ -85,53 +85,67 @@ class ConnectWiseAdapter:
 
     def probe(self, right: Right) -> Finding:
         """Ask for one id: a role that lacks a right is refused, one with My sees nothing."""
-        is_agreements = right == "read_agreements"
-        wanted = {"pageSize": "50", "fields": "id,type"} if is_agreements else ONE_ID
-        rows = self._api.rows(LISTS[right], wanted, right)
-        if not rows:
+        if right == "read_lines":
+            return self._probe_lines()
+        if not self._api.rows(LISTS[right], ONE_ID, right):
             kind = right.removeprefix("read_")
             return Finding(
                 f"The keys see no {kind} at all. If there are some, set the role to Inquire All "
                 f"(not My) under {MENU_PATHS[right]}.",
+                seen=0,
                 sees_nothing=True,
             )
-        return self._probe_lines(rows) if is_agreements else Finding()
+        note = self._note_on_cycles() if right == "read_agreements" else ""
+        return Finding(note, seen=self._api.how_many(right))
 
-    def _probe_lines(self, rows: Sequence[msgspec.Raw]) -> Finding:
-        """Additions and billing cycles have rights of their own.
+    def _note_on_cycles(self) -> str:
+        """What follows when billing cycles, which have a right of their own, can't be read."""
+        if self._agreements.billing_cycles() is not None:
+            return ""
+        return (
+            "The billing cycle table can't be read, so cycles are told by their names. Allow "
+            f"{TABLES_PATH}, with Invoicing / Billing Cycle."
+        )
+
+    def _probe_lines(self) -> Finding:
+        """Additions may be refused although agreements are not.
 
         A role may be limited to some types of agreements: one of which the additions are refused
         says nothing of the others.
         """
+        rows = self._api.rows(
+            LISTS["read_agreements"], {"pageSize": "50", "fields": "id,type"}, "read_agreements"
+        )
         agreements, _ = read_records(rows, WireProbed, lambda raw: raw)
+        tried = one_of_each_type(agreements)[:MOST_PROBED]
         refused: list[str] = []
-        for agreement in one_of_each_type(agreements)[:MOST_PROBED]:
+        seen = 0
+        for agreement in tried:
             try:
-                self._api.try_additions(agreement.id)
+                seen += self._api.try_additions(agreement.id)
             except PsaRefused as error:
                 if error.code != "permission_denied":
                     raise
                 refusal = error
                 refused.append(clean(agreement.type.name) if agreement.type else "")
-            else:
+            if seen:
                 break
-        else:
-            if refused:
-                raise refusal
-        notes = [self._of_types(refused)] if refused else []
-        if self._agreements.billing_cycles() is None:
-            notes.append(
-                "The billing cycle table can't be read, so cycles are told by their names. Allow "
-                f"{TABLES_PATH}, with Invoicing / Billing Cycle."
+        if refused and len(refused) == len(tried):
+            raise refusal
+        note = self._of_types(refused) if refused else ""
+        if not seen and not note:
+            note = (
+                "The keys see no additions at all. If there are some, allow "
+                f"{MENU_PATHS['read_lines']}."
             )
-        return Finding(" ".join(notes))
+        return Finding(note, seen=seen, sees_nothing=not seen)
 
     @staticmethod
     def _of_types(names: Sequence[str]) -> str:
         types = ", ".join(f"“{name}”" for name in names if name) or "some types"
         return (
             f"The additions of some agreements may not be read (of the type {types}); these stay "
-            f"out of MRR until the role may read them: {MENU_PATHS['read_agreements']}."
+            f"out of MRR until the role may read them: {MENU_PATHS['read_lines']}."
         )
 
     # Reading
@@ -185,9 +199,9 @@ class ConnectWiseAdapter:
         if not external_id.isdecimal() or (kind == "lines" and not parent_id.isdecimal()):
             return None
         right = BY_NAME[kind].right
-        middle = f"/{parent_id}/additions" if kind == "lines" else ""
+        path = f"{LISTS['read_agreements']}/{parent_id}/additions" if kind == "lines" else ""
         found = self._api.ask_by_id(
-            f"{LISTS[right]}{middle}/{external_id}",
+            f"{path or LISTS[right]}/{external_id}",
             lambda response: self._api.read(response, OwnerOf, right),
         )
         is_gone = found is None or found.deleted_flag is True

@@ -246,7 +246,7 @@ class AgreementReader:
 
     def _mind_count(self, path: str, read: int, agreement_id: str, found: Additions) -> None:
         """Additions whose end looks like a cap of the server are counted."""
-        total = count_at_end(lambda: self._api.count(f"{path}/count", {}, "read_agreements"))
+        total = count_at_end(lambda: self._api.count(f"{path}/count", {}, "read_lines"))
         if total is not None and read < total:
             found.short = read, total
             kind = f"additions of agreement {agreement_id}"
@@ -258,7 +258,7 @@ class AgreementReader:
         """None when the agreement was deleted a moment ago, or when its additions are refused."""
 
         def read(response: PsaResponse) -> tuple[list[msgspec.Raw], str | None]:
-            return self._api.read_rows(response, "read_agreements")
+            return self._api.read_rows(response, "read_lines")
 
         params = {"pageSize": str(self._api.page_size), **place.params}
         try:

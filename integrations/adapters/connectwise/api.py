@@ -35,6 +35,7 @@ from integrations.psa.errors import (
     PsaUnavailable,
 )
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.kept import Keep
 from integrations.psa.listing import Newest, ended_early, is_short, looks_full
 from integrations.psa.portions import raw_stub, rows_before, rows_by_number
 from integrations.psa.questions import OldPlaceError, ask_twice, count_at_end, count_if_possible
@@ -100,16 +101,22 @@ class ConnectWiseApi:
 
     # Asking
 
-    def rows(self, path: str, params: Mapping[str, str], right: str = "") -> list[msgspec.Raw]:
+    def rows(
+        self, path: str, params: Mapping[str, str], right: str = "", about: str = ""
+    ) -> list[msgspec.Raw]:
         """The rows of one page of a list."""
-        return self._ask(path, params, lambda response: self.read_rows(response, right)[0])
+        return self._ask(
+            path, params, lambda response: self.read_rows(response, right)[0], about=about
+        )
 
     def table(self, path: str) -> list[msgspec.Raw]:
         """All rows of a short table, such as the statuses."""
 
         def ask(place: Place) -> tuple[list[msgspec.Raw], str | None]:
             params = {"pageSize": str(self.page_size), **place.params}
-            return self._ask(path, params, lambda response: self.read_rows(response, ""))
+            return self._ask(
+                path, params, lambda response: self.read_rows(response, ""), keep="reading"
+            )
 
         return [row for rows, _ in numbered_pages(ask, self.page_size) for row in rows]
 
@@ -148,22 +155,30 @@ class ConnectWiseApi:
         answer = self._ask(path, params or {}, read_found)
         if answer is not None:
             return answer
-        self.prove_keys()
+        self.prove_keys(about=path)
         return None if self._base() == base else self._ask(path, params or {}, read_found)
 
-    def try_additions(self, agreement_id: int) -> None:
-        """Ask for an addition of an agreement; one that was deleted meanwhile has none."""
+    def try_additions(self, agreement_id: int) -> int:
+        """How many additions of an agreement a page shows: none of one that was just deleted."""
         path = f"{LISTS['read_agreements']}/{agreement_id}/additions"
-        self.ask_by_id(
+        shown = self.ask_by_id(
             path,
-            lambda response: self.read_rows(response, "read_agreements"),
-            {"pageSize": "1"},
+            lambda response: self.read_rows(response, "read_lines")[0],
+            {"pageSize": str(self.page_size), "fields": "id"},
         )
+        return len(shown or ())
 
-    def prove_keys(self) -> None:
-        """Ask for one company: `system/info` may answer without looking at the keys."""
+    def how_many(self, right: str) -> int | None:
+        """How many records a list has; None when that can't be read, or may not be."""
+        return count_at_end(lambda: self._count(right, {}))
+
+    def prove_keys(self, about: str = "") -> None:
+        """Ask for one company: `system/info` may answer without looking at the keys.
+
+        `about`: for which other question this is the proof.
+        """
         try:
-            self.rows(LISTS["read_companies"], {"pageSize": "1", "fields": "id"})
+            self.rows(LISTS["read_companies"], {"pageSize": "1", "fields": "id"}, about=about)
         except PsaRefused as error:
             if error.code != "permission_denied":  # then the keys were accepted
                 raise
@@ -174,6 +189,8 @@ class ConnectWiseApi:
         params: Mapping[str, str],
         read: Callable[[PsaResponse], AnswerT],
         headers: Mapping[str, str] | None = None,
+        keep: Keep = "part",
+        about: str = "",
     ) -> AnswerT:
         """Ask, and once more where the first try can't be the last word: in another form, under
         another codebase (the cloud's changes with each release), or after a moment.
@@ -183,7 +200,15 @@ class ConnectWiseApi:
         def ask(base: str) -> AnswerT:
             all_headers = {**self._headers, "Accept": form, **(headers or {})}
             sure = read if form == WITHOUT_VERSION else doubt_version(read)
-            return self._http.ask("GET", base + path, params=params, headers=all_headers, read=sure)
+            return self._http.ask(
+                "GET",
+                base + path,
+                params=params,
+                headers=all_headers,
+                read=sure,
+                keep=keep,
+                about=about,
+            )
 
         def is_worth_asking(base: str, error: Exception) -> bool:
             nonlocal form
@@ -369,7 +394,7 @@ class ConnectWiseApi:
 
     def _company_info(self) -> CompanyInfo:
         path = f"{self.server}/login/companyinfo/{quote(self.company_id, safe='')}"
-        return self._http.ask("GET", path, read=read_company_info)
+        return self._http.ask("GET", path, read=read_company_info, keep="no")
 
 
 def read_company_info(response: PsaResponse) -> CompanyInfo:

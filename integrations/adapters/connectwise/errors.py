@@ -27,6 +27,7 @@ WORDS: Final = RefusalWords(
     grant="Open System > Security Roles, choose the API member's role, and allow {path}.",
     menu_paths=MENU_PATHS,
     other_path=TABLES_PATH,
+    kinds={"read_lines": "additions"},
 )
 #: Shapes of an answer, see `RefusedAnswer.shape`.
 NO_CLIENT_ID: Final = "we sent no client ID"

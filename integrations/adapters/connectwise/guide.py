@@ -17,6 +17,7 @@ MENU_PATHS: Final[dict[str, str]] = {
     "read_companies": "Companies > Company Maintenance: Inquire All",
     "read_contacts": "Companies > Contacts: Inquire All",
     "read_agreements": "Finance > Agreements: Inquire All",
+    "read_lines": "Finance > Agreements: Inquire All, for every type of agreement",
 }
 TABLES_PATH: Final = "System > Table Setup: Inquire All"
 
@@ -82,4 +83,5 @@ INFO: Final = PsaInfo(
     company_batch=2 * IDS_PER_QUESTION,
     locks_users=False,
     logo="connectwise.svg",
+    line_words="additions",
 )

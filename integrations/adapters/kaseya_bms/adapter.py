@@ -72,16 +72,18 @@ class KaseyaBmsAdapter:
         self._contracts.user()
 
     def probe(self, right: Right) -> Finding:
-        """Contracts need a second look: their ids are looked up by account."""
-        if not self._api.first_rows(right, 1):
+        """Contracts need a second look: their ids are looked up by account. They have no lines."""
+        shows_some, total = self._api.how_many(right)
+        if not shows_some:
             return Finding(
                 f"The user sees no {WORDS.kind_of(right)} at all. If there are some, allow "
                 f"{MENU_PATHS[right]} in its security role.",
+                seen=0,
                 sees_nothing=True,
             )
         if right == "read_agreements":
             self._probe_look_up()
-        return Finding()
+        return Finding(seen=total)
 
     def _probe_look_up(self) -> None:
         """Look up the contracts of some accounts: if one is refused, others need not be."""
@@ -142,6 +144,7 @@ class KaseyaBmsAdapter:
             PsaPage(
                 tuple(person for person in page.records if person.company_id == account_id),
                 page.rejected,
+                short=page.short,
             )
             for page in self._api.pages("read_contacts", params, WireContact, build_contact)
         ]

@@ -30,6 +30,7 @@ from integrations.psa.contract import PsaPage, RejectedRecord
 from integrations.psa.decoding import decode_lowered, read_lowered
 from integrations.psa.errors import PsaAnswerTooLarge
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.kept import Keep
 from integrations.psa.listing import Newest, ended_early
 from integrations.psa.portions import first_id, rows_before, rows_by_number, stub
 from integrations.psa.questions import OldPlaceError, ask_twice
@@ -67,7 +68,7 @@ class BmsApi:
         override = settings[API_URL.name].rstrip("/")
         self._root = override or api_address(credentials["server_url"]).root
         self._http = http
-        self._session = Session(self._root, credentials, http)
+        self._session = Session(self._root, credentials, http, self.prove_server)
         self._page_size = page_size
 
     # Asking
@@ -83,9 +84,11 @@ class BmsApi:
                 return
             raise find_refusal(SERVER_REFUSALS, refused_answer(response))
 
-        self._http.ask("GET", self._root + WHO_WE_ARE, read=read)
+        self._http.ask("GET", self._root + WHO_WE_ARE, read=read, keep="no")
 
-    def get(self, path: str, params: Mapping[str, str], right: Right | None) -> Envelope:
+    def get(
+        self, path: str, params: Mapping[str, str], right: Right | None, keep: Keep = "part"
+    ) -> Envelope:
         """The envelope of a good answer; any other is raised as what it means."""
 
         def read(response: PsaResponse) -> Envelope:
@@ -95,17 +98,21 @@ class BmsApi:
                 raise self.meaning_of(response, right)
             return envelope
 
-        return self.ask(path, params, read)
+        return self.ask(path, params, read, keep)
 
     def ask(
-        self, path: str, params: Mapping[str, str], read: Callable[[PsaResponse], AnswerT]
+        self,
+        path: str,
+        params: Mapping[str, str],
+        read: Callable[[PsaResponse], AnswerT],
+        keep: Keep = "part",
     ) -> AnswerT:
         """Ask with a token, and once more with a new one: it may end in the middle of a sync."""
 
         def ask(token: Token) -> AnswerT:
             headers = {"Authorization": f"Bearer {token.access}", "Accept": "application/json"}
             return self._http.ask(
-                "GET", self._root + path, params=params, headers=headers, read=read
+                "GET", self._root + path, params=params, headers=headers, read=read, keep=keep
             )
 
         def is_renewed(token: Token, error: Exception) -> bool:
@@ -212,8 +219,14 @@ class BmsApi:
 
     def _part(self, right: Right, params: Mapping[str, str], size: int, number: int) -> Envelope:
         numbers = {"PageSize": str(size), "PageNumber": str(number)}
-        return self.get(LISTS[right], {**numbers, **params}, right)
+        keep: Keep = "part" if params else "reading"  # a whole list serves every part
+        return self.get(LISTS[right], {**numbers, **params}, right, keep)
 
     def first_rows(self, right: Right, most: int) -> list[Any]:
         """The first rows of a list."""
-        return rows_of(self.get(LISTS[right], {"PageSize": str(most), "PageNumber": "1"}, right))
+        return rows_of(self._part(right, {}, most, 1))
+
+    def how_many(self, right: Right) -> tuple[bool, int | None]:
+        """Whether a list shows anything, and how much it says that there is."""
+        page = self._part(right, {}, 1, 1)
+        return bool(rows_of(page)), page.total_records

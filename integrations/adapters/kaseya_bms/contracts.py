@@ -69,7 +69,7 @@ class ContractReader:
     def user(self) -> UserInfo:
         """Who we are signed in as, with the tenant's currency and clock."""
         if self._user is None:
-            result = self._api.get(WHO_WE_ARE, {}, None).result
+            result = self._api.get(WHO_WE_ARE, {}, None, "reading").result
             try:
                 self._user = msgspec.convert(result or {}, UserInfo, strict=False)
             except msgspec.ValidationError:

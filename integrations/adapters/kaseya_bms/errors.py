@@ -65,6 +65,16 @@ def unreadable_sign_in(_: RefusedAnswer) -> PsaBadResponse:
     )
 
 
+def unknown_refusal(answer: RefusedAnswer) -> PsaRefused:
+    """A sign-in that the server refused, and did not say why."""
+    return PsaRefused(
+        "invalid_credentials",
+        f"{NAME} refused our sign-in in a form that can't be read (status {answer.status}).",
+        f"{WORDS.check_keys} It is not tried again by itself, for that could lock the user; if all "
+        "three are right, report it to us.",
+    )
+
+
 def second_factor_asked(_: RefusedAnswer) -> PsaRefused:
     return PsaRefused(
         "mfa_required",
@@ -127,7 +137,12 @@ SERVER_REFUSALS: Final[RefusalTable] = (
 SIGN_IN_REFUSALS: Final[RefusalTable] = (
     RefusalRow(WORDS.unavailable, status="5xx"),
     RefusalRow(unreadable_sign_in, shape=CUT_OFF),
-    RefusalRow(WORDS.blocked, is_foreign=True),
+    RefusalRow(
+        WORDS.blocked,
+        is_foreign=True,
+        note="JSON or text of a 4xx is refused keys instead if the server itself answers the "
+        "question who we are",
+    ),
     RefusalRow(WORDS.other_server, status="404 405"),
     RefusalRow(
         second_factor_asked,

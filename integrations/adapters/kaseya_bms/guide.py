@@ -72,6 +72,7 @@ INFO: Final = PsaInfo(
     company_batch=50,
     logo="kaseya_bms.svg",
     agreement_word="contract",
+    line_words="",
     recurring_type="Recurring Services",
     inactive_words=("Inactive", "New"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,17 +12,29 @@ import msgspec
 
 from integrations.adapters.kaseya_bms.errors import (
     SIGN_IN_REFUSALS,
+    WORDS,
     envelope_of,
     refused_answer,
+    unknown_refusal,
 )
 from integrations.adapters.kaseya_bms.guide import NAME
 from integrations.adapters.kaseya_bms.wire import Envelope, Tokens
 from integrations.psa.decoding import clean, decode_lowered, instant
-from integrations.psa.errors import PsaError, PsaRefused
+from integrations.psa.errors import PsaError, PsaRefused, PsaUnavailable
 from integrations.psa.http import PsaHttp, PsaResponse
 from integrations.psa.refusals import find_refusal
 
 RENEW_BEFORE: Final = timedelta(seconds=60)
+
+
+class UnknownAnswerError(Exception):
+    """A sign-in is refused in a form that is not BMS's: what it means, if something in front of the
+    server has answered (`blocked`), and if it was the server (`refused`).
+    """
+
+    def __init__(self, blocked: PsaUnavailable, refused: PsaRefused) -> None:
+        super().__init__()
+        self.blocked, self.refused = blocked, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +54,15 @@ class Session:
     of them lock the user out.
     """
 
-    def __init__(self, api: str, credentials: Mapping[str, str], http: PsaHttp) -> None:
+    def __init__(
+        self,
+        api: str,
+        credentials: Mapping[str, str],
+        http: PsaHttp,
+        prove_server: Callable[[], None],
+    ) -> None:
         self._api = api
+        self._prove_server = prove_server
         self._form = {
             "GrantType": "password",
             "UserName": clean(credentials["username"]),
@@ -85,6 +104,22 @@ class Session:
         except PsaRefused as error:
             self._refusal = error
             raise
+        except UnknownAnswerError as error:
+            raise self._meant(error) from None
+
+    def _meant(self, error: UnknownAnswerError) -> PsaError:
+        """What an answer means that nobody knows: a refusal, where the server itself answers.
+
+        To try again would be another wrong try then, of which five lock the user. Who we are is
+        asked without the keys, so that it costs none: what stands in front of the server stands in
+        front of that, too.
+        """
+        try:
+            self._prove_server()
+        except PsaError:
+            return error.blocked
+        self._refusal = error.refused
+        return error.refused
 
     def _read_sign_in(self, response: PsaResponse) -> Token:
         envelope = envelope_of(response)
@@ -92,7 +127,10 @@ class Session:
             token = read_token(envelope.result)
             if token is not None:
                 return token
-        raise find_refusal(SIGN_IN_REFUSALS, refused_answer(response, is_sign_in=True))
+        answer = refused_answer(response, is_sign_in=True)
+        if answer.is_foreign and not response.is_html and 400 <= response.status < 500:
+            raise UnknownAnswerError(WORDS.blocked(answer), unknown_refusal(answer))
+        raise find_refusal(SIGN_IN_REFUSALS, answer)
 
     def _refresh(self, token: Token) -> Token | None:
         """A new token for an old one; None when that is refused, for any reason."""

@@ -68,10 +68,22 @@ class PsaSerializer(serializers.Serializer[Any]):
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    ok = serializers.BooleanField(allow_null=True)
+    ok = serializers.BooleanField(
+        allow_null=True,
+        help_text="True only for what was seen, false when it was refused, null when it was not "
+        "tried or there was nothing to see.",
+    )
+    seen = serializers.SerializerMethodField(
+        help_text="How many records are shown, of lines how many were tried; null = not known."
+    )
     code = serializers.CharField(allow_blank=True)
     message = serializers.CharField(allow_blank=True)
     fix = serializers.CharField(allow_blank=True)
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_seen(self, check: dict[str, Any]) -> int | None:
+        seen: int | None = check.get("seen")  # tests of earlier releases have none
+        return seen
 
 
 class ConnectionTestSerializer(serializers.ModelSerializer[ConnectionTest]):

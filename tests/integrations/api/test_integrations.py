@@ -48,7 +48,7 @@ def test_connecting_answers_at_once_and_the_worker_tests(
     test = api.get(f"{V1}/integrations/{body['id']}/tests/{test_id}/").json()
     assert (test["state"], test["ok"], test["code"]) == ("done", True, "ok")
     assert [check["name"] for check in test["checks"]] == [
-        "reach_server", "authenticate", "read_companies", "read_contacts", "read_agreements",
+        "reach_server", "authenticate", "read_companies", "read_contacts", "read_agreements", "read_lines",
     ]  # fmt: skip
     after = api.get(f"{V1}/integrations/{body['id']}/").json()
     assert after["status"] == "connected"

@@ -8,7 +8,7 @@ from audit_site.tenants.models import Tenant
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.worker import work_off
+from tests.worker import wait_out_tests, work_off
 
 
 def connect(tenant: Tenant, sandbox: SandboxServer, **over: str) -> Integration:
@@ -17,6 +17,7 @@ def connect(tenant: Tenant, sandbox: SandboxServer, **over: str) -> Integration:
         tenant=tenant, actor=None, psa="connectwise", credentials=credentials
     )
     work_off()
+    wait_out_tests()
     integration.refresh_from_db()
     return integration
 

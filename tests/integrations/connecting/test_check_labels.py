@@ -5,13 +5,18 @@ from typing import Any
 import pytest
 from django.template.loader import render_to_string
 
-from integrations.connecting.connection_test import CHECK_LABELS, CHECKS
-from integrations.kinds import RIGHTS
+from integrations.connecting.checks import CHECK_LABELS, names_of
 from integrations.models import ConnectionTest
+from integrations.psa import registry
 
 
-def test_a_test_reaches_signs_in_and_probes_every_right() -> None:
-    assert ("reach_server", "authenticate", *RIGHTS) == CHECKS
+def test_a_test_reaches_signs_in_and_probes_every_right_that_the_psa_has() -> None:
+    names = {info.key: names_of(info) for info in registry.infos()}
+
+    rights = ("read_companies", "read_contacts", "read_agreements")
+    assert names["kaseya_bms"] == ("reach_server", "authenticate", *rights)
+    assert names["connectwise"] == (*names["kaseya_bms"], "read_lines")
+    assert names["autotask"] == names["connectwise"]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +26,8 @@ def test_a_test_reaches_signs_in_and_probes_every_right() -> None:
         ("authenticate", "Sign in"),
         ("read_companies", "Read companies"),
         ("read_contacts", "Read contacts"),
-        ("read_agreements", "Read agreements and their lines"),
+        ("read_agreements", "Read agreements"),
+        ("read_lines", "Read their lines"),
     ],
 )
 def test_pages_call_a_check_by_its_label(name: str, label: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from integrations.connecting import connection_test
+from integrations.connecting.checks import check
 from integrations.connecting.connection_test import start_connection_test
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.selectors import latest_of
@@ -31,6 +32,7 @@ def test_saving_tests_every_right_and_says_that_all_is_well(connected: Integrati
         "read_companies": True,
         "read_contacts": True,
         "read_agreements": True,
+        "read_lines": True,
     }
 
 
@@ -44,7 +46,6 @@ def test_saving_tests_every_right_and_says_that_all_is_well(connected: Integrati
         ({"public_key": "no-companies"}, "permission_denied", "read_companies"),
         ({"public_key": "no-contacts"}, "permission_denied", "read_contacts"),
         ({"public_key": "no-agreements"}, "permission_denied", "read_agreements"),
-        ({"public_key": "no-additions"}, "permission_denied", "read_agreements"),
     ],
 )
 def test_each_wrong_input_and_missing_right_fails_its_own_check(
@@ -143,9 +144,7 @@ def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(
 ) -> None:
     test = connection_test.start_connection_test(integration=connected, actor=None)
     test = leases.claim(type(test), tenant_id=str(test.tenant_id), work_id=str(test.pk))
-    away = connection_test._check(
-        "reach_server", ok=False, code="not_a_psa_server", message="redirect"
-    )
+    away = check("reach_server", ok=False, code="not_a_psa_server", message="redirect")
 
     connection_test._conclude(test, [away])
 

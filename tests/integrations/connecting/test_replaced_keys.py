@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from integrations.connecting import connection_test
+from integrations.connecting.checks import check
 from integrations.connecting.connection_test import run_connection_test, start_connection_test
 from integrations.connecting.credentials import open_credentials
 from integrations.connecting.lifecycle import update_integration
@@ -101,9 +102,7 @@ def test_a_test_of_old_keys_says_nothing_of_new_ones_that_passed_meanwhile(
     old = leases.claim(ConnectionTest, tenant_id=str(test.tenant_id), work_id=str(test.pk))
     run_connection_test(tenant_id=str(candidate.tenant_id), test_id=str(candidate.pk))
 
-    connection_test._conclude(
-        old, [connection_test._check("authenticate", ok=False, code="invalid_credentials")]
-    )
+    connection_test._conclude(old, [check("authenticate", ok=False, code="invalid_credentials")])
 
     connected.refresh_from_db()
     test.refresh_from_db()

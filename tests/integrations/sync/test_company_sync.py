@@ -69,17 +69,18 @@ def test_a_person_who_moved_leaves_the_company_they_came_from(
     assert list(rows.values_list("company__name", flat=True)) == [joined.company.name]
 
 
-def test_a_company_that_a_resync_found_gone_can_still_turn_out_merged(
+def test_a_company_that_a_resync_finds_gone_is_merged_where_its_people_went(
     connected: Integration, sandbox: SandboxServer
 ) -> None:
     import_all(connected)
     old, new = CompanyLink.objects.select_related("company").order_by("external_id")[:2]
     change(sandbox, "companies", old.external_id, do="merge", into=new.external_id)
+
     start_company_sync(company=old.company, actor=None)
     work_off()
-    assert PsaCompanyRecord.objects.get(external_id=old.external_id).rule_codes[0] == "deleted"
-
-    synced(connected)
 
     record = PsaCompanyRecord.objects.get(external_id=old.external_id)
     assert (record.rule_codes[0], record.merged_into) == ("merged", new.external_id)
+    assert synced(connected).state == "succeeded"
+    record.refresh_from_db()
+    assert record.rule_codes[0] == "merged"

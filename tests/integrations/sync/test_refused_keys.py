@@ -57,7 +57,7 @@ def test_other_keys_are_not_taken_for_the_refused_ones(
     work_off()
 
     bms.refresh_from_db()
-    assert bms.status == "failing"
+    assert bms.status == "testing"  # the test waits
     sandbox.faults.clear()
     assert resync_all(1) == [("succeeded", "")]
 

@@ -49,7 +49,7 @@ def test_the_keys_in_use_are_shown_beside_refused_ones(
     in_use, new = shown(browser(make_member(tenant, role)), refused)
 
     assert "The keys in use Everything checks out with ConnectWise Manage." in plain(in_use)
-    assert (in_use.count('"passed"'), in_use.count('"failed"')) == (5, 0)
+    assert (in_use.count('"passed"'), in_use.count('"failed"')) == (6, 0)
     assert "The new keys were refused." in new
     assert (new.count('"passed"'), new.count('"failed"')) == (1, 1)
     assert "Last sync Succeeded" in plain(new)
@@ -82,7 +82,7 @@ def test_testing_again_shows_that_test(
     done, _ = shown(client, refused)
 
     assert "Testing the connection…" in going
-    assert (done.count('"passed"'), done.count('"failed"')) == (4, 1)
+    assert (done.count('"passed"'), done.count('"failed"')) == (5, 1)
 
 
 def test_an_admin_forgets_refused_keys(mia: User, alex: User, refused: Integration) -> None:

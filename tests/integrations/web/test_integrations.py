@@ -26,7 +26,7 @@ def test_an_admin_connects_and_sees_each_check(alex: User, sandbox: SandboxServe
     work_off()
     status = client.get(f"/integrations/{Integration.objects.get().pk}/status/")
     assert "Everything checks out with ConnectWise Manage." in text(status)
-    assert text(status).count("passed") == 5
+    assert text(status).count("passed") == 6
     assert "hx-trigger" not in text(status)
 
 

@@ -125,15 +125,15 @@ def test_lines_are_found_under_their_agreement(make: Adapters) -> None:
     number = first.rpartition("-")[2]
     make.server.faults.switch_on("refused_records", ids=[number])
     refused = make.error(lambda: adapter.find("lines", first, parent_id=parent_id))
-    assert (refused.code, refused.right) == ("permission_denied", "read_agreements")
+    assert (refused.code, refused.right) == ("permission_denied", "read_lines")
 
 
 def test_lines_that_are_refused_of_one_agreement_condemn_no_others(make: Adapters) -> None:
     if make.psa == "autotask":
         pytest.skip("its rights are about all lines")
     make.server.forget_requests()
-    adapter = make()
-    assert adapter.probe("read_agreements").sees_nothing is False
+    adapter, right = make(), "read_lines" if make.psa == "connectwise" else "read_agreements"
+    assert adapter.probe(right).sees_nothing is False
     probed = str(make.server.requests()[-1]["path"])
     if make.psa == "connectwise":
         probed = next(
@@ -141,7 +141,7 @@ def test_lines_that_are_refused_of_one_agreement_condemn_no_others(make: Adapter
         )
     make.server.faults.switch_on("refused_right", path=probed, times=1)
 
-    finding = make().probe("read_agreements")
+    finding = make().probe(right)
 
     assert not finding.sees_nothing
     assert ("additions of some agreements" in finding.message) is (make.psa == "connectwise")

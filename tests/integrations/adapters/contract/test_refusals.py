@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from integrations.kinds import RIGHTS, Right
 from integrations.psa import registry
-from integrations.psa.contract import Finding
 from tests.integrations.adapters.contract.adapters import (
     Adapters,
     ids,
+    listing,
     truth,
 )
 
@@ -54,11 +54,22 @@ def test_one_refusal_among_good_answers_condemns_no_keys_where_nobody_is_locked(
         assert ids(adapter.companies()) == list(truth(make))
 
 
+#: Where each PSA with lines shows them.
+LINES_PATHS = {"connectwise": "/additions", "autotask": "/ContractService"}
+
+
+def skip_without(make: Adapters, right: Right) -> None:
+    if right not in registry.get_adapter(make.psa).info.rights:
+        pytest.skip("its agreements have no lines")
+
+
 @pytest.mark.parametrize("right", RIGHTS)
 def test_a_missing_right_is_named_with_its_menu_path(make: Adapters, right: Right) -> None:
+    skip_without(make, right)
     adapter = make()
     adapter.authenticate()
-    make.server.faults.switch_on("refused_right")
+    path = LINES_PATHS[make.psa] if right == "read_lines" else ""
+    make.server.faults.switch_on("refused_right", path=path)
 
     error = make.error(lambda: adapter.probe(right))
 
@@ -70,14 +81,15 @@ def test_a_missing_right_is_named_with_its_menu_path(make: Adapters, right: Righ
 def test_empty_because_rights_are_missing_does_not_look_like_no_data(
     make: Adapters, right: Right
 ) -> None:
+    skip_without(make, right)
     adapter = make()
     adapter.authenticate()
-    assert adapter.probe(right) == Finding()
+    assert not adapter.probe(right).sees_nothing
     make.server.faults.switch_on("empty_answer")
 
     found = adapter.probe(right)
 
-    assert found.sees_nothing
+    assert (found.sees_nothing, found.seen) == (True, 0)
     assert " at all" in found.message
     assert ">" in found.message
 
@@ -89,7 +101,11 @@ def test_everything_checks_out_with_good_keys(make: Adapters) -> None:
     adapter.reach()
     adapter.authenticate()
 
-    assert [adapter.probe(right) for right in RIGHTS] == [Finding()] * 3
+    found = [adapter.probe(right) for right in adapter.info.rights]
+    assert [(one.message, one.sees_nothing) for one in found] == [("", False)] * len(found)
+    shown = [len(ids(listing(adapter, kind))) for kind in ("companies", "contacts")]
+    assert [one.seen for one in found[:2]] == shown
+    assert all(one.seen for one in found)
     assert not [secret for secret in make.secrets if secret in str(memory)]
 
 

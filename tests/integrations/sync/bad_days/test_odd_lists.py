@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from agreements.models import Agreement, CompanyMrr
 from integrations.importing.import_companies import import_companies
 from integrations.models import CompanyLink, Issue, PsaCompanyRecord
+from integrations.psa import registry
 from integrations.runs.starting import start_company_sync
 from tests.integrations.sync.bad_days.day import Day, Outcome, gone, said, stored
 from tests.worker import work_off
@@ -28,19 +30,25 @@ def test_pages_shorter_than_asked_are_not_the_last_ones(
     outcome("all of it is read")
 
 
-@pytest.mark.parametrize("kind", ["companies", "contacts"])
+@pytest.mark.parametrize("kind", ["companies", "contacts", "agreements", "lines"])
 def test_a_list_that_ends_before_its_own_count_is_no_whole_reading(
-    day: Day, outcome: Outcome, kind: str
+    day: Day, outcome: Outcome, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = stored()
-    day.small_pages()
-    day.fault("list_ends_early", kind)
+    before, size = stored(), 2 if kind == "lines" else 10
+    monkeypatch.setattr(registry.get_adapter(day.psa), "page_size", size)
+    is_prefix = day.psa == "connectwise" and kind == "agreements"  # of the path to their lines
+    path = day.path(kind) + ("$" if is_prefix else "")
+    day.sandbox.faults.switch_on("list_ends_early", path=path)
 
     run = day.sync()
 
     assert said(run) == "partial (list_ended_early)"
-    assert f"10 of {len(before[kind_model(kind)])} {kind}" in run.error_message
-    assert (gone(), stored()) == (0, before)
+    assert re.search(rf"gave {size} of (\d+) ", run.error_message)
+    if kind in {"companies", "contacts"}:
+        assert f"10 of {len(before[kind_model(kind)])} {kind}" in run.error_message
+    assert gone() == 0
+    if kind != "lines":
+        assert stored() == before
     outcome("partial (list_ended_early), says N of M, nothing is taken for gone")
 
 
@@ -56,6 +64,28 @@ def test_a_record_that_comes_twice_counts_as_it_was_newest(day: Day, outcome: Ou
     run = day.sync()
 
     assert run.state == "succeeded"
+    assert stored() == before
+    outcome("the newer one by the PSA's stamp")
+
+
+def test_a_record_that_comes_twice_around_a_wait_counts_as_it_was_newest(
+    day: Day, outcome: Outcome
+) -> None:
+    before = stored()
+    day.small_pages()
+    day.sandbox.forget_requests()
+    day.sync()
+    path = day.path("companies").lower()
+    lists = [entry for entry in day.sandbox.requests() if entry["path"].lower().endswith(path)]
+    day.fault("rate_limited", "companies", after=len(lists) - 3, times=1, retry_after=300)
+    day.fault("repeated_record", "companies", times=1)
+
+    run = day.sync()
+    assert run.waiting_for
+    run = day.go_on(run, clear=False)
+
+    assert run.state == "succeeded"
+    assert day.sandbox.faults.listed() == []
     assert stored() == before
     outcome("the newer one by the PSA's stamp")
 
