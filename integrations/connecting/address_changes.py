@@ -127,5 +127,5 @@ def remind() -> None:
     before = (timezone.now() - PATIENCE).isoformat()
     rows = Integration.objects.filter(address_change__isnull=False).order_by("id")
     for integration in rows.only("pk", "tenant_id", "address_change")[:MOST_REMINDERS]:
-        if (change := integration.address_change) and change["at"] < before:
+        if integration.address_change and integration.address_change["at"] < before:
             enqueue(TASK, str(integration.tenant_id), str(integration.pk))

@@ -38,7 +38,11 @@ def test_memory_of_an_old_address_does_not_outlive_it(
     def move_meanwhile(moment: str, subject: str) -> None:
         if (moment, subject) != ("phase", "rules"):
             return
-        update_integration(integration=connected, actor=None, credentials={"server_url": new})
+        update_integration(
+            integration=connected,
+            actor=None,
+            credentials={"server_url": new, "private_key": "demo-private"},
+        )
         work_off()  # the test of the new address; the run under way is held
         Integration.objects.update(memory={})
 
@@ -56,7 +60,11 @@ def test_a_run_that_began_with_other_keys_is_no_full_reading(
     run = synced(connected)
     assert run.state == "running"
     sandbox.faults.clear()
-    update_integration(integration=connected, actor=None, credentials={"public_key": "no-tables"})
+    update_integration(
+        integration=connected,
+        actor=None,
+        credentials={"public_key": "no-tables", "private_key": "demo-private"},
+    )
     work_off()
     budget_of(connected).forget()
     SyncRun.objects.filter(pk=run.pk).update(resume_at=timezone.now())
