@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -17,7 +19,7 @@ FAULTS: Final[dict[str, str]] = {
     "slow_drip": "the answer comes in up to 300 pieces, `seconds` apart (default 1)",
     "rate_limited": "429; Retry-After is `retry_after` (seconds, an HTTP date, or null for none)",
     "quota": "`allowed` requests are answered, then one is refused with 429 and `retry_after` "
-    "(default 21), and so on",
+    "(default 21), and so on; with `seconds`, all are refused until so many have passed",
     "server_error": "500 with a JSON body",
     "bad_gateway_html": "502 with a page of HTML",
     "maintenance_html": "503 with a page of HTML",
@@ -126,16 +128,26 @@ class FaultBox:
                 return fault
         return None
 
-    def spends(self, name: str, path: str) -> Fault | None:
-        """Return the fault when as many requests were answered as it has `allowed`."""
+    def spent(self, name: str, path: str) -> int | None:
+        """After how many seconds to come again, when as many requests were answered as a fault has
+        `allowed`; None when they were not.
+        """
         fault = self.hit(name, path)
         if fault is None:
             return None
         with self._lock:
-            answered = int(fault.options.get("answered", 0))
-            is_spent = answered >= int(fault.options.get("allowed", 40))
-            fault.options["answered"] = 0 if is_spent else answered + 1
-        return fault if is_spent else None
+            options, now = fault.options, time.monotonic()
+            window = float(options.get("seconds", 0))
+            if window and now >= options.setdefault("since", now) + window:
+                options |= {"since": now, "answered": 0}
+            answered = int(options.get("answered", 0))
+            if answered < int(options.get("allowed", 40)):
+                options["answered"] = answered + 1
+                return None
+            if not window:
+                options["answered"] = 0
+                return int(options.get("retry_after", 21))
+            return math.ceil(options["since"] + window - now)
 
     def ids(self, name: str, path: str) -> frozenset[int]:
         """The `ids` of a fault that hits this request; none if none does."""

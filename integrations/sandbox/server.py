@@ -266,8 +266,8 @@ class SandboxServer:
         if fault := self.faults.hit("rate_limited", path):
             wait = fault.options.get("retry_after", 1)
             return psa.rate_limited(None if wait is None else str(wait))
-        if fault := self.faults.spends("quota", path):
-            return psa.rate_limited(str(fault.options.get("retry_after", 21)))
+        if (seconds := self.faults.spent("quota", path)) is not None:
+            return psa.rate_limited(str(seconds))
         if self.faults.hit("server_error", path):
             return json_response({"code": "Unexpected", "message": "Unexpected error."}, 500)
         if fault := self.faults.hit("blocked", path):

@@ -84,7 +84,7 @@ def _move(writer: RunWriter, rows: QuerySet[PsaContactRecord], owners: Mapping[s
     changes: Changes[PsaContactRecord] = Changes()
     for row in rows:
         before, after = row.company_external_id, owners[row.external_id]
-        if before != after:
+        if after not in {"", before}:
             row.company_external_id, row.fingerprint = after, ""
             moved = [{"company_external_id": id_} for id_ in (before, after)]
             changes.written.append(Change(row, "updated", *moved))

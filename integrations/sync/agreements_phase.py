@@ -119,14 +119,16 @@ class AgreementsPhase(Phase):
         store = AgreementStore(self.integration, self.journal, self.seen, batch)
         touched = store.store(found, bookless)
         if batch.refused:
-            self._report_lines(batch.refused)
+            self._report_lines(batch.refused, batch)
         self._work_out(touched, has_new=bool(bookless))
 
-    def _report_lines(self, error: PsaRefused) -> None:
+    def _report_lines(self, error: PsaRefused, batch: AgreementBatch) -> None:
         """Lines are refused; say which right is missing, once a run."""
         if not self.checkpoint.lines_refused:
             self.checkpoint.lines_refused = True
-            message = f"{error.message} {MRR_IS_INCOMPLETE}"
+            shown = any(one.lines and not one.withheld for one in batch.agreements.values())
+            others = f" Those of other {self.integration.psa_info.agreement_word}s can be read."
+            message = f"{error.message}{others if shown else ''} {MRR_IS_INCOMPLETE}"
             right = error.right or LINES.right
             self.report_right(PsaRefused(error.code, message, error.fix, right=right))
 

@@ -46,3 +46,22 @@ def test_a_consumer_that_stops_early_ends_the_thread() -> None:
     items.close()
 
     assert not [thread for thread in threading.enumerate() if thread.name == "read_ahead"]
+
+
+def test_the_consumer_has_something_to_do_while_it_waits() -> None:
+    calls: list[int] = []
+    done = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        done.wait(5)
+        yield 2
+
+    def idle() -> None:
+        calls.append(threading.get_ident())
+        done.set()
+
+    found = list(read_ahead(slow(), while_waiting=idle, wait_seconds=0.01))
+
+    assert found == [1, 2]
+    assert set(calls) == {threading.get_ident()}

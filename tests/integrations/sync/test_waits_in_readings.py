@@ -12,6 +12,7 @@ from integrations.connecting.open_adapter import budget_of
 from integrations.importing.import_companies import import_companies
 from integrations.models import Integration, PsaCompanyRecord, SyncRun, SyncRunPage
 from integrations.sandbox.server import SandboxServer
+from integrations.sync import run_writer
 from integrations.sync.engine import run_sync
 from integrations.sync.outcomes import MOST_POSTPONEMENTS
 from tests.syncing import mrr_of
@@ -144,3 +145,29 @@ def test_a_psa_that_says_wait_and_answers_nothing_ends_the_run_without_a_promise
     assert (run.state, run.error_code) == ("failed", "rate_limited")
     assert "asked us to wait 16 times in a row" in run.error_message
     assert run.error_fix.startswith("Press Sync Now later.")
+
+
+def test_what_is_read_is_kept_now_and_then_for_a_worker_that_dies(
+    busy: Company, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies behind the first note; the thread that reads for it comes to its end all the same."""
+    monkeypatch.setattr(run_writer, "KEEP_SECONDS", 0.0)
+    sandbox.faults.clear()
+    sandbox.faults.switch_on("latency", path="/additions", ms=60)
+
+    def dying(moment: str, subject: str) -> None:
+        if (moment, subject) == ("page stored", "agreements"):
+            raise Killed
+
+    run = SyncRun.objects.get(trigger="import")
+    with pytest.raises(Killed):
+        run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk), on_moment=dying)
+    notes = SyncRunPage.objects.filter(kind="answers of a part")
+    lines = sum(len(note.external_ids) - 1 for note in notes)
+    assert lines > 10
+    sandbox.forget_requests()
+
+    run = go_on(run)
+
+    assert (run.state, mrr_of(busy)) == ("succeeded", [("USD", "1100/1")])
+    assert 0 < len(asked(sandbox)) <= AGREEMENTS + 2 - lines
