@@ -14,7 +14,7 @@ from agreements.api.views import (
     SeriesView,
     TenantMrrView,
 )
-from audit_site.api.schema import SchemaView
+from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
@@ -35,6 +35,7 @@ urlpatterns = [
     path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
     path("mrr/series/", SeriesView.as_view(), name="mrr-series"),
     path("mrr/movement/", MovementView.as_view(), name="mrr-movement"),
+    path("errors/", ErrorListView.as_view(), name="errors"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path(
         "docs/",

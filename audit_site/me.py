@@ -8,10 +8,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from audit_site.api.requests import membership_of
-from audit_site.api.views import PROBLEMS
+from audit_site.api.views import PROBLEMS, Endpoint
 from audit_site.tenants.models import Role, Scope, Tenant, User
 from companies.services import licence
 
@@ -40,7 +39,7 @@ class MeSerializer(serializers.Serializer[Any]):
     tenant = MeTenantSerializer()
 
 
-class MeView(APIView):
+class MeView(Endpoint):
     @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
     def get(self, request: Request) -> Response:
         """Return who asks, in which tenant, and what they may do."""

@@ -69,6 +69,12 @@ PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
 OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
+#: How often a tenant may do it within an hour (audit_site.limits).
+LIMIT_TESTS = env_int("LIMIT_TESTS", 60)
+LIMIT_SYNCS = env_int("LIMIT_SYNCS", 60)
+LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
+LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
+LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -99,11 +105,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "audit_site.health.HealthMiddleware",
     "audit_site.client_address.ClientAddressMiddleware",
+    "audit_site.api.middleware.RequestIdMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "audit_site.api.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "audit_site.pages.assets.AssetMiddleware",
     "audit_site.pages.compression.PageCompressionMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -293,6 +301,14 @@ CONTENT_SECURITY_POLICY = {
 }
 CORS_ALLOWED_ORIGINS = env_list("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "x-request-id"),
+    *("idempotency-key", "if-match", "if-none-match"),
+)
+CORS_EXPOSE_HEADERS = (
+    *("ETag", "Retry-After", "RateLimit", "RateLimit-Policy"),
+    *("X-Request-Id", "Idempotent-Replay"),
+)
 
 # REST
 REST_FRAMEWORK = {
@@ -302,15 +318,14 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["audit_site.api.permissions.IsViewer"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["audit_site.api.parsers.BoundedJsonParser"],
     "DEFAULT_PAGINATION_CLASS": "audit_site.api.pagination.Pagination",
     "PAGE_SIZE": 50,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"psa": "120/min"},
+    "DEFAULT_SCHEMA_CLASS": "audit_site.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "audit_site.api.problems.problem_response",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other
     "COERCE_DECIMAL_TO_STRING": True,
 }
 SPECTACULAR_SETTINGS = {
@@ -353,6 +368,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "audit_site.pages.assets.AssetStorage"},
 }
+
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIdMiddleware has made or checked it
 
 # Logs: one JSON object a line; a developer's terminal gets colours with DEBUG on
 _shared_processors: list[structlog.types.Processor] = [

@@ -7,11 +7,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from audit_site.api.serializers import MoneySerializer, StrictSerializer
+from audit_site.api.abilities import CanField, always
+from audit_site.api.permissions import IsMember
+from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS
 from integrations.importing.linking import link_of
+from integrations.importing.rules import REASONS, Reason, explain
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
@@ -36,15 +39,36 @@ class LinkSerializer(serializers.Serializer[Any]):
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
     active = serializers.BooleanField()
-    problems = serializers.ListField(child=serializers.CharField())
+    problems = serializers.ListField(
+        child=serializers.ChoiceField(list(REASONS)), help_text="The codes of `problems`."
+    )
+
+
+def _is_kept_current(company: Company) -> bool:
+    link = link_of(company)
+    return link is not None and link.is_active
 
 
 class CompanySerializer(serializers.ModelSerializer[Company]):
-    """A company. `mrr` comes from the context: `{"mrr": {company id: totals}}`."""
+    """A company: an audITee on screen."""
+
+    # the context has `request`, and `mrr`, `{company id: totals}`
 
     primary_contact = ContactSerializer(source="primary", allow_null=True, read_only=True)
     link = serializers.SerializerMethodField()
+    problems = serializers.SerializerMethodField(
+        help_text="Import rules that its PSA company breaks now; it stays linked."
+    )
     mrr = serializers.SerializerMethodField()
+    can = CanField(
+        {
+            "edit": (IsMember, always),
+            "delete": (IsMember, lambda company: company.status == Company.Status.ACTIVE),
+            "link": (IsMember, lambda company: link_of(company) is None),
+            "unlink": (IsMember, lambda company: link_of(company) is not None),
+            "sync": (IsMember, _is_kept_current),
+        }
+    )
     last_synced_at = serializers.SerializerMethodField()
 
     class Meta:
@@ -55,9 +79,11 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "status",
             "primary_contact",
             "link",
+            "problems",
             "mrr",
             "last_synced_at",
             "created_at",
+            "can",
         )
         read_only_fields = fields
 
@@ -76,6 +102,13 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
                 "problems": link.problem_codes,
             }
         ).data
+
+    @extend_schema_field(FixableReasonSerializer(many=True))
+    def get_problems(self, company: Company) -> list[Reason]:
+        link = link_of(company)
+        if link is None:
+            return []
+        return [explain(code, link.integration.psa_info) for code in link.problem_codes]
 
     @extend_schema_field(MoneySerializer(many=True))
     def get_mrr(self, company: Company) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from audit_site.limits import TooManyRequestsError
 from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
@@ -100,7 +101,7 @@ def diagnose(request: PageRequest, pk: UUID) -> HttpResponse:
     if meant.external_id:
         try:
             found = diagnosis.diagnose(integration=integration, external_id=meant.external_id)
-        except PsaError as error:
+        except (PsaError, TooManyRequestsError) as error:  # a redirect would come back to here
             messages.error(request, error.sentence)
     records = list_psa_companies(integration).filter(external_id=meant.external_id)
     row = next(iter(import_rows(records, None)), None)

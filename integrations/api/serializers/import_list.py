@@ -9,12 +9,20 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from audit_site.api.abilities import CanField, always
+from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.serializers import (
     FixableReasonSerializer,
 )
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
 from integrations.importing.rules import Reason
+
+
+class SuggestedCompanySerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    score = serializers.IntegerField(min_value=0, max_value=100)
 
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
@@ -33,21 +41,19 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
     )
     first_seen_at = serializers.DateTimeField(source="record.first_seen_at", read_only=True)
     seen_at = serializers.SerializerMethodField()
+    can = CanField(
+        {
+            "import": (IsMember, lambda row: row.is_importable),
+            "link": (IsMember, lambda row: row.linked is None),
+            "diagnosis": (IsViewer, always),
+        }
+    )
 
     @extend_schema_field(FixableReasonSerializer(many=True))
     def get_reasons(self, row: ImportRow) -> list[Reason]:
         return row.reasons
 
-    @extend_schema_field(
-        {
-            "type": ["object", "null"],
-            "properties": {
-                "id": {"type": "string"},
-                "name": {"type": "string"},
-                "score": {"type": "number"},
-            },
-        }
-    )
+    @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
     def get_suggested_company(self, row: ImportRow) -> None:
         """No company is suggested unless the product is sure enough to say why."""
 

@@ -9,7 +9,10 @@ from drf_spectacular.utils import (
     extend_schema_field,
 )
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsAdmin, IsMember
 from audit_site.api.serializers import (
     StrictSerializer,
 )
@@ -124,8 +127,12 @@ class HealthSerializer(serializers.Serializer[Health]):
     until = serializers.DateTimeField(allow_null=True)
 
 
+def _is_there(card: ConnectionCard) -> bool:
+    return not card.integration.is_disconnected
+
+
 class IntegrationSerializer(serializers.Serializer[Any]):
-    # of a ConnectionCard; the context has the `speeds` of SyncRunSerializer
+    # of a ConnectionCard; the context has the `request` and `speeds` of SyncRunSerializer
 
     id = serializers.UUIDField(source="integration.id", read_only=True)
     psa = serializers.CharField(source="integration.psa", read_only=True)
@@ -152,6 +159,15 @@ class IntegrationSerializer(serializers.Serializer[Any]):
     )
     created_at = serializers.DateTimeField(source="integration.created_at", read_only=True)
     updated_at = serializers.DateTimeField(source="integration.updated_at", read_only=True)
+    can = CanField(
+        {
+            "edit": (IsAdmin, _is_there),
+            "delete": (IsAdmin, _is_there),
+            "test": (IsMember, _is_there),
+            "sync": (IsMember, _is_there),
+            "import": (IsMember, _is_there),
+        }
+    )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_next_sync_at(self, card: ConnectionCard) -> str | None:
@@ -210,10 +226,12 @@ class IntegrationSerializer(serializers.Serializer[Any]):
         return shown
 
 
-def connection_bodies(cards: Sequence[ConnectionCard]) -> Any:
+def connection_bodies(request: Request, cards: Sequence[ConnectionCard]) -> Any:
     """The bodies of connections of one tenant, in their order. Two statements at the most."""
     speeds = measure(card.latest.run for card in cards if card.latest.run)
-    return IntegrationSerializer(cards, many=True, context={"speeds": speeds}).data
+    return IntegrationSerializer(
+        cards, many=True, context={"request": request, "speeds": speeds}
+    ).data
 
 
 class CredentialsField(serializers.DictField):

@@ -6,6 +6,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsAdmin, IsMember
+from integrations.issues.selectors import IssueRow
+
+
+def _is_open(row: IssueRow) -> bool:
+    return row.issue.closed_at is None
+
 
 class IssueSerializer(serializers.Serializer[Any]):
     """One of `selectors.list_issues`. `company` is the audITee that it is about, where linked."""
@@ -25,3 +33,10 @@ class IssueSerializer(serializers.Serializer[Any]):
         ("open", "dismissed", "closed"), source="issue.state", read_only=True
     )
     sync_run = serializers.UUIDField(source="issue.run_id", read_only=True, allow_null=True)
+    can = CanField(
+        {
+            "retry": (IsMember, _is_open),
+            "dismiss": (IsMember, lambda row: row.issue.state == "open"),
+            "confirm_gone": (IsAdmin, lambda row: row.issue.asks_if_gone),
+        }
+    )

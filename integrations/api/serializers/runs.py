@@ -9,8 +9,11 @@ from drf_spectacular.utils import (
     extend_schema_field,
 )
 from rest_framework import serializers, status
+from rest_framework.request import Request
 from rest_framework.response import Response
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import (
     FixableReasonSerializer,
     ReasonSerializer,
@@ -42,7 +45,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     """A sync run."""
 
-    # the context has `speeds`, `{run id: RunSpeed}`: see `run_bodies`
+    # the context has `request`, and `speeds`, `{run id: RunSpeed}`: see `run_bodies`
 
     integration = serializers.CharField(source="integration_id", read_only=True)
     company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
@@ -56,6 +59,8 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     remaining_seconds = serializers.SerializerMethodField(
         help_text="Until the phase under way is done; null when that can't be known."
     )
+
+    can = CanField({"cancel": (IsMember, lambda run: run.is_active)})
 
     class Meta:
         model = SyncRun
@@ -78,6 +83,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "queued_at",
             "started_at",
             "finished_at",
+            "can",
         )
         read_only_fields = fields
 
@@ -124,16 +130,17 @@ class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
         return {"code": event.reason_code, "message": event.reason_message}
 
 
-def run_bodies(runs: Sequence[SyncRun]) -> Any:
+def run_bodies(request: Request, runs: Sequence[SyncRun]) -> Any:
     """The bodies of runs of one tenant, in their order. Two statements at the most."""
-    return SyncRunSerializer(runs, many=True, context={"speeds": measure(runs)}).data
+    context = {"request": request, "speeds": measure(runs)}
+    return SyncRunSerializer(runs, many=True, context=context).data
 
 
-def run_body(run: SyncRun) -> Any:
-    return run_bodies([run])[0]
+def run_body(request: Request, run: SyncRun) -> Any:
+    return run_bodies(request, [run])[0]
 
 
-def started(run: SyncRun, is_new: bool) -> Response:
+def started(request: Request, run: SyncRun, is_new: bool) -> Response:
     """Answer with a run: 202 when it is new, 200 when it was under way."""
     code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-    return Response(run_body(run), status=code)
+    return Response(run_body(request, run), status=code)
