@@ -40,7 +40,7 @@ class MeSerializer(serializers.Serializer[Any]):
 
 
 class MeView(Endpoint):
-    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
+    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="get_me")
     def get(self, request: Request) -> Response:
         """Return who asks, in which tenant, and what they may do."""
         membership = membership_of(request)

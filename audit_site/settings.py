@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
+from audit_site.api.schema_hooks import CONVENTIONS
 from audit_site.env import (
     env_bool,
     env_int,
@@ -22,6 +23,7 @@ from audit_site.env import (
     env_text,
     load_env_file,
 )
+from audit_site.error_codes import CODES
 from audit_site.log_context import redact
 from integrations.psa import registry
 from integrations.psa.http import PUBLIC_PORTS
@@ -330,12 +332,33 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "audIT PSA integration admin",
-    "DESCRIPTION": "Connect a PSA, import companies, sync, and read an MRR that explains itself.",
+    "DESCRIPTION": CONVENTIONS,
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "audit_site.api.schema_hooks.complete_objects",
+    ],
     "ENUM_NAME_OVERRIDES": {
+        "ProblemCode": list(CODES),
+        "ImportReasonCode": "integrations.importing.rules.CODES",
+        "LeftOutCode": "agreements.mrr.ledger.CODES",
+        "MrrWarning": "agreements.mrr.ledger.WARNING_CODES",
+        "MovementClass": "agreements.mrr.figures.CLASSES",
+        "PsaKey": [info.key for info in registry.infos()],
+        "RecordKind": "integrations.kinds.WORDS",
+        "IssueKind": "integrations.issues.inbox.KINDS",
+        "ConnectionCheck": "integrations.connecting.connection_test.CHECKS",
+        "ImportCheckName": "integrations.importing.rules.CHECK_NAMES",
+        "ChangeKind": "integrations.models.SyncEvent.Change",
+        "RunReading": "integrations.models.SyncRun.Reading",
+        "RunTrigger": "integrations.models.SyncRun.Trigger",
+        "RunPhase": "integrations.api.serializers.runs.PHASES",
+        "Role": "audit_site.tenants.models.Role",
+        "Scope": "audit_site.tenants.models.Scope",
+        "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",
         "RunState": "integrations.models.SyncRun.State",

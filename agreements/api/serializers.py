@@ -13,8 +13,11 @@ from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
-from audit_site.api.serializers import MoneySerializer, ReasonSerializer, StrictSerializer
+from agreements.mrr.ledger import CODES as LEFT_OUT
+from agreements.mrr.ledger import WARNING_CODES
+from audit_site.api.serializers import MoneySerializer, StrictSerializer, ValuesField
 from companies.models import Company
+from integrations.api.serializers.integrations import PsaField
 from integrations.importing.linking import link_of
 
 
@@ -31,6 +34,13 @@ class TenantMrrSerializer(serializers.Serializer[Any]):
     as_of = serializers.DateField()
     totals = TotalSerializer(many=True)
     companies = serializers.IntegerField(help_text="How many companies count.")
+
+
+class LeftOutSerializer(serializers.Serializer[Any]):
+    """Why an agreement does not count."""
+
+    code = serializers.ChoiceField(LEFT_OUT)
+    message = serializers.CharField()
 
 
 def reason_of(row: AgreementRow) -> dict[str, str] | None:
@@ -62,7 +72,7 @@ class AgreementSerializer(serializers.Serializer[Any]):
         has_end = agreement.end_date and not agreement.no_end
         return agreement.end_date.isoformat() if has_end and agreement.end_date else None
 
-    @extend_schema_field(ReasonSerializer(allow_null=True))
+    @extend_schema_field(LeftOutSerializer(allow_null=True))
     def get_reason(self, row: AgreementRow) -> dict[str, str] | None:
         return reason_of(row)
 
@@ -78,7 +88,7 @@ class MrrAgreementSerializer(serializers.Serializer[AgreementRow]):
     included = serializers.BooleanField(source="summary.included")
     reason = serializers.SerializerMethodField()
 
-    @extend_schema_field(ReasonSerializer(allow_null=True))
+    @extend_schema_field(LeftOutSerializer(allow_null=True))
     def get_reason(self, row: AgreementRow) -> dict[str, str] | None:
         return reason_of(row)
 
@@ -96,7 +106,7 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     kind = serializers.ChoiceField(("flat", "addition", "service", "bundle", "rounding"))
     currency = serializers.CharField()
     included = serializers.BooleanField()
-    reason = serializers.CharField(allow_null=True)
+    reason = serializers.ChoiceField(LEFT_OUT, allow_null=True)
     through = serializers.DateField(source="last_day", allow_null=True)
     cycle = serializers.CharField(allow_null=True)
     factor = serializers.CharField(allow_null=True)
@@ -106,7 +116,7 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     mrr = serializers.CharField()
     formula = serializers.CharField(allow_blank=True)
     sentence = serializers.CharField()
-    warnings = serializers.ListField(child=serializers.CharField())
+    warnings = serializers.ListField(child=serializers.ChoiceField(WARNING_CODES))
 
     def get_fields(self) -> dict[str, Any]:
         first_day = serializers.DateField(source="first_day", allow_null=True)
@@ -114,7 +124,7 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
 
 
 class SourceSerializer(serializers.Serializer[Any]):
-    psa = serializers.CharField(allow_null=True)
+    psa = PsaField(allow_null=True)
     integration = serializers.CharField(allow_null=True)
     last_synced_at = serializers.DateTimeField(allow_null=True)
 
@@ -258,8 +268,8 @@ class ChoiceRecordSerializer(serializers.Serializer[ChoiceRecord]):
     at = serializers.DateTimeField()
     by = serializers.CharField(source="actor_name")
     note = serializers.CharField()
-    before = serializers.JSONField()
-    after = serializers.JSONField()
+    before = ValuesField()
+    after = ValuesField()
 
 
 class _ChoicesSerializer(serializers.Serializer[Any]):

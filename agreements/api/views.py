@@ -44,7 +44,7 @@ class TenantMrrView(Endpoint):
     @extend_schema(
         parameters=[AS_OF],
         responses={200: TenantMrrSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr",
+        operation_id="get_mrr",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell the MRR of all active companies together, by currency."""
@@ -64,7 +64,7 @@ class SeriesView(Endpoint):
             COMPANY,
         ],
         responses={200: SeriesSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr_series",
+        operation_id="get_mrr_series",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell what each calendar month earns, by currency; at most 120 months."""
@@ -89,7 +89,7 @@ class MovementView(Endpoint):
             COMPANY,
         ],
         responses={200: MovementSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr_movement",
+        operation_id="get_mrr_movement",
     )
     def get(self, request: Request) -> HttpResponse:
         """Bridge the MRR of one day to that of a later one, by currency and company."""

@@ -36,7 +36,7 @@ def declared(view: APIView) -> Declared:
 def _read(view: APIView, name: str, method: str) -> Declared:
     handler: Any = getattr(view, name, None)
     own = getattr(handler, "kwargs", {}).get("schema")
-    schema: ApiSchema = own() if own else type(view.schema)()
+    schema: ApiSchema = own() if own else ApiSchema()
     schema.view, schema.method = view, method
     parameters = {p.name: p for p in schema.query_parameters()}
     return Declared(parameters, schema.get_request_serializer() is not None)

@@ -21,13 +21,13 @@ from audit_site.error_codes import CODES
 
 
 class ErrorListView(Endpoint):
-    @extend_schema(responses={200: ErrorListSerializer, **PROBLEMS}, operation_id="errors_list")
+    @extend_schema(responses={200: ErrorListSerializer, **PROBLEMS}, operation_id="list_errors")
     def get(self, request: Request) -> Response:
         """List every code that an error, a check or a reason may carry, with what to do.
 
         All of them stand on one page.
         """
-        rows = ErrorCodeSerializer(CODES.values(), many=True).data
+        rows = ErrorCodeSerializer([*CODES.values()], many=True).data
         return Response({"next": None, "previous": None, "results": rows})
 
 
@@ -37,9 +37,13 @@ class PlainJsonRenderer(OpenApiJsonRenderer):
 
 
 class FormatNegotiation(DefaultContentNegotiation):
-    """The schema is also chosen by `?format=json` or `?format=openapi`, for links to it."""
+    """The schema's format is also chosen by its address, for links to it."""
 
-    settings = APISettings({"URL_FORMAT_OVERRIDE": "format"})
+    settings = APISettings({"URL_FORMAT_OVERRIDE": "format"})  # type: ignore[assignment]
+
+    def filter_renderers(self, renderers: Any, format: Any) -> Any:
+        """All of them for a format that there is not: the parameter's check refuses it."""
+        return [one for one in renderers if one.format == format] or renderers
 
 
 class SchemaView(Endpoint, SpectacularAPIView):
@@ -48,9 +52,9 @@ class SchemaView(Endpoint, SpectacularAPIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     content_negotiation_class = FormatNegotiation
-    renderer_classes = (OpenApiYamlRenderer, PlainJsonRenderer, OpenApiJsonRenderer)
+    renderer_classes = [OpenApiYamlRenderer, PlainJsonRenderer, OpenApiJsonRenderer]
 
-    @extend_schema(exclude=True, parameters=[query("format")])
+    @extend_schema(exclude=True, parameters=[query("format", enum=("yaml", "json"))])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        answer: Response = super().get(request, *args, **kwargs)
+        answer: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return answer

@@ -32,8 +32,9 @@ class Pagination(CursorPagination):
         return tuple(ordering) or ("id",)
 
     def encode_cursor(self, cursor: Cursor) -> str:
-        text = self._signer(self.request).sign_object(list(cursor))
-        return replace_query_param(self.base_url, self.cursor_query_param, text)
+        request: Request = self.request  # type: ignore[attr-defined]
+        text = self._signer(request).sign_object(list(cursor))
+        return replace_query_param(str(self.base_url), self.cursor_query_param, text)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         text = request.query_params.get(self.cursor_query_param)

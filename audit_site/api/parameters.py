@@ -82,7 +82,7 @@ def check_parameters(request: Request, declared: Mapping[str, OpenApiParameter])
     cleaned = QueryDict(mutable=True)
     for name, values in kept.items():
         cleaned[name] = values[0]
-    request._request.GET = cleaned
+    request._request.GET = cleaned  # type: ignore[assignment]
 
 
 def _refuse(code: str, messages: Mapping[str, str]) -> None:

@@ -103,7 +103,7 @@ class ApiSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """What every operation of this kind takes; `extend_schema` adds its own to it."""
         taken: list[Any] = []
-        if self._is_list_view() and self._get_paginator():
+        if self._is_list_view() and getattr(self.view, "pagination_class", None):
             taken += PAGING
         if self.method == "GET":
             taken.append(IF_NONE_MATCH)
@@ -118,6 +118,29 @@ class ApiSchema(AutoSchema):
         method = self.method.lower()
         action = (getattr(self.view, "action_map", None) or {}).get(method, method)
         return getattr(getattr(self.view, action, None), name, None)
+
+    def get_operation_id(self) -> str:
+        """`list_companies`, `get_company`, `sync_company`: what a client calls its method."""
+        base = getattr(self.view, "basename", None)
+        if not base:
+            return str(super().get_operation_id())
+        noun, plural = base.replace("-", "_"), self.path.split("/")[3].replace("-", "_")
+        action = str(self.view.action)
+        names = {
+            "list": f"list_{plural}",
+            "retrieve": f"get_{noun}",
+            "create": f"create_{noun}",
+            "partial_update": f"update_{noun}",
+            "destroy": f"delete_{noun}",
+        }
+        return names.get(action) or self._action_id(noun, action)
+
+    def _action_id(self, noun: str, action: str) -> str:
+        if self.method == "POST":
+            return f"{action}_{noun}"
+        read = "list" if self._is_list_view() else "get"
+        verb = {"GET": read, "PATCH": "update", "DELETE": "delete"}[self.method]
+        return f"{verb}_{noun}_{action}"
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """By the answer with the lowest status: those of problems come with their content type."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit_site.error_codes import CODES, ErrorCode
@@ -33,12 +34,19 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class MoneySerializer(serializers.Serializer[Any]):
-    currency = serializers.CharField()
+    currency = serializers.CharField(help_text="ISO 4217, such as USD.")
     amount = serializers.CharField(help_text="With as many places as the currency has.")
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ValuesField(serializers.JSONField):
+    """Values by the names of their fields, whichever those are."""
+
+
 class ReasonSerializer(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    """Why, in one word and in a sentence."""
+
+    code = serializers.ChoiceField(list(CODES))
     message = serializers.CharField()
 
 
@@ -76,7 +84,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class PreconditionFailedSerializer(ProblemSerializer):
     """The object is not the one that `If-Match` names."""
 
-    current = serializers.JSONField(
+    current = ValuesField(
         allow_null=True, help_text="The object as it is: what GET answers at this address."
     )
 

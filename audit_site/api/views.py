@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,7 +29,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 #: The errors every endpoint may answer with, for the schema.
 PROBLEMS: dict[Any, Any] = {
-    (status, "application/problem+json"): ProblemSerializer for status in (400, 401, 403, 404)
+    (status, "application/problem+json"): ProblemSerializer for status in (400, 401, 403)
 }
 
 
@@ -75,13 +76,15 @@ class Endpoint(APIView):
     def hold(self) -> None:
         """Lock what a change with `If-Match` is about, in the order of locks."""
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response({"methods": [*self.allowed_methods]})
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    ) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
+        if answer.status_code >= 400:
+            answer.accepted_renderer = JSONRenderer()  # whatever the endpoint else answers in
         shows = request.method in {"GET", "HEAD", "PATCH"} and answer.status_code == 200
         if isinstance(answer, Response) and shows and "ETag" not in answer:
             tag_when_rendered(request, answer)

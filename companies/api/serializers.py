@@ -11,6 +11,7 @@ from audit_site.api.abilities import CanField, always
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
+from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS
 from integrations.importing.linking import link_of
@@ -35,7 +36,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 
 class LinkSerializer(serializers.Serializer[Any]):
     integration = serializers.CharField()
-    psa = serializers.CharField()
+    psa = PsaField()
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
     active = serializers.BooleanField()
@@ -154,7 +155,7 @@ class ImportSerializer(StrictSerializer):
 
 class RejectedImportSerializer(serializers.Serializer[Any]):
     external_id = serializers.CharField()
-    code = serializers.CharField()
+    code = serializers.ChoiceField(list(REASONS))
     message = serializers.CharField()
 
 

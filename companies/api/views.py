@@ -156,7 +156,7 @@ class CompanyViewSet(TenantViewSet):
     @extend_schema(
         request=ImportSerializer,
         responses={200: ImportResultSerializer, **PROBLEMS},
-        operation_id="companies_import",
+        operation_id="import_companies",
     )
     @action(detail=False, methods=["post"], url_path="import", permission_classes=[IsMember])
     @limited(IMPORTS)

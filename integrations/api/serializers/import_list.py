@@ -16,7 +16,7 @@ from audit_site.api.serializers import (
 )
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
-from integrations.importing.rules import Reason
+from integrations.importing.rules import CHECK_NAMES, Reason
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
@@ -26,6 +26,8 @@ class SuggestedCompanySerializer(serializers.Serializer[Any]):
 
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
+    """A company as the PSA shows it, imported or not."""
+
     external_id = serializers.CharField(source="record.external_id", read_only=True)
     name = serializers.CharField(source="record.name", read_only=True)
     status = serializers.CharField(source="record.status", read_only=True)
@@ -69,6 +71,14 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         return serializers.DateTimeField().to_representation(seen)
 
 
+class ImportCheckSerializer(CheckSerializer):
+    """One check on the way to an import."""
+
+    name = serializers.ChoiceField(CHECK_NAMES)
+
+
 class DiagnosisSerializer(serializers.Serializer[Any]):
+    """Whether a PSA company can be imported right now, and where it fails."""
+
     importable = serializers.BooleanField()
-    checks = CheckSerializer(many=True)
+    checks = ImportCheckSerializer(many=True)

@@ -17,7 +17,9 @@ from audit_site.api.serializers import (
     StrictSerializer,
 )
 from audit_site.db.counting import NEW_LIMIT
+from audit_site.error_codes import CODES
 from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.connecting.connection_test import CHECKS
 from integrations.connecting.guides import filled_in
 from integrations.connecting.health import TITLES, Health
 from integrations.importing.connection_cards import ConnectionCard
@@ -25,9 +27,15 @@ from integrations.models import (
     ConnectionTest,
     Integration,
 )
+from integrations.psa import registry
 from integrations.psa.contract import GuideStep
 from integrations.runs.schedule import next_at
 from integrations.runs.speed import measure
+
+
+@extend_schema_field({"type": "string", "enum": [info.key for info in registry.infos()]})
+class PsaField(serializers.CharField):
+    """The key of a PSA."""
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -55,10 +63,12 @@ class GuideStepSerializer(serializers.Serializer[GuideStep]):
 
 
 class PsaSerializer(serializers.Serializer[Any]):
+    """A PSA that can be connected: its form and the way to its keys."""
+
     def get_fields(self) -> dict[str, Any]:
-        """Declared here and not in the class: `fields` is a name of DRF's own there."""
+        # declared here and not in the class: `fields` is a name of DRF's own there
         return {
-            "psa": serializers.CharField(source="key"),
+            "psa": PsaField(source="key"),
             "name": serializers.CharField(),
             "fields": CredentialFieldSerializer(many=True),
             "guide": GuideStepSerializer(many=True),
@@ -66,14 +76,19 @@ class PsaSerializer(serializers.Serializer[Any]):
 
 
 class CheckSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
+    """One check: true = seen, false = refused, null = not tried or nothing to see."""
+
+    name = serializers.ChoiceField(CHECKS)
     ok = serializers.BooleanField(allow_null=True)
-    code = serializers.CharField(allow_blank=True)
+    code = serializers.ChoiceField(list(CODES), allow_blank=True)
     message = serializers.CharField(allow_blank=True)
     fix = serializers.CharField(allow_blank=True)
 
 
 class ConnectionTestSerializer(serializers.ModelSerializer[ConnectionTest]):
+    """One test of keys: ask again until its state is `done`."""
+
+    code = serializers.ChoiceField(list(CODES), allow_blank=True)
     checks = CheckSerializer(many=True)
 
     class Meta:
@@ -132,10 +147,12 @@ def _is_there(card: ConnectionCard) -> bool:
 
 
 class IntegrationSerializer(serializers.Serializer[Any]):
+    """One connection to a PSA account."""
+
     # of a ConnectionCard; the context has the `request` and `speeds` of SyncRunSerializer
 
     id = serializers.UUIDField(source="integration.id", read_only=True)
-    psa = serializers.CharField(source="integration.psa", read_only=True)
+    psa = PsaField(source="integration.psa", read_only=True)
     name = serializers.CharField(source="integration.name", read_only=True)
     status = serializers.ChoiceField(
         Integration.Status.choices, source="integration.status", read_only=True
@@ -239,7 +256,9 @@ class CredentialsField(serializers.DictField):
 
 
 class IntegrationCreateSerializer(StrictSerializer):
-    psa = serializers.CharField()
+    """Which fields `credentials` has is what `GET /psas/` says of the PSA."""
+
+    psa = PsaField()
     credentials = CredentialsField()
     name = serializers.CharField(required=False, allow_blank=True, max_length=255)
     schedule = ScheduleChangeSerializer(required=False)

@@ -8,6 +8,8 @@ from rest_framework import serializers
 
 from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsAdmin, IsMember
+from audit_site.error_codes import CODES
+from integrations.issues.inbox import KINDS
 from integrations.issues.selectors import IssueRow
 
 
@@ -16,13 +18,16 @@ def _is_open(row: IssueRow) -> bool:
 
 
 class IssueSerializer(serializers.Serializer[Any]):
-    """One of `selectors.list_issues`. `company` is the audITee that it is about, where linked."""
+    """What a person should know of an integration, once for each cause.
+
+    `company` is the audITee that it is about, where one is linked.
+    """
 
     id = serializers.UUIDField(source="issue.id", read_only=True)
-    kind = serializers.CharField(source="issue.kind", read_only=True)
+    kind = serializers.ChoiceField(KINDS, source="issue.kind", read_only=True)
     external_id = serializers.CharField(source="issue.external_id", read_only=True)
     company = serializers.UUIDField(source="linked_company_id", read_only=True, allow_null=True)
-    code = serializers.CharField(source="issue.code", read_only=True)
+    code = serializers.ChoiceField(list(CODES), source="issue.code", read_only=True)
     name = serializers.CharField(source="issue.name", read_only=True)
     message = serializers.CharField(source="issue.message", read_only=True)
     fix = serializers.CharField(source="issue.fix", read_only=True)

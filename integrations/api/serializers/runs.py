@@ -17,7 +17,9 @@ from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import (
     FixableReasonSerializer,
     ReasonSerializer,
+    ValuesField,
 )
+from integrations.kinds import WORDS
 from integrations.models import (
     FIGURES,
     KINDS,
@@ -25,6 +27,13 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.runs.speed import measure, remaining_seconds
+from integrations.sync.company_sync import CompanySync
+from integrations.sync.full_sync import FullSync
+
+#: What a run may be at.
+PHASES = tuple(
+    dict.fromkeys(phase.name for sync in (FullSync, CompanySync) for phase in sync.phases)
+)
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -43,13 +52,14 @@ class ProgressSerializer(serializers.Serializer[Any]):
 
 
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
-    """A sync run."""
+    """A sync run: ask again until its state is neither `queued` nor `running`."""
 
     # the context has `request`, and `speeds`, `{run id: RunSpeed}`: see `run_bodies`
 
     integration = serializers.CharField(source="integration_id", read_only=True)
     company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
     progress = serializers.SerializerMethodField()
+    phase = serializers.ChoiceField(PHASES, allow_blank=True)
     counts = RunCountsSerializer(read_only=True)
     error = serializers.SerializerMethodField()
     rate = serializers.SerializerMethodField(
@@ -106,7 +116,12 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
 
 
 class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
+    """What a run did to one record, with the values before and after."""
+
+    kind = serializers.ChoiceField(WORDS)
     reason = serializers.SerializerMethodField()
+    before = ValuesField(allow_null=True)
+    after = ValuesField(allow_null=True)
 
     class Meta:
         model = SyncEvent

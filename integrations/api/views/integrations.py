@@ -49,7 +49,7 @@ STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PRO
 
 
 class PsaListView(Endpoint):
-    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="psas_list")
+    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="list_psas")
     def get(self, request: Request) -> Response:
         """List every PSA that can be connected, with its form and guide."""
         return Response(PsaSerializer(registry.infos(), many=True).data)
@@ -142,7 +142,9 @@ class IntegrationViewSet(TenantViewSet):
         test = connection_test.start_connection_test(integration=integration, actor=self.actor)
         return Response(ConnectionTestSerializer(test).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={200: ConnectionTestSerializer, **PROBLEMS})
+    @extend_schema(
+        responses={200: ConnectionTestSerializer, **PROBLEMS}, operation_id="get_integration_test"
+    )
     @action(
         detail=True,
         url_path="tests/(?P<test_id>[^/]+)",
@@ -170,6 +172,7 @@ class IntegrationViewSet(TenantViewSet):
             query("state", enum=("open", "dismissed", "closed"), description="Default: all."),
         ],
         responses={200: IssueSerializer(many=True), **PROBLEMS},
+        operation_id="list_integration_issues",
     )
     @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
     def list_issues(self, request: Request, pk: str) -> Response:
@@ -184,7 +187,7 @@ class IntegrationViewSet(TenantViewSet):
             IssueSerializer(page, many=True, context={"request": request}).data
         )
 
-    @extend_schema(request=None, responses=STARTED)
+    @extend_schema(request=None, responses=STARTED, operation_id="retry_integration_issues")
     @action(
         detail=True,
         methods=["post"],
@@ -236,7 +239,9 @@ class IntegrationViewSet(TenantViewSet):
             PsaCompanySerializer(page, many=True, context={"request": request}).data
         )
 
-    @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
+    @extend_schema(
+        responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"
+    )
     @action(
         detail=True,
         url_path="psa-companies/(?P<external_id>[^/]+)/diagnosis",

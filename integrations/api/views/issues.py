@@ -46,7 +46,11 @@ class IssueViewSet(TenantViewSet):
         issue = inbox.dismiss(self.get_object(), actor=self.actor)
         return Response(IssueSerializer(issue_rows([issue])[0], context={"request": request}).data)
 
-    @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
+    @extend_schema(
+        request=None,
+        responses={202: SyncRunSerializer, **PROBLEMS},
+        operation_id="confirm_issue_gone",
+    )
     @action(detail=True, methods=["post"], url_path="confirm-gone", permission_classes=[IsAdmin])
     @limited(SYNCS)
     @idempotent

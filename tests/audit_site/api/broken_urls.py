@@ -38,7 +38,7 @@ class MistakeView(Endpoint):
 
 
 for view in (mistake, suspicious, denied, teapot):
-    view.login_required = False  # type: ignore[attr-defined]
+    view.login_required = False
 
 BASE = V1.lstrip("/")
 urlpatterns = [
