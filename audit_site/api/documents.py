@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.settings import APISettings
 
 from audit_site.api.parameters import query
-from audit_site.api.serializers import ErrorCodeSerializer, ErrorListSerializer
+from audit_site.api.serializers import ErrorListSerializer
 from audit_site.api.views import PROBLEMS, Endpoint
 from audit_site.error_codes import CODES
 
@@ -27,8 +27,8 @@ class ErrorListView(Endpoint):
 
         All of them stand on one page.
         """
-        rows = ErrorCodeSerializer([*CODES.values()], many=True).data
-        return Response({"next": None, "previous": None, "results": rows})
+        page = {"next": None, "previous": None, "results": [*CODES.values()]}
+        return Response(ErrorListSerializer(page).data)
 
 
 class PlainJsonRenderer(OpenApiJsonRenderer):

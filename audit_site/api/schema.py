@@ -125,7 +125,7 @@ class ApiSchema(AutoSchema):
         if not base:
             return str(super().get_operation_id())
         noun, plural = base.replace("-", "_"), self.path.split("/")[3].replace("-", "_")
-        action = str(self.view.action)
+        action = str(getattr(self.view, "action", ""))
         names = {
             "list": f"list_{plural}",
             "retrieve": f"get_{noun}",
@@ -155,6 +155,9 @@ class ApiSchema(AutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
+            for entry in operation.get("parameters", []):
+                if entry["in"] == "query" and not entry.get("required"):
+                    entry["allowEmptyValue"] = True  # as if it were absent
             self._complete(operation["responses"])
         return operation
 

@@ -112,11 +112,14 @@ class CandidateSerializer(serializers.Serializer[Any]):
     test = ConnectionTestSerializer()
 
 
+@extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
+class ClockField(serializers.TimeField):
+    """Hours and minutes."""
+
+
 class ScheduleSerializer(serializers.Serializer[Any]):
     every = serializers.ChoiceField(Integration.Schedule.choices)
-    at = serializers.TimeField(
-        format="%H:%M", help_text="For every night: HH:MM by the tenant's clock."
-    )
+    at = ClockField(format="%H:%M", help_text="For every night: HH:MM by the tenant's clock.")
     next_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -124,7 +127,7 @@ class ScheduleChangeSerializer(StrictSerializer):
     """What is left out stays as it is."""
 
     every = serializers.ChoiceField(Integration.Schedule.choices, required=False)
-    at = serializers.TimeField(
+    at = ClockField(
         required=False,
         input_formats=["%H:%M"],
         help_text="For every night: HH:MM by the tenant's clock.",
