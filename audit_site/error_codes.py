@@ -123,8 +123,8 @@ _WHO: Final = (
     ErrorCode(
         "permission_denied",
         "Not allowed",
-        "The PSA refuses our user a right; or a write of a browser came without its CSRF token.",
-        "Give the API user the right that is named; or send the CSRF token.",
+        "The PSA refuses its API user a right; or a write of a browser lacks its CSRF token.",
+        "Give the API user the right that is named; a browser sends `X-CSRFToken`.",
     ),
     ErrorCode(
         "viewer_required",

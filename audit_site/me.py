@@ -24,7 +24,8 @@ class MeUserSerializer(serializers.Serializer[User]):
 class MeTenantSerializer(serializers.Serializer[Tenant]):
     id = serializers.CharField()
     name = serializers.CharField()
-    timezone = serializers.CharField()
+    timezone = serializers.CharField(help_text="Such as America/New_York.")
+    currency = serializers.CharField(help_text="ISO 4217, such as USD.")
     company_limit = serializers.IntegerField()
     companies_used = serializers.SerializerMethodField()
 
@@ -42,7 +43,7 @@ class MeSerializer(serializers.Serializer[Any]):
 class MeView(Endpoint):
     @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="get_me")
     def get(self, request: Request) -> Response:
-        """Return who asks, in which tenant, and what they may do."""
+        """Tell who asks, in which tenant, and what they may do."""
         membership = membership_of(request)
         body = MeSerializer(
             {

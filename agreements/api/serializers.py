@@ -22,8 +22,10 @@ from integrations.importing.linking import link_of
 
 
 class AverageSerializer(serializers.Serializer[Any]):
-    trailing12 = serializers.CharField()
-    forward12 = serializers.CharField()
+    """What an average month brings."""
+
+    trailing12 = serializers.CharField(help_text="Of the twelve months before that day.")
+    forward12 = serializers.CharField(help_text="Of the twelve months from that day on.")
 
 
 class TotalSerializer(MoneySerializer):
@@ -59,12 +61,18 @@ class AgreementSerializer(serializers.Serializer[Any]):
     recurring = serializers.BooleanField(source="is_recurring")
     start_date = serializers.DateField(source="agreement.start_date", allow_null=True)
     end_date = serializers.SerializerMethodField()
-    currency = serializers.CharField(source="summary.currency")
-    billing_cycle = serializers.CharField(source="agreement.cycle_label")
+    currency = serializers.CharField(source="summary.currency", help_text="ISO 4217.")
+    billing_cycle = serializers.CharField(
+        source="agreement.cycle_label", help_text="As the PSA calls it."
+    )
     included = serializers.BooleanField(source="summary.included")
     reason = serializers.SerializerMethodField()
     mrr = serializers.SerializerMethodField()
-    gone_at = serializers.DateTimeField(source="agreement.gone_at", allow_null=True)
+    gone_at = serializers.DateTimeField(
+        source="agreement.gone_at",
+        allow_null=True,
+        help_text="Since when the PSA no longer shows it; null = it does.",
+    )
 
     @extend_schema_field(serializers.DateField(allow_null=True))
     def get_end_date(self, row: AgreementRow) -> str | None:
@@ -110,12 +118,18 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     through = serializers.DateField(source="last_day", allow_null=True)
     cycle = serializers.CharField(allow_null=True)
     factor = serializers.CharField(allow_null=True)
-    per_cycle_exact = serializers.CharField(allow_null=True)
-    rate_exact = serializers.CharField(allow_null=True)
-    mrr_exact = serializers.CharField(allow_null=True)
+    per_cycle_exact = serializers.CharField(
+        allow_null=True, help_text="What a cycle brings, as a fraction."
+    )
+    rate_exact = serializers.CharField(
+        allow_null=True, help_text="What a month brings, as a fraction."
+    )
+    mrr_exact = serializers.CharField(
+        allow_null=True, help_text="What counts of it, as a fraction."
+    )
     mrr = serializers.CharField()
-    formula = serializers.CharField(allow_blank=True)
-    sentence = serializers.CharField()
+    formula = serializers.CharField(allow_blank=True, help_text="How the amount comes about.")
+    sentence = serializers.CharField(help_text="Why it counts or not, for a person.")
     warnings = serializers.ListField(child=serializers.ChoiceField(WARNING_CODES))
 
     def get_fields(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _KNOWN: Final[dict[tuple[type, str, str], Declared]] = {}
 
 def declared(view: APIView) -> Declared:
     """What the method of a view that a request is about to reach has declared."""
-    method = str(view.request.method)
+    method = str(view.request.method).replace("HEAD", "GET")
     name = (getattr(view, "action_map", None) or {}).get(method.lower(), method.lower())
     key = (type(view), name, method)
     if key not in _KNOWN:

@@ -119,6 +119,10 @@ class TenantViewSet(Endpoint, GenericViewSet[Any]):
         """Whether only the schema is being drawn: there is no tenant then."""
         return bool(getattr(self, "swagger_fake_view", False))
 
+    def hold(self) -> None:
+        """The tenant, as its licence is locked; where a change locks an integration, that."""
+        Tenant.objects.select_for_update(no_key=True).get(pk=self.tenant.pk)
+
     def get_object(self) -> Any:
         find_uuid(self.kwargs[self.lookup_field])
         return super().get_object()

@@ -19,6 +19,8 @@ from integrations.importing.rules import REASONS, Reason, explain
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
+    """A person at a company."""
+
     class Meta:
         model = Contact
         fields = (
@@ -32,14 +34,22 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
             "is_primary",
         )
         read_only_fields = fields
+        extra_kwargs = {
+            "external_id": {"help_text": "The PSA's id; empty = typed in here."},
+            "is_primary": {"help_text": "Whether it is the one that the company is reached by."},
+        }
 
 
 class LinkSerializer(serializers.Serializer[Any]):
-    integration = serializers.CharField()
+    """What ties a company to its record in a PSA."""
+
+    integration = serializers.CharField(help_text="Id of the integration.")
     psa = PsaField()
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
-    active = serializers.BooleanField()
+    active = serializers.BooleanField(
+        help_text="Whether syncs keep it current; false while its PSA is disconnected."
+    )
     problems = serializers.ListField(
         child=serializers.ChoiceField(list(REASONS)), help_text="The codes of `problems`."
     )

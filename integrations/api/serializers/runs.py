@@ -47,8 +47,8 @@ class RunCountsSerializer(serializers.Serializer[Any]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    done = serializers.IntegerField()
-    total = serializers.IntegerField(allow_null=True)
+    done = serializers.IntegerField(help_text="Records of the phase that are done.")
+    total = serializers.IntegerField(allow_null=True, help_text="Null = not known.")
 
 
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
@@ -56,10 +56,19 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
 
     # the context has `request`, and `speeds`, `{run id: RunSpeed}`: see `run_bodies`
 
-    integration = serializers.CharField(source="integration_id", read_only=True)
-    company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
+    integration = serializers.CharField(
+        source="integration_id", read_only=True, help_text="Id of the integration."
+    )
+    company = serializers.CharField(
+        source="company_id",
+        read_only=True,
+        allow_null=True,
+        help_text="Id of the company that alone is re-read; null = not just one.",
+    )
     progress = serializers.SerializerMethodField()
-    phase = serializers.ChoiceField(PHASES, allow_blank=True)
+    phase = serializers.ChoiceField(
+        PHASES, allow_blank=True, help_text="What it is at; empty before it begins and at its end."
+    )
     counts = RunCountsSerializer(read_only=True)
     error = serializers.SerializerMethodField()
     rate = serializers.SerializerMethodField(
@@ -96,6 +105,12 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "can",
         )
         read_only_fields = fields
+        extra_kwargs = {
+            "reading": {"help_text": "All records, or what changed since the last run."},
+            "requests": {"help_text": "Requests that the PSA was sent."},
+            "waiting_for": {"help_text": "What it waits for, for a person; empty = nothing."},
+            "resume_at": {"help_text": "When it goes on by itself; null = it does not wait."},
+        }
 
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, run: SyncRun) -> dict[str, int | None]:

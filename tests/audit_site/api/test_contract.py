@@ -79,6 +79,22 @@ def test_an_address_without_its_slash_is_none(api: APIClient) -> None:
     assert answer.json()["fix"] == "Check the id. Every address ends in a slash."
 
 
+def test_a_host_that_is_not_ours_is_a_problem(client: Any) -> None:
+    answer = client.get(f"{V1}/me/", HTTP_HOST="elsewhere.example.com")
+
+    assert problem(answer) == (400, "bad_request")
+
+
+def test_head_is_get_without_its_body(alex: User) -> None:
+    api = api_of(alex)
+
+    answer = api.head(f"{V1}/companies/?page_size=1")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["ETag"] == api.get(f"{V1}/companies/?page_size=1")["ETag"]
+    assert api.head(f"{V1}/companies/?colour=red").status_code == 400
+
+
 def test_the_name_of_a_request_is_the_callers_or_a_new_one(client: Any) -> None:
     named = client.get(f"{V1}/me/", HTTP_X_REQUEST_ID="front-end.7")
     others = [client.get(f"{V1}/me/", HTTP_X_REQUEST_ID=text) for text in ("a b", "x" * 65, "")]
