@@ -6,7 +6,7 @@ PORT ?= 8000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables house screenshots recording clean
+.PHONY: help run test lint format lock bench tables house schema screenshots recording clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
 	@echo "make house        how the code is built: imports against the law, sizes, repeated rules (ARGS=write into docs/, ARGS=details)"
+	@echo "make schema       the REST contract as it is into docs/openapi.json, and what breaks clients of the last release (ARGS=release: this is one)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make recording    the pictures of a sync run that waits for a limit, from a running \`make run\`"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
@@ -83,6 +84,12 @@ tables: $(VENV)/requirements-dev
 
 house: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.house $(ARGS)
+
+schema: export DEBUG = 1
+schema: export VAR_DIR = $(abspath $(VENV))/lint
+schema: $(VENV)/requirements-dev
+	@$(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
+	@$(PYTHON) -m tests.api_changes $(ARGS)
 
 screenshots: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.screenshots http://127.0.0.1:$(PORT)

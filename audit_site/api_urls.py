@@ -14,7 +14,7 @@ from agreements.api.views import (
     SeriesView,
     TenantMrrView,
 )
-from audit_site.api.schema import SchemaView
+from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
@@ -46,6 +46,7 @@ urlpatterns = [
         WordViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="word",
     ),
+    path("errors/", ErrorListView.as_view(), name="errors"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path(
         "docs/",

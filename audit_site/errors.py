@@ -10,15 +10,20 @@ Every door (page, REST, command) shows an `Explained` without knowing which one 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class Explained(Exception):
     """An error that a person can act on.
 
     `code` is stable and machine-readable, `message` says what happened, `fix` what a person can
-    do next ("" = nothing). `status` is the HTTP status with which the REST API answers.
+    do next ("" = nothing). `status` is the HTTP status with which the REST API answers, `headers`
+    are what its answer says beside the body.
     """
 
     status = 500
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, code: str, message: str, fix: str = "") -> None:
         super().__init__(message)

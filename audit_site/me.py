@@ -8,10 +8,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from audit_site.api.requests import membership_of
-from audit_site.api.views import PROBLEMS
+from audit_site.api.views import PROBLEMS, Endpoint
 from audit_site.tenants.models import Role, Scope, Tenant, User
 from companies.services import licence
 
@@ -25,7 +24,8 @@ class MeUserSerializer(serializers.Serializer[User]):
 class MeTenantSerializer(serializers.Serializer[Tenant]):
     id = serializers.CharField()
     name = serializers.CharField()
-    timezone = serializers.CharField()
+    timezone = serializers.CharField(help_text="Such as America/New_York.")
+    currency = serializers.CharField(help_text="ISO 4217, such as USD.")
     company_limit = serializers.IntegerField()
     companies_used = serializers.SerializerMethodField()
 
@@ -40,10 +40,10 @@ class MeSerializer(serializers.Serializer[Any]):
     tenant = MeTenantSerializer()
 
 
-class MeView(APIView):
-    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="me")
+class MeView(Endpoint):
+    @extend_schema(responses={200: MeSerializer, **PROBLEMS}, operation_id="get_me")
     def get(self, request: Request) -> Response:
-        """Return who asks, in which tenant, and what they may do."""
+        """Tell who asks, in which tenant, and what they may do."""
         membership = membership_of(request)
         body = MeSerializer(
             {

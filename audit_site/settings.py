@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
+from audit_site.api.schema_hooks import CONVENTIONS
 from audit_site.env import (
     env_bool,
     env_int,
@@ -22,6 +23,7 @@ from audit_site.env import (
     env_text,
     load_env_file,
 )
+from audit_site.error_codes import CODES
 from audit_site.log_context import redact
 from integrations.psa import registry
 from integrations.psa.http import PUBLIC_PORTS
@@ -69,6 +71,12 @@ PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
 OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
+#: How often a tenant may do it within an hour (audit_site.limits).
+LIMIT_TESTS = env_int("LIMIT_TESTS", 60)
+LIMIT_SYNCS = env_int("LIMIT_SYNCS", 60)
+LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
+LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
+LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -99,11 +107,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "audit_site.health.HealthMiddleware",
     "audit_site.client_address.ClientAddressMiddleware",
+    "audit_site.api.middleware.RequestIdMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "audit_site.api.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "audit_site.pages.assets.AssetMiddleware",
     "audit_site.pages.compression.PageCompressionMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -307,6 +317,14 @@ CONTENT_SECURITY_POLICY = {
 }
 CORS_ALLOWED_ORIGINS = env_list("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "x-request-id"),
+    *("idempotency-key", "if-match", "if-none-match"),
+)
+CORS_EXPOSE_HEADERS = (
+    *("ETag", "Retry-After", "RateLimit", "RateLimit-Policy"),
+    *("X-Request-Id", "Idempotent-Replay"),
+)
 
 # REST
 REST_FRAMEWORK = {
@@ -316,25 +334,45 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["audit_site.api.permissions.IsViewer"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["audit_site.api.parsers.BoundedJsonParser"],
     "DEFAULT_PAGINATION_CLASS": "audit_site.api.pagination.Pagination",
     "PAGE_SIZE": 50,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"psa": "120/min"},
+    "DEFAULT_SCHEMA_CLASS": "audit_site.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "audit_site.api.problems.problem_response",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other
     "COERCE_DECIMAL_TO_STRING": True,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "audIT PSA integration admin",
-    "DESCRIPTION": "Connect a PSA, import companies, sync, and read an MRR that explains itself.",
+    "DESCRIPTION": CONVENTIONS,
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "audit_site.api.schema_hooks.complete_objects",
+    ],
     "ENUM_NAME_OVERRIDES": {
+        "ProblemCode": list(CODES),
+        "ImportReasonCode": "integrations.importing.rules.CODES",
+        "LeftOutCode": "agreements.mrr.ledger.CODES",
+        "MrrWarning": "agreements.mrr.ledger.WARNING_CODES",
+        "MovementClass": "agreements.mrr.figures.CLASSES",
+        "PsaKey": [info.key for info in registry.infos()],
+        "RecordKind": "integrations.kinds.WORDS",
+        "IssueKind": "integrations.issues.inbox.KINDS",
+        "ConnectionCheck": "integrations.connecting.connection_test.CHECKS",
+        "ImportCheckName": "integrations.importing.rules.CHECK_NAMES",
+        "ChangeKind": "integrations.models.SyncEvent.Change",
+        "RunReading": "integrations.models.SyncRun.Reading",
+        "RunTrigger": "integrations.models.SyncRun.Trigger",
+        "RunPhase": "integrations.api.serializers.runs.PHASES",
+        "Role": "audit_site.tenants.models.Role",
+        "Scope": "audit_site.tenants.models.Scope",
+        "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",
         "CompanyType": "companies.models.Company.Type",
@@ -369,6 +407,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "audit_site.pages.assets.AssetStorage"},
 }
+
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIdMiddleware has made or checked it
 
 # Logs: one JSON object a line; a developer's terminal gets colours with DEBUG on
 _shared_processors: list[structlog.types.Processor] = [

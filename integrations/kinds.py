@@ -41,5 +41,7 @@ LINES: Final = Kind("lines", "line", "Lines", "read_lines", "Read their lines")
 #: In the order in which they are read and shown.
 KINDS: Final = (COMPANIES, CONTACTS, AGREEMENTS, LINES)
 BY_NAME: Final[dict[str, Kind]] = {kind.name: kind for kind in KINDS}
+#: Every word by which events and issues may name a kind.
+WORDS: Final = tuple(word for kind in KINDS for word in (kind.name, kind.singular))
 #: The rights that a connection test probes, in order.
 RIGHTS: Final[tuple[Right, ...]] = tuple(kind.right for kind in KINDS)

@@ -8,6 +8,7 @@ from typing import Any
 from django.test import Client
 from rest_framework.test import APIClient
 
+from audit_site.error_codes import CODES
 from audit_site.tenants.models import Membership, User
 from audit_site.tenants.services import ROLE_SCOPES, create_api_token
 from integrations.sandbox.server import SandboxServer
@@ -57,8 +58,13 @@ def problem(answer: Any) -> tuple[int, str]:
     """Status and code of an answer that must be a complete problem+json."""
     assert answer["Content-Type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"type", "title", "status", "detail", "code", "errors"}
+    assert set(body) - {"current"} == {
+        *("type", "title", "status", "detail", "code", "fix", "errors", "request_id"),
+    }
     assert body["status"] == answer.status_code
+    assert body["request_id"] == answer["X-Request-Id"]
+    assert body["title"] == CODES[body["code"]].title
+    assert {error["code"] for error in body["errors"]} <= set(CODES)
     return answer.status_code, body["code"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -39,7 +38,7 @@ def read_stretch(request: Request) -> tuple[date, date]:
     days = {name: read_day(request, name) for name in ("from", "to")}
     for name, day in days.items():
         if day is None:
-            raise invalid(name, "Write a date as 2026-06-15.", "required")
+            raise invalid(name, "Write a date as 2026-06-15.")
     start, end = (day for day in days.values() if day is not None)
     if start >= end:
         raise invalid("to", "`to` must be a later day than `from`.")
@@ -60,19 +59,8 @@ def read_months(request: Request) -> tuple[date, int]:
 def read_month(request: Request, name: str) -> date:
     text = request.query_params.get(name, "")
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
-        raise invalid(name, "Write a month as 2026-06.", "invalid" if text else "required")
+        raise invalid(name, "Write a month as 2026-06.")
     month = date.fromisoformat(f"{text}-01")
     if not EARLIEST <= month <= LATEST:
         raise invalid(name, f"Write a month from {EARLIEST.year} to {LATEST.year}.")
     return month
-
-
-def read_company(request: Request) -> UUID | None:
-    """The company that a figure is narrowed to; one that is no id is nobody's."""
-    text = request.query_params.get("company")
-    if not text:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        return UUID(int=0)

@@ -13,14 +13,19 @@ from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
-from audit_site.api.serializers import MoneySerializer, ReasonSerializer, StrictSerializer
+from agreements.mrr.ledger import CODES as LEFT_OUT
+from agreements.mrr.ledger import WARNING_CODES
+from audit_site.api.serializers import MoneySerializer, StrictSerializer, ValuesField
 from companies.models import Company
+from integrations.api.serializers.integrations import PsaField
 from integrations.importing.linking import link_of
 
 
 class AverageSerializer(serializers.Serializer[Any]):
-    trailing12 = serializers.CharField()
-    forward12 = serializers.CharField()
+    """What an average month brings."""
+
+    trailing12 = serializers.CharField(help_text="Of the twelve months before that day.")
+    forward12 = serializers.CharField(help_text="Of the twelve months from that day on.")
 
 
 class TotalSerializer(MoneySerializer):
@@ -31,6 +36,13 @@ class TenantMrrSerializer(serializers.Serializer[Any]):
     as_of = serializers.DateField()
     totals = TotalSerializer(many=True)
     companies = serializers.IntegerField(help_text="How many companies count.")
+
+
+class LeftOutSerializer(serializers.Serializer[Any]):
+    """Why an agreement does not count."""
+
+    code = serializers.ChoiceField(LEFT_OUT)
+    message = serializers.CharField()
 
 
 def reason_of(row: AgreementRow) -> dict[str, str] | None:
@@ -49,12 +61,18 @@ class AgreementSerializer(serializers.Serializer[Any]):
     recurring = serializers.BooleanField(source="is_recurring")
     start_date = serializers.DateField(source="agreement.start_date", allow_null=True)
     end_date = serializers.SerializerMethodField()
-    currency = serializers.CharField(source="summary.currency")
-    billing_cycle = serializers.CharField(source="agreement.cycle_label")
+    currency = serializers.CharField(source="summary.currency", help_text="ISO 4217.")
+    billing_cycle = serializers.CharField(
+        source="agreement.cycle_label", help_text="As the PSA calls it."
+    )
     included = serializers.BooleanField(source="summary.included")
     reason = serializers.SerializerMethodField()
     mrr = serializers.SerializerMethodField()
-    gone_at = serializers.DateTimeField(source="agreement.gone_at", allow_null=True)
+    gone_at = serializers.DateTimeField(
+        source="agreement.gone_at",
+        allow_null=True,
+        help_text="Since when the PSA no longer shows it; null = it does.",
+    )
 
     @extend_schema_field(serializers.DateField(allow_null=True))
     def get_end_date(self, row: AgreementRow) -> str | None:
@@ -62,7 +80,7 @@ class AgreementSerializer(serializers.Serializer[Any]):
         has_end = agreement.end_date and not agreement.no_end
         return agreement.end_date.isoformat() if has_end and agreement.end_date else None
 
-    @extend_schema_field(ReasonSerializer(allow_null=True))
+    @extend_schema_field(LeftOutSerializer(allow_null=True))
     def get_reason(self, row: AgreementRow) -> dict[str, str] | None:
         return reason_of(row)
 
@@ -78,7 +96,7 @@ class MrrAgreementSerializer(serializers.Serializer[AgreementRow]):
     included = serializers.BooleanField(source="summary.included")
     reason = serializers.SerializerMethodField()
 
-    @extend_schema_field(ReasonSerializer(allow_null=True))
+    @extend_schema_field(LeftOutSerializer(allow_null=True))
     def get_reason(self, row: AgreementRow) -> dict[str, str] | None:
         return reason_of(row)
 
@@ -101,17 +119,23 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
     kind = serializers.ChoiceField(("flat", "addition", "service", "bundle", "rounding"))
     currency = serializers.CharField()
     included = serializers.BooleanField()
-    reason = serializers.CharField(allow_null=True)
+    reason = serializers.ChoiceField(LEFT_OUT, allow_null=True)
     through = serializers.DateField(source="last_day", allow_null=True)
     cycle = serializers.CharField(allow_null=True)
     factor = serializers.CharField(allow_null=True)
-    per_cycle_exact = serializers.CharField(allow_null=True)
-    rate_exact = serializers.CharField(allow_null=True)
-    mrr_exact = serializers.CharField(allow_null=True)
+    per_cycle_exact = serializers.CharField(
+        allow_null=True, help_text="What a cycle brings, as a fraction."
+    )
+    rate_exact = serializers.CharField(
+        allow_null=True, help_text="What a month brings, as a fraction."
+    )
+    mrr_exact = serializers.CharField(
+        allow_null=True, help_text="What counts of it, as a fraction."
+    )
     mrr = serializers.CharField()
-    formula = serializers.CharField(allow_blank=True)
-    sentence = serializers.CharField()
-    warnings = serializers.ListField(child=serializers.CharField())
+    formula = serializers.CharField(allow_blank=True, help_text="How the amount comes about.")
+    sentence = serializers.CharField(help_text="Why it counts or not, for a person.")
+    warnings = serializers.ListField(child=serializers.ChoiceField(WARNING_CODES))
     awaits = AwaitedWordSerializer(
         source="awaited",
         allow_null=True,
@@ -124,7 +148,7 @@ class LedgerRowSerializer(serializers.Serializer[LedgerRow]):
 
 
 class SourceSerializer(serializers.Serializer[Any]):
-    psa = serializers.CharField(allow_null=True)
+    psa = PsaField(allow_null=True)
     integration = serializers.CharField(allow_null=True)
     last_synced_at = serializers.DateTimeField(allow_null=True)
 
@@ -268,8 +292,8 @@ class ChoiceRecordSerializer(serializers.Serializer[ChoiceRecord]):
     at = serializers.DateTimeField()
     by = serializers.CharField(source="actor_name")
     note = serializers.CharField()
-    before = serializers.JSONField()
-    after = serializers.JSONField()
+    before = ValuesField()
+    after = ValuesField()
 
 
 class _ChoicesSerializer(serializers.Serializer[Any]):

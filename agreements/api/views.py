@@ -11,13 +11,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from agreements import mrr
 from agreements.api.parameters import (
     COMPANY,
     read_as_of,
-    read_company,
     read_months,
     read_stretch,
 )
@@ -36,17 +34,17 @@ from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
-from audit_site.api.parameters import AS_OF
+from audit_site.api.parameters import AS_OF, read_id
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body, tenant_of
-from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
+from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, owned_or_invalid
 
 
-class TenantMrrView(APIView):
+class TenantMrrView(Endpoint):
     @extend_schema(
         parameters=[AS_OF],
         responses={200: TenantMrrSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr",
+        operation_id="get_mrr",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell the MRR of all active companies together, by currency."""
@@ -58,7 +56,7 @@ class TenantMrrView(APIView):
         )
 
 
-class SeriesView(APIView):
+class SeriesView(Endpoint):
     @extend_schema(
         parameters=[
             OpenApiParameter("from", OpenApiTypes.STR, required=True, description="2026-01"),
@@ -66,13 +64,13 @@ class SeriesView(APIView):
             COMPANY,
         ],
         responses={200: SeriesSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr_series",
+        operation_id="get_mrr_series",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell what each calendar month earns, by currency; at most 120 months."""
         tenant = tenant_of(request)
         first, months = read_months(request)
-        company_id = read_company(request)
+        company_id = read_id(request, "company")
 
         def build() -> Any:
             book = tenant_book(tenant, company_id=company_id)
@@ -83,7 +81,7 @@ class SeriesView(APIView):
         return conditional(request, tenant_etag(tenant, "series"), build)
 
 
-class MovementView(APIView):
+class MovementView(Endpoint):
     @extend_schema(
         parameters=[
             OpenApiParameter("from", OpenApiTypes.DATE, required=True),
@@ -91,13 +89,13 @@ class MovementView(APIView):
             COMPANY,
         ],
         responses={200: MovementSerializer, 304: None, **PROBLEMS},
-        operation_id="mrr_movement",
+        operation_id="get_mrr_movement",
     )
     def get(self, request: Request) -> HttpResponse:
         """Bridge the MRR of one day to that of a later one, by currency and company."""
         tenant = tenant_of(request)
         start, end = read_stretch(request)
-        company_id = read_company(request)
+        company_id = read_id(request, "company")
 
         def build() -> Any:
             book = tenant_book(tenant, company_id=company_id)

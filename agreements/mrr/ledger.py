@@ -45,6 +45,7 @@ REASONS: Final[dict[str, str]] = {
     "no_units_for_date": "the PSA has no unit count for {as_of}.",
     "zero_amount": "the amount is zero.",
 }
+CODES: Final = tuple(REASONS)
 #: Sentences that say more, where more is known.
 OTHER_TYPE: Final = "its type is {type}; only {recurring_type} counts."
 FORMER_TYPE: Final = " Its type was {former_type} before {changed}."
@@ -65,6 +66,7 @@ WARNINGS: Final[dict[str, str]] = {
     "assumed_renewal": "It has ended; someone in your team says that it renews.",
     "included_by_user": "Someone in your team counts it in spite of its type or status.",
 }
+WARNING_CODES: Final = tuple(WARNINGS)
 
 
 @dataclass(frozen=True, slots=True)

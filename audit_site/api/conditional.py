@@ -1,15 +1,22 @@
-"""ETags: an answer that has not changed since a client's copy costs a 304, and no computing."""
+"""ETags: what has not changed costs a 304, and nobody overwrites what they did not see."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, Final
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
+from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from audit_site.api.exceptions import PreconditionFailed
+
+PRIVATE: Final = "private, no-cache"
+CONDITIONS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 
 def conditional(request: Request, version: str, build: Callable[[], Any]) -> HttpResponse:
@@ -18,9 +25,52 @@ def conditional(request: Request, version: str, build: Callable[[], Any]) -> Htt
     `version` is any text that changes whenever the body does; the query is part of it by itself.
     """
     text = f"{version}?{request.META.get('QUERY_STRING', '')}:{request.accepted_media_type}"
-    etag = f'W/"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"'
+    etag = f"W/{_quoted_hash(text.encode())}"
     unchanged = get_conditional_response(request._request, etag=etag)
     response = unchanged if unchanged is not None else Response(build())
     response["ETag"] = etag
-    response["Cache-Control"] = "private, no-cache"
+    response["Cache-Control"] = PRIVATE
     return response
+
+
+def tag_when_rendered(request: Request, response: Response) -> None:
+    """Give an answer the ETag of its own bytes, and make it a 304 when the client has those."""
+
+    def tag(rendered: Response) -> HttpResponse | None:
+        rendered["ETag"] = etag = _quoted_hash(rendered.content)
+        rendered.setdefault("Cache-Control", PRIVATE)
+        if request.method not in {"GET", "HEAD"}:
+            return None
+        found = get_conditional_response(request._request, etag=etag, response=rendered)
+        return found if isinstance(found, HttpResponse) else None
+
+    response.add_post_render_callback(tag)
+
+
+def check_if_match(request: Request, view: Callable[..., Any], kwargs: dict[str, Any]) -> None:
+    """Refuse a change of an object that is not as `If-Match` says: as GET would show it now.
+
+    A proxy that compresses makes our ETags weak ones, so that weak and strong are the same here.
+    """
+    wanted = {etag.removeprefix("W/") for etag in parse_etags(request.headers["If-Match"])}
+    shown = view(_reading(request._request), **kwargs)
+    shown.render()
+    if shown.status_code == 404:
+        return  # the change itself says so
+    exists = shown.status_code == 200
+    if exists and ("*" in wanted or shown["ETag"].removeprefix("W/") in wanted):
+        return
+    raise PreconditionFailed(shown.data if exists else None)
+
+
+def _reading(request: HttpRequest) -> HttpRequest:
+    """The same request as a GET of the same address, without conditions."""
+    reading = copy(request)
+    reading.method = "GET"
+    reading.META = {k: v for k, v in request.META.items() if k not in CONDITIONS}
+    reading.__dict__.pop("headers", None)
+    return reading
+
+
+def _quoted_hash(content: bytes) -> str:
+    return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'

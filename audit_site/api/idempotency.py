@@ -21,10 +21,12 @@ from rest_framework.response import Response
 
 from audit_site.api.models import IdempotentRequest
 from audit_site.api.requests import actor_of, tenant_of
-from audit_site.db.lengths import fitted
+from audit_site.db.folded_text import is_storable
+from audit_site.error_codes import CODES
 from audit_site.errors import DomainError
 
 KEPT = timedelta(hours=24)
+LONGEST_KEY = 255
 MethodT = TypeVar("MethodT", bound=Callable[..., Response])
 
 
@@ -37,11 +39,11 @@ def idempotent(method: MethodT) -> MethodT:
 
     @wraps(method)
     def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-        key = request.headers.get("Idempotency-Key", "").strip()
-        if not key:
+        if "Idempotency-Key" not in request.headers:
             return method(view, request, *args, **kwargs)
+        key = _read_key(request)
         with transaction.atomic():
-            record, is_new = _remember(request, fitted(IdempotentRequest, "key", key))
+            record, is_new = _remember(request, key)
             if not is_new:
                 return _replay(record, request)
             response = method(view, request, *args, **kwargs)
@@ -52,7 +54,16 @@ def idempotent(method: MethodT) -> MethodT:
                 record.save(update_fields=["status", "body"])
         return response
 
+    wrapper.is_idempotent = True  # type: ignore[attr-defined]
     return cast(MethodT, wrapper)
+
+
+def _read_key(request: Request) -> str:
+    key = request.headers["Idempotency-Key"]
+    if not 1 <= len(key) <= LONGEST_KEY or not is_storable(key):
+        code = "invalid_idempotency_key"
+        raise DomainError(code, CODES[code].meaning, CODES[code].fix, status=400)
+    return key
 
 
 def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:

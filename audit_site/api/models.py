@@ -25,3 +25,19 @@ class IdempotentRequest(TenantOwned):
 
     def __str__(self) -> str:
         return self.key
+
+
+class ActCount(TenantOwned):
+    """How often a tenant did something that is limited since `began_at` (`audit_site.limits`)."""
+
+    act = models.CharField(max_length=20)
+    began_at = models.DateTimeField(default=now)
+    used = models.PositiveIntegerField(default=0, db_default=0)
+
+    objects = TenantQuerySet["ActCount"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "act"], name="one_count_per_act")]
+
+    def __str__(self) -> str:
+        return f"{self.act}: {self.used}"

@@ -15,11 +15,17 @@ if TYPE_CHECKING:  # DRF's views read these classes while they are themselves be
     from rest_framework.views import APIView
 
 
-class _RolePermission(BasePermission):
+class RolePermission(BasePermission):
     role: ClassVar[str]
     scope: ClassVar[str]
     message: ClassVar[str]
     code: ClassVar[str]
+
+    @classmethod
+    def allows(cls, request: Request) -> bool:
+        """Whether role and scopes of whoever asks suffice."""
+        has_scope = cls.scope in request.scopes  # type: ignore[attr-defined]
+        return has_scope and membership_of(request).has_role(cls.role)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.user is None:
@@ -35,18 +41,18 @@ class _RolePermission(BasePermission):
         return True
 
 
-class IsViewer(_RolePermission):
+class IsViewer(RolePermission):
     role, scope = Role.VIEWER, Scope.READ
     message, code = "You are no member of this tenant.", "viewer_required"
 
 
-class IsMember(_RolePermission):
+class IsMember(RolePermission):
     role, scope = Role.MEMBER, Scope.WRITE
     message = "Only members and admins may do this. Ask an admin of your account."
     code = "member_required"
 
 
-class IsAdmin(_RolePermission):
+class IsAdmin(RolePermission):
     role, scope = Role.ADMIN, Scope.ADMIN
     message, code = "Only admins may do this. Ask an admin of your account.", "admin_required"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -13,38 +13,65 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
+from audit_site.api.exceptions import PreconditionFailed
+from audit_site.api.serializers import MOST_ERRORS, PROBLEM_TYPE
+from audit_site.error_codes import CODES
 from audit_site.errors import Explained, FieldErrors
+from audit_site.log_context import request_id
 
-TITLES = {
-    400: "The request can't be taken",
-    401: "Sign in first",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    409: "Not possible now",
-    415: "Send JSON",
-    422: "The request can't be taken",
-    429: "Too many requests",
-    502: "The PSA could not be asked",
-    503: "The PSA could not be asked",
+#: No problem repeats more of what was sent.
+LONGEST_FIELD: Final = 200
+LONGEST_MESSAGE: Final = 1000
+#: So many of them are told in `detail`.
+IN_DETAIL: Final = 3
+#: Ours for what Django and the web server say by a status alone.
+OF_STATUS: Final = {
+    400: "bad_request",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
 }
-CONTENT_TYPE = "application/problem+json"
+
+Error = Mapping[str, str]
 
 
-def problem(
-    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
-) -> Response:
-    """Build a problem+json answer."""
-    body = {
-        "type": "about:blank",
-        "title": TITLES.get(status, "Error"),
+def problem_body(
+    status: int,
+    code: str,
+    detail: str = "",
+    *,
+    fix: str = "",
+    errors: Sequence[Error] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """The body of an error; what it does not say itself is said of its code."""
+    known = CODES[code]
+    return {
+        "type": f"/api/v1/errors/#{code}",
+        "title": known.title,
         "status": status,
-        "detail": detail,
+        "detail": detail or f"{known.meaning} {known.fix}".strip(),
         "code": code,
-        "errors": errors or [],
+        "fix": fix or known.fix or None,
+        "errors": [_shortened(error) for error in errors[:MOST_ERRORS]],
+        "request_id": request_id(),
+        **more,
     }
-    return Response(body, status=status, content_type=CONTENT_TYPE)
+
+
+def _shortened(error: Error) -> dict[str, str]:
+    field, message = error["field"][:LONGEST_FIELD], error["message"][:LONGEST_MESSAGE]
+    return {**error, "field": field, "message": message}
+
+
+def problem(status: int, code: str, detail: str = "", **more: Any) -> Response:
+    """Build a problem+json answer."""
+    body = problem_body(status, code, detail, **more)
+    return Response(body, status=status, content_type=PROBLEM_TYPE)
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -52,17 +79,22 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     set_rollback()
     match error:
         case FieldErrors():
-            return problem(400, error.code, error.sentence, error.errors)
+            return problem(400, error.code, error.sentence, fix=error.fix, errors=error.errors)
         case Explained():
-            return problem(error.status, error.code, error.sentence)
+            answer = problem(error.status, error.code, error.sentence, fix=error.fix)
+            for name, value in error.headers.items():
+                answer[name] = value
+            return answer
         case DjangoValidationError():
             return _invalid(exceptions.ValidationError(as_serializer_error(error)))
         case exceptions.ValidationError():
             return _invalid(error)
         case Http404():
-            return problem(404, "not_found", "There is no such thing here.")
+            return problem(404, "not_found")
         case DjangoPermissionDenied():
             return problem(403, "permission_denied", "This is not allowed.")
+        case PreconditionFailed():
+            return problem(412, error.default_code, current=error.current)
         case exceptions.APIException():
             return _api_exception(error)
     return None
@@ -73,20 +105,24 @@ def _api_exception(error: exceptions.APIException) -> Response:
     response = problem(error.status_code, code, detail)
     if header := getattr(error, "auth_header", None):
         response["WWW-Authenticate"] = header
-    if wait := getattr(error, "wait", None):
-        response["Retry-After"] = str(int(wait) + 1)
     return response
 
 
 def _invalid(error: exceptions.ValidationError) -> Response:
     errors = list(_flatten(error.detail))
-    first = errors[0] if errors else {"code": "invalid", "message": "", "field": ""}
-    only_code = first["code"] if len({item["code"] for item in errors}) == 1 else "invalid"
-    detail = "; ".join(
-        f"{item['field']}: {item['message']}" if item["field"] else item["message"]
-        for item in errors
-    )
-    return problem(400, only_code, detail or "The request can't be taken.", errors)
+    codes = {item["code"] for item in errors}
+    only_code = codes.pop() if len(codes) == 1 else "invalid"
+    return problem(400, only_code, _told(errors), errors=errors)
+
+
+def _told(errors: Sequence[Error]) -> str:
+    """The first errors as one text; how many there are beside them is said."""
+    parts = []
+    for error in map(_shortened, errors[:IN_DETAIL]):
+        place = f"{error['field']}: " if error["field"] else ""
+        parts.append(place + error["message"])
+    more = len(errors) - IN_DETAIL
+    return "; ".join([*parts, f"and {more} more."] if more > 0 else parts)
 
 
 def _flatten(detail: Any, field: str = "") -> Any:

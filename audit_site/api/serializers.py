@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+from audit_site.error_codes import CODES, ErrorCode
+
+PROBLEM_TYPE: Final = "application/problem+json"
+#: No problem names more things that are wrong than this.
+MOST_ERRORS: Final = 50
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -27,12 +34,19 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class MoneySerializer(serializers.Serializer[Any]):
-    currency = serializers.CharField()
+    currency = serializers.CharField(help_text="ISO 4217, such as USD.")
     amount = serializers.CharField(help_text="With as many places as the currency has.")
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ValuesField(serializers.JSONField):
+    """Values by the names of their fields, whichever those are."""
+
+
 class ReasonSerializer(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    """Why, in one word and in a sentence."""
+
+    code = serializers.ChoiceField(list(CODES))
     message = serializers.CharField()
 
 
@@ -41,15 +55,50 @@ class FixableReasonSerializer(ReasonSerializer):
 
 
 class FieldProblemSerializer(serializers.Serializer[Any]):
-    field = serializers.CharField(allow_blank=True)
-    code = serializers.CharField()
+    """What is wrong with one field or parameter."""
+
+    field = serializers.CharField(
+        allow_blank=True, help_text="Inner ones with dots; empty = the body as a whole."
+    )
+    code = serializers.ChoiceField(list(CODES))
     message = serializers.CharField()
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    type = serializers.CharField()
+    """An error (RFC 9457): show `detail` and `fix` to a person, and go by `code`."""
+
+    type = serializers.CharField(help_text="Where the code is explained.")
+    title = serializers.CharField(help_text="The same for each error of this code.")
+    status = serializers.IntegerField(help_text="The HTTP status.")
+    detail = serializers.CharField(help_text="What happened and what to do, for a person.")
+    code = serializers.ChoiceField(list(CODES), help_text="Which error it is; see `/errors/`.")
+    fix = serializers.CharField(
+        allow_null=True, help_text="What to do; null = nothing can be done."
+    )
+    errors = FieldProblemSerializer(  # type: ignore[assignment]
+        many=True, help_text=f"Field by field, the first {MOST_ERRORS}."
+    )
+    request_id = serializers.CharField(help_text="By which our log knows this request.")
+
+
+class PreconditionFailedSerializer(ProblemSerializer):
+    """The object is not the one that `If-Match` names."""
+
+    current = ValuesField(
+        allow_null=True, help_text="The object as it is: what GET answers at this address."
+    )
+
+
+class ErrorCodeSerializer(serializers.Serializer[ErrorCode]):
+    """A code that an error, a check or a reason may carry."""
+
+    code = serializers.ChoiceField(list(CODES))
     title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    errors = FieldProblemSerializer(many=True)  # type: ignore[assignment]
+    meaning = serializers.CharField()
+    fix = serializers.CharField(allow_blank=True, help_text="What to do; empty = nothing.")
+
+
+class ErrorListSerializer(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = ErrorCodeSerializer(many=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 from django.db.models.sql.compiler import SQLCompiler
+
+#: JSON may name one of the two code units of a character alone; UTF-8 knows no such thing.
+HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
 def folded(text: str) -> str:
@@ -34,6 +38,11 @@ class Folded(models.Func):
 
 def _or_null(text: str | None) -> str | None:
     return None if text is None else folded(text)
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database can hold a text as it is: no NUL, and no half of a character."""
+    return "\0" not in text and not HALF_A_CHARACTER.search(text)
 
 
 def storable(text: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Func, IntegerField, JSONField, TextField
+from django.db.models.functions import Cast
+from django.db.models.lookups import Contains
 from django.db.models.sql.compiler import SQLCompiler
 from msgspec.json import Decoder
 
@@ -74,3 +76,8 @@ class JsonLength(Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         return self.as_sql(compiler, connection, function="json_array_length", **extra)
+
+
+def list_has(column: str, word: str) -> Contains:
+    """Whether a JSON list of plain words holds this one; the same on both databases."""
+    return Contains(Cast(column, TextField()), f'"{word}"')

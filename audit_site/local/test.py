@@ -1,7 +1,7 @@
 """`make test`: the whole suite, on SQLite and on PostgreSQL, with whatever it needs set up.
 
-Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they, Chromium
-and nginx are installed and started. What still can't run is named, never left out silently.
+Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they, Chromium,
+nginx and node are installed and started. What still can't run is named, never left out silently.
 
 `make test ARGS=quick` runs the part that needs SQLite alone and no patience (`tests/quick.py`).
 """
@@ -77,6 +77,8 @@ def prepare_machine() -> None:
         missing.append("chromium")
     if find_nginx() is None:
         missing.append("nginx-light")
+    if shutil.which("npm") is None:
+        missing += ["nodejs", "npm"]
     if missing:
         install(*missing)
     if needs_postgres:
@@ -194,6 +196,8 @@ def main() -> int:
         say("Browser      skipped: there is no chromium")
     if find_nginx() is None:
         say("Proxy        skipped: there is no nginx")
+    if shutil.which("npm") is None:
+        say("TypeScript   skipped: there is no node with npm")
     return max(outcome.code for outcome in outcomes)
 
 

@@ -7,14 +7,20 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from audit_site.api.serializers import MoneySerializer, StrictSerializer
+from audit_site.api.abilities import CanField, always
+from audit_site.api.permissions import IsMember
+from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
+from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS
 from integrations.importing.linking import link_of
+from integrations.importing.rules import REASONS, Reason, explain
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
+    """A person at a company."""
+
     class Meta:
         model = Contact
         fields = (
@@ -28,23 +34,52 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
             "is_primary",
         )
         read_only_fields = fields
+        extra_kwargs = {
+            "external_id": {"help_text": "The PSA's id; empty = typed in here."},
+            "is_primary": {"help_text": "Whether it is the one that the company is reached by."},
+        }
 
 
 class LinkSerializer(serializers.Serializer[Any]):
-    integration = serializers.CharField()
-    psa = serializers.CharField()
+    """What ties a company to its record in a PSA."""
+
+    integration = serializers.CharField(help_text="Id of the integration.")
+    psa = PsaField()
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
-    active = serializers.BooleanField()
-    problems = serializers.ListField(child=serializers.CharField())
+    active = serializers.BooleanField(
+        help_text="Whether syncs keep it current; false while its PSA is disconnected."
+    )
+    problems = serializers.ListField(
+        child=serializers.ChoiceField(list(REASONS)), help_text="The codes of `problems`."
+    )
+
+
+def _is_kept_current(company: Company) -> bool:
+    link = link_of(company)
+    return link is not None and link.is_active
 
 
 class CompanySerializer(serializers.ModelSerializer[Company]):
-    """A company. `mrr` comes from the context: `{"mrr": {company id: totals}}`."""
+    """A company: an audITee on screen."""
+
+    # the context has `request`, and `mrr`, `{company id: totals}`
 
     primary_contact = ContactSerializer(source="primary", allow_null=True, read_only=True)
     link = serializers.SerializerMethodField()
+    problems = serializers.SerializerMethodField(
+        help_text="Import rules that its PSA company breaks now; it stays linked."
+    )
     mrr = serializers.SerializerMethodField()
+    can = CanField(
+        {
+            "edit": (IsMember, always),
+            "delete": (IsMember, lambda company: company.status == Company.Status.ACTIVE),
+            "link": (IsMember, lambda company: link_of(company) is None),
+            "unlink": (IsMember, lambda company: link_of(company) is not None),
+            "sync": (IsMember, _is_kept_current),
+        }
+    )
     last_synced_at = serializers.SerializerMethodField()
 
     class Meta:
@@ -56,9 +91,11 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "type",
             "primary_contact",
             "link",
+            "problems",
             "mrr",
             "last_synced_at",
             "created_at",
+            "can",
         )
         read_only_fields = fields
 
@@ -77,6 +114,13 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
                 "problems": link.problem_codes,
             }
         ).data
+
+    @extend_schema_field(FixableReasonSerializer(many=True))
+    def get_problems(self, company: Company) -> list[Reason]:
+        link = link_of(company)
+        if link is None:
+            return []
+        return [explain(code, link.integration.psa_info) for code in link.problem_codes]
 
     @extend_schema_field(MoneySerializer(many=True))
     def get_mrr(self, company: Company) -> list[dict[str, str]]:
@@ -124,7 +168,7 @@ class ImportSerializer(StrictSerializer):
 
 class RejectedImportSerializer(serializers.Serializer[Any]):
     external_id = serializers.CharField()
-    code = serializers.CharField()
+    code = serializers.ChoiceField(list(REASONS))
     message = serializers.CharField()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
@@ -21,10 +22,11 @@ from agreements.overview import with_mrr
 from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.idempotency import idempotent
-from audit_site.api.parameters import AS_OF, invalid, query
+from audit_site.api.parameters import AS_OF, flag, query, read_id
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
+from audit_site.limits import IMPORTS, RESYNCS, limited
 from companies import services
 from companies.api.serializers import (
     CompanyCreateSerializer,
@@ -40,6 +42,7 @@ from companies.models import Company
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies, linking
+from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
 from integrations.models import Integration
 from integrations.runs import starting
@@ -48,14 +51,22 @@ from integrations.runs import starting
 @extend_schema_view(
     list=extend_schema(
         parameters=[
-            query("search"),
-            query("status"),
-            query("type", description="`client` or `prospect`"),
-            query("ordering", description="`name`, `mrr` or `-mrr`: by MRR in `currency`"),
-            query("currency", description="default: the tenant's own"),
+            query("search", description="A part of the name."),
+            query("status", enum=Company.Status.values),
+            query("type", enum=Company.Type.values),
+            query("integration", description="Only those that are linked to this one."),
+            query("linked", OpenApiTypes.BOOL),
+            query("problem", enum=sorted(REASONS), description="Only those flagged with it."),
+            query(
+                "ordering",
+                enum=("name", "mrr", "-mrr"),
+                description="By name, or by MRR in `currency`.",
+            ),
+            query("currency", description="ISO 4217; default: the tenant's own."),
             query(
                 "counting",
-                description="`yes` = only those with MRR in `currency`, `no` = only the others",
+                enum=("yes", "no"),
+                description="`yes` = only those with MRR in `currency`, `no` = only the others.",
             ),
         ],
         responses={200: CompanySerializer(many=True), **PROBLEMS},
@@ -70,11 +81,16 @@ class CompanyViewSet(TenantViewSet):
         if self.is_schema:
             return Company.objects.none()
         wanted = self.request.query_params if self.action == "list" else {}
-        rows = companies_with_links(
-            self.tenant, search=wanted.get("search", ""), status=wanted.get("status")
-        ).select_related("tenant")
         if not wanted:
-            return rows
+            return companies_with_links(self.tenant).select_related("tenant")
+        rows = companies_with_links(
+            self.tenant,
+            search=wanted.get("search", ""),
+            status=wanted.get("status"),
+            integration=read_id(self.request, "integration"),
+            linked=flag(self.request, "linked"),
+            problem=wanted.get("problem", ""),
+        ).select_related("tenant")
         if wanted.get("type"):
             rows = rows.filter(type=wanted["type"])
         currency = wanted.get("currency", "").upper() or self.tenant.currency
@@ -95,33 +111,36 @@ class CompanyViewSet(TenantViewSet):
         if order in {"mrr", "-mrr"}:
             sign = order.removesuffix("mrr")
             return with_mrr(rows, self.tenant, currency).order_by(f"{sign}mrr_minor", "id")
-        if order not in {"", "name"}:
-            raise invalid("ordering", "Order by name, mrr or -mrr.", "invalid_choice")
         return rows
 
     def _shown(self, companies: Sequence[Company]) -> Any:
         totals = company_totals(self.tenant, [company.pk for company in companies])
-        return CompanySerializer(companies, many=True, context={"mrr": totals}).data
+        context = {"request": self.request, "mrr": totals}
+        return CompanySerializer(companies, many=True, context=context).data
 
     def _fresh(self, company: Company) -> Any:
         return self._shown([companies_with_links(self.tenant).get(pk=company.pk)])[0]
 
     def list(self, request: Request) -> Response:
+        """List the audITees, by name unless `ordering` says otherwise."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self._shown(list(page or [])))
 
     def retrieve(self, request: Request, pk: str) -> Response:
+        """Read one audITee."""
         return Response(self._shown([self.get_object()])[0])
 
     @extend_schema(request=CompanyCreateSerializer, responses={201: CompanySerializer, **PROBLEMS})
     @idempotent
     def create(self, request: Request) -> Response:
+        """Create an audITee by hand. It takes a place of the licence."""
         values = read_body(CompanyCreateSerializer, request)
         company = services.create_company(tenant=self.tenant, actor=self.actor, **values)
         return Response(self._fresh(company), status=status.HTTP_201_CREATED)
 
     @extend_schema(request=CompanyUpdateSerializer, responses={200: CompanySerializer, **PROBLEMS})
     def partial_update(self, request: Request, pk: str) -> Response:
+        """Change an audITee; `status` archives it and brings it back. The PSA owns linked ones."""
         company = self.get_object()
         values = read_body(CompanyUpdateSerializer, request)
         owner = linking.owner_of(company)
@@ -130,6 +149,7 @@ class CompanyViewSet(TenantViewSet):
 
     @extend_schema(responses={204: None, **PROBLEMS})
     def destroy(self, request: Request, pk: str) -> Response:
+        """Archive an audITee, which frees its place of the licence."""
         services.archive_company(company=self.get_object(), actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -139,11 +159,13 @@ class CompanyViewSet(TenantViewSet):
     @extend_schema(
         request=ImportSerializer,
         responses={200: ImportResultSerializer, **PROBLEMS},
-        operation_id="companies_import",
+        operation_id="import_companies",
     )
     @action(detail=False, methods=["post"], url_path="import", permission_classes=[IsMember])
+    @limited(IMPORTS)
     @idempotent
     def import_from_psa(self, request: Request) -> Response:
+        """Import companies of a PSA, as far as rules and licence allow; agreements follow."""
         values = read_body(ImportSerializer, request)
         result = import_companies.import_companies(
             integration=self._integration(values["integration"]),
@@ -158,13 +180,14 @@ class CompanyViewSet(TenantViewSet):
         return {
             "imported": self._shown([shown[pk] for pk in ids]),
             "rejected": RejectedImportSerializer(result.rejected, many=True).data,
-            "sync_run": run_body(result.sync_run) if result.sync_run else None,
+            "sync_run": run_body(self.request, result.sync_run) if result.sync_run else None,
         }
 
     @extend_schema(request=LinkWriteSerializer, responses={200: CompanySerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
     @idempotent
     def link(self, request: Request, pk: str) -> Response:
+        """Link an audITee to a company of a PSA. It takes no place of the licence."""
         company = self.get_object()
         values = read_body(LinkWriteSerializer, request)
         linking.link_company(
@@ -177,7 +200,9 @@ class CompanyViewSet(TenantViewSet):
 
     @extend_schema(request=None, responses={200: CompanySerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
     def unlink(self, request: Request, pk: str) -> Response:
+        """End the link: all stays as it was last seen, and becomes yours to edit."""
         company = self.get_object()
         linking.unlink_company(company=company, actor=self.actor)
         return Response(self._fresh(company))
@@ -186,20 +211,24 @@ class CompanyViewSet(TenantViewSet):
         request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
     )
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @limited(RESYNCS)
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
+        """Read this audITee and its agreements again: a new run (202), or the one under way."""
         company = self.get_object()
-        return started(*starting.start_company_sync(company=company, actor=self.actor))
+        return started(request, *starting.start_company_sync(company=company, actor=self.actor))
 
     @extend_schema(responses={200: ContactSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def contacts(self, request: Request, pk: str) -> Response:
+        """List its contacts, the primary one first."""
         page = self.paginate_queryset(self.get_object().contacts.current())
         return self.get_paginated_response(ContactSerializer(page, many=True).data)
 
     @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def agreements(self, request: Request, pk: str) -> Response:
+        """List its agreements with their MRR as of today, and why some don't count."""
         company = self.get_object()
         page = self.paginate_queryset(company.agreements.filter(tenant=self.tenant).order_by("id"))
         rows = {row.agreement.pk: row for row in company_figure(company).agreements}
@@ -209,6 +238,7 @@ class CompanyViewSet(TenantViewSet):
     @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
+        """Tell its MRR on a day, row by row: the ledger adds up to the totals."""
         company, as_of = self.get_object(), read_as_of(request)
 
         def build() -> Any:

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from audit_site import limits
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from integrations.connecting import checks, postponed_tests
@@ -50,6 +51,8 @@ def start_connection_test(
 
 
 def queue_test(integration: Integration, *, is_candidate: bool) -> ConnectionTest:
+    """Have a worker test keys. Counts against what a tenant may have within an hour."""
+    limits.spend(integration.tenant, limits.TESTS)
     test = ConnectionTest.objects.create(
         tenant_id=integration.tenant_id,
         integration=integration,

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from audit_site import limits
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
 from integrations.importing.rules import CHECKS, explain, facts_of, failed_checks
@@ -44,6 +45,7 @@ def diagnose(*, integration: Integration, external_id: str) -> Diagnosis:
     Raises PsaError when the PSA can't be asked.
     """
     integration.refuse_disconnected()
+    limits.spend(integration.tenant, limits.LOOKUPS)
     with open_adapter(integration) as adapter:
         found = adapter.company(external_id)
         ids = [external_id] if isinstance(found, PsaCompany) else []

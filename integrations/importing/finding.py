@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from audit_site import limits
 from audit_site.db.folded_text import folded, storable
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
@@ -62,6 +63,7 @@ def find_companies(*, integration: Integration, text: str) -> Hits:
     wanted = clean(storable(text))
     if not wanted:
         return Hits([])
+    limits.spend(integration.tenant, limits.LOOKUPS)
     with open_adapter(integration) as adapter:
         found, has_more = _named(adapter, wanted)
         by_id = adapter.company(wanted)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
+from audit_site import limits
 from audit_site.db.bulk import bulk_upsert
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
@@ -66,6 +67,7 @@ def import_companies(
             "Import them in several steps.",
             status=400,
         )
+    limits.spend(integration.tenant, limits.IMPORTS)
     allowance = lock_licence(integration.tenant)
     wanted = list(dict.fromkeys(external_ids))
     result = ImportResult()

@@ -95,6 +95,7 @@ CHECKS: Final[dict[str, str]] = {
     "has_contact_method": "A contact can be reached by e-mail or phone.",
     "licence": "Your licence has room for it.",
 }
+CHECK_NAMES: Final = tuple(CHECKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ RULES: Final = (
     Rule("licence_exceeded", "licence", "Your licence has no free audITee left.", MAKE_ROOM),
 )
 REASONS: Final[dict[str, Rule]] = {rule.code: rule for rule in RULES}
+CODES: Final = tuple(REASONS)
 
 
 def failed_checks(facts: CompanyFacts, info: PsaInfo) -> dict[str, str]:

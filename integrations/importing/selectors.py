@@ -23,6 +23,7 @@ from django.db.models.lookups import Contains
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
 from audit_site.db.folded_text import Folded, folded, storable
+from audit_site.db.json_rows import list_has
 from audit_site.db.presence import PRESENT
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
@@ -41,6 +42,8 @@ def list_psa_companies(
     importable: bool | None = None,
     linked: bool | None = None,
     status: str = "",
+    type: str = "",
+    reason: str = "",
     new: bool | None = None,
     since: datetime | None = None,
 ) -> QuerySet[PsaCompanyRecord]:
@@ -67,6 +70,12 @@ def list_psa_companies(
         rows = rows.exclude(~Exists(links), importable=True)
     if status := storable(status):
         rows = rows.filter(status__iexact=status)
+    if type := storable(type):
+        rows = rows.filter(type__iexact=type)
+    if reason == "already_linked":
+        rows = rows.filter(Exists(links))
+    elif reason:
+        rows = rows.filter(list_has("rule_codes", reason))
     if new is not None:
         came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
         rows = rows.filter(came) if new else rows.exclude(came)
@@ -237,11 +246,18 @@ def looked_at(integration: Integration, user: User) -> datetime | None:
 
 
 def companies_with_links(
-    tenant: Tenant, *, search: str = "", status: str | None = None
+    tenant: Tenant,
+    *,
+    search: str = "",
+    status: str | None = None,
+    integration: UUID | None = None,
+    linked: bool | None = None,
+    problem: str = "",
 ) -> QuerySet[Company]:
     """Companies with their link and contacts (`linking.link_of`, `primary`, `people`), by name.
 
-    Search finds a part of the name, without regard to case and accents.
+    Search finds a part of the name, without regard to case and accents. `integration` = linked to
+    it; `problem` = flagged with this code.
     """
     rows = Company.objects.for_tenant(tenant)
     if wanted := folded(storable(search).strip()):
@@ -249,6 +265,13 @@ def companies_with_links(
     if status:
         rows = rows.filter(status=status)
     links = CompanyLink.objects.for_tenant(tenant).in_force()
+    of_company = links.filter(company=OuterRef("pk"))
+    if linked is not None:
+        rows = rows.filter(Exists(of_company) if linked else ~Exists(of_company))
+    if integration is not None:
+        rows = rows.filter(Exists(of_company.filter(integration=integration)))
+    if problem:
+        rows = rows.filter(Exists(of_company.filter(list_has("problem_codes", problem))))
     people = Contact.objects.for_tenant(tenant).current()
     prefetches: list[Prefetch[Any]] = [
         Prefetch("links", links.select_related("integration"), to_attr="links_in_force"),

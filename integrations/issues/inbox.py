@@ -13,11 +13,14 @@ from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
+from integrations import kinds
 from integrations.models import Integration, Issue, SyncRun
 from integrations.runs import starting
 
 #: The kind of an issue that is about the integration itself, not about one of its records.
 KIND_INTEGRATION = "integration"
+#: Every word by which an issue may say what it is about.
+KINDS = (*kinds.WORDS, KIND_INTEGRATION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ stored with runs and written to logs.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 from audit_site.errors import Explained
@@ -50,6 +51,8 @@ class PsaRateLimited(PsaUnavailable):
     def __init__(self, message: str, fix: str = "", *, retry_after: float | None = None) -> None:
         super().__init__("rate_limited", message, fix)
         self.retry_after = retry_after
+        if retry_after is not None:
+            self.headers = {"Retry-After": str(ceil(retry_after))}
 
 
 class PsaRefused(PsaError):

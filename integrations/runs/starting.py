@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from audit_site import log_context
+from audit_site import limits, log_context
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -31,6 +31,8 @@ FULL_EVERY = timedelta(hours=20)
 
 
 def _start(integration: Integration, actor: User | None, **values: Any) -> SyncRun:
+    if actor is not None and (act := _limited(values)):
+        limits.spend(integration.tenant, act)
     run = SyncRun.objects.create(
         tenant_id=integration.tenant_id,
         integration=integration,
@@ -56,6 +58,14 @@ def _refuse_now(integration: Integration, actor: User | None) -> None:
     integration.refuse_disconnected()
     if actor is not None:
         integration.refuse_paused()
+
+
+def _limited(values: Mapping[str, Any]) -> limits.Act | None:
+    """What a run is to the limits, when a person starts it; imports count by themselves."""
+    if values.get("trigger") == SyncRun.Trigger.IMPORT:
+        return None
+    is_part = values.get("scope") == SyncRun.Scope.COMPANIES
+    return limits.RESYNCS if is_part else limits.SYNCS
 
 
 def start_sync_run(

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from audit_site.limits import TooManyRequestsError
 from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
@@ -102,7 +103,7 @@ def find_company(request: PageRequest, pk: UUID) -> HttpResponse:
     found, listed = None, []
     try:
         found = finding.find_companies(integration=integration, text=typed) if typed else None
-    except PsaError as error:
+    except (PsaError, TooManyRequestsError) as error:  # a redirect would come back to here
         messages.error(request, error.sentence)
         records = list_psa_companies(integration, search=typed)[: finding.MOST_HITS]
         listed = import_rows(records, None)

@@ -21,6 +21,7 @@ def test_me_shows_user_role_scopes_and_licence(mia: User, tenant: Tenant) -> Non
             "id": str(tenant.pk),
             "name": tenant.name,
             "timezone": "UTC",
+            "currency": "USD",
             "company_limit": 100,
             "companies_used": 1,
         },

@@ -9,15 +9,25 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from audit_site.api.abilities import CanField, always
+from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.serializers import (
     FixableReasonSerializer,
 )
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
-from integrations.importing.rules import Reason
+from integrations.importing.rules import CHECK_NAMES, Reason
+
+
+class SuggestedCompanySerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    score = serializers.IntegerField(min_value=0, max_value=100)
 
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
+    """A company as the PSA shows it, imported or not."""
+
     external_id = serializers.CharField(source="record.external_id", read_only=True)
     name = serializers.CharField(source="record.name", read_only=True)
     status = serializers.CharField(source="record.status", read_only=True)
@@ -33,21 +43,19 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
     )
     first_seen_at = serializers.DateTimeField(source="record.first_seen_at", read_only=True)
     seen_at = serializers.SerializerMethodField()
+    can = CanField(
+        {
+            "import": (IsMember, lambda row: row.is_importable),
+            "link": (IsMember, lambda row: row.linked is None),
+            "diagnosis": (IsViewer, always),
+        }
+    )
 
     @extend_schema_field(FixableReasonSerializer(many=True))
     def get_reasons(self, row: ImportRow) -> list[Reason]:
         return row.reasons
 
-    @extend_schema_field(
-        {
-            "type": ["object", "null"],
-            "properties": {
-                "id": {"type": "string"},
-                "name": {"type": "string"},
-                "score": {"type": "number"},
-            },
-        }
-    )
+    @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
     def get_suggested_company(self, row: ImportRow) -> None:
         """No company is suggested unless the product is sure enough to say why."""
 
@@ -63,19 +71,29 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         return serializers.DateTimeField().to_representation(seen)
 
 
+class ImportCheckSerializer(CheckSerializer):
+    """One check on the way to an import."""
+
+    name = serializers.ChoiceField(CHECK_NAMES)
+
+
 class DiagnosisSerializer(serializers.Serializer[Any]):
+    """Whether a PSA company can be imported right now, and where it fails."""
+
     importable = serializers.BooleanField()
-    checks = CheckSerializer(many=True)
+    checks = ImportCheckSerializer(many=True)
 
 
 class HitSerializer(serializers.Serializer[Any]):
     """A company that the PSA has right now; texts are empty where its record can't be read."""
 
     external_id = serializers.CharField()
-    name = serializers.CharField()
-    status = serializers.CharField()
-    type = serializers.CharField()
-    url = serializers.CharField(help_text="Opens it in the PSA's own pages; empty = not known.")
+    name = serializers.CharField(allow_blank=True)
+    status = serializers.CharField(allow_blank=True)
+    type = serializers.CharField(allow_blank=True)
+    url = serializers.CharField(
+        allow_blank=True, help_text="Opens it in the PSA's own pages; empty = not known."
+    )
     listed = serializers.BooleanField(
         source="is_listed", help_text="Whether a sync has read it, so that it can be imported."
     )
@@ -83,6 +101,8 @@ class HitSerializer(serializers.Serializer[Any]):
 
 
 class HitsSerializer(serializers.Serializer[Any]):
+    """What the PSA found, at most 10 companies."""
+
     hits = HitSerializer(many=True)
     has_more = serializers.BooleanField(
         help_text="The PSA was not looked through to its end: ask with more of the name."

@@ -9,16 +9,21 @@ from drf_spectacular.utils import (
     extend_schema_field,
 )
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsAdmin, IsMember
 from audit_site.api.serializers import (
     StrictSerializer,
 )
 from audit_site.db.counting import NEW_LIMIT
+from audit_site.error_codes import CODES
 from integrations.api.serializers.connection_parts import (
     ListCountsSerializer,
     StoredSecretSerializer,
 )
 from integrations.api.serializers.runs import SyncRunSerializer
+from integrations.connecting.checks import CHECK_LABELS
 from integrations.connecting.guides import filled_in
 from integrations.connecting.health import TITLES, Health
 from integrations.importing.connection_cards import ConnectionCard
@@ -26,9 +31,15 @@ from integrations.models import (
     ConnectionTest,
     Integration,
 )
+from integrations.psa import registry
 from integrations.psa.contract import GuideStep
 from integrations.runs.schedule import next_at
 from integrations.runs.speed import measure
+
+
+@extend_schema_field({"type": "string", "enum": [info.key for info in registry.infos()]})
+class PsaField(serializers.CharField):
+    """The key of a PSA."""
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -56,10 +67,12 @@ class GuideStepSerializer(serializers.Serializer[GuideStep]):
 
 
 class PsaSerializer(serializers.Serializer[Any]):
+    """A PSA that can be connected: its form and the way to its keys."""
+
     def get_fields(self) -> dict[str, Any]:
-        """Declared here and not in the class: `fields` is a name of DRF's own there."""
+        # declared here and not in the class: `fields` is a name of DRF's own there
         return {
-            "psa": serializers.CharField(source="key"),
+            "psa": PsaField(source="key"),
             "name": serializers.CharField(),
             "fields": CredentialFieldSerializer(many=True),
             "guide": GuideStepSerializer(many=True),
@@ -67,7 +80,9 @@ class PsaSerializer(serializers.Serializer[Any]):
 
 
 class CheckSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
+    """One check: true = seen, false = refused, null = not tried or nothing to see."""
+
+    name = serializers.ChoiceField(list(CHECK_LABELS))
     ok = serializers.BooleanField(
         allow_null=True,
         help_text="True only for what was seen, false when it was refused, null when it was not "
@@ -76,7 +91,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     seen = serializers.SerializerMethodField(
         help_text="How many records are shown, of lines how many were tried; null = not known."
     )
-    code = serializers.CharField(allow_blank=True)
+    code = serializers.ChoiceField(list(CODES), allow_blank=True)
     message = serializers.CharField(allow_blank=True)
     fix = serializers.CharField(allow_blank=True)
 
@@ -87,6 +102,9 @@ class CheckSerializer(serializers.Serializer[Any]):
 
 
 class ConnectionTestSerializer(serializers.ModelSerializer[ConnectionTest]):
+    """One test of keys: ask again until its state is `done`."""
+
+    code = serializers.ChoiceField(list(CODES), allow_blank=True)
     checks = CheckSerializer(many=True)
 
     class Meta:
@@ -110,11 +128,14 @@ class CandidateSerializer(serializers.Serializer[Any]):
     test = ConnectionTestSerializer()
 
 
+@extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
+class ClockField(serializers.TimeField):
+    """Hours and minutes."""
+
+
 class ScheduleSerializer(serializers.Serializer[Any]):
     every = serializers.ChoiceField(Integration.Schedule.choices)
-    at = serializers.TimeField(
-        format="%H:%M", help_text="For every night: HH:MM by the tenant's clock."
-    )
+    at = ClockField(format="%H:%M", help_text="For every night: HH:MM by the tenant's clock.")
     next_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -122,7 +143,7 @@ class ScheduleChangeSerializer(StrictSerializer):
     """What is left out stays as it is."""
 
     every = serializers.ChoiceField(Integration.Schedule.choices, required=False)
-    at = serializers.TimeField(
+    at = ClockField(
         required=False,
         input_formats=["%H:%M"],
         help_text="For every night: HH:MM by the tenant's clock.",
@@ -140,11 +161,17 @@ class HealthSerializer(serializers.Serializer[Health]):
     until = serializers.DateTimeField(allow_null=True)
 
 
+def _is_there(card: ConnectionCard) -> bool:
+    return not card.integration.is_disconnected
+
+
 class IntegrationSerializer(serializers.Serializer[Any]):
-    # of a ConnectionCard; the context has the `speeds` of SyncRunSerializer
+    """One connection to a PSA account."""
+
+    # of a ConnectionCard; the context has the `request` and `speeds` of SyncRunSerializer
 
     id = serializers.UUIDField(source="integration.id", read_only=True)
-    psa = serializers.CharField(source="integration.psa", read_only=True)
+    psa = PsaField(source="integration.psa", read_only=True)
     name = serializers.CharField(source="integration.name", read_only=True)
     status = serializers.ChoiceField(
         Integration.Status.choices, source="integration.status", read_only=True
@@ -173,6 +200,15 @@ class IntegrationSerializer(serializers.Serializer[Any]):
     )
     created_at = serializers.DateTimeField(source="integration.created_at", read_only=True)
     updated_at = serializers.DateTimeField(source="integration.updated_at", read_only=True)
+    can = CanField(
+        {
+            "edit": (IsAdmin, _is_there),
+            "delete": (IsAdmin, _is_there),
+            "test": (IsMember, _is_there),
+            "sync": (IsMember, _is_there),
+            "import": (IsMember, _is_there),
+        }
+    )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_next_sync_at(self, card: ConnectionCard) -> str | None:
@@ -270,10 +306,12 @@ class IntegrationSerializer(serializers.Serializer[Any]):
         return shown
 
 
-def connection_bodies(cards: Sequence[ConnectionCard]) -> Any:
+def connection_bodies(request: Request, cards: Sequence[ConnectionCard]) -> Any:
     """The bodies of connections of one tenant, in their order. Two statements at the most."""
     speeds = measure(card.latest.run for card in cards if card.latest.run)
-    return IntegrationSerializer(cards, many=True, context={"speeds": speeds}).data
+    return IntegrationSerializer(
+        cards, many=True, context={"request": request, "speeds": speeds}
+    ).data
 
 
 class CredentialsField(serializers.DictField):
@@ -281,7 +319,9 @@ class CredentialsField(serializers.DictField):
 
 
 class IntegrationCreateSerializer(StrictSerializer):
-    psa = serializers.CharField()
+    """Which fields `credentials` has is what `GET /psas/` says of the PSA."""
+
+    psa = PsaField()
     credentials = CredentialsField()
     name = serializers.CharField(required=False, allow_blank=True, max_length=255)
     schedule = ScheduleChangeSerializer(required=False)

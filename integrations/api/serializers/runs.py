@@ -9,12 +9,17 @@ from drf_spectacular.utils import (
     extend_schema_field,
 )
 from rest_framework import serializers, status
+from rest_framework.request import Request
 from rest_framework.response import Response
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import (
     FixableReasonSerializer,
     ReasonSerializer,
+    ValuesField,
 )
+from integrations.kinds import WORDS
 from integrations.models import (
     FIGURES,
     KINDS,
@@ -22,6 +27,13 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.runs.speed import measure, remaining_seconds
+from integrations.sync.company_sync import CompanySync
+from integrations.sync.full_sync import FullSync
+
+#: What a run may be at.
+PHASES = tuple(
+    dict.fromkeys(phase.name for sync in (FullSync, CompanySync) for phase in sync.phases)
+)
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -35,18 +47,28 @@ class RunCountsSerializer(serializers.Serializer[Any]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    done = serializers.IntegerField()
-    total = serializers.IntegerField(allow_null=True)
+    done = serializers.IntegerField(help_text="Records of the phase that are done.")
+    total = serializers.IntegerField(allow_null=True, help_text="Null = not known.")
 
 
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
-    """A sync run."""
+    """A sync run: ask again until its state is neither `queued` nor `running`."""
 
-    # the context has `speeds`, `{run id: RunSpeed}`: see `run_bodies`
+    # the context has `request`, and `speeds`, `{run id: RunSpeed}`: see `run_bodies`
 
-    integration = serializers.CharField(source="integration_id", read_only=True)
-    company = serializers.CharField(source="company_id", read_only=True, allow_null=True)
+    integration = serializers.CharField(
+        source="integration_id", read_only=True, help_text="Id of the integration."
+    )
+    company = serializers.CharField(
+        source="company_id",
+        read_only=True,
+        allow_null=True,
+        help_text="Id of the company that alone is re-read; null = not just one.",
+    )
     progress = serializers.SerializerMethodField()
+    phase = serializers.ChoiceField(
+        PHASES, allow_blank=True, help_text="What it is at; empty before it begins and at its end."
+    )
     counts = RunCountsSerializer(read_only=True)
     error = serializers.SerializerMethodField()
     resume_at = serializers.DateTimeField(source="resumes_at", read_only=True, allow_null=True)
@@ -57,6 +79,8 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     remaining_seconds = serializers.SerializerMethodField(
         help_text="Until the phase under way is done; null when that can't be known."
     )
+
+    can = CanField({"cancel": (IsMember, lambda run: run.is_active)})
 
     class Meta:
         model = SyncRun
@@ -79,8 +103,15 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "queued_at",
             "started_at",
             "finished_at",
+            "can",
         )
         read_only_fields = fields
+        extra_kwargs = {
+            "reading": {"help_text": "All records, or what changed since the last run."},
+            "requests": {"help_text": "Requests that the PSA was sent."},
+            "waiting_for": {"help_text": "What it waits for, for a person; empty = nothing."},
+            "resume_at": {"help_text": "When it goes on by itself; null = it does not wait."},
+        }
 
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, run: SyncRun) -> dict[str, int | None]:
@@ -101,7 +132,12 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
 
 
 class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
+    """What a run did to one record, with the values before and after."""
+
+    kind = serializers.ChoiceField(WORDS)
     reason = serializers.SerializerMethodField()
+    before = ValuesField(allow_null=True)
+    after = ValuesField(allow_null=True)
 
     class Meta:
         model = SyncEvent
@@ -125,16 +161,17 @@ class SyncEventSerializer(serializers.ModelSerializer[SyncEvent]):
         return {"code": event.reason_code, "message": event.reason_message}
 
 
-def run_bodies(runs: Sequence[SyncRun]) -> Any:
+def run_bodies(request: Request, runs: Sequence[SyncRun]) -> Any:
     """The bodies of runs of one tenant, in their order. Two statements at the most."""
-    return SyncRunSerializer(runs, many=True, context={"speeds": measure(runs)}).data
+    context = {"request": request, "speeds": measure(runs)}
+    return SyncRunSerializer(runs, many=True, context=context).data
 
 
-def run_body(run: SyncRun) -> Any:
-    return run_bodies([run])[0]
+def run_body(request: Request, run: SyncRun) -> Any:
+    return run_bodies(request, [run])[0]
 
 
-def started(run: SyncRun, is_new: bool) -> Response:
+def started(request: Request, run: SyncRun, is_new: bool) -> Response:
     """Answer with a run: 202 when it is new, 200 when it was under way."""
     code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-    return Response(run_body(run), status=code)
+    return Response(run_body(request, run), status=code)

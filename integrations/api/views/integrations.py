@@ -13,14 +13,14 @@ from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.requests import read_body
-from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
+from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, asks_psa, find_uuid
 from audit_site.db.lengths import length_of
+from audit_site.limits import LOOKUPS, SYNCS, TESTS, limited
 from integrations.api.serializers.import_list import (
     DiagnosisSerializer,
     HitsSerializer,
@@ -42,10 +42,11 @@ from integrations.connecting.selectors import list_integrations
 from integrations.importing import diagnosis, finding
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
+from integrations.importing.rules import REASONS
 from integrations.importing.selectors import list_psa_companies, looked_at
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
-from integrations.models import Integration, PsaCompanyRecord
+from integrations.models import Integration, PsaCompanyRecord, lock_integration
 from integrations.psa import registry
 from integrations.runs import pausing, schedule, starting
 
@@ -53,8 +54,8 @@ from integrations.runs import pausing, schedule, starting
 STARTED: dict[Any, Any] = {202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
 
 
-class PsaListView(APIView):
-    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="psas_list")
+class PsaListView(Endpoint):
+    @extend_schema(responses={200: PsaSerializer(many=True), **PROBLEMS}, operation_id="list_psas")
     def get(self, request: Request) -> Response:
         """List every PSA that can be connected, with its form and guide."""
         return Response(PsaSerializer(registry.infos(), many=True).data)
@@ -62,7 +63,8 @@ class PsaListView(APIView):
 
 @extend_schema_view(
     list=extend_schema(
-        parameters=[query("status")], responses={200: IntegrationSerializer(many=True), **PROBLEMS}
+        parameters=[query("status", enum=Integration.Status.values)],
+        responses={200: IntegrationSerializer(many=True), **PROBLEMS},
     ),
     retrieve=extend_schema(responses={200: IntegrationSerializer, **PROBLEMS}),
 )
@@ -81,17 +83,21 @@ class IntegrationViewSet(TenantViewSet):
         )
 
     def list(self, request: Request) -> Response:
+        """List the connected PSAs, the oldest first."""
         page = self.paginate_queryset(self.get_queryset()) or []
         return self.get_paginated_response(self._shown(*page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
+        """Read one integration: its keys (no secrets), health, last test and last sync."""
         return Response(self._shown(self.get_object())[0])
 
     @extend_schema(
         request=IntegrationCreateSerializer, responses={201: IntegrationSerializer, **PROBLEMS}
     )
+    @limited(TESTS)
     @idempotent
     def create(self, request: Request) -> Response:
+        """Connect a PSA: what is saved is tested by itself, and `last_test` tells how that goes."""
         values = read_body(IntegrationCreateSerializer, request)
         chosen = values.pop("schedule", {})
         with transaction.atomic():
@@ -104,7 +110,9 @@ class IntegrationViewSet(TenantViewSet):
     @extend_schema(
         request=IntegrationUpdateSerializer, responses={200: IntegrationSerializer, **PROBLEMS}
     )
+    @limited(TESTS)
     def partial_update(self, request: Request, pk: str) -> Response:
+        """Change name, schedule or keys. New keys are tested before they take over."""
         integration = self.get_object()
         values = read_body(IntegrationUpdateSerializer, request)
         chosen = values.pop("schedule", {})
@@ -115,24 +123,34 @@ class IntegrationViewSet(TenantViewSet):
 
     @extend_schema(responses={204: None, **PROBLEMS})
     def destroy(self, request: Request, pk: str) -> Response:
+        """Disconnect: the keys are destroyed; companies, agreements and MRR stay as they are."""
         lifecycle.disconnect_integration(integration=self.get_object(), actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def hold(self) -> None:
+        lock_integration(self.get_object())
 
     def _fresh(self, integration: Integration) -> Any:
         return self._shown(list_integrations(self.tenant).get(pk=integration.pk))[0]
 
     def _shown(self, *integrations: Integration) -> Any:
-        return connection_bodies(connection_cards(self.tenant, self.actor, integrations))
+        return connection_bodies(
+            self.request, connection_cards(self.tenant, self.actor, integrations)
+        )
 
     @extend_schema(request=None, responses={202: ConnectionTestSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @limited(TESTS)
     @idempotent
     def test(self, request: Request, pk: str) -> Response:
+        """Test the keys in use; the test under way is joined."""
         integration = self.get_object()
         test = connection_test.start_connection_test(integration=integration, actor=self.actor)
         return Response(ConnectionTestSerializer(test).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={200: ConnectionTestSerializer, **PROBLEMS})
+    @extend_schema(
+        responses={200: ConnectionTestSerializer, **PROBLEMS}, operation_id="get_integration_test"
+    )
     @action(
         detail=True,
         url_path="tests/(?P<test_id>[^/]+)",
@@ -140,15 +158,20 @@ class IntegrationViewSet(TenantViewSet):
         permission_classes=[IsViewer],
     )
     def test_detail(self, request: Request, pk: str, test_id: str) -> Response:
+        """Read a connection test, check by check as they come."""
         tests = self.get_object().tests.filter(tenant=self.tenant)
         test = get_object_or_404(tests, pk=find_uuid(test_id))
         return Response(ConnectionTestSerializer(test).data)
 
     @extend_schema(request=None, responses=STARTED)
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @limited(SYNCS)
     @idempotent
     def sync(self, request: Request, pk: str) -> Response:
-        return started(*starting.start_sync_run(integration=self.get_object(), actor=self.actor))
+        """Sync now: a new run (202), or the one that is under way (200)."""
+        return started(
+            request, *starting.start_sync_run(integration=self.get_object(), actor=self.actor)
+        )
 
     @extend_schema(request=PauseSerializer, responses={200: IntegrationSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"])
@@ -171,23 +194,25 @@ class IntegrationViewSet(TenantViewSet):
 
     @extend_schema(
         parameters=[
-            query("state", description="`open`, `dismissed` or `closed`; default: all"),
-            query("cursor"),
-            query("page_size", OpenApiTypes.INT),
+            query("state", enum=("open", "dismissed", "closed"), description="Default: all."),
         ],
         responses={200: IssueSerializer(many=True), **PROBLEMS},
+        operation_id="list_integration_issues",
     )
     @action(detail=True, url_path="issues", url_name="issues", permission_classes=[IsViewer])
     def list_issues(self, request: Request, pk: str) -> Response:
+        """List what a person should know of this integration, the newest first."""
         rows = list_issues(
             self.tenant,
             integration=self.get_object(),
             state=request.query_params.get("state", ""),
         )
         page = issue_rows(self.paginate_queryset(rows) or [])
-        return self.get_paginated_response(IssueSerializer(page, many=True).data)
+        return self.get_paginated_response(
+            IssueSerializer(page, many=True, context={"request": request}).data
+        )
 
-    @extend_schema(request=None, responses=STARTED)
+    @extend_schema(request=None, responses=STARTED, operation_id="retry_integration_issues")
     @action(
         detail=True,
         methods=["post"],
@@ -195,17 +220,20 @@ class IntegrationViewSet(TenantViewSet):
         url_name="retry-issues",
         permission_classes=[IsMember],
     )
+    @limited(SYNCS)
     @idempotent
     def retry_issues(self, request: Request, pk: str) -> Response:
         """Read everything again."""
-        return started(*inbox.retry_all(self.get_object(), actor=self.actor))
+        return started(request, *inbox.retry_all(self.get_object(), actor=self.actor))
 
     @extend_schema(
         parameters=[
-            query("search"),
+            query("search", description="A part of the name, or the PSA's id."),
             query("importable", OpenApiTypes.BOOL),
             query("linked", OpenApiTypes.BOOL),
-            query("status"),
+            query("status", description="The PSA's own word, whatever its case."),
+            query("type", description="The PSA's own word, whatever its case."),
+            query("reason", enum=sorted(REASONS), description="Why it can't be imported."),
             query(
                 "new",
                 OpenApiTypes.BOOL,
@@ -217,6 +245,7 @@ class IntegrationViewSet(TenantViewSet):
     )
     @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
     def psa_companies(self, request: Request, pk: str) -> Response:
+        """List the PSA's companies, and why some of them can't be imported, by name."""
         integration = self.get_object()
         since = looked_at(integration, self.actor)
         rows = list_psa_companies(
@@ -225,20 +254,28 @@ class IntegrationViewSet(TenantViewSet):
             importable=flag(request, "importable"),
             linked=flag(request, "linked"),
             status=request.query_params.get("status", ""),
+            type=request.query_params.get("type", ""),
+            reason=request.query_params.get("reason", ""),
             new=flag(request, "new"),
             since=since,
         )
         page = import_rows(self.paginate_queryset(rows) or [], since)
-        return self.get_paginated_response(PsaCompanySerializer(page, many=True).data)
+        return self.get_paginated_response(
+            PsaCompanySerializer(page, many=True, context={"request": request}).data
+        )
 
-    @extend_schema(responses={200: DiagnosisSerializer, **PROBLEMS})
+    @extend_schema(
+        responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"
+    )
     @action(
         detail=True,
         url_path="psa-companies/(?P<external_id>[^/]+)/diagnosis",
         permission_classes=[IsViewer],
-        throttle_scope="psa",
     )
+    @limited(LOOKUPS)
+    @asks_psa
     def diagnosis(self, request: Request, pk: str, external_id: str) -> Response:
+        """Ask the PSA right now whether a company can be imported, check by check."""
         found = diagnosis.diagnose(integration=self.get_object(), external_id=external_id)
         return Response(DiagnosisSerializer(found).data)
 
@@ -246,7 +283,9 @@ class IntegrationViewSet(TenantViewSet):
         parameters=[query("q", description="The company's id, or a part of its name.")],
         responses={200: HitsSerializer, **PROBLEMS},
     )
-    @action(detail=True, permission_classes=[IsViewer], throttle_scope="psa")
+    @action(detail=True, permission_classes=[IsViewer])
+    @limited(LOOKUPS)
+    @asks_psa
     def find(self, request: Request, pk: str) -> Response:
         """Ask the PSA right now for companies by id and name, and what each needs to be imported.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.http import Http404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit_site.api.parameters import query
+from audit_site.api.idempotency import idempotent
+from audit_site.api.parameters import query, read_id
 from audit_site.api.permissions import IsMember, IsViewer
-from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
+from audit_site.api.views import PROBLEMS, TenantViewSet
 from integrations.api.serializers.runs import (
     SyncEventSerializer,
     SyncRunSerializer,
@@ -26,7 +26,11 @@ from integrations.runs.selectors import list_events, list_sync_runs
 
 @extend_schema_view(
     list=extend_schema(
-        parameters=[query("integration"), query("company"), query("state")],
+        parameters=[
+            query("integration"),
+            query("company"),
+            query("state", enum=SyncRun.State.values),
+        ],
         responses={200: SyncRunSerializer(many=True), **PROBLEMS},
     ),
     retrieve=extend_schema(responses={200: SyncRunSerializer, **PROBLEMS}),
@@ -41,30 +45,33 @@ class SyncRunViewSet(TenantViewSet):
         if self.action != "list":
             return list_sync_runs(self.tenant)
         wanted = self.request.query_params
-        try:
-            ids = {
-                name: find_uuid(wanted[name]) if wanted.get(name) else None
-                for name in ("integration", "company")
-            }
-        except Http404:  # what is no id filters everything out
-            return SyncRun.objects.none().order_by("-id")
-        return list_sync_runs(self.tenant, state=wanted.get("state"), **ids)
+        return list_sync_runs(
+            self.tenant,
+            state=wanted.get("state"),
+            integration=read_id(self.request, "integration"),
+            company=read_id(self.request, "company"),
+        )
 
     def list(self, request: Request) -> Response:
+        """List sync runs, the newest first."""
         page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response(run_bodies(page))
+        return self.get_paginated_response(run_bodies(request, page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(run_body(self.get_object()))
+        """Read one sync run: ask again and again while it is `queued` or `running`."""
+        return Response(run_body(request, self.get_object()))
 
     @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @idempotent
     def cancel(self, request: Request, pk: str) -> Response:
+        """Ask a run to stop; one that a worker holds stops at its next page."""
         run = starting.cancel_sync_run(run=self.get_object(), actor=self.actor)
-        return Response(run_body(run), status=status.HTTP_202_ACCEPTED)
+        return Response(run_body(request, run), status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={200: SyncEventSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def events(self, request: Request, pk: str) -> Response:
+        """List what a run did to each record, in order."""
         page = self.paginate_queryset(list_events(self.get_object()))
         return self.get_paginated_response(SyncEventSerializer(page, many=True).data)

@@ -14,7 +14,7 @@ from agreements import stored_mrr
 from agreements.models import AgreementChoices
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from tests.clients import V1
+from tests.clients import V1, problem
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 
 
@@ -87,7 +87,7 @@ def company(tenant: Tenant) -> Company:
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [
-        ("series", {}, "from"),
+        ("series", {"to": "2026-01"}, "from"),
         ("series", {"from": "2026-01"}, "to"),
         ("series", {"from": "2026-13", "to": "2026-12"}, "from"),
         ("series", {"from": "2026-1", "to": "2026-12"}, "from"),
@@ -96,7 +96,7 @@ def company(tenant: Tenant) -> Company:
         ("series", {"from": "2026-05", "to": "2026-04"}, "to"),
         ("series", {"from": "2016-01", "to": "2026-01"}, "to"),
         ("series", {"from": "1800-01", "to": "1800-02"}, "from"),
-        ("movement", {}, "from"),
+        ("movement", {"to": "2026-01-01"}, "from"),
         ("movement", {"from": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-01-01", "to": "2026-01-01"}, "to"),
         ("movement", {"from": "2026-02-30", "to": "2026-03-01"}, "from"),
@@ -114,6 +114,7 @@ def test_dates_that_can_not_be_are_a_400_at_their_field(
     answer = api.get(f"{V1}/mrr/{path}/" if path else f"{V1}/mrr/", query)
 
     assert answer.status_code == 400
+    assert problem(answer) == (400, "invalid_parameter")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 

@@ -53,4 +53,4 @@ def test_other_methods_and_places_are_problems_too(api: APIClient) -> None:
     assert problem(api.put(f"{V1}/companies/{uuid4()}/", {})) == (405, "method_not_allowed")
     assert problem(api.get(f"{V1}/companies/{uuid4()}/")) == (404, "not_found")
     assert problem(api.get(f"{V1}/companies/not-an-id/")) == (404, "not_found")
-    assert problem(api.get(f"{V1}/mrr/?as_of=2026-02-30")) == (400, "invalid")
+    assert problem(api.get(f"{V1}/mrr/?as_of=2026-02-30")) == (400, "invalid_parameter")

@@ -27,6 +27,7 @@ def test_the_import_list_filters_and_says_why(tenant: Tenant, api: APIClient) ->
         importable=False,
         rule_codes=["inactive", "no_contact"],
         status="Inactive",
+        type="Vendor",
     )
     linked = make_psa_company(integration, name="Linked")
     company = make_company(tenant)
@@ -42,6 +43,10 @@ def test_the_import_list_filters_and_says_why(tenant: Tenant, api: APIClient) ->
     assert ids("?search=MULLER") == [ready.external_id]
     assert ids(f"?search={hidden.external_id}") == [hidden.external_id]
     assert ids("?status=inactive") == [hidden.external_id]
+    assert ids("?type=vendor") == [hidden.external_id]
+    assert ids("?reason=no_contact") == [hidden.external_id]
+    assert ids("?reason=already_linked") == [linked.external_id]
+    assert ids("?reason=contact_inactive") == []
     rows = {row["external_id"]: row for row in api.get(address).json()["results"]}
     assert [r["code"] for r in rows[hidden.external_id]["reasons"]] == ["inactive", "no_contact"]
     assert rows[linked.external_id]["linked_company"] == str(company.pk)

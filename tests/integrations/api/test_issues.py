@@ -49,6 +49,7 @@ def test_an_issue_says_what_why_since_when_and_what_to_do(vic: User, tenant: Ten
                 "last_seen_at": stamp(issue.last_seen_at),
                 "state": "open",
                 "sync_run": str(run.pk),
+                "can": [],
             }
         ],
     }
@@ -286,7 +287,7 @@ def test_the_schema_describes_the_whole_inbox(db: None) -> None:
     }
     assert list(shape["properties"]) == [
         "id", "kind", "external_id", "company", "code", "name", "message", "fix", "times",
-        "first_seen_at", "last_seen_at", "state", "sync_run",
+        "first_seen_at", "last_seen_at", "state", "sync_run", "can",
     ]  # fmt: skip
     assert schema["components"]["schemas"]["Integration"]["properties"]["open_issues"] == {
         "type": "integer",

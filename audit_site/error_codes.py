@@ -1,0 +1,437 @@
+"""Every code that an error of ours may carry, with what it means and what to do: the one list.
+
+REST shows it (`GET /api/v1/errors/`), names each problem by it, and takes from it what to do where
+an error does not say so itself. A test sees that no code is raised which is not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """A code; its `title` never varies, `fix` is "" where there is nothing to do."""
+
+    code: str
+    title: str
+    meaning: str
+    fix: str = ""
+
+
+_REQUEST: Final = (
+    ErrorCode(
+        "bad_request",
+        "Not readable",
+        "The request is not one that HTTP knows, or names a host that is not ours.",
+        "Check address and headers.",
+    ),
+    ErrorCode(
+        "parse_error",
+        "No JSON",
+        "The body is not JSON, is nested too deeply, or holds characters that can't be kept.",
+        "Send UTF-8 JSON without NUL characters, at most 32 levels deep.",
+    ),
+    ErrorCode(
+        "body_too_large",
+        "Too large",
+        "The body has more bytes than are read.",
+        "Send less at once.",
+    ),
+    ErrorCode(
+        "unsupported_media_type",
+        "Not JSON",
+        "The body has another content type than JSON in UTF-8.",
+        "Send `Content-Type: application/json`.",
+    ),
+    ErrorCode(
+        "not_acceptable",
+        "No such format",
+        "`Accept` asks for a format that this endpoint does not answer in.",
+        "Ask for `application/json`.",
+    ),
+    ErrorCode(
+        "method_not_allowed",
+        "No such method",
+        "This address does not take this method.",
+        "`Allow` names those that it takes, and so does OPTIONS.",
+    ),
+    ErrorCode(
+        "not_found",
+        "Not found",
+        "There is nothing at this address, or it is not yours to see.",
+        "Check the id. Every address ends in a slash.",
+    ),
+    ErrorCode(
+        "unknown_parameter",
+        "Unknown parameter",
+        "The query has a parameter that this endpoint does not know.",
+        "Leave it out, or correct its name; the schema lists those there are.",
+    ),
+    ErrorCode(
+        "invalid_parameter",
+        "Parameter not readable",
+        "A query parameter has a value that can't be read, or is missing.",
+        "Correct the value; `errors` says how it is written.",
+    ),
+    ErrorCode(
+        "invalid_idempotency_key",
+        "Key not usable",
+        "`Idempotency-Key` is empty or longer than 255 characters.",
+        "Send 1 to 255 characters, such as a new UUID for each new request.",
+    ),
+    ErrorCode(
+        "idempotency_key_reused",
+        "Key used before",
+        "This `Idempotency-Key` came before with another request.",
+        "Use a new key for a new request.",
+    ),
+    ErrorCode(
+        "precondition_failed",
+        "Changed meanwhile",
+        "The object is not the one that `If-Match` names: somebody changed it. Nothing was done.",
+        "`current` is the object as it is: look at it, then send the change with its ETag.",
+    ),
+    ErrorCode(
+        "too_many_requests",
+        "Too many requests",
+        "Your account did this as often as it may within an hour.",
+        "Wait as many seconds as `Retry-After` says.",
+    ),
+    ErrorCode(
+        "internal_error",
+        "Our mistake",
+        "Something went wrong on our side; it has been reported.",
+        "Try again later; if it stays, tell us the `request_id`.",
+    ),
+)
+
+_WHO: Final = (
+    ErrorCode(
+        "not_authenticated",
+        "Sign in first",
+        "The request carries no credentials.",
+        "Send `Authorization: Bearer` with a token, or sign in.",
+    ),
+    ErrorCode(
+        "authentication_failed",
+        "Not valid any more",
+        "The token is wrong or was revoked, or its owner has left.",
+        "Make a new token.",
+    ),
+    ErrorCode(
+        "permission_denied",
+        "Not allowed",
+        "The PSA refuses its API user a right; or a write of a browser lacks its CSRF token.",
+        "Give the API user the right that is named; a browser sends `X-CSRFToken`.",
+    ),
+    ErrorCode(
+        "viewer_required",
+        "For members of the account",
+        "You are no member of this account.",
+        "Ask an admin of the account to add you.",
+    ),
+    ErrorCode(
+        "member_required",
+        "For members and admins",
+        "Your role may read, and this is a write.",
+        "Ask an admin of your account.",
+    ),
+    ErrorCode(
+        "admin_required",
+        "For admins",
+        "Only admins may do this.",
+        "Ask an admin of your account.",
+    ),
+    ErrorCode(
+        "insufficient_scope",
+        "Scope missing",
+        "The token lacks the scope that this needs.",
+        "Make a token that has it.",
+    ),
+)
+
+_FIELDS: Final = (
+    ErrorCode("invalid", "Not usable", "A value can't be used as it is.", "Correct it."),
+    ErrorCode("required", "Missing", "A field that must be there is missing.", "Send it."),
+    ErrorCode("null", "Empty", "A field that needs a value is null.", "Send a value."),
+    ErrorCode("blank", "Empty", "A field that needs a text is empty.", "Send a text."),
+    ErrorCode("empty", "Empty", "A list that needs an entry is empty.", "Send one or more."),
+    ErrorCode(
+        "unknown_field",
+        "Unknown field",
+        "The body has a field that is not known here.",
+        "Leave it out, or correct its name; the schema lists those there are.",
+    ),
+    ErrorCode(
+        "invalid_choice",
+        "No such choice",
+        "The value is none of those that can be chosen.",
+        "Choose one that the schema lists.",
+    ),
+    ErrorCode("max_length", "Too long", "A text or a list is too long.", "Shorten it."),
+    ErrorCode("not_a_list", "No list", "A list is needed here.", "Send a list."),
+    ErrorCode("not_a_dict", "No object", "An object is needed here.", "Send an object."),
+    ErrorCode(
+        "null_characters_not_allowed",
+        "NUL character",
+        "A text holds a NUL character, which can't be kept.",
+        "Leave it out.",
+    ),
+    ErrorCode(
+        "surrogate_characters_not_allowed",
+        "Half a character",
+        "A text holds one half of a character that needs two.",
+        "Send whole characters.",
+    ),
+    ErrorCode(
+        "does_not_exist",
+        "No such thing",
+        "A field names something that there is not, or that is not yours.",
+        "Send an id that you have read from this API.",
+    ),
+    ErrorCode(
+        "too_many_ids",
+        "Too many at once",
+        "One call names more ids than it may.",
+        "Send them in several calls.",
+    ),
+)
+
+_RULES: Final = (
+    ErrorCode(
+        "licence_exceeded",
+        "Licence full",
+        "All audITees that your licence covers are in use.",
+        "Archive one that you no longer need, or extend the licence.",
+    ),
+    ErrorCode(
+        "owned_by_psa",
+        "Owned by the PSA",
+        "The PSA owns this value; it would overwrite a change.",
+        "Change it in the PSA, then sync; or unlink the audITee.",
+    ),
+    ErrorCode(
+        "contact_without_method",
+        "Contact can't be reached",
+        "A primary contact needs an e-mail address or a phone number.",
+        "Add one of the two.",
+    ),
+    ErrorCode(
+        "integration_exists",
+        "Connected already",
+        "This account of the PSA is connected already.",
+        "Change the keys of that integration instead.",
+    ),
+    ErrorCode(
+        "account_changed",
+        "Another account",
+        "The new credentials are of another account, and the links would not fit it.",
+        "Connect the other account as an integration of its own.",
+    ),
+    ErrorCode(
+        "not_connected",
+        "Disconnected",
+        "The integration is disconnected.",
+        "Connect it again.",
+    ),
+    ErrorCode(
+        "run_under_way",
+        "Sync under way",
+        "A sync is under way that began before this.",
+        "Wait until it has ended, or cancel it.",
+    ),
+    ErrorCode(
+        "not_linked",
+        "Not linked",
+        "The audITee is not linked to a PSA.",
+        "Link it first.",
+    ),
+    ErrorCode(
+        "already_linked",
+        "Linked already",
+        "The audITee or the PSA company is linked already.",
+        "Unlink it first, if that link is wrong.",
+    ),
+    ErrorCode(
+        "issue_closed",
+        "Issue closed",
+        "The issue is closed: its cause is gone.",
+    ),
+    ErrorCode(
+        "no_question",
+        "Nothing to confirm",
+        "The issue does not ask whether something is gone.",
+    ),
+    ErrorCode(
+        "renewal_circle",
+        "In a circle",
+        "The other agreement replaces this one already.",
+        "Undo that decision first.",
+    ),
+)
+
+_IMPORT: Final = (
+    ErrorCode(
+        "unknown_company",
+        "Not in the PSA",
+        "The PSA showed no company with this id.",
+        "Sync, and check that the API user may see all companies.",
+    ),
+    ErrorCode(
+        "no_contact",
+        "No contact",
+        "The company has no contact in the PSA.",
+        "Add a contact there, then sync.",
+    ),
+    ErrorCode(
+        "contact_inactive",
+        "Contacts inactive",
+        "All contacts of the company are inactive in the PSA.",
+        "Make one active there, then sync.",
+    ),
+    ErrorCode(
+        "inactive",
+        "Not active",
+        "The company's status in the PSA is not Active.",
+        "Set it to Active there, then sync.",
+    ),
+    ErrorCode(
+        "deleted",
+        "Gone from the PSA",
+        "The PSA no longer has this company.",
+        "Restore it there, then sync.",
+    ),
+    ErrorCode(
+        "merged",
+        "Merged",
+        "The company was merged into another one in the PSA.",
+        "Import the one that it was merged into.",
+    ),
+    ErrorCode(
+        "own_company",
+        "Not a client",
+        "The company stands for you in the PSA, and not for a client.",
+    ),
+)
+
+_PSA: Final = (
+    ErrorCode("ok", "Passed", "The check passed."),
+    ErrorCode(
+        "sees_nothing",
+        "Sees nothing",
+        "It was not refused, and there was nothing to see.",
+        "Check in the PSA what the API user may see.",
+    ),
+    ErrorCode("superseded", "Superseded", "Newer keys were saved before this test began."),
+    ErrorCode(
+        "invalid_credentials",
+        "Keys refused",
+        "The PSA refuses the keys, the company or the tracking identifier.",
+        "Type them again.",
+    ),
+    ErrorCode(
+        "mfa_required",
+        "Second factor asked for",
+        "The PSA asks this user for a second factor.",
+        "Use a user that signs in without one.",
+    ),
+    ErrorCode(
+        "account_locked",
+        "User locked",
+        "The PSA has locked this user.",
+        "Unlock it in the PSA.",
+    ),
+    ErrorCode(
+        "client_id_refused",
+        "Client id refused",
+        "The PSA does not know this installation's client id.",
+        "Tell whoever runs this installation.",
+    ),
+    ErrorCode(
+        "not_a_psa_server",
+        "Not the PSA's server",
+        "The server answers, and not as the PSA's API does.",
+        "Correct the address.",
+    ),
+    ErrorCode("dns_failure", "No such host", "The host's name is not known.", "Correct it."),
+    ErrorCode(
+        "connection_refused",
+        "Nobody answers",
+        "The host takes no connection there.",
+        "Check address and port, and whether a firewall stands in between.",
+    ),
+    ErrorCode(
+        "tls_error",
+        "Not secure",
+        "The server's certificate can't be trusted.",
+        "Have its certificate put right.",
+    ),
+    ErrorCode("timeout", "Too slow", "The PSA did not answer in time.", "Try again later."),
+    ErrorCode("rate_limited", "PSA asks to wait", "The PSA was asked too often.", "Try later."),
+    ErrorCode("psa_unavailable", "PSA is down", "The PSA is not available.", "Try again later."),
+    ErrorCode(
+        "bad_response",
+        "Answer not readable",
+        "The PSA answered with something that can't be read.",
+        "Try again later; if it stays, tell us.",
+    ),
+    ErrorCode(
+        "blocked_address",
+        "Address not allowed",
+        "The address is private, or not one that may be asked.",
+        "Use the PSA's public https address.",
+    ),
+)
+
+_SYNC: Final = (
+    ErrorCode(
+        "too_many_gone",
+        "Suspiciously many are gone",
+        "So many records are missing at once that nothing was marked as gone.",
+        "Check the API user's rights; if they are really gone, say so in the issue.",
+    ),
+    ErrorCode(
+        "records_withheld",
+        "Records withheld",
+        "The PSA counts more records than it shows.",
+        "Give the API user the right to see all of them.",
+    ),
+    ErrorCode(
+        "list_ended_early",
+        "List ended early",
+        "The PSA's list ended before the number of records that it gave itself.",
+        "Sync again; what did not come is not taken as gone.",
+    ),
+    ErrorCode(
+        "invalid_record",
+        "Record not usable",
+        "A record of the PSA lacks something, or has it in another form; it is set aside.",
+        "Correct it in the PSA, then sync.",
+    ),
+    ErrorCode(
+        "missing_id",
+        "Record without an id",
+        "A record of the PSA has no id, so that it can't be kept.",
+        "Report it to the PSA's support.",
+    ),
+    ErrorCode(
+        "too_long",
+        "Id too long",
+        "A record of the PSA has an id that is too long to be kept.",
+        "Report it to the PSA's support.",
+    ),
+    ErrorCode(
+        "two_claims",
+        "Claimed twice",
+        "Two companies of the PSA show the same agreement; it stays where it was.",
+        "Give it to one of them in the PSA, then sync.",
+    ),
+)
+
+CODES: Final[dict[str, ErrorCode]] = {
+    entry.code: entry
+    for group in (_REQUEST, _WHO, _FIELDS, _RULES, _IMPORT, _PSA, _SYNC)
+    for entry in group
+}

@@ -1,0 +1,95 @@
+"""The one list of codes: nothing is raised that is not in it, and REST shows all of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rest_framework.test import APIClient
+
+from audit_site.error_codes import CODES
+from integrations.importing.rules import REASONS
+from integrations.psa.errors import CODES as PSA_CODES
+from tests.clients import V1, problem
+
+ROOTS = ("audit_site", "companies", "agreements", "integrations")
+#: What carries a code, and where it stands: the position of the argument, or its name.
+CARRIERS: dict[str, int | str] = {
+    "DomainError": 0,
+    "PsaError": 0,
+    "PsaRefused": 0,
+    "PsaUnavailable": 0,
+    "RejectedRecord": 1,
+    "ErrorDetail": "code",
+    "PermissionDenied": "code",
+    "invalid": 2,
+}
+
+
+def trees() -> Iterator[ast.AST]:
+    for root in ROOTS:
+        for path in Path(root).rglob("*.py"):
+            if "sandbox" not in path.parts and "migrations" not in path.parts:
+                yield ast.parse(path.read_text())
+
+
+def codes_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from _texts(_argument(node))
+        elif isinstance(node, ast.Dict):  # `{"field": …, "code": …}`
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "code":
+                    yield from _texts(value)
+
+
+def _argument(call: ast.Call) -> ast.AST | None:
+    name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
+    place = CARRIERS.get(name.lstrip("_"), "code")
+    for keyword in call.keywords:
+        if keyword.arg == "code":
+            return keyword.value
+    return call.args[place] if isinstance(place, int) and len(call.args) > place else None
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+    if isinstance(node, ast.IfExp):
+        yield from (*_texts(node.body), *_texts(node.orelse))
+
+
+def test_every_code_that_is_raised_is_in_the_list() -> None:
+    raised = {code for tree in trees() for code in codes_in(tree)}
+
+    assert {"licence_exceeded", "renewal_circle", "superseded", "insufficient_scope"} <= raised
+    assert raised - set(CODES) - NO_ERRORS == set()
+
+
+#: `code=` of something else.
+NO_ERRORS = {"security", "invalid_question"}
+
+
+def test_what_other_lists_name_is_in_it() -> None:
+    assert set(PSA_CODES) | set(REASONS) <= set(CODES)
+
+
+def test_an_entry_says_what_it_is_and_what_to_do() -> None:
+    for code, entry in CODES.items():
+        assert code == entry.code
+        assert entry.title
+        assert not entry.title.endswith(".")
+        assert entry.meaning.endswith(".")
+        assert not entry.fix or entry.fix.endswith(".")
+
+
+def test_rest_lists_them_all(api: APIClient) -> None:
+    answer = api.get(f"{V1}/errors/").json()
+
+    assert (answer["next"], answer["previous"]) == (None, None)
+    assert {row["code"]: row["fix"] for row in answer["results"]} == {
+        code: entry.fix for code, entry in CODES.items()
+    }
+    assert problem(APIClient().get(f"{V1}/errors/")) == (401, "not_authenticated")
