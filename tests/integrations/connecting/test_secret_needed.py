@@ -10,9 +10,10 @@ import pytest
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting import lifecycle
-from integrations.connecting.credentials import SavedSecret, saved_secrets
+from integrations.connecting.credentials import SavedSecret, refuse_unsaid_secrets, saved_secrets
 from integrations.models import ConnectionTest, Integration
 from integrations.psa import registry
+from integrations.psa.contract import CredentialField, PsaInfo
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
 from tests.queries import queries
@@ -81,6 +82,20 @@ def test_who_changes_one_types_the_secret_again(
     integration.refresh_from_db()
     assert (integration.credentials, integration.candidate) == (stored, None)
     assert ConnectionTest.objects.count() == tests  # nothing is asked anywhere
+
+
+def test_a_field_that_says_neither_may_change_alone() -> None:
+    fields = (
+        CredentialField("address", "Address", "url"),
+        CredentialField("language", "Language", says_where_or_who=False),
+        CredentialField("key", "Key", "secret"),
+    )
+    info = PsaInfo("harbour", "Harbour", fields, guide=())
+    stored = {"address": "https://a.example", "language": "en", "key": "sealed"}
+
+    refuse_unsaid_secrets(info, {"language": "de"}, stored)
+    with pytest.raises(FieldErrors):
+        refuse_unsaid_secrets(info, {"language": "de", "address": "b.example"}, stored)
 
 
 @pytest.mark.parametrize("status", ["failing", "untested", "testing"])

@@ -111,4 +111,4 @@ def test_keys_that_are_being_tested_are_not_forgotten(
 
     connected.refresh_from_db()
     assert connected.candidate["state"] == "testing"
-    assert "The new keys are being tested." in text(page)
+    assert "The new keys, which the fields below show, are being tested." in text(page)

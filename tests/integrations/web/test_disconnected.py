@@ -17,7 +17,14 @@ from integrations.connecting.lifecycle import disconnect_integration
 from integrations.models import Integration, SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, page_text, text
-from tests.factories import make_agreement, make_company, make_integration, make_link, make_member
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_issue,
+    make_link,
+    make_member,
+)
 from tests.queries import queries
 from tests.syncing import import_all
 from tests.worker import work_off
@@ -123,6 +130,17 @@ def test_who_is_no_admin_sees_whom_to_ask(
     assert refused.status_code == 403
     ended.refresh_from_db()
     assert ended.is_disconnected
+
+
+def test_its_sync_runs_lead_to_it(alex: User, ended: Integration) -> None:
+    make_issue(ended)
+    run = SyncRun.objects.filter(integration=ended, scope="all").latest("id")
+
+    page = page_text(browser(alex).get(f"/sync-runs/{run.pk}/"))
+
+    assert f'href="{address(ended)}">What stays of it</a>' in page
+    assert f"{address(ended)}companies/" not in page
+    assert f"{address(ended)}issues/" not in page
 
 
 def test_another_tenants_is_not_there(otto: User, ended: Integration) -> None:

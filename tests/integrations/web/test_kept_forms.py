@@ -85,9 +85,9 @@ def test_new_keys_stand_in_the_fields_while_and_after_they_are_tested(
     after = page_text(client.get(settings_of(connected)))
 
     assert value(testing, "public_key") == "no-tables"
-    assert "The fields show the new keys, which are being tested." in testing
+    assert "The new keys, which the fields below show, are being tested." in testing
     assert value(after, "public_key") == "no-tables"
-    assert "The fields show" not in after
+    assert "the fields below" not in after.lower()
     assert "Leave empty to keep it" in after
     assert "by Alex Admin." in after.partition('id="id_private_key_helptext"')[2][:80]
 
@@ -103,7 +103,9 @@ def test_refused_keys_stand_in_the_fields_until_they_are_forgotten(
     forgotten = page_text(client.post(f"{settings_of(connected)}candidate/forget/", follow=True))
 
     assert value(refused, "public_key") == "typo"
-    assert "The fields show the new keys, which were refused." in refused
+    assert (
+        "The fields below show the refused ones: correct them and type the secret again." in refused
+    )
     assert "Leave empty to keep it" not in refused
     assert value(forgotten, "public_key") == "demo"
 
