@@ -36,7 +36,7 @@ CONTACTS: Final = Kind("contacts", "contact", "Contacts", "read_contacts", "Read
 AGREEMENTS: Final = Kind(
     "agreements", "agreement", "Agreements", "read_agreements", "Read agreements"
 )
-LINES: Final = Kind("lines", "line", "Lines", "read_lines", "Read their lines")
+LINES: Final = Kind("lines", "line", "Lines", "read_lines", "Read lines")
 
 #: In the order in which they are read and shown.
 KINDS: Final = (COMPANIES, CONTACTS, AGREEMENTS, LINES)

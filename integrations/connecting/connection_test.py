@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
@@ -24,6 +24,8 @@ from integrations.models import ConnectionTest, Integration, SyncRun, lock_integ
 from integrations.psa.errors import KEYS, PsaError
 from integrations.runs import dispatching, leases, run_log, shutdown, starting
 
+NEWER_KEYS: Final = "Newer keys were saved before this test had ended."
+
 
 @transaction.atomic
 def start_connection_test(
@@ -35,9 +37,7 @@ def start_connection_test(
     under_way = integration.tests.filter(is_candidate=False).exclude(
         state=ConnectionTest.State.DONE
     )
-    if restart:
-        _end_superseded(under_way.filter(lease_until=None))
-    elif test := under_way.first():
+    if not restart and (test := under_way.first()):
         postponed_tests.hurry(test)
         return test
     if integration.status in {Integration.Status.UNTESTED, Integration.Status.FAILING}:
@@ -51,8 +51,12 @@ def start_connection_test(
 
 
 def queue_test(integration: Integration, *, is_candidate: bool) -> ConnectionTest:
-    """Have a worker test keys. Counts against what a tenant may have within an hour."""
+    """A new test, instead of one of older keys that waits. Counts against what a tenant may have
+    within an hour.
+    """
     limits.spend(integration.tenant, limits.TESTS)
+    older = integration.tests.filter(is_candidate=is_candidate, lease_until=None)
+    _end_unfinished(older.exclude(state=ConnectionTest.State.DONE), NEWER_KEYS)
     test = ConnectionTest.objects.create(
         tenant_id=integration.tenant_id,
         integration=integration,
@@ -72,11 +76,14 @@ def run_connection_test(*, tenant_id: str, test_id: str) -> None:
     test = leases.claim(ConnectionTest, tenant_id=tenant_id, work_id=test_id)
     if test is None:
         return
+    if test.integration.is_disconnected:
+        _end_unfinished(leases.held(test), "It was disconnected before this test had ended.")
+        return
     sealed = None
     if test.is_candidate:
         candidate = test.integration.candidate or {}
         if candidate.get("test") != str(test.pk):
-            _end_superseded(leases.held(test))
+            _end_unfinished(leases.held(test), NEWER_KEYS)
             return
         sealed = candidate["credentials"]
     leases.held(test).update(code="", message="", fix="")  # of a wait that is over
@@ -127,12 +134,13 @@ def _note(test: ConnectionTest, found: list[Check]) -> list[Check]:
     return found
 
 
-def _end_superseded(tests: QuerySet[ConnectionTest]) -> None:
+def _end_unfinished(tests: QuerySet[ConnectionTest], message: str) -> None:
+    """End tests that say nothing any more."""
     tests.update(
         state=ConnectionTest.State.DONE,
         ok=False,
         code="superseded",
-        message="Newer keys were saved before this test had ended.",
+        message=message,
         fix="",
         finished_at=timezone.now(),
         lease_until=None,

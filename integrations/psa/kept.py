@@ -1,8 +1,9 @@
 """Answers of a reading that may not come to its end: the next attempt asks for the rest alone.
 
 A PSA may say "not now" in the middle of what is only of use as a whole, such as all contracts of a
-company with their lines. What it had answered by then is kept, and given again to whoever asks the
-same question in the same reading, so that each question is asked once however often it waits.
+company with their lines. What it had answered by then is kept, and given again when the next
+attempt asks the same question, so that each question is asked once however often it waits. Within
+one attempt nothing is given twice: who asks again wants to know whether something has changed.
 
 An answer is kept for a part of the reading (some companies) or for all of it (a list that every
 part needs). Only good answers are kept, and refusals of a right: what may pass is asked again.
@@ -83,6 +84,9 @@ class KeptAnswers:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._earlier: set[str] = (
+            set()
+        )  # questions of earlier attempts that this one has yet to ask
         self._bytes = 0
         self._part: int | None = None
         self._began = datetime.now(UTC)
@@ -94,12 +98,13 @@ class KeptAnswers:
         """Begin a reading, or go on with what an earlier attempt had kept of it."""
         with self._lock:
             self._entries = {entry.question: entry for entry in entries}
+            self._earlier = set(self._entries)
             self._bytes = sum(len(entry.answer.content) for entry in entries)
             self._part, self._began = WHOLE_READING, datetime.now(UTC)
 
     def end(self) -> None:
         with self._lock:
-            self._entries, self._part = {}, None
+            self._entries, self._earlier, self._part = {}, set(), None
 
     def next_part(self) -> int:
         """Begin the next part; returns its number."""
@@ -136,8 +141,9 @@ class KeptAnswers:
     def known(self, question: str) -> KeptAnswer | None:
         with self._lock:
             entry = self._entries.get(question)
-            if entry is None:
+            if entry is None or question not in self._earlier:
                 return None
+            self._earlier.discard(question)
             self._began = min(self._began, entry.answer.at)
             return entry.answer
 
@@ -145,5 +151,6 @@ class KeptAnswers:
         with self._lock:
             if self._part is not None and keep != "no" and self._bytes < MOST_BYTES:
                 part = self._part if keep == "part" else WHOLE_READING
+                before = self._entries.get(question)
+                self._bytes += len(answer.content) - (len(before.answer.content) if before else 0)
                 self._entries[question] = Entry(question, answer, part)
-                self._bytes += len(answer.content)

@@ -27,7 +27,7 @@ def test_a_test_reaches_signs_in_and_probes_every_right_that_the_psa_has() -> No
         ("read_companies", "Read companies"),
         ("read_contacts", "Read contacts"),
         ("read_agreements", "Read agreements"),
-        ("read_lines", "Read their lines"),
+        ("read_lines", "Read lines"),
     ],
 )
 def test_pages_call_a_check_by_its_label(name: str, label: str) -> None:

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.connection_test import start_connection_test
 from integrations.connecting.health import health_now
-from integrations.connecting.lifecycle import update_integration
+from integrations.connecting.lifecycle import disconnect_integration, update_integration
 from integrations.connecting.postponed_tests import Patience
 from integrations.connecting.selectors import latest_of
 from integrations.models import ConnectionTest
@@ -248,3 +248,18 @@ def test_a_limit_is_kept_to_whoever_presses_test(tenant: Tenant, sandbox: Sandbo
     work_off()
 
     assert (only_test().state, only_test().resume_at) == ("running", until)
+
+
+def test_a_test_that_waits_says_nothing_of_what_was_disconnected(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.switch_on("rate_limited", path="/company/contacts", retry_after=300)
+    integration = connect(tenant, sandbox, "connectwise")
+    disconnect_integration(integration=integration, actor=None)
+    sandbox.forget_requests()
+
+    wait_out_tests()
+
+    integration.refresh_from_db()
+    assert (only_test().state, only_test().code) == ("done", "superseded")
+    assert (integration.status, sandbox.requests()) == ("disconnected", [])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agreements.models import Agreement, CompanyMrr
-from integrations.models import CompanyLink, Issue, PsaCompanyRecord
+from integrations.models import CompanyLink, Issue, PsaCompanyRecord, PsaContactRecord
 from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
 from tests.integrations.sync.bad_days.day import (
@@ -154,6 +154,38 @@ def test_a_lost_right_ends_partial_names_the_right_and_loses_nothing(
     assert day.sync().state == "succeeded"
     assert day.issues() == []
     outcome(f"{said(run)}, nothing lost")
+
+
+def one_of(day: Day, kind: str) -> str:
+    """The id of a record with money on it, of a company that has others."""
+    link = day.linked()
+    match kind:
+        case "companies":
+            return link.external_id
+        case "contacts":
+            people = PsaContactRecord.objects.filter(company_external_id=link.external_id)
+            return people.order_by("external_id")[0].external_id
+    counting = Agreement.objects.filter(company=link.company, stored_mrr__minor__gt=0)
+    return counting.order_by("external_id")[0].external_id
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_record_that_is_refused_by_its_id_is_kept_and_said(
+    day: Day, outcome: Outcome, kind: str
+) -> None:
+    before = stored()
+    day.fault("refused_records", ids=[one_of(day, kind)])
+
+    run = day.sync()
+
+    assert said(run) == "partial (records_withheld)"
+    assert ">" in run.error_fix
+    assert ("of MRR" in run.error_message) is (kind != "contacts")
+    assert (gone(), stored()) == (0, before)
+    day.sandbox.faults.clear()
+    assert day.sync().state == "succeeded"
+    assert day.issues() == []
+    outcome("partial (records_withheld), names the right and the money, nothing lost")
 
 
 @pytest.mark.parametrize("kind", [*LISTS, pytest.param("", id="all of them")])
