@@ -24,6 +24,7 @@ CARRIERS: dict[str, tuple[int, ...]] = {
     "PsaUnavailable": (0,),
     "RejectedRecord": (1,),
     "invalid": (1, 2),
+    "field_error": (1,),
 }
 A_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
