@@ -15,7 +15,7 @@ from rest_framework.views import set_rollback
 
 from audit_site.api.exceptions import PreconditionFailed
 from audit_site.api.serializers import MOST_ERRORS, PROBLEM_TYPE
-from audit_site.error_codes import CODES
+from audit_site.error_codes import CODES, ErrorCode
 from audit_site.errors import Explained, FieldErrors
 from audit_site.log_context import request_id
 
@@ -49,7 +49,7 @@ def problem_body(
     **more: Any,
 ) -> dict[str, Any]:
     """The body of an error; what it does not say itself is said of its code."""
-    known = CODES[code]
+    known = CODES.get(code) or ErrorCode(code, "Not possible", "A rule says no.")
     return {
         "type": f"/api/v1/errors/#{code}",
         "title": known.title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,17 @@ from integrations.psa.errors import CODES as PSA_CODES
 from tests.clients import V1, problem
 
 ROOTS = ("audit_site", "companies", "agreements", "integrations")
-#: What carries a code, and where it stands: the position of the argument, or its name.
-CARRIERS: dict[str, int | str] = {
-    "DomainError": 0,
-    "PsaError": 0,
-    "PsaRefused": 0,
-    "PsaUnavailable": 0,
-    "RejectedRecord": 1,
-    "ErrorDetail": "code",
-    "PermissionDenied": "code",
-    "invalid": 2,
+#: What carries a code, and at which of its positions; all carry one that is named `code`.
+CARRIERS: dict[str, tuple[int, ...]] = {
+    "DomainError": (0,),
+    "PsaError": (0,),
+    "PsaRefused": (0,),
+    "PsaUnavailable": (0,),
+    "RejectedRecord": (1,),
+    "invalid": (1, 2),
+    "field_error": (1,),
 }
+A_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def trees() -> Iterator[ast.AST]:
@@ -38,25 +39,24 @@ def trees() -> Iterator[ast.AST]:
 def codes_in(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            yield from _texts(_argument(node))
+            for argument in _arguments(node):
+                yield from _texts(argument)
         elif isinstance(node, ast.Dict):  # `{"field": …, "code": …}`
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "code":
                     yield from _texts(value)
 
 
-def _argument(call: ast.Call) -> ast.AST | None:
+def _arguments(call: ast.Call) -> list[ast.AST]:
     name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
-    place = CARRIERS.get(name.lstrip("_"), "code")
-    for keyword in call.keywords:
-        if keyword.arg == "code":
-            return keyword.value
-    return call.args[place] if isinstance(place, int) and len(call.args) > place else None
+    named: list[ast.AST] = [k.value for k in call.keywords if k.arg == "code"]
+    places = CARRIERS.get(name.lstrip("_"), ())
+    return named or [call.args[place] for place in places if len(call.args) > place]
 
 
 def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
-        yield node.value
+    if isinstance(node, ast.Constant) and A_CODE.fullmatch(str(node.value)):
+        yield str(node.value)
     if isinstance(node, ast.IfExp):
         yield from (*_texts(node.body), *_texts(node.orelse))
 

@@ -180,6 +180,6 @@ def test_a_list_is_paged_with_a_cursor(name: str, operation: Any) -> None:
 
 
 def test_pages_always_say_what_comes_next() -> None:
-    assert len(LISTS) == 8
+    assert len(LISTS) >= 8
     for name in LISTS:
         assert OBJECTS[name]["required"] == ["next", "previous", "results"]

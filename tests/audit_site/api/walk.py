@@ -52,7 +52,7 @@ def _route(prefix: str, entry: URLPattern) -> Route:
     actions = getattr(view, "actions", None)
     known = actions or [m for m in ("get", "post", "patch", "delete") if hasattr(view.cls, m)]
     methods = tuple(m for m in known if m != "head")
-    return Route(re.sub(r"\(\?P<\w+>[^)]*\)", NOBODY, text), view, methods)
+    return Route(re.sub(r"\(\?P<\w+>[^)]*\)|<\w+:\w+>", NOBODY, text), view, methods)
 
 
 ROUTES = routes()
