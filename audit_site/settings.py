@@ -364,7 +364,7 @@ SPECTACULAR_SETTINGS = {
         "PsaKey": [info.key for info in registry.infos()],
         "RecordKind": "integrations.kinds.WORDS",
         "IssueKind": "integrations.issues.inbox.KINDS",
-        "ConnectionCheck": "integrations.connecting.connection_test.CHECKS",
+        "ConnectionCheck": "integrations.connecting.checks.NAMES",
         "ImportCheckName": "integrations.importing.rules.CHECK_NAMES",
         "ChangeKind": "integrations.models.SyncEvent.Change",
         "RunReading": "integrations.models.SyncRun.Reading",

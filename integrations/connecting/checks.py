@@ -19,6 +19,7 @@ CHECK_LABELS: Final[dict[str, str]] = {
     "authenticate": "Sign in",
     **{kind.right: kind.check for kind in KINDS},
 }
+NAMES: Final = tuple(CHECK_LABELS)
 REACH, AUTHENTICATE = "reach_server", "authenticate"
 #: Code of a check that was not refused, and in which there was nothing to see; of a test where
 #: that is so for companies or contacts.

@@ -159,7 +159,7 @@ def test_a_diagnosis_is_limited_by_page_and_rest(
     api = api_of(alex)
 
     first, refused = api.get(address), api.get(address)
-    page = browser(alex).get(f"/integrations/{connected.pk}/companies/missing/?external_id=20002")
+    page = browser(alex).get(f"/integrations/{connected.pk}/companies/missing/?q=20002")
 
     assert first["RateLimit"].startswith('"lookups";r=0;t=')
     assert problem(refused) == (429, "too_many_requests")

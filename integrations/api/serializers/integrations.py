@@ -23,7 +23,7 @@ from integrations.api.serializers.connection_parts import (
     StoredSecretSerializer,
 )
 from integrations.api.serializers.runs import SyncRunSerializer
-from integrations.connecting.checks import CHECK_LABELS
+from integrations.connecting.checks import NAMES
 from integrations.connecting.guides import filled_in
 from integrations.connecting.health import TITLES, Health
 from integrations.importing.connection_cards import ConnectionCard
@@ -82,7 +82,7 @@ class PsaSerializer(serializers.Serializer[Any]):
 class CheckSerializer(serializers.Serializer[Any]):
     """One check: true = seen, false = refused, null = not tried or nothing to see."""
 
-    name = serializers.ChoiceField(list(CHECK_LABELS))
+    name = serializers.ChoiceField(NAMES)
     ok = serializers.BooleanField(
         allow_null=True,
         help_text="True only for what was seen, false when it was refused, null when it was not "

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from audit_site.api.idempotency import idempotent
 from audit_site.api.listed import listed_page
-from audit_site.api.parameters import flag, invalid, query
+from audit_site.api.parameters import flag, query
 from audit_site.api.permissions import ReadOrAdmin
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
@@ -27,7 +27,7 @@ from integrations.api.serializers.words import (
 )
 from integrations.models import Integration, PsaWord
 from integrations.words import saying
-from integrations.words.kinds import KINDS
+from integrations.words.kinds import KIND_NAMES, KINDS
 from integrations.words.places import MOST_WORDS
 from integrations.words.selectors import WaitingWord, said_words, waiting_words
 
@@ -51,7 +51,7 @@ class WordViewSet(TenantViewSet):
 
     @extend_schema(
         parameters=[
-            query("kind", description=f"One of {', '.join(KINDS)}."),
+            query("kind", enum=KIND_NAMES),
             query(
                 "waiting",
                 OpenApiTypes.BOOL,
@@ -67,8 +67,6 @@ class WordViewSet(TenantViewSet):
         """List what was said of words, and the words that wait for it, by kind and word."""
         integration = self.get_object()
         kind, waiting = request.query_params.get("kind", ""), flag(request, "waiting")
-        if kind and kind not in KINDS:
-            raise invalid("kind", f"Choose one of: {', '.join(KINDS)}.", "invalid_choice")
         words: list[Listed] = []
         if waiting is not True:
             words += said_words(integration, kind)[: MOST_WORDS * len(KINDS)]

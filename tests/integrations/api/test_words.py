@@ -203,8 +203,8 @@ def test_filters_and_pages(
     assert words("?waiting=false") == ["a", "b"]
     assert words("?kind=cycle") == ["a", "b"]
     assert words("?kind=currency&waiting=false") == []
-    assert problem(api.get(f"{address}?kind=weather")) == (400, "invalid_choice")
-    assert problem(api.get(f"{address}?cursor=zzz")) == (400, "invalid")
+    assert problem(api.get(f"{address}?kind=weather")) == (400, "invalid_parameter")
+    assert problem(api.get(f"{address}?cursor=zzz")) == (400, "invalid_parameter")
 
 
 def test_pages_lead_on_and_back(api: APIClient, address: str, integration: Integration) -> None:
