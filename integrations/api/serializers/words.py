@@ -39,11 +39,6 @@ class MeaningField(serializers.JSONField):
     """What a word means: a text, or how often in a structure."""
 
 
-@extend_schema_field({"oneOf": [*MEANING["oneOf"], {"type": "null"}]})
-class SaidMeaningField(serializers.JSONField):
-    """What a word means, null as long as nobody said it."""
-
-
 class WaitingSerializer(serializers.Serializer[Any]):
     records = serializers.IntegerField(help_text="Agreements, lines and companies that have it.")
     money = MoneySerializer(
@@ -60,7 +55,9 @@ class WordSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(read_only=True, allow_null=True)
     kind = serializers.ChoiceField(KIND_NAMES)
     word = serializers.CharField()
-    meaning = SaidMeaningField(allow_null=True)
+    meaning = MeaningField(
+        allow_null=True, help_text="What it means; null as long as nobody said it."
+    )
     note = serializers.CharField(allow_blank=True)
     by = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
