@@ -11,7 +11,7 @@ from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
 from tests.syncing import import_all, resync_all, synced
-from tests.worker import work_off
+from tests.worker import wait_out_tests, work_off
 
 
 def signed_in(sandbox: SandboxServer) -> int:
@@ -55,6 +55,7 @@ def test_other_keys_are_not_taken_for_the_refused_ones(
 
     update_integration(integration=bms, actor=None, credentials={"password": "demo-password"})
     work_off()
+    wait_out_tests()
 
     bms.refresh_from_db()
     assert bms.status == "testing"  # the test waits
