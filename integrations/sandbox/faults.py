@@ -147,7 +147,7 @@ class FaultBox:
             if not window:
                 options["answered"] = 0
                 return int(options.get("retry_after", 21))
-            return math.ceil(options["since"] + window - now)
+            return math.ceil(float(options["since"]) + window - now)
 
     def ids(self, name: str, path: str) -> frozenset[int]:
         """The `ids` of a fault that hits this request; none if none does."""
