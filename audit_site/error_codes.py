@@ -377,6 +377,12 @@ _PSA: Final = (
         "It was not refused, and there was nothing to see.",
         "Check in the PSA what the API user may see.",
     ),
+    ErrorCode(
+        "lines_refused",
+        "Lines refused",
+        "The PSA shows agreements without their lines, so that MRR is incomplete.",
+        "Give the API user the right to read lines.",
+    ),
     ErrorCode("superseded", "Superseded", "Newer keys were saved before this test began."),
     ErrorCode(
         "invalid_credentials",

@@ -70,8 +70,10 @@ def publish(name: str) -> Path | None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Several processes may do so at once."""
-    beside = path.with_name(f"{path.name}.{uuid.uuid4()}")
+    """Several processes may do so at once, while others look through STATIC_ROOT: what is written
+    stands beside that until it is whole.
+    """
+    beside = Path(settings.STATIC_ROOT).with_name(f"{path.name}.{uuid.uuid4()}")
     beside.write_bytes(content)
     os.replace(beside, path)
 
