@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
-from integrations.kinds import RIGHTS
+from integrations.kinds import KINDS, RIGHTS
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs.pausing import pause_integration
 from tests.factories import make_company, make_integration, make_link, make_psa_company, make_run
@@ -45,7 +45,13 @@ def _ago(hours: float) -> Any:
 
 
 def _read(integration: Integration, **over: Any) -> SyncRun:
-    values = {"state": "succeeded", "phase": "", "finished_at": _ago(1), "lease_until": None}
+    values = {
+        "state": "succeeded",
+        "phase": "",
+        "finished_at": _ago(1),
+        "lease_until": None,
+        "counts": {kind.name: {"seen": 3} for kind in KINDS},
+    }
     return make_run(integration, **{**values, **over})
 
 
@@ -80,7 +86,7 @@ def waiting(tenant: Tenant, admin: User) -> None:
 
 def limited(tenant: Tenant, admin: User) -> None:
     integration = make_connection(tenant)
-    _read(integration)
+    _read(integration, counts={})
     message = f"{NAME} accepts the keys, but they see too little. The keys see no contacts at all."
     integration.tests.update(code="sees_nothing", message=message)
 

@@ -41,7 +41,7 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     expect(page.get_by_text("Everything checks out with ConnectWise Manage.")).to_be_visible(
         timeout=20000
     )
-    expect(page.get_by_label("passed")).to_have_count(5)
+    expect(page.get_by_label("passed")).to_have_count(6)
     expect(page.get_by_label("Connection test").get_by_text("Succeeded")).to_be_visible(
         timeout=20000
     )
