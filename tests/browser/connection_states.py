@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
-from integrations.kinds import KINDS, RIGHTS
+from integrations.kinds import CONTACTS, KINDS, RIGHTS
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs.pausing import pause_integration
 from tests.factories import make_company, make_integration, make_link, make_psa_company, make_run
@@ -88,7 +88,10 @@ def limited(tenant: Tenant, admin: User) -> None:
     integration = make_connection(tenant)
     _read(integration, counts={})
     message = f"{NAME} accepts the keys, but they see too little. The keys see no contacts at all."
-    integration.tests.update(code="sees_nothing", message=message)
+    checks = integration.tests.get().checks
+    hidden = next(check for check in checks if check["name"] == CONTACTS.right)
+    hidden |= {"ok": None, "code": "sees_nothing", "message": "The keys see no contacts at all."}
+    integration.tests.update(code="sees_nothing", message=message, checks=checks)
 
 
 def unreachable(tenant: Tenant, admin: User) -> None:
