@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -26,6 +27,7 @@ from integrations.models import (
 from integrations.sync import linked_companies
 from integrations.words.places import books_resting_on, listed_with
 
+log = logging.getLogger(__name__)
 #: So many books, and PSA companies, are worked out at once while a person waits; more by a worker.
 MOST_AT_ONCE: Final = 400
 CHUNK: Final = 1000
@@ -71,7 +73,10 @@ def follow_lost() -> None:
     rows = PsaWord.objects.filter(followed_at=None)
     waiting = rows.filter(at__lt=timezone.now() - LOST_AFTER).order_by("at")
     for tenant_id, word_id in list(waiting.values_list("tenant_id", "pk")[:100]):
-        follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+        try:
+            follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+        except Exception:  # the others don't wait for it
+            log.exception("word_not_followed word=%s", word_id)
 
 
 def _note_followed(word: PsaWord) -> None:
