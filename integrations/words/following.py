@@ -15,6 +15,7 @@ from agreements import stored_mrr
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf
 from audit_site.queue import enqueue
+from companies.models import Company
 from integrations.importing import mirror
 from integrations.issues.inbox import close_issues, raise_issues
 from integrations.models import (
@@ -89,11 +90,16 @@ def _note_followed(word: PsaWord) -> None:
 
 
 def _check_rules(integration: Integration, external_ids: Sequence[str]) -> None:
-    """Check the import rules of these PSA companies, and flag those that are linked."""
-    if not external_ids:
+    """Check the import rules of these PSA companies, and flag those that are linked.
+
+    Of a disconnected account nothing is brought over: names and contacts are ours to edit then, and
+    who connects it again has all rules checked.
+    """
+    if not external_ids or integration.is_disconnected:
         return
     checked = mirror.apply_rules(integration, external_ids)
     links = CompanyLink.objects.of(integration).in_force()
+    links = links.filter(company__status=Company.Status.ACTIVE)  # as a sync does it
     chosen = list(links.filter(AnyOf("external_id", external_ids)))
     linked_companies.apply_companies(integration, chosen, checked, timezone.now())
     linked = [checked.companies[link.external_id] for link in chosen]
