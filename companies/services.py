@@ -135,7 +135,8 @@ def update_company(
         _set_primary_contact(company, primary_contact)
         changed.append("primary_contact")
     if changed:
-        company.save(update_fields=["name", "type", "updated_at"])
+        own = [field for field in changed if field != "primary_contact"]
+        company.save(update_fields=[*own, "updated_at"])  # a sync may have written the rest
         record_audit(
             tenant=company.tenant,
             actor=actor,

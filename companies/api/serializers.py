@@ -55,9 +55,9 @@ class LinkSerializer(serializers.Serializer[Any]):
     )
 
 
-def _is_kept_current(company: Company) -> bool:
+def _is_read(company: Company) -> bool:
     link = link_of(company)
-    return link is not None and link.is_active
+    return link is not None and link.is_active and not link.integration.is_paused
 
 
 class CompanySerializer(serializers.ModelSerializer[Company]):
@@ -77,7 +77,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "delete": (IsMember, lambda company: company.status == Company.Status.ACTIVE),
             "link": (IsMember, lambda company: link_of(company) is None),
             "unlink": (IsMember, lambda company: link_of(company) is not None),
-            "sync": (IsMember, _is_kept_current),
+            "sync": (IsMember, _is_read),
         }
     )
     last_synced_at = serializers.SerializerMethodField()

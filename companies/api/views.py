@@ -98,6 +98,12 @@ class CompanyViewSet(TenantViewSet):
             rows = self._counting(rows, currency, is_counting=wanted["counting"] == "yes")
         return self._ordered(rows, currency, wanted.get("ordering", ""))
 
+    def hold(self) -> None:
+        """Also the company itself: syncs and other changes write it without the tenant's lock."""
+        super().hold()
+        rows = Company.objects.for_tenant(self.tenant).select_for_update(no_key=True)
+        rows.get(pk=self.get_object().pk)
+
     def _counting(
         self, rows: QuerySet[Company], currency: str, *, is_counting: bool
     ) -> QuerySet[Company]:

@@ -99,7 +99,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
     """How a connection is right now. No query; `causes` are its `open_causes`."""
     return (
         _disconnected(integration)
-        or _paused(integration, latest.run, causes)
+        or _paused(integration, latest, causes)
         or _being_tested(integration, latest.test)
         or _refused(integration, latest.test, causes)
         or _unreachable(integration, latest.run, causes)
@@ -122,18 +122,19 @@ def _disconnected(integration: Integration) -> Health | None:
     )
 
 
-def _paused(
-    integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
-) -> Health | None:
+def _paused(integration: Integration, latest: LatestWork, causes: Sequence[Issue]) -> Health | None:
     """Nothing starts by itself. What is wrong with the connection all the same is said with it."""
     if not integration.is_paused:
         return None
+    run = latest.run
     by = f" by {integration.on_pause_by}" if integration.on_pause_by else ""
     sentences = [f"{integration.name} was paused{by}: nothing is read by itself."]
     if run is not None and run.is_active and not run.is_held:
         sentences.append("The sync that had begun goes on to its end.")
     if issue := _first(causes, KEYS | OUTAGES):
         sentences.append(f"When it was last asked: {issue.message}")
+    elif failed := _refused(integration, latest.test, causes):
+        sentences.append(f"When it was last tested: {failed.message}")
     return Health(
         "paused",
         " ".join(sentences),
@@ -256,6 +257,9 @@ def _healthy(integration: Integration, latest: LatestWork) -> Health:
     none = _no_agreements(test)
     if run is None:
         return Health("healthy", f"{integration.name} accepts the keys.{none}", since=since)
+    if run.state == SyncRun.State.CANCELLED:
+        message = f"{integration.name} accepts the keys. Its last sync was cancelled.{none}"
+        return Health("healthy", message, "Press Sync Now to read it to its end.", since=since)
     message = f"{integration.name} was read to its end.{none}"
     return Health("healthy", message, since=run.finished_at)
 

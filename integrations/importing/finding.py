@@ -68,7 +68,8 @@ def find_companies(*, integration: Integration, text: str) -> Hits:
         found, has_more = _named(adapter, wanted)
         by_id = adapter.company(wanted)
         if by_id is not None:
-            found = [by_id, *(one for one in found if one.external_id != wanted)][:MOST_HITS]
+            found = [by_id, *(one for one in found if one.external_id != wanted)]
+            found, has_more = found[:MOST_HITS], has_more or len(found) > MOST_HITS
         readable = [one.external_id for one in found if isinstance(one, PsaCompany)]
         people = contacts_of(adapter, readable)
     has_room, info = licence(integration.tenant).free > 0, integration.psa_info

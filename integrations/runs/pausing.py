@@ -20,6 +20,7 @@ from audit_site.tenants.models import User
 from integrations.models import NO_END, Integration, SyncRun, lock_integration
 from integrations.runs import leases
 from integrations.runs.dispatching import SWEEP_LIMIT, dispatch
+from integrations.runs.starting import NOT_AVAILABLE
 
 #: What a run says that waits for the end of a pause.
 ON_PAUSE = "Paused"
@@ -41,6 +42,7 @@ def pause_integration(
             locked.on_pause_since = timezone.now()
         locked.on_pause_until, locked.on_pause_by = until, actor
         locked.save(update_fields=[*COLUMNS, "updated_at"])
+        _hold_unbegun(locked)
         _held(locked).update(resume_at=until or NO_END)
         said = until.isoformat() if until else None
         _audit(locked, actor, "integration.paused", until=said)
@@ -84,6 +86,23 @@ def _held(integration: Integration) -> QuerySet[SyncRun]:
     """Those of `SyncRun.is_held`."""
     rows = SyncRun.objects.of(integration)
     return rows.filter(state=SyncRun.State.QUEUED, resume_at__isnull=False)
+
+
+def _hold_unbegun(integration: Integration) -> None:
+    """Runs that wait for a PSA that was down, and have asked it nothing yet, wait for the pause."""
+    waiting = SyncRun.objects.of(integration).filter(
+        state=SyncRun.State.RUNNING,
+        lease_until=None,
+        requests=0,
+        waiting_for__endswith=NOT_AVAILABLE,
+    )
+    waiting.update(
+        state=SyncRun.State.QUEUED,
+        started_at=None,
+        attempts=0,
+        resume_at=NO_END,
+        waiting_for=ON_PAUSE,
+    )
 
 
 def _release(integration: Integration) -> None:

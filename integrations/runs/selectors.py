@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from audit_site.db.json_rows import list_has
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import CompanyLink, SyncEvent, SyncRun
@@ -25,13 +26,14 @@ def list_sync_runs(
 
 
 def last_reading(company: Company) -> SyncRun | None:
-    """The run that read an audITee last: one of its own, or one over its whole integration."""
+    """The run that read an audITee last: one of its own, one of several, or one over everything."""
     links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
     link = links.exclude(last_synced_at=None).order_by("-last_synced_at").first()
     if link is None:
         return None
     runs = list_sync_runs(company.tenant, integration=link.integration_id)
-    of_it = Q(company=company) | Q(company=None)
+    of_it = Q(company=company) | Q(company=None, scope=SyncRun.Scope.ALL)
+    of_it |= Q(list_has("companies", link.external_id))
     return runs.filter(of_it, started_at__lte=link.last_synced_at).order_by("-started_at").first()
 
 

@@ -54,7 +54,7 @@ class RereadCompaniesPhase(Phase):
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
-            report_withheld(self.writer, self.adapter, self.name, error, [external_id])
+            report_withheld(self.writer, self.adapter, self.name, error, [external_id], few=True)
             return True, None
 
     def _store(

@@ -91,7 +91,8 @@ class MissingRecords:
                 close_withheld(self.writer, self.kind)
             return list(missing.values())
         kept = refused | (missing.keys() - set(asked))
-        report_withheld(self.writer, self.adapter, self.kind, refusal, [missing[i] for i in kept])
+        pks = [missing[record_id] for record_id in kept]
+        report_withheld(self.writer, self.adapter, self.kind, refusal, pks, few=few)
         return [pk for id_, pk in missing.items() if id_ not in kept]
 
     def without_found(self, rows: QuerySet[Any], pks: Collection[UUID]) -> list[UUID]:
@@ -138,9 +139,12 @@ def report_withheld(
     kind: KindName,
     refusal: PsaRefused,
     kept: Sequence[Any],
+    *,
+    few: bool = False,
 ) -> None:
     """Say which right is missing for records that stay, and which money rests on them; in a page of
-    its own. `kept`: primary keys; of companies, their PSA ids.
+    its own. `kept`: primary keys; of companies, their PSA ids. `few`: only some companies were
+    read, so that an open issue knows of more.
     """
     noun = BY_NAME[kind].singular if len(kept) == 1 else kind
     name, money = adapter.info.name, money_on(writer.integration, kind, kept)
@@ -153,6 +157,8 @@ def report_withheld(
     )
     with writer.page("absences"):
         writer.checkpoint.note_refusal(error)
+        if few and (KIND_INTEGRATION, kind, WITHHELD) in writer.journal.open_causes:
+            return
         report = IssueReport(
             KIND_INTEGRATION,
             WITHHELD,

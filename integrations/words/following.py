@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -14,6 +15,7 @@ from agreements import stored_mrr
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf
 from audit_site.queue import enqueue
+from companies.models import Company
 from integrations.importing import mirror
 from integrations.issues.inbox import close_issues, raise_issues
 from integrations.models import (
@@ -26,6 +28,7 @@ from integrations.models import (
 from integrations.sync import linked_companies
 from integrations.words.places import books_resting_on, listed_with
 
+log = logging.getLogger(__name__)
 #: So many books, and PSA companies, are worked out at once while a person waits; more by a worker.
 MOST_AT_ONCE: Final = 400
 CHUNK: Final = 1000
@@ -71,7 +74,10 @@ def follow_lost() -> None:
     rows = PsaWord.objects.filter(followed_at=None)
     waiting = rows.filter(at__lt=timezone.now() - LOST_AFTER).order_by("at")
     for tenant_id, word_id in list(waiting.values_list("tenant_id", "pk")[:100]):
-        follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+        try:
+            follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+        except Exception:  # the others don't wait for it
+            log.exception("word_not_followed word=%s", word_id)
 
 
 def _note_followed(word: PsaWord) -> None:
@@ -84,11 +90,16 @@ def _note_followed(word: PsaWord) -> None:
 
 
 def _check_rules(integration: Integration, external_ids: Sequence[str]) -> None:
-    """Check the import rules of these PSA companies, and flag those that are linked."""
-    if not external_ids:
+    """Check the import rules of these PSA companies, and flag those that are linked.
+
+    Of a disconnected account nothing is brought over: names and contacts are ours to edit then, and
+    who connects it again has all rules checked.
+    """
+    if not external_ids or integration.is_disconnected:
         return
     checked = mirror.apply_rules(integration, external_ids)
     links = CompanyLink.objects.of(integration).in_force()
+    links = links.filter(company__status=Company.Status.ACTIVE)  # as a sync does it
     chosen = list(links.filter(AnyOf("external_id", external_ids)))
     linked_companies.apply_companies(integration, chosen, checked, timezone.now())
     linked = [checked.companies[link.external_id] for link in chosen]

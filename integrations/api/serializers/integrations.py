@@ -165,6 +165,14 @@ def _is_there(card: ConnectionCard) -> bool:
     return not card.integration.is_disconnected
 
 
+def _is_read(card: ConnectionCard) -> bool:
+    return _is_there(card) and not card.integration.is_paused
+
+
+def _is_on_pause(card: ConnectionCard) -> bool:
+    return _is_there(card) and card.integration.is_paused
+
+
 class IntegrationSerializer(serializers.Serializer[Any]):
     """One connection to a PSA account."""
 
@@ -205,8 +213,10 @@ class IntegrationSerializer(serializers.Serializer[Any]):
             "edit": (IsAdmin, _is_there),
             "delete": (IsAdmin, _is_there),
             "test": (IsMember, _is_there),
-            "sync": (IsMember, _is_there),
+            "sync": (IsMember, _is_read),
             "import": (IsMember, _is_there),
+            "pause": (IsAdmin, _is_there),
+            "resume": (IsAdmin, _is_on_pause),
         }
     )
 

@@ -25,7 +25,7 @@ from integrations.api.serializers.words import (
     said_body,
     word_bodies,
 )
-from integrations.models import Integration, PsaWord
+from integrations.models import Integration, PsaWord, lock_integration
 from integrations.words import saying
 from integrations.words.kinds import KIND_NAMES, KINDS
 from integrations.words.places import MOST_WORDS
@@ -44,6 +44,9 @@ class WordViewSet(TenantViewSet):
         if self.is_schema:
             return Integration.objects.none()
         return Integration.objects.for_tenant(self.tenant).select_related("tenant")
+
+    def hold(self) -> None:
+        lock_integration(self.get_object())
 
     def _word(self, word_id: str) -> PsaWord:
         rows = said_words(self.get_object()).select_related("integration__tenant")

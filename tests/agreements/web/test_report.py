@@ -129,9 +129,16 @@ def test_the_run_that_read_it_last_is_named(
     whole = run(5, integration)
     run(4, integration, make_company(tenant))
     run(4, make_integration(tenant))
+    imported = run(4, integration)
+    SyncRun.objects.filter(pk=imported.pk).update(scope="companies", companies=["other"])
     company.links.update(last_synced_at=now - timedelta(hours=3))
     assert last_reading(company) == whole
     own = run(2, integration, company)
     assert last_reading(company) == whole
     company.links.update(last_synced_at=now - timedelta(hours=1))
     assert last_reading(company) == own
+    SyncRun.objects.filter(pk=imported.pk).update(
+        companies=["other", company.links.get().external_id],
+        started_at=now - timedelta(hours=1.5),
+    )
+    assert last_reading(company) == imported

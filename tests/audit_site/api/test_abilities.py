@@ -10,7 +10,8 @@ from django.utils import timezone
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration, SyncRun
-from tests.clients import V1, api_of
+from integrations.runs.pausing import pause_integration
+from tests.clients import V1, api_of, problem
 from tests.factories import (
     make_api,
     make_company,
@@ -34,11 +35,26 @@ def people(alex: User, mia: User, vic: User) -> dict[str, Any]:
 def test_an_integration(people: dict[str, Any], integration: Integration) -> None:
     path = f"/integrations/{integration.pk}/"
 
-    assert of(people["admin"], path) == ["edit", "delete", "test", "sync", "import"]
+    assert of(people["admin"], path) == ["edit", "delete", "test", "sync", "import", "pause"]
     assert of(people["member"], path) == ["test", "sync", "import"]
     assert of(people["viewer"], path) == []
     Integration.objects.update(status=Integration.Status.DISCONNECTED)
     assert of(people["admin"], path) == []
+
+
+def test_an_integration_on_pause(
+    people: dict[str, Any], tenant: Tenant, integration: Integration
+) -> None:
+    company = make_company(tenant)
+    make_link(company, integration)
+    pause_integration(integration=integration, actor=None)
+    path = f"/integrations/{integration.pk}/"
+
+    assert of(people["admin"], path) == ["edit", "delete", "test", "import", "pause", "resume"]
+    assert of(people["member"], path) == ["test", "import"]
+    assert of(people["member"], f"/companies/{company.pk}/") == ["edit", "delete", "unlink"]
+    for act in (f"/integrations/{integration.pk}/sync/", f"/companies/{company.pk}/sync/"):
+        assert problem(people["member"].post(V1 + act)) == (409, "paused")
 
 
 def test_a_company(people: dict[str, Any], tenant: Tenant, integration: Integration) -> None:

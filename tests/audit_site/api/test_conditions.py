@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration, SyncRun
 from tests.clients import V1, api_of, problem
+from tests.concurrency import in_a_thread
 from tests.factories import make_agreement, make_api, make_company, make_integration, make_tenant
 
 
@@ -150,3 +152,26 @@ def test_of_two_changes_at_once_one_is_refused(kind: str) -> None:
         found = list(pool.map(change, [copy(api) for _ in range(4)], "abcd"))
 
     assert sorted(found) == [200, 412, 412, 412]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_that_is_being_made_without_it_is_waited_for() -> None:
+    tenant = make_tenant()
+    api, company = make_api(tenant), make_company(tenant)
+    address = f"{V1}/companies/{company.pk}/"
+    seen = api.get(address)["ETag"]
+    answers: list[int] = []
+
+    def change() -> None:
+        answers.append(api.patch(address, {"name": "Mine"}, HTTP_IF_MATCH=seen).status_code)
+
+    other = Thread(target=in_a_thread(change))
+    with transaction.atomic():
+        Company.objects.update(name="A sync's")
+        other.start()
+        other.join(timeout=0.5)
+    other.join()
+
+    assert answers == [412]
+    company.refresh_from_db()
+    assert company.name == "A sync's"

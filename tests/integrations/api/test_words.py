@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from agreements.figures import company_figure
@@ -260,3 +262,24 @@ def test_the_ledger_names_what_a_row_awaits(
     assert before["awaits"] == {"kind": "cycle", "word": "Contract"}
     assert (after["awaits"], after["included"]) == (None, True)
     assert 'The billing cycle "Contract" means annual here, said by' in after["sentence"]
+
+
+def test_a_change_with_if_match_keeps_to_the_order_of_locks(
+    api: APIClient, address: str, integration: Integration
+) -> None:
+    if not connection.features.has_select_for_update:
+        pytest.skip("one writer at a time: nothing is locked")
+    word, _ = say_word(
+        integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
+    )
+    path = f"{address}{word.pk}/"
+    seen = api.get(path)["ETag"]
+
+    with CaptureQueriesContext(connection) as asked:
+        answer = api.patch(path, {"meaning": "monthly"}, HTTP_IF_MATCH=seen)
+
+    locks = [row["sql"] for row in asked if "FOR NO KEY UPDATE" in row["sql"]]
+    assert answer.status_code == 200
+    assert {sql.partition(" FROM ")[2].split()[0] for sql in locks} == {
+        '"integrations_integration"'
+    }

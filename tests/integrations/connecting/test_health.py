@@ -153,6 +153,33 @@ def test_a_pause_hides_neither_refused_keys_nor_a_run_that_ends(connected: Integ
     )
 
 
+def test_a_pause_does_not_hide_keys_that_never_passed(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.switch_on("bad_keys")
+    integration = connect(tenant, sandbox, "connectwise")
+    refused = health(integration)
+
+    pause_integration(integration=integration, actor=None)
+
+    assert (integration.status, refused.state) == ("failing", "refused")
+    assert health(integration).message == (
+        "ConnectWise Manage was paused: nothing is read by itself. "
+        f"When it was last tested: {refused.message}"
+    )
+
+
+def test_a_run_that_was_cancelled_did_not_come_to_its_end(connected: Integration) -> None:
+    SyncRun.objects.update(state="cancelled")
+
+    found = health(connected)
+
+    test = ConnectionTest.objects.get()
+    assert (found.state, found.since) == ("healthy", test.finished_at)
+    assert found.message == ("ConnectWise Manage accepts the keys. Its last sync was cancelled.")
+    assert found.fix == "Press Sync Now to read it to its end."
+
+
 def test_a_failed_run_is_not_healthy(connected: Integration) -> None:
     SyncRun.objects.update(state="failed", error_message="Half an answer.", error_fix="Sync Now.")
 

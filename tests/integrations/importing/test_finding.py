@@ -95,6 +95,21 @@ def test_only_some_are_shown_and_more_are_said(
     assert finding.MOST_HITS == 10
 
 
+def test_a_name_that_gives_way_to_an_id_is_said(
+    connected: Integration, sandbox: SandboxServer
+) -> None:
+    ids = list(
+        PsaCompanyRecord.objects.order_by("external_id").values_list("external_id", flat=True)
+    )
+    by_id = ids[10]
+    for external_id in ids[:10]:
+        rename(sandbox, "connectwise", external_id, f"Herd of {by_id}")
+
+    found = find_companies(integration=connected, text=by_id)
+
+    assert (len(found.hits), found.hits[0].external_id, found.has_more) == (10, by_id, True)
+
+
 def test_nothing_typed_asks_nothing(connected: Integration, sandbox: SandboxServer) -> None:
     sandbox.forget_requests()
 

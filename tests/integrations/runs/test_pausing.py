@@ -135,6 +135,28 @@ def test_a_run_that_has_begun_goes_on_to_its_end(connected: Integration) -> None
     assert (run.state, run.attempts) == ("succeeded", 2)
 
 
+def test_a_run_that_has_only_waited_for_a_psa_that_was_down_has_not_begun(
+    connected: Integration, time_machine: Any
+) -> None:
+    down_until = timezone.now() + timedelta(minutes=30)
+    Integration.objects.update(paused_until=down_until)
+    connected.refresh_from_db()
+    run, _ = starting.start_sync_run(integration=connected, trigger="schedule")
+    work_off()
+
+    pause(connected)
+    time_machine.move_to(down_until + timedelta(minutes=1))
+    work_off()
+    run.refresh_from_db()
+    held = (run.is_held, run.requests)
+    resume(connected)
+    work_off()
+
+    run.refresh_from_db()
+    assert held == (True, 0)
+    assert run.state == "succeeded"
+
+
 def test_what_follows_a_run_waits_too(connected: Integration) -> None:
     run = claimed(connected, trigger="schedule")
     SyncRun.objects.filter(pk=run.pk).update(followed_by="manual", lease_until=None)

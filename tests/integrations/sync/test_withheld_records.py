@@ -124,6 +124,24 @@ def test_a_resync_of_a_company_that_is_refused_leaves_it_as_it_is(
     assert PsaCompanyRecord.objects.get(external_id=link.external_id).gone_at is None
 
 
+def test_a_resync_of_one_does_not_make_less_of_what_is_withheld(
+    imported: Integration, sandbox: SandboxServer
+) -> None:
+    links = CompanyLink.objects.order_by("external_id")[:2]
+    ids = [link.external_id for link in links]
+    sandbox.faults.switch_on("refused_records", path=companies_path(imported), ids=ids)
+    synced(imported, "manual")
+    before = withheld("companies")
+
+    run, _ = start_company_sync(company=links[0].company, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    after = withheld("companies")
+    assert (run.error_code, before.count) == ("records_withheld", 2)
+    assert (after.count, after.message) == (2, before.message)
+
+
 def test_a_contact_that_is_refused_by_its_id_stays(
     imported: Integration, sandbox: SandboxServer
 ) -> None:

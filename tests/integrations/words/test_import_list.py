@@ -6,6 +6,8 @@ import pytest
 
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from companies.services import archive_company
+from integrations.connecting.lifecycle import disconnect_integration
 from integrations.importing.diagnosis import diagnose
 from integrations.importing.import_companies import import_companies
 from integrations.importing.import_rows import import_rows
@@ -106,6 +108,25 @@ def test_a_linked_company_is_flagged_and_freed_with_its_issue(
 
     assert flagged == (["inactive"], [("company", "inactive", record.external_id)])
     assert (CompanyLink.objects.get().problem_codes, open_causes()) == ([], [])
+
+
+@pytest.mark.parametrize("of_whom", ["disconnected", "archived"])
+def test_what_no_sync_brings_over_no_word_does_either(
+    tenant: Tenant, integration: Integration, of_whom: str
+) -> None:
+    record = make_psa_company(integration, status="Gold", name="The PSA's")
+    company = make_company(tenant, name="Ours")
+    make_link(company, integration, external_id=record.external_id)
+    if of_whom == "disconnected":
+        disconnect_integration(integration=integration, actor=None)
+    else:
+        archive_company(company=company, actor=None)
+
+    say_word(integration=integration, actor=None, kind="status", word="Gold", meaning="not_active")
+
+    company.refresh_from_db()
+    assert (company.name, CompanyLink.objects.get().problem_codes) == ("Ours", [])
+    assert open_causes() == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ from integrations.words import following, saying
 from integrations.words.following import follow_lost, follow_word
 from integrations.words.saying import change_word, say_word, undo_word
 from tests.concurrency import at_once
-from tests.factories import make_agreement, make_company, make_integration, make_line
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_line,
+    make_psa_company,
+)
 from tests.queries import queries
 from tests.syncing import mrr_of
 
@@ -264,6 +270,23 @@ def test_a_word_whose_message_was_lost_is_followed_all_the_same(
 
     assert mrr_of(company) == [("USD", "100/3")]
     assert not PsaWord.objects.filter(followed_at=None).exists()
+
+
+def test_a_word_that_can_not_be_followed_keeps_no_other_waiting(
+    company: Company, integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST_AT_ONCE", 0)
+    other = make_integration(company.tenant)
+    make_psa_company(other, status="New")
+    bad = say(other, "New", "active", kind="status")
+    say(integration, "Every Quarter", "quarterly")
+    Integration.objects.filter(pk=other.pk).update(psa="of another release")
+    PsaWord.objects.update(at=bad.at - 2 * following.LOST_AFTER)
+
+    follow_lost()
+
+    assert list(PsaWord.objects.filter(followed_at=None)) == [bad]
+    assert mrr_of(company) == [("USD", "100/3")]
 
 
 def test_the_books_of_many_words_cost_one_statement_more(
