@@ -47,6 +47,10 @@ TITLES: Final[dict[State, str]] = {
     "paused": "Paused",
     "disconnected": "Disconnected",
 }
+#: While it is so, a connection is not read: a test that passed before says nothing about that.
+OUT_OF_USE: Final[frozenset[State]] = frozenset(
+    {"unreachable", "refused", "paused", "disconnected"}
+)
 #: Codes of tests that passed and saw too little.
 TOO_LITTLE: Final = frozenset({SEES_NOTHING, LINES_REFUSED})
 #: Codes of issues about an integration with which it works in part only.
@@ -69,10 +73,12 @@ class Health:
     def title(self) -> str:
         return TITLES[self.state]
 
-    @property
-    def is_out_of_use(self) -> bool:
-        """Whether it is not read now: a test that passed before says nothing about that."""
-        return self.state in {"unreachable", "refused", "paused", "disconnected"}
+
+def is_old_news(test: ConnectionTest | None, health: Health) -> bool:
+    """Whether a test passed before what is known now: it is not read now, or a sync saw less."""
+    if test is None or not test.ok:
+        return False
+    return health.state in OUT_OF_USE or (health.state == "limited" and test.code not in TOO_LITTLE)
 
 
 def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, list[Issue]]:
@@ -104,6 +110,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
         or _refused(integration, latest.test, causes)
         or _unreachable(integration, latest.run, causes)
         or _under_way(integration, latest.run)
+        or _tried_in_vain(latest.test)
         or _limited(integration, latest, causes)
         or _healthy(integration, latest)
     )
@@ -188,6 +195,14 @@ def _under_way(integration: Integration, run: SyncRun | None) -> Health | None:
     if is_waiting(run):
         return Health("waiting", f"{run.waiting_for}.", since=run.started_at, until=run.resume_at)
     return Health("reading", f"{integration.name} is being read.", since=run.queued_at)
+
+
+def _tried_in_vain(test: ConnectionTest | None) -> Health | None:
+    """A test of keys that worked is under way, and so far the PSA was not there for it."""
+    if test is None or test.state == ConnectionTest.State.DONE or test.code not in OUTAGES:
+        return None
+    state: State = "waiting" if test.code == "rate_limited" else "unreachable"
+    return Health(state, test.message, test.fix, since=test.queued_at, until=test.resume_at)
 
 
 def _limited(
