@@ -47,7 +47,7 @@ def choose(
         raise _invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
     _refuse_what_does_not_fit(agreement, line, changes)
     with transaction.atomic():
-        row = _locked(agreement, line)
+        row = lock_choices(agreement, line)
         before = _values(row)
         for name, value in changes.items():
             setattr(row, name, value)
@@ -161,7 +161,10 @@ def _replaced_by_the_psa(agreement: Agreement) -> Agreement | None:
     ).first()
 
 
-def _locked(agreement: Agreement, line: AgreementLine | None) -> AgreementChoices | LineChoices:
+def lock_choices(
+    agreement: Agreement, line: AgreementLine | None = None
+) -> AgreementChoices | LineChoices:
+    """The choices about an agreement, or about one of its lines, held until the transaction ends."""
     if line is not None:
         LineChoices.objects.get_or_create(tenant_id=agreement.tenant_id, line=line)
         return LineChoices.objects.select_for_update().get(tenant=agreement.tenant_id, line=line)

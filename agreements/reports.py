@@ -22,6 +22,7 @@ from agreements.decisions import choice_history
 from agreements.figures import CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, FigureReport
 from agreements.mrr.edition import EDITION
+from audit_site import limits
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
@@ -117,6 +118,7 @@ def send_report(*, report: FigureReport, note: str, actor: User) -> None:
             "This installation sends no e-mail.",
             f"Download the report and send it to {settings.HELP_EMAIL}.",
         )
+    limits.spend(report.tenant, limits.REPORTS)
     report.note, report.sent_by = note, actor
     report.save()
     record_audit(
@@ -130,7 +132,9 @@ def send_report(*, report: FigureReport, note: str, actor: User) -> None:
 
 
 def send_waiting_reports() -> None:
-    """Send what waits, and forget what was sent or can't be. May run at any time, twice as well."""
+    """Send what waits, and forget what was sent or can't be. May run at any time, twice as well; a
+    worker that dies in between has sent one once or never.
+    """
     now = timezone.now()
     FigureReport.objects.filter(created_at__lt=now - KEPT).delete()
     waiting = FigureReport.objects.filter(sent_at=None).select_related(

@@ -44,7 +44,8 @@ SYNCS: Final = Act("syncs", "syncs of everything", "LIMIT_SYNCS")
 RESYNCS: Final = Act("resyncs", "re-syncs", "LIMIT_RESYNCS")
 LOOKUPS: Final = Act("lookups", "questions to a PSA", "LIMIT_LOOKUPS")
 IMPORTS: Final = Act("imports", "imports", "LIMIT_IMPORTS")
-ACTS: Final = (TESTS, SYNCS, RESYNCS, LOOKUPS, IMPORTS)
+REPORTS: Final = Act("reports", "questions about figures", "LIMIT_REPORTS")
+ACTS: Final = (TESTS, SYNCS, RESYNCS, LOOKUPS, IMPORTS, REPORTS)
 
 
 @dataclass(frozen=True, slots=True)

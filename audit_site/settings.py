@@ -77,6 +77,7 @@ LIMIT_SYNCS = env_int("LIMIT_SYNCS", 60)
 LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
 LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
 LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
+LIMIT_REPORTS = env_int("LIMIT_REPORTS", 20)
 
 INSTALLED_APPS = [
     "django.contrib.auth",

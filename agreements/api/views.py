@@ -29,7 +29,7 @@ from agreements.api.serializers import (
     TenantMrrSerializer,
     shown_bridge,
 )
-from agreements.decisions import choose
+from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.versions import tenant_etag
@@ -121,6 +121,9 @@ class AgreementViewSet(TenantViewSet):
         rows = Agreement.objects.for_tenant(self.tenant)
         return rows.select_related("tenant", "company", "choices")
 
+    def hold(self) -> None:
+        lock_choices(self.get_object())
+
     @extend_schema(
         methods=["GET"], request=None, responses={200: AgreementChoicesSerializer, **PROBLEMS}
     )
@@ -158,6 +161,10 @@ class AgreementLineViewSet(TenantViewSet):
             return AgreementLine.objects.none()
         rows = AgreementLine.objects.for_tenant(self.tenant)
         return rows.select_related("tenant", "agreement__tenant", "choices")
+
+    def hold(self) -> None:
+        line = self.get_object()
+        lock_choices(line.agreement, line)
 
     @extend_schema(
         methods=["GET"], request=None, responses={200: LineChoicesSerializer, **PROBLEMS}

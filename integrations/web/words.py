@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements import mrr
-from audit_site.errors import FieldErrors
+from audit_site.errors import DomainError, FieldErrors
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
@@ -142,6 +142,8 @@ def _save(request: PageRequest, integration: Integration, kind: WordKind) -> Htt
                 row = saying.change_word(word=said, actor=request.user, meaning=meaning, note=note)
         except FieldErrors as error:
             form.add_field_errors(error)
+        except DomainError as error:  # somebody else was quicker
+            form.add_error(None, error.sentence)
         else:
             return _said_so(request, row, kind)
     return _form_page(request, integration, form, said, status=422)

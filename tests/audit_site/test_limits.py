@@ -28,6 +28,7 @@ def test_the_defaults(settings: Any) -> None:
         "resyncs": 240,
         "lookups": 240,
         "imports": 240,
+        "reports": 20,
     }
 
 

@@ -145,3 +145,16 @@ def test_the_run_that_read_it_last_is_named(
         started_at=now - timedelta(hours=1.5),
     )
     assert last_reading(company) == imported
+
+
+@pytest.mark.usefixtures("_mail")
+def test_so_many_an_hour_and_no_more(vic: User, company: Company, settings: Any) -> None:
+    settings.LIMIT_REPORTS = 1
+    client = browser(vic)
+
+    client.post(page_of(company), {"note": "x"})
+    refused = client.post(page_of(company), {"note": "y"}, HTTP_REFERER="http://testserver/mrr/")
+
+    assert refused["Location"] == "http://testserver/mrr/"
+    assert "may have 1 questions about figures an hour" in text(client.get("/mrr/"))
+    assert FigureReport.objects.get().note == "x"

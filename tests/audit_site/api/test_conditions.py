@@ -11,6 +11,7 @@ import pytest
 from django.db import connections, transaction
 from rest_framework.test import APIClient
 
+from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration, SyncRun
@@ -175,3 +176,26 @@ def test_a_change_that_is_being_made_without_it_is_waited_for() -> None:
     assert answers == [412]
     company.refresh_from_db()
     assert company.name == "A sync's"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_choice_that_is_being_made_without_it_is_waited_for() -> None:
+    tenant = make_tenant()
+    api, company = make_api(tenant), make_company(tenant)
+    agreement = make_agreement(company, make_integration(tenant))
+    address = f"{V1}/agreements/{agreement.pk}/choices/"
+    seen = api.get(address)["ETag"]
+    answers: list[int] = []
+
+    def change() -> None:
+        body = {"exclude": True, "note": "Mine"}
+        answers.append(api.patch(address, body, HTTP_IF_MATCH=seen).status_code)
+
+    other = Thread(target=in_a_thread(change))
+    with transaction.atomic():
+        choose(agreement=agreement, actor=None, changes={"assume_renewal": True}, note="Theirs")
+        other.start()
+        other.join(timeout=0.5)
+    other.join()
+
+    assert answers == [412]
