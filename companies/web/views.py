@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from agreements.figures import Money, company_figure, company_totals
 from agreements.overview import with_mrr
@@ -226,6 +227,8 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     integrations = list(list_integrations(found.tenant))
     integration = _chosen(integrations, asked.get("integration", ""), found.name)
     external_id = asked.get("external_id", "")
+    if _is_done(link_of(found), request, integration, external_id):
+        return redirect("companies:detail", pk)
     if request.method == "POST" and integration is not None:
         linking.link_company(
             company=found, integration=integration, external_id=external_id, actor=request.user
@@ -245,6 +248,18 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "companies/link.html", context)
 
 
+def _is_done(
+    link: CompanyLink | None,
+    request: PageRequest,
+    integration: Integration | None,
+    external_id: str,
+) -> bool:
+    """Whether nothing is left to choose: it is linked, and a form asks for no other link."""
+    if link is None or request.method == "GET":
+        return link is not None
+    return (link.integration, link.external_id) == (integration, external_id)
+
+
 def _chosen(integrations: list[Integration], chosen: str, name: str) -> Integration | None:
     """The integration that was asked for, else 404; where none was, the one that has the name."""
     if not chosen:
@@ -259,10 +274,14 @@ def _look_at_both(
     request: PageRequest, company: Company, integration: Integration, external_id: str
 ) -> HttpResponse:
     """Show both sides and what changes, and ask."""
-    rows = list_psa_companies(integration, linked=False).select_related("integration")
+    rows = list_psa_companies(integration).select_related("integration")
     record = rows.filter(external_id=storable(external_id)).first()
     if record is None:
         raise Http404
+    if taken_by := record.linked_company_name:
+        messages.warning(request, f"“{record.name}” is linked to “{taken_by}” already.")
+        address = reverse("companies:link", args=[company.pk])
+        return redirect(f"{address}?integration={integration.pk}")
     context = {
         "company": company,
         "record": record,

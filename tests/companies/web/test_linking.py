@@ -99,15 +99,51 @@ def test_an_integration_that_is_not_ours_links_to_no_other(
     assert not CompanyLink.objects.exists()
 
 
-def test_a_company_that_is_not_there_or_taken_is_404(
+def test_a_company_that_is_not_there_is_404(
     mia: User, company: Company, record: PsaCompanyRecord
 ) -> None:
-    make_link(make_company(company.tenant), record.integration, external_id="7")
-    client, address = browser(mia), f"/companies/{company.pk}/link/"
+    asked = {"integration": str(record.integration_id), "external_id": "8"}
 
-    for external_id in ("7", "8"):
-        asked = {"integration": str(record.integration_id), "external_id": external_id}
-        assert client.get(address, asked).status_code == 404
+    assert browser(mia).get(f"/companies/{company.pk}/link/", asked).status_code == 404
+
+
+def test_one_that_somebody_else_has_linked_meanwhile_is_said_to_be(
+    mia: User, company: Company, record: PsaCompanyRecord
+) -> None:
+    make_link(make_company(company.tenant, name="Owl"), record.integration, external_id="7")
+    asked = {"integration": str(record.integration_id), "external_id": "7"}
+
+    page = browser(mia).get(f"/companies/{company.pk}/link/", asked, follow=True)
+
+    assert page.redirect_chain == [
+        (f"/companies/{company.pk}/link/?integration={record.integration_id}", 302)
+    ]
+    assert "“Zebra Legal” is linked to “Owl” already." in text(page)
+
+
+def test_what_is_linked_asks_for_no_link_and_a_second_yes_does_no_harm(
+    mia: User, company: Company, record: PsaCompanyRecord
+) -> None:
+    make_link(company, record.integration, external_id="7")
+    make_psa_company(record.integration, external_id="9")
+    client, address = browser(mia), f"/companies/{company.pk}/link/"
+    yes = {"integration": str(record.integration_id), "external_id": "7"}
+    there = (f"/companies/{company.pk}/", 302)
+
+    looked = [client.get(address, query, follow=True) for query in ({}, yes)]
+    again = client.post(address, yes, follow=True)
+    other = client.post(
+        address,
+        {**yes, "external_id": "9"},
+        follow=True,
+        headers={"referer": f"http://testserver{address}"},
+    )
+
+    assert [page.redirect_chain for page in looked] == [[there], [there]]
+    assert again.redirect_chain == [there]
+    assert "is linked already" not in text(again)
+    assert "The audITee or the PSA company is linked already." in text(other)
+    assert CompanyLink.objects.get().external_id == "7"
 
 
 WARNINGS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
