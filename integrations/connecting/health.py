@@ -104,6 +104,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
         or _refused(integration, latest.test, causes)
         or _unreachable(integration, latest.run, causes)
         or _under_way(integration, latest.run)
+        or _tried_in_vain(latest.test)
         or _limited(integration, latest, causes)
         or _healthy(integration, latest)
     )
@@ -187,6 +188,14 @@ def _under_way(integration: Integration, run: SyncRun | None) -> Health | None:
     if is_waiting(run):
         return Health("waiting", f"{run.waiting_for}.", since=run.started_at, until=run.resume_at)
     return Health("reading", f"{integration.name} is being read.", since=run.queued_at)
+
+
+def _tried_in_vain(test: ConnectionTest | None) -> Health | None:
+    """A test of keys that worked is under way, and so far the PSA was not there for it."""
+    if test is None or test.state == ConnectionTest.State.DONE or test.code not in OUTAGES:
+        return None
+    state: State = "waiting" if test.code == "rate_limited" else "unreachable"
+    return Health(state, test.message, test.fix, since=test.queued_at, until=test.resume_at)
 
 
 def _limited(

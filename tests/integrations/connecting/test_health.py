@@ -161,6 +161,30 @@ def test_a_failed_run_is_not_healthy(connected: Integration) -> None:
     assert (found.state, found.message, found.fix) == ("limited", "Half an answer.", "Sync Now.")
 
 
+@pytest.mark.parametrize(
+    ("code", "state"), [("psa_unavailable", "unreachable"), ("rate_limited", "waiting")]
+)
+def test_a_test_of_keys_in_use_that_waits_for_the_psa_is_never_green(
+    connected: Integration, code: str, state: str
+) -> None:
+    until = timezone.now() + timedelta(minutes=2)
+    test = ConnectionTest.objects.create(
+        tenant=connected.tenant,
+        integration=connected,
+        state="running",
+        code=code,
+        message="It is not there. The test goes on at 14:05.",
+        resume_at=until,
+    )
+
+    found = health(connected)
+    ConnectionTest.objects.filter(pk=test.pk).update(state="done", ok=True, code="ok")
+
+    assert (found.state, found.until) == (state, until)
+    assert found.message == test.message
+    assert health(connected).state == "healthy"
+
+
 def test_after_a_reconnect_the_reading_starts_by_itself(
     tenant: Tenant, sandbox: SandboxServer, connected: Integration
 ) -> None:
