@@ -12,10 +12,14 @@ from django.utils.dateformat import format as date_text
 from agreements.figures import Money
 from companies.models import Company
 from integrations.importing.linking import link_of
+from integrations.issues.inbox import KIND_INTEGRATION, open_issues
+from integrations.kinds import AGREEMENTS, LINES
 from integrations.models import CompanyLink
 
 #: Connections are read every night at least, so an older figure is one that something holds up.
 STALE: Final = timedelta(days=2)
+#: What issues about agreements that are not shown, or not with all their lines, are about.
+MONEY: Final = frozenset({AGREEMENTS.name, AGREEMENTS.right, LINES.name, LINES.right})
 #: What a PSA did with a company, by the rule that it breaks since.
 LOST = {
     "deleted": (
@@ -29,7 +33,7 @@ LOST = {
 
 
 def remarks_on_figure(company: Company, totals: Sequence[Money]) -> list[str]:
-    """What a person must know to quote a figure; one query where there is no link."""
+    """What a person must know to quote a figure; one query."""
     return [*_on_source(company), *_on_amounts(totals)]
 
 
@@ -55,8 +59,19 @@ def _of_link(link: CompanyLink) -> list[str]:
     elif link.last_synced_at < timezone.now() - STALE:
         read = _last_read(link.last_synced_at)
         remarks.append(f"{name} was {read}: what changed there since is not in this figure.")
+    if link.is_active:
+        remarks += _kept_back(link)
     lost = (sentence for code, sentence in LOST.items() if code in link.problem_codes)
     return remarks + [sentence.format(name=name) for sentence in lost]
+
+
+def _kept_back(link: CompanyLink) -> list[str]:
+    """What the PSA shows of its agreements no more, though syncs come to their end."""
+    about_money = {"kind": KIND_INTEGRATION, "external_id__in": MONEY}
+    return [
+        f"Since {_day(issue.first_seen_at)} not all agreements can be read. {issue.message}"
+        for issue in open_issues(link.integration).filter(**about_money).order_by("first_seen_at")
+    ]
 
 
 def _of_last_link(company: Company) -> list[str]:
@@ -71,7 +86,11 @@ def _of_last_link(company: Company) -> list[str]:
 
 
 def _last_read(at: datetime | None) -> str:
-    return f"last read on {date_text(timezone.localtime(at), 'j M Y')}" if at else "before any sync"
+    return f"last read on {_day(at)}" if at else "before any sync"
+
+
+def _day(at: datetime) -> str:
+    return date_text(timezone.localtime(at), "j M Y")
 
 
 def _on_amounts(totals: Sequence[Money]) -> list[str]:

@@ -13,6 +13,7 @@ from companies.models import Company
 from companies.services import archive_company
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.importing.linking import unlink_company
+from integrations.issues.inbox import IssueReport, raise_issues
 from tests.clients import browser, text
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 
@@ -99,6 +100,23 @@ def test_a_figure_that_is_old_says_how_old(alex: User, company: Company, page: s
     assert said not in shown(47)
     assert said in shown(49)
     assert f"No sync has read it from {name} yet." in shown(None)
+
+
+@pytest.mark.parametrize("page", ["", "mrr/"])
+@pytest.mark.parametrize(
+    ("about", "is_said"),
+    [("agreements", True), ("read_agreements", True), ("read_lines", True), ("contacts", False)],
+)
+def test_a_figure_says_that_its_agreements_are_kept_back(
+    alex: User, company: Company, about: str, is_said: bool, page: str
+) -> None:
+    report = IssueReport("integration", "permission_denied", "It says no.", "Do this.", about)
+    company.links.update(last_synced_at=timezone.now())
+    raise_issues(company.links.get().integration, [report])
+
+    shown = text(browser(alex).get(f"/companies/{company.pk}/{page}"))
+
+    assert ("not all agreements can be read. It says no." in shown) is is_said
 
 
 @pytest.mark.parametrize("page", ["", "mrr/"])
