@@ -64,6 +64,8 @@ def say(request: PageRequest, pk: UUID) -> HttpResponse:
     typed = request.POST if request.method == "POST" else request.GET
     kind = KINDS.get(typed.get("kind", ""))
     if kind is None:
+        if request.method == "GET" and "kind" not in typed:
+            return redirect("integrations:words", pk)
         raise Http404
     if request.method == "POST":
         return _save(request, integration, kind)

@@ -141,6 +141,7 @@ def test_a_kind_that_there_is_not_is_no_page(alex: User, integration: Integratio
     client = browser(alex)
 
     assert client.get(f"{words_of(integration)}say/?kind=weather").status_code == 404
+    assert client.get(f"{words_of(integration)}say/")["Location"] == words_of(integration)
     assert say(client, integration, kind="").status_code == 404
 
 
