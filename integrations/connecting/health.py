@@ -47,6 +47,10 @@ TITLES: Final[dict[State, str]] = {
     "paused": "Paused",
     "disconnected": "Disconnected",
 }
+#: While it is so, a connection is not read: a test that passed before says nothing about that.
+OUT_OF_USE: Final[frozenset[State]] = frozenset(
+    {"unreachable", "refused", "paused", "disconnected"}
+)
 #: Codes of tests that passed and saw too little.
 TOO_LITTLE: Final = frozenset({SEES_NOTHING, LINES_REFUSED})
 #: Codes of issues about an integration with which it works in part only.
@@ -69,10 +73,12 @@ class Health:
     def title(self) -> str:
         return TITLES[self.state]
 
-    @property
-    def is_out_of_use(self) -> bool:
-        """Whether it is not read now: a test that passed before says nothing about that."""
-        return self.state in {"unreachable", "refused", "paused", "disconnected"}
+
+def is_old_news(test: ConnectionTest | None, health: Health) -> bool:
+    """Whether a test passed before what is known now: it is not read now, or a sync saw less."""
+    if test is None or not test.ok:
+        return False
+    return health.state in OUT_OF_USE or (health.state == "limited" and test.code not in TOO_LITTLE)
 
 
 def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, list[Issue]]:

@@ -17,7 +17,7 @@ from audit_site.tenants.models import Role
 from audit_site.tenants.selectors import admins_of
 from integrations.connecting.credentials import open_fields
 from integrations.connecting.guides import guide_of
-from integrations.connecting.health import Health
+from integrations.connecting.health import Health, is_old_news
 from integrations.connecting.selectors import LatestWork
 from integrations.importing.connection_cards import ConnectionCard, connection_card
 from integrations.importing.rules import REASONS, explain
@@ -95,6 +95,7 @@ def status_context(integration: Integration, latest: LatestWork, health: Health)
         "integration": integration,
         "latest": latest,
         "health": health,
+        "is_old_news": is_old_news(latest.test, health),
         "run": latest.run,
         "status": status,
         "poll_address": run_progress.poll_address(address, status),

@@ -70,6 +70,20 @@ def test_a_good_test_of_long_ago_says_nothing_of_keys_that_fail_now(
     assert "everything checked out. Press Test again to see how it is now." in plain(in_use)
 
 
+def test_a_good_test_is_not_green_above_a_sync_that_saw_less(
+    alex: User, connected: Integration, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.switch_on("refused_right", path="/company/contacts")
+    browser(alex).post(f"/integrations/{connected.pk}/sync/")
+    work_off()
+
+    in_use, _ = shown(browser(alex), connected)
+
+    assert "Limited" in in_use
+    assert "Everything checks out" not in in_use
+    assert "What was checked then" in in_use
+
+
 def test_testing_again_shows_that_test(
     alex: User, refused: Integration, sandbox: SandboxServer
 ) -> None:
