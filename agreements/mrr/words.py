@@ -58,8 +58,14 @@ class WordChoice(Struct, frozen=True):
         """For people, in a ledger."""
         on = f" on {self.on.day} {self.on:%b %Y}" if self.on else ""
         by = f", said by {self.by}{on}" if self.by else ""
-        called, meaning = CALLED.get(self.kind, self.kind), meaning_text(self.meaning)
-        return f'The {called} "{self.word}" means {meaning} here{by}.'
+        called = CALLED.get(self.kind, self.kind)
+        return f'The {called} "{self.word}" {self._does} here{by}.'
+
+    @property
+    def _does(self) -> str:
+        if self.kind == AGREEMENT_TYPE:
+            return "counts" if self.meaning == "count" else "is left out"
+        return f"means {meaning_text(self.meaning)}"
 
 
 #: Choices by account, kind, and the word as `word_key` writes it.

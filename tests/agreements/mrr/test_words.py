@@ -175,7 +175,7 @@ def test_types_that_a_person_counts_or_leaves_out() -> None:
     assert [row.reason for row in left] == ["excluded_by_user"]
     assert left[0].sentence == (
         "Left out: someone in your team excluded agreements of its type from MRR. "
-        'The type "Retainer" means leave out here, said by Ada on 1 Jun 2026.'
+        'The type "Retainer" is left out here, said by Ada on 1 Jun 2026.'
     )
     assert [row.reason for row in kept] == [None]  # said of this one agreement
 
