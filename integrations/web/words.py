@@ -54,7 +54,8 @@ def words(request: PageRequest, pk: UUID) -> HttpResponse:
 def _shown(word: PsaWord) -> dict[str, Any]:
     """A word with its kind and meaning as pages show them."""
     kind = KINDS[word.kind]
-    return {"row": word, "kind": kind, "meaning": kind.label(word.meaning)}
+    meaning, at = kind.label(word.meaning), said_at(word)
+    return {"row": word, "kind": kind, "meaning": meaning, "at": at}
 
 
 @page("GET", "POST", section="integrations")
@@ -152,11 +153,22 @@ def _said_so(request: PageRequest, row: PsaWord, kind: WordKind) -> HttpResponse
     return redirect("integrations:words", row.integration_id)
 
 
+def said_at(word: PsaWord) -> str:
+    """When it was said, as the form that takes it back has it."""
+    return word.at.isoformat()
+
+
 @page("POST", role=Role.ADMIN, section="integrations")
 def undo(request: PageRequest, pk: UUID, word_id: UUID) -> HttpResponse:
     """Take back what was said of a word."""
     rows = said_words(find_integration(request, pk)).select_related("integration__tenant")
     word = find(rows, word_id)
+    if request.POST.get("at", said_at(word)) != said_at(word):
+        now = KINDS[word.kind].label(word.meaning)
+        messages.warning(
+            request, f"“{word.word}” was changed meanwhile, so nothing was taken back: {now}."
+        )
+        return redirect("integrations:words", pk)
     saying.undo_word(word=word, actor=request.user)
     messages.success(request, f"Taken back: nothing is said of “{word.word}” any more.")
     return redirect("integrations:words", pk)

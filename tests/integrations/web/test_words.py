@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -84,6 +85,28 @@ def test_an_admin_says_changes_and_takes_back(
     assert "meant: Yearly, said by Alex Admin on" in changed
     assert "Taken back: nothing is said of “Contract &amp; more” any more." in undone
     assert company_figure(company).totals == []
+
+
+def test_an_undo_of_what_was_changed_meanwhile_takes_nothing_back(
+    alex: User, integration: Integration
+) -> None:
+    client = browser(alex)
+    say(client, integration)
+    address = words_of(integration)
+    stale = re.search(r'name="at" value="([^"]+)"', page_text(client.get(address)))
+    assert stale is not None
+    say(client, integration, meaning="monthly")
+    undo = f"{address}{PsaWord.objects.in_force().get().pk}/undo/"
+
+    refused = text(client.post(undo, {"at": stale[1]}, follow=True))
+    kept = PsaWord.objects.in_force().get().meaning
+    shown = re.search(r'name="at" value="([^"]+)"', page_text(client.get(address)))
+    assert shown is not None
+    client.post(undo, {"at": shown[1]})
+
+    assert "was changed meanwhile, so nothing was taken back: Monthly." in refused
+    assert kept == "monthly"
+    assert not PsaWord.objects.in_force().exists()
 
 
 @pytest.mark.parametrize("role", ["mia", "vic"])
