@@ -14,7 +14,7 @@ from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import finding, import_companies
-from integrations.importing.import_rows import import_rows
+from integrations.importing.import_rows import ImportRow, import_rows
 from integrations.importing.selectors import chosen_companies, list_psa_companies
 from integrations.models import Integration
 from integrations.psa.errors import PsaError
@@ -96,22 +96,27 @@ def some_of(names: list[str], most: int = 5) -> str:
 def find_company(request: PageRequest, pk: UUID) -> HttpResponse:
     """Where is a company? Ask the PSA right now, by name and id, and walk what each hit needs.
 
-    Where the PSA can't be asked, what the last sync saw is shown instead, and called so.
+    Where the PSA can't be asked, or shows none, what the last sync saw is shown, and called so.
     """
     integration = find_integration(request, pk)
     typed = request.GET.get("q", "").strip()[:MOST_TYPED]
-    found, listed = None, []
+    found = None
     try:
         found = finding.find_companies(integration=integration, text=typed) if typed else None
     except (PsaError, TooManyRequestsError) as error:  # a redirect would come back to here
         messages.error(request, error.sentence)
-        records = list_psa_companies(integration, search=typed)[: finding.MOST_HITS]
-        listed = import_rows(records, None)
+    is_found = not typed or (found is not None and found.hits)
     context = {
         "integration": integration,
         "info": integration.psa_info,
         "typed": typed,
         "found": found,
-        "listed": listed,
+        "listed": [] if is_found else _listed(integration, typed),
     }
     return render(request, "integrations/find.html", context)
+
+
+def _listed(integration: Integration, typed: str) -> list[ImportRow]:
+    """What the last sync saw of it."""
+    records = list_psa_companies(integration, search=typed)[: finding.MOST_HITS]
+    return import_rows(records, None)

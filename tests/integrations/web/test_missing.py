@@ -120,6 +120,20 @@ def test_a_psa_that_is_down_is_said_with_what_the_last_sync_saw(
     assert "showed no company" not in shown
 
 
+def test_what_the_psa_no_longer_shows_is_said_with_what_the_last_sync_saw(
+    page: Callable[[str], str], sandbox: SandboxServer
+) -> None:
+    record = importable()
+    sandbox.faults.switch_on("empty_answer", path="/company/companies")
+
+    shown = page(record.name)
+
+    assert "ConnectWise Manage showed no company" in re.sub(r"\s+", " ", shown)
+    _, _, listed = shown.partition("What the last sync saw")
+    assert record.external_id in listed
+    assert "can't be asked right now" not in listed
+
+
 def test_a_search_of_the_list_without_a_hit_offers_to_ask_the_psa(
     mia: User, connected: Integration
 ) -> None:
