@@ -23,6 +23,7 @@ from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import linking
+from integrations.importing.import_rows import import_rows
 from integrations.importing.link_preview import preview_link
 from integrations.importing.linking import link_of
 from integrations.importing.rules import explain, may_mean_active
@@ -278,8 +279,9 @@ def _look_at_both(
     record = rows.filter(external_id=storable(external_id)).first()
     if record is None:
         raise Http404
-    if taken_by := record.linked_company_name:
-        messages.warning(request, f"“{record.name}” is linked to “{taken_by}” already.")
+    (row,) = import_rows([record], None)
+    if row.linked:
+        messages.warning(request, f"“{record.name}” is linked to “{row.linked.name}” already.")
         address = reverse("companies:link", args=[company.pk])
         return redirect(f"{address}?integration={integration.pk}")
     context = {
