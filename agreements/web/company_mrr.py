@@ -45,6 +45,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": movement_rows.by_row(movement, figure.ledger),
         "days": days,
+        "can_send": reports.is_mail_configured(),
         **days.csv_addresses(company),
     }
     return render(request, "agreements/mrr.html", context)

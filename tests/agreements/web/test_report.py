@@ -70,9 +70,12 @@ def test_without_a_mail_server_it_is_downloaded(vic: User, company: Company, set
     client = browser(vic)
 
     shown = text(client.get(page_of(company)))
+    figure = text(client.get(f"/companies/{company.pk}/mrr/"))
 
     assert "This installation sends no e-mail." in shown
     assert "Send it to" not in shown
+    assert "Looks wrong?" in figure
+    assert "with one click" not in figure
     client.post(page_of(company), {"note": "x"})
     assert not FigureReport.objects.exists()
 
