@@ -164,7 +164,7 @@ def _replaced_by_the_psa(agreement: Agreement) -> Agreement | None:
 def lock_choices(
     agreement: Agreement, line: AgreementLine | None = None
 ) -> AgreementChoices | LineChoices:
-    """The choices about an agreement, or about one of its lines, held until the transaction ends."""
+    """The choices about an agreement or one of its lines, held until the transaction ends."""
     if line is not None:
         LineChoices.objects.get_or_create(tenant_id=agreement.tenant_id, line=line)
         return LineChoices.objects.select_for_update().get(tenant=agreement.tenant_id, line=line)
