@@ -26,6 +26,15 @@ ModelT = TypeVar("ModelT", bound=Model)
 View = Callable[..., HttpResponse]
 
 
+class Elsewhere(Exception):
+    """What is asked for has no such page any more. `address` is where it is, `why` says so."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(address)
+        self.address = address
+        self.why = why
+
+
 class PageRequest(HttpRequest):
     """A request of a signed-in member: `page` lets no other through."""
 
@@ -57,6 +66,9 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
             with timezone.override(membership.tenant.zone):
                 try:
                     response = view(request, *args, **kwargs)
+                except Elsewhere as way:
+                    messages.warning(request, way.why)
+                    response = redirect(way.address)
                 except Explained as error:
                     messages.error(request, error.sentence)
                     response = redirect(came_from(request))

@@ -10,7 +10,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from audit_site.pages.views import PageRequest, came_from, find, page, tenant_of, watched
+from audit_site.pages.views import (
+    Elsewhere,
+    PageRequest,
+    came_from,
+    find,
+    page,
+    tenant_of,
+    watched,
+)
 from audit_site.tenants.models import Role
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.health import health_now
@@ -56,7 +64,15 @@ def integrations(request: PageRequest) -> HttpResponse:
 
 
 def find_integration(request: PageRequest, pk: UUID) -> Integration:
-    return find(list_integrations(tenant_of(request)), pk)
+    """One that is connected; a disconnected one leads to its page, which says what stays of it."""
+    tenant = tenant_of(request)
+    found = list_integrations(tenant).filter(pk=pk).first()
+    if found is not None:
+        return found
+    ended = find(list_integrations(tenant, status=Integration.Status.DISCONNECTED), pk)
+    undone = ", so nothing was done" if request.method == "POST" else ""
+    address = reverse("integrations:settings", args=[pk])
+    raise Elsewhere(address, f"{ended.name} is disconnected{undone}.")
 
 
 @page("GET", section="integrations")

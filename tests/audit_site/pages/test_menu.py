@@ -31,6 +31,7 @@ def addresses(tenant: Tenant) -> dict[str, str]:
     issue = make_issue(integration, kind="integration", external_id="", code="too_many_gone")
     return {
         "company": f"/companies/{company.pk}/",
+        "unlinked": f"/companies/{make_company(tenant).pk}/",
         "agreement": f"/agreements/{make_agreement(company, integration).pk}/",
         "integration": f"/integrations/{integration.pk}/",
         "issue": f"/issues/{issue.pk}/",
@@ -47,7 +48,7 @@ def addresses(tenant: Tenant) -> dict[str, str]:
         ("{company}edit/", COMPANIES),
         ("{company}archive/", COMPANIES),
         ("{company}unlink/", COMPANIES),
-        ("{company}link/", COMPANIES),
+        ("{unlinked}link/", COMPANIES),
         ("{company}mrr/", COMPANIES),
         ("{agreement}decide/", COMPANIES),
         ("/mrr/", MRR),

@@ -180,3 +180,17 @@ def test_the_list_costs_the_same_however_many_there_are(
 
     assert queries(lambda: client.get("/integrations/")) == one
     assert "Disconnected (2)" in page_text(client.get("/integrations/"))
+
+
+@pytest.mark.parametrize("part", ["companies/", "companies/missing/", "words/", "issues/", "sync/"])
+def test_an_old_address_of_it_leads_to_its_page(alex: User, tenant: Tenant, part: str) -> None:
+    integration = make_integration(tenant, name="Old PSA")
+    disconnect_integration(integration=integration, actor=None)
+    client, address = browser(alex), f"/integrations/{integration.pk}/"
+    is_act = part == "sync/"
+
+    answer = (client.post if is_act else client.get)(address + part, follow=True)
+
+    assert answer.redirect_chain == [(address, 302)]
+    said = "Old PSA is disconnected, so nothing was done." if is_act else "Old PSA is disconnected."
+    assert said in text(answer)
