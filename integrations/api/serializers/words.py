@@ -7,7 +7,10 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from audit_site.api.abilities import CanField
+from audit_site.api.permissions import IsAdmin
 from audit_site.api.serializers import MoneySerializer, StrictSerializer
 from audit_site.db.lengths import length_of
 from integrations.models import PsaWord
@@ -62,6 +65,13 @@ class WordSerializer(serializers.Serializer[Any]):
     by = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
     waiting = WaitingSerializer(allow_null=True)
+    can = CanField(
+        {
+            "say": (IsAdmin, lambda row: row["id"] is None),
+            "edit": (IsAdmin, lambda row: row["id"] is not None),
+            "delete": (IsAdmin, lambda row: row["id"] is not None),
+        }
+    )
 
 
 class WordCreateSerializer(StrictSerializer):
@@ -76,7 +86,7 @@ class WordUpdateSerializer(StrictSerializer):
     note = serializers.CharField(required=False, allow_blank=True, max_length=MOST_NOTE_LENGTH)
 
 
-def said_body(word: PsaWord) -> dict[str, Any]:
+def said_body(request: Request, word: PsaWord) -> dict[str, Any]:
     """A word of which somebody said the meaning."""
     row = {
         "id": word.pk,
@@ -88,16 +98,19 @@ def said_body(word: PsaWord) -> dict[str, Any]:
         "at": word.at,
         "waiting": None,
     }
-    return dict(WordSerializer(row).data)
+    return dict(WordSerializer(row, context={"request": request}).data)
 
 
-def waiting_body(word: WaitingWord) -> dict[str, Any]:
+def waiting_body(request: Request, word: WaitingWord) -> dict[str, Any]:
     """A word that waits for somebody who says it."""
     nobody = dict.fromkeys(("id", "meaning", "by", "at"))
     waiting = {"records": word.records, "money": word.money}
     row = {"kind": word.kind, "word": word.word, "note": "", "waiting": waiting, **nobody}
-    return dict(WordSerializer(row).data)
+    return dict(WordSerializer(row, context={"request": request}).data)
 
 
-def word_bodies(words: Iterable[PsaWord | WaitingWord]) -> list[dict[str, Any]]:
-    return [said_body(w) if isinstance(w, PsaWord) else waiting_body(w) for w in words]
+def word_bodies(request: Request, words: Iterable[PsaWord | WaitingWord]) -> list[dict[str, Any]]:
+    return [
+        said_body(request, word) if isinstance(word, PsaWord) else waiting_body(request, word)
+        for word in words
+    ]

@@ -282,6 +282,7 @@ class IntegrationViewSet(TenantViewSet):
     @extend_schema(
         parameters=[query("q", description="The company's id, or a part of its name.")],
         responses={200: HitsSerializer, **PROBLEMS},
+        operation_id="find_psa_companies",
     )
     @action(detail=True, permission_classes=[IsViewer])
     @limited(LOOKUPS)

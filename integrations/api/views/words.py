@@ -64,7 +64,7 @@ class WordViewSet(TenantViewSet):
             query("page_size", OpenApiTypes.INT),
         ],
         responses={200: WordSerializer(many=True), **PROBLEMS},
-        operation_id="integrations_words_list",
+        operation_id="list_integration_words",
     )
     def list(self, request: Request, pk: str) -> Response:
         """List what was said of words, and the words that wait for it, by kind and word."""
@@ -76,12 +76,12 @@ class WordViewSet(TenantViewSet):
         if waiting is not False:
             words += waiting_words(integration, kind)
         page = listed_page(request, sorted(words, key=_place), _place)
-        return Response(page.body(word_bodies(page.items)))
+        return Response(page.body(word_bodies(request, page.items)))
 
     @extend_schema(
         request=WordCreateSerializer,
         responses={201: WordSerializer, 200: WordSerializer, **PROBLEMS},
-        operation_id="integrations_words_create",
+        operation_id="create_integration_word",
     )
     @idempotent
     def create(self, request: Request, pk: str) -> Response:
@@ -90,26 +90,26 @@ class WordViewSet(TenantViewSet):
         values = read_body(WordCreateSerializer, request)
         word, is_new = saying.say_word(integration=integration, actor=self.actor, **values)
         code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
-        return Response(said_body(word), status=code)
+        return Response(said_body(request, word), status=code)
 
-    @extend_schema(
-        responses={200: WordSerializer, **PROBLEMS}, operation_id="integrations_words_retrieve"
-    )
+    @extend_schema(responses={200: WordSerializer, **PROBLEMS}, operation_id="get_integration_word")
     def retrieve(self, request: Request, pk: str, word_id: str) -> Response:
-        return Response(said_body(self._word(word_id)))
+        return Response(said_body(request, self._word(word_id)))
 
     @extend_schema(
         request=WordUpdateSerializer,
         responses={200: WordSerializer, **PROBLEMS},
-        operation_id="integrations_words_partial_update",
+        operation_id="update_integration_word",
     )
     def partial_update(self, request: Request, pk: str, word_id: str) -> Response:
         """Change what a word means, or the note; what was said before is kept."""
         word = self._word(word_id)
         values = read_body(WordUpdateSerializer, request)
-        return Response(said_body(saying.change_word(word=word, actor=self.actor, **values)))
+        return Response(
+            said_body(request, saying.change_word(word=word, actor=self.actor, **values))
+        )
 
-    @extend_schema(responses={204: None, **PROBLEMS}, operation_id="integrations_words_destroy")
+    @extend_schema(responses={204: None, **PROBLEMS}, operation_id="delete_integration_word")
     def destroy(self, request: Request, pk: str, word_id: str) -> Response:
         """Take back what was said."""
         saying.undo_word(word=self._word(word_id), actor=self.actor)

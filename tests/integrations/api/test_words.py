@@ -107,6 +107,7 @@ def test_the_life_of_a_word(alex: User, address: str, company: Company) -> None:
                 "by": None,
                 "at": None,
                 "waiting": {"records": 1, "money": [{"currency": "USD", "amount": "1200.00"}]},
+                "can": ["say"],
             }
         ],
     }
@@ -116,6 +117,7 @@ def test_the_life_of_a_word(alex: User, address: str, company: Company) -> None:
         "meaning": "annual",
         "by": "Alex Admin",
         "waiting": None,
+        "can": ["edit", "delete"],
     }
     assert body["at"].endswith("Z")
     assert (before, after) == ([], ["100.00"])
