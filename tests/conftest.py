@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 import stamina
+import structlog
 from celery import current_app
 from django.db import connection
 from rest_framework.test import APIClient
@@ -87,6 +88,12 @@ def _no_waiting() -> Iterator[None]:
     stamina.set_testing(True, attempts=3, cap=True)
     yield
     stamina.set_testing(False)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_asked() -> None:
+    """What the last request of another test left in the context of logs is of no concern here."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(autouse=True, scope="session")
