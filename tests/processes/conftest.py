@@ -19,7 +19,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     redis = os.environ.get("TEST_REDIS_URL", "")
     if postgres and not redis:
         pytest.skip("needs Redis")
-    broker_url = f"{redis.rsplit('/', 1)[0]}/{10 + os.getpid() % 5}" if postgres else ""
+    broker_url = f"{redis.rsplit('/', 1)[0]}/{_redis_number()}" if postgres else ""
     with (
         SandboxServer(seed=3, companies=120) as sandbox,
         installed(tmp_path, sandbox, postgres=postgres, broker_url=broker_url) as made,
@@ -27,3 +27,11 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         made.start_web()
         made.sign_in()
         yield made
+
+
+def _redis_number() -> int:
+    """A Redis database for each process that tests run in: workers that share one would take each
+    other's messages. 0 is the one of `make run`, 15 that of tests without processes.
+    """
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return 14 - int(process) % 14
