@@ -146,6 +146,9 @@ class AutotaskSandbox:
         self._asked: deque[float] = deque()
         self.most_at_once: Counter[str] = Counter()
 
+    def forget_calls(self) -> None:
+        """No limit of it counts calls."""
+
     def credentials(self, base_url: str) -> dict[str, str]:
         return {
             "username": "demo@audit-demo.example",

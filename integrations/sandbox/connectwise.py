@@ -172,6 +172,9 @@ class ConnectWiseSandbox:
         self._codebase = CODEBASE
         self._lock = threading.RLock()
 
+    def forget_calls(self) -> None:
+        """No limit of it counts calls."""
+
     def credentials(self, base_url: str) -> dict[str, str]:
         return {
             "server_url": base_url,

@@ -117,6 +117,10 @@ class KaseyaBmsSandbox:
         calls.append(now)
         return False
 
+    def forget_calls(self) -> None:
+        with self._lock:
+            self._calls.clear()
+
     # Signing in
 
     def _authenticate(self, request: Request) -> Response:

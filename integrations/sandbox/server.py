@@ -62,6 +62,10 @@ class SandboxPsa(Protocol):
         """The PSA's own way of saying "too many requests"."""
         ...
 
+    def forget_calls(self) -> None:
+        """Let every limit of calls begin anew, as when its hour has passed."""
+        ...
+
     def credentials(self, base_url: str) -> dict[str, str]:
         """What to type into the form to connect this sandbox."""
         ...
@@ -195,6 +199,8 @@ class SandboxServer:
         with self._lock:
             self._log.clear()
             self._counts.clear()
+        for psa in self.psas.values():
+            psa.forget_calls()
 
     # Answering
 

@@ -38,6 +38,9 @@ class TidewaterSandbox:
     def rate_limited(self, retry_after: str | None) -> Response:
         return json_response({}, 429)
 
+    def forget_calls(self) -> None:
+        """No limit of it counts calls."""
+
     def credentials(self, base_url: str) -> dict[str, str]:
         return {"address": f"{base_url}/tidewater", "key": "sesame"}
 

@@ -25,6 +25,7 @@ def server() -> Iterator[SandboxServer]:
 def psa(request: Any, server: SandboxServer) -> Iterator[str]:
     yield request.param
     server.faults.clear()
+    server.forget_requests()  # an hour has so many calls, and all tests share the server
 
 
 @pytest.fixture
