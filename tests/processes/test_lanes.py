@@ -119,8 +119,7 @@ def test_the_health_check_of_the_compose_file_finds_a_live_worker(
         return subprocess.run(shell, cwd=ROOT, env=env, capture_output=True, check=False).returncode
 
     assert ended_with() != 0
-    installation.start_worker()
-    wait_for(installation.is_ready)
+    installation.start_ready_worker()
     wait_for(lambda: ended_with() == 0)  # its control queue may come later than its first beat
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.api_changes import CURRENT
-from tests.processes.installation import Installation, wait_for
+from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.processes, pytest.mark.once, pytest.mark.timeout(240)]
 
@@ -76,8 +76,7 @@ def test_the_story_takes_no_type_for_granted() -> None:
 def test_a_client_of_the_schema_connects_imports_syncs_and_reads_mrr(
     client: Path, installation: Installation
 ) -> None:
-    installation.start_worker()
-    wait_for(installation.is_ready)
+    installation.start_ready_worker()
     credentials = installation.sandbox.credentials("connectwise")
     token = str(installation.session.headers["Authorization"]).removeprefix("Bearer ")
 
