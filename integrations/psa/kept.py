@@ -20,8 +20,9 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-#: A reading keeps no more than this; what comes on top is asked again after a wait.
-MOST_BYTES: Final = 256 * 1024 * 1024
+#: A reading keeps no more than this in the memory of its worker, which may have several under way;
+#: what comes on top is asked again after a wait.
+MOST_BYTES: Final = 64 * 1024 * 1024
 #: For what an answer is kept: for nothing, for the part that is being read, or for the reading.
 Keep = Literal["no", "part", "reading"]
 
@@ -84,9 +85,8 @@ class KeptAnswers:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._earlier: set[str] = (
-            set()
-        )  # questions of earlier attempts that this one has yet to ask
+        #: Questions of earlier attempts that this one has yet to ask.
+        self._earlier: set[str] = set()
         self._bytes = 0
         self._part: int | None = None
         self._began = datetime.now(UTC)
