@@ -8,26 +8,11 @@ import re
 from fractions import Fraction
 from typing import Any
 
-import pytest
-
-from agreements import mrr, stored_mrr
+from agreements import mrr
 from agreements.web import charts
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
-from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
-
-
-@pytest.fixture
-def company(tenant: Tenant) -> Company:
-    company = make_company(tenant, name="=HYPERLINK(evil)")
-    integration = make_integration(tenant)
-    make_link(company, integration)
-    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
-    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
-    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored_mrr.verify([tenant.pk], mend=True)
-    return company
 
 
 def rows_of(answer: Any) -> list[list[str]]:

@@ -8,9 +8,6 @@ import json
 import re
 from typing import Any
 
-import pytest
-
-from agreements import stored_mrr
 from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
@@ -38,18 +35,6 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
     assert "As of: 2026-02-31 does not exist" in text(
         client.get(f"/companies/{company.pk}/mrr/?as_of=2026-02-31")
     )
-
-
-@pytest.fixture
-def company(tenant: Tenant) -> Company:
-    company = make_company(tenant, name="=HYPERLINK(evil)")
-    integration = make_integration(tenant)
-    make_link(company, integration)
-    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
-    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
-    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored_mrr.verify([tenant.pk], mend=True)
-    return company
 
 
 def rows_of(answer: Any) -> list[list[str]]:

@@ -15,19 +15,7 @@ from integrations.connecting.lifecycle import disconnect_integration
 from integrations.importing.linking import unlink_company
 from integrations.issues.inbox import IssueReport, raise_issues
 from tests.clients import browser, text
-from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
-
-
-@pytest.fixture
-def company(tenant: Tenant) -> Company:
-    company = make_company(tenant, name="=HYPERLINK(evil)")
-    integration = make_integration(tenant)
-    make_link(company, integration)
-    agreement = make_agreement(company, integration, amount="1250", name="Gold & Co")
-    make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
-    make_line(agreement, quantity="1", unit_price="40", bill="no_charge", description="Gift")
-    stored_mrr.verify([tenant.pk], mend=True)
-    return company
+from tests.factories import make_agreement, make_company, make_integration, make_link
 
 
 def test_a_figure_says_that_its_source_is_lost(alex: User, company: Company) -> None:
