@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from typing import Any
 
@@ -72,3 +74,9 @@ def create(api: APIClient, sandbox: SandboxServer, **over: Any) -> Any:
     """Connect the sandbox ConnectWise over REST."""
     body = {"psa": "connectwise", "credentials": sandbox.credentials("connectwise"), **over}
     return api.post(f"{V1}/integrations/", body)
+
+
+def csv_rows(answer: Any) -> list[list[str]]:
+    """The rows of a download as CSV, its header first."""
+    assert answer["Content-Type"].startswith("text/csv")
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))

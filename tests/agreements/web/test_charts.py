@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from fractions import Fraction
-from typing import Any
 
 from agreements import mrr
 from agreements.web import charts
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from tests.clients import browser, text
-
-
-def rows_of(answer: Any) -> list[list[str]]:
-    assert answer["Content-Type"].startswith("text/csv")
-    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+from tests.clients import browser, csv_rows, text
 
 
 def named(page: str, pattern: str) -> list[str]:
@@ -30,9 +22,9 @@ def test_the_charts_have_their_table_and_csv(alex: User, company: Company) -> No
     client = browser(alex)
 
     charts_page = text(client.get("/mrr/charts/"))
-    series = rows_of(client.get("/mrr/series.csv?as_of=2026-06-15"))
-    narrow = rows_of(client.get(f"/mrr/series.csv?as_of=2026-06-15&company={company.pk}"))
-    moved = rows_of(client.get("/mrr/movement.csv?from=2024-12-31&to=2026-01-01"))
+    series = csv_rows(client.get("/mrr/series.csv?as_of=2026-06-15"))
+    narrow = csv_rows(client.get(f"/mrr/series.csv?as_of=2026-06-15&company={company.pk}"))
+    moved = csv_rows(client.get("/mrr/movement.csv?from=2024-12-31&to=2026-01-01"))
 
     assert charts_page.count('<svg class="chart"') == 2
     assert "Trailing average: USD 1,300.00" in charts_page
@@ -57,7 +49,7 @@ def test_the_csv_of_the_months_is_of_the_chart_that_it_stands_on(
     page = text(client.get(f"/companies/{company.pk}/mrr/?as_of=2025-06-15&to=2026-10-31"))
     book = text(client.get("/mrr/charts/?from=2026-01-31&to=2026-03-31"))
     link = f"/mrr/series.csv?as_of=2025-06-15&company={company.pk}"
-    _, first, *_, last = rows_of(client.get(link))
+    _, first, *_, last = csv_rows(client.get(link))
 
     assert link.replace("&", "&amp;") in page
     assert f'href="/mrr/series.csv?as_of={today}"' in book

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from typing import Any
 
 from agreements.decisions import choose
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from tests.clients import browser, text
+from tests.clients import browser, csv_rows, text
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 
 
@@ -37,16 +34,11 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
     )
 
 
-def rows_of(answer: Any) -> list[list[str]]:
-    assert answer["Content-Type"].startswith("text/csv")
-    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
-
-
 def test_the_ledger_reads_like_a_sum_and_downloads_as_csv(alex: User, company: Company) -> None:
     client = browser(alex)
 
     page = text(client.get(f"/companies/{company.pk}/mrr/"))
-    header, *rows = rows_of(client.get(f"/companies/{company.pk}/mrr/ledger.csv"))
+    header, *rows = csv_rows(client.get(f"/companies/{company.pk}/mrr/ledger.csv"))
 
     assert "USD 1,300.00" in page
     assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from typing import Any
 
@@ -16,11 +14,6 @@ from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
 from tests.factories import make_agreement, make_company, make_integration, make_line
-
-
-def rows_of(answer: Any) -> list[list[str]]:
-    assert answer["Content-Type"].startswith("text/csv")
-    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
 def cells_of(page: str, part: str) -> list[str]:
