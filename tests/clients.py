@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from audit_site.error_codes import CODES
 from audit_site.tenants.models import Membership, User
-from audit_site.tenants.services import ROLE_SCOPES, create_api_token
+from audit_site.tenants.tokens import ROLE_SCOPES, create_api_token
 from integrations.sandbox.server import SandboxServer
 
 V1 = "/api/v1"

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.folded_text import folded
 from audit_site.tenants.models import Membership, Role, Tenant, User
-from audit_site.tenants.services import ROLE_SCOPES, create_api_token
+from audit_site.tenants.tokens import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import (

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from audit_site.tenants.middleware import find_membership
 from audit_site.tenants.models import ApiToken, Membership, User
-from audit_site.tenants.services import ROLE_SCOPES, hash_token
+from audit_site.tenants.tokens import ROLE_SCOPES, hash_token
 
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)

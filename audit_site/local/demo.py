@@ -18,8 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
 
 from agreements.figures import TenantFigure, company_totals, tenant_figure  # noqa: E402
+from audit_site.tenants.creating import create_tenant  # noqa: E402
+from audit_site.tenants.members import add_member  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
-from audit_site.tenants.services import add_member, create_tenant  # noqa: E402
 from companies.models import Company  # noqa: E402
 from integrations.connecting.lifecycle import create_integration  # noqa: E402
 from integrations.importing.import_companies import import_companies  # noqa: E402

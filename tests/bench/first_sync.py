@@ -163,7 +163,7 @@ def prepare(url: str, companies: int) -> Any:
     django.setup()
     from celery import current_app  # noqa: PLC0415
 
-    from audit_site.tenants.services import create_tenant  # noqa: PLC0415
+    from audit_site.tenants.creating import create_tenant  # noqa: PLC0415
 
     current_app.conf.broker_url = "memory://"
     current_app.conf.broker_transport_options = {}

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit_site.errors import FieldErrors
+from audit_site.tenants.members import add_member
 from audit_site.tenants.models import Role, Tenant
-from audit_site.tenants.services import ROLE_SCOPES, add_member, create_api_token
+from audit_site.tenants.tokens import ROLE_SCOPES, create_api_token
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit_site.errors import FieldErrors
-from audit_site.tenants.services import create_tenant
+from audit_site.tenants.creating import create_tenant
 
 
 class Command(BaseCommand):

@@ -1,0 +1,33 @@
+"""The bearer tokens of REST."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.timezone import now
+
+from audit_site.tenants.models.people import User
+from audit_site.tenants.models.tenants import TenantOwned, TenantQuerySet
+
+
+class Scope(models.TextChoices):
+    READ = "read", "Read"
+    WRITE = "write", "Write"
+    ADMIN = "admin", "Admin"
+
+
+class ApiToken(TenantOwned):
+    """A bearer token of one user in one tenant; only the SHA-256 of its 256 random bits is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=100, blank=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    hint = models.CharField(max_length=12)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["ApiToken"].as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.hint}… of {self.user}"
