@@ -150,6 +150,9 @@ def send_waiting_reports() -> None:
             log.warning("mail_not_sent report=%s error=%s", report.pk, type(error).__name__)
             FigureReport.objects.filter(pk=report.pk).update(sent_at=None)
             return  # the mail server is away: the others would wait for it one by one
+        except Exception:  # this one report must not hold the others up
+            log.exception("report_not_made report=%s", report.pk)
+            FigureReport.objects.filter(pk=report.pk).update(sent_at=None)
 
 
 def _mail(report: FigureReport) -> EmailMessage:
