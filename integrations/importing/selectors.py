@@ -60,7 +60,9 @@ def list_psa_companies(  # noqa: PLR0913  the one door for whatever is asked of 
     """
     links = CompanyLink.objects.of(integration).in_force()
     links = links.filter(external_id=OuterRef("external_id"))
-    rows = integration.psa_companies.filter(tenant=integration.tenant_id).annotate(
+    rows: QuerySet[PsaCompanyRecord] = integration.psa_companies.filter(
+        tenant=integration.tenant_id
+    ).annotate(
         linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
         linked_company_name=Subquery(links.values("company__name")[:1]),
         linked_company_status=Subquery(links.values("company__status")[:1]),
