@@ -191,6 +191,8 @@ class CompanyBook(TenantOwned):
     `version` rises whenever anything that a figure shows has changed.
     """
 
+    seen_by_system = ("pass_days", "verify_mrr")
+
     company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="book")
     version = models.PositiveBigIntegerField(default=0)
     computed_on = models.DateField(null=True, blank=True)
@@ -256,6 +258,8 @@ class FigureReport(TenantOwned):
     `content` is the report as JSON text, `note` what they said; `sent_at` is null while it waits
     for the mail server.
     """
+
+    seen_by_system = ("send_reports",)
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
     as_of = models.DateField()

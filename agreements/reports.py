@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from agreements import mrr
@@ -23,6 +24,7 @@ from agreements.figures import CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, FigureReport
 from agreements.mrr.edition import EDITION
 from audit_site import limits
+from audit_site.db import walls
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
@@ -136,23 +138,35 @@ def send_waiting_reports() -> None:
     worker that dies in between has sent one once or never.
     """
     now = timezone.now()
-    FigureReport.objects.filter(created_at__lt=now - KEPT).delete()
-    waiting = FigureReport.objects.filter(sent_at=None).select_related(
-        "tenant", "company", "sent_by"
-    )
-    for report in waiting.order_by("id")[:MOST_AT_ONCE]:
-        claimed = FigureReport.objects.filter(pk=report.pk, sent_at=None)
-        if not claimed.update(sent_at=now):
+    old = FigureReport.objects.filter(created_at__lt=now - KEPT)
+    for tenant_id in walls.owners_of(old, "send_reports"):
+        with walls.within(tenant_id):
+            old.filter(tenant=tenant_id).delete()
+    waiting = FigureReport.objects.filter(sent_at=None)
+    first = walls.first_by_tenant(waiting.order_by("id"), "send_reports", MOST_AT_ONCE)
+    for tenant_id, pks in first.items():
+        with walls.within(tenant_id):
+            rows = waiting.filter(tenant=tenant_id, pk__in=pks).order_by("id")
+            if not _send_all(rows.select_related("tenant", "company", "sent_by")):
+                return  # the mail server is away: the others would wait for it one by one
+
+
+def _send_all(waiting: QuerySet[FigureReport]) -> bool:
+    """Send a tenant's reports; False when the mail server is away."""
+    for report in waiting:
+        own = FigureReport.objects.filter(tenant=report.tenant_id, pk=report.pk)
+        if not own.filter(sent_at=None).update(sent_at=timezone.now()):
             continue
         try:
             _mail(report).send()
         except (SMTPException, OSError) as error:
             log.warning("mail_not_sent report=%s error=%s", report.pk, type(error).__name__)
-            FigureReport.objects.filter(pk=report.pk).update(sent_at=None)
-            return  # the mail server is away: the others would wait for it one by one
+            own.update(sent_at=None)
+            return False
         except Exception:  # this one report must not hold the others up
             log.exception("report_not_made report=%s", report.pk)
-            FigureReport.objects.filter(pk=report.pk).update(sent_at=None)
+            own.update(sent_at=None)
+    return True
 
 
 def _mail(report: FigureReport) -> EmailMessage:

@@ -25,6 +25,7 @@ from django.utils import timezone
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
+from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf, bulk_upsert_values
 from audit_site.db.json_rows import IdText
@@ -359,47 +360,62 @@ def _settle(
     return differing
 
 
-# Many tenants at once
+# All tenants, one by one
 
 
 def pass_days() -> int:
-    """Refresh what a new day has changed, each tenant by its own calendar, many tenants at once.
+    """Refresh what a new day has changed, each tenant by its own calendar.
 
     And what a sync had marked and did not come to work out. Returns how many companies were worked
     out. Safe to run as often as one likes.
     """
-    due: list[tuple[UUID, UUID]] = []
-    for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
-        today = Tenant(timezone=zone).today()
-        rows = CompanyBook.objects.filter(
-            tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
-        )
-        due += rows.values_list("tenant_id", "company_id")
-    due.sort()
-    return sum(_pass_days_of(chunk) for chunk in batched(due, CHUNK)) + _refresh_all_stale()
+    passed = 0
+    for tenant_id, company_ids in _due().items():
+        with walls.within(tenant_id):
+            passed += sum(
+                _pass_days_of(tenant_id, chunk) for chunk in batched(sorted(company_ids), CHUNK)
+            )
+    return passed + _refresh_all_stale()
 
 
-def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
+def _due() -> dict[UUID, list[UUID]]:
+    """The companies on which a new day has come, by tenant."""
+    due: dict[UUID, list[UUID]] = {}
+    with walls.as_system("pass_days"):
+        for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
+            today = Tenant(timezone=zone).today()
+            rows = CompanyBook.objects.filter(
+                tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
+            )
+            for tenant_id, company_id in rows.values_list("tenant_id", "company_id"):
+                due.setdefault(tenant_id, []).append(company_id)
+    return due
+
+
+def _pass_days_of(tenant_id: UUID, company_ids: Sequence[UUID]) -> int:
     """All together, or else each on its own: one that can't be worked out holds no other up."""
     try:
-        _refresh_again(companies, Found(Differences), RefreshReason.DAY)
+        _refresh_again(tenant_id, company_ids, Found(Differences), RefreshReason.DAY)
     except (InterfaceError, OperationalError):
         raise  # the database's own trouble, and no company's: the next pass will do
     except Exception:
-        if len(companies) > 1:
+        if len(company_ids) > 1:
             log.warning("A day passes company by company", exc_info=True)
-            return sum(_pass_days_of([company]) for company in companies)
-        log.exception("MRR of company %s could not be worked out", companies[0][1])
+            return sum(_pass_days_of(tenant_id, [company]) for company in company_ids)
+        log.exception("MRR of company %s could not be worked out", company_ids[0])
         return 0
-    return len(companies)
+    return len(company_ids)
 
 
 def _refresh_all_stale() -> int:
     """Each tenant on its own: one that can't be worked out holds no other up."""
     count = 0
-    for tenant in Tenant.objects.filter(Exists(_marked().filter(tenant=OuterRef("pk")))):
+    with walls.as_system("pass_days"):
+        waiting = list(Tenant.objects.filter(Exists(_marked().filter(tenant=OuterRef("pk")))))
+    for tenant in waiting:
         try:
-            count += refresh_stale(tenant)
+            with walls.within(tenant.pk):
+                count += refresh_stale(tenant)
         except Exception:
             log.exception("MRR of tenant %s could not be worked out", tenant.pk)
     return count
@@ -407,23 +423,27 @@ def _refresh_all_stale() -> int:
 
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:
     """Compare everything stored for some tenants with what is computed, and mend what differs."""
-    companies = Company.objects.filter(tenant__in=tenant_ids).order_by("tenant", "id")
     reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
-    for chunk in batched(list(companies.values_list("tenant_id", "id")), CHUNK):
-        _refresh_again(chunk, found, reason)
+    for tenant_id in tenant_ids:
+        with walls.within(tenant_id):
+            companies = Company.objects.filter(tenant=tenant_id).order_by("id")
+            for chunk in batched(list(companies.values_list("id", flat=True)), CHUNK):
+                _refresh_again(tenant_id, chunk, found, reason)
     return found
 
 
 def _refresh_again(
-    companies: Sequence[tuple[UUID, UUID]], found: Found, reason: RefreshReason
+    tenant_id: UUID, company_ids: Sequence[UUID], found: Found, reason: RefreshReason
 ) -> None:
-    """Refresh companies (`tenant id, company id`) of which nothing has come from outside.
+    """Refresh companies of a tenant of which nothing has come from outside.
 
     What others inherit from them is as it was. The disk is not waited for: a crash may cost this
     commit, and the caller will ask again.
     """
-    tenants = Tenant.objects.in_bulk({tenant_id for tenant_id, _ in companies})
-    owners = {str(company): tenants[owner] for owner, company in companies if owner in tenants}
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    if tenant is None:
+        return
+    owners = dict.fromkeys(map(str, company_ids), tenant)
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:

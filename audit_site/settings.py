@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -161,22 +163,49 @@ _sqlite_options = {
         else "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
     ),
 }
-_database_url = env_text("DATABASE_URL")
-try:
-    _database = dj_database_url.parse(
-        _database_url or f"sqlite:///{VAR_DIR / 'audit.sqlite3'}",
-        conn_max_age=60,
-        conn_health_checks=True,
-    )
-except (dj_database_url.ParseError, ValueError):
+
+
+def _parse_database(name: str, default: str) -> dict[str, Any]:
+    try:
+        found = dj_database_url.parse(
+            env_text(name) or default, conn_max_age=60, conn_health_checks=True
+        )
+    except (dj_database_url.ParseError, ValueError):
+        raise ImproperlyConfigured(
+            f"{name} can't be read. It looks like postgres://user:password@host:5432/name."
+        ) from None
+    parsed = {"OPTIONS": {}, **found}
+    if parsed["ENGINE"] == "django.db.backends.postgresql":
+        parsed["ENGINE"] = "audit_site.db.postgresql"  # says with each transaction who asks
+        parsed["DISABLE_SERVER_SIDE_CURSORS"] = True  # one would outlive its transaction
+    return parsed
+
+
+_database = _parse_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'audit.sqlite3'}")
+_owner = _parse_database("DATABASE_OWNER_URL", "") if env_text("DATABASE_OWNER_URL") else _database
+#: How `migrate` signs in, as the owner of the tables, where that differs from the application.
+DATABASE_OWNER = {"OPTIONS": _owner["OPTIONS"]} | {
+    name: _owner.get(name)
+    for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    if _owner.get(name) != _database.get(name)
+}
+#: In which role statements run, where DATABASE_URL signs in as one that may do more.
+DATABASE_ROLE = env_text("DATABASE_ROLE")
+if DATABASE_ROLE and not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", DATABASE_ROLE):
     raise ImproperlyConfigured(
-        "DATABASE_URL can't be read. It looks like postgres://user:password@host:5432/name."
-    ) from None
+        "DATABASE_ROLE must be the name of a role in small letters, digits and underscores."
+    )
+#: Whom `migrate` grants what the application does; "" where there are no roles.
+DATABASE_APPLICATION_ROLE = ""
 DATABASES = {"default": dict(_database)}
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = _sqlite_options
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}  # threads share a file
+else:
+    DATABASE_APPLICATION_ROLE = DATABASE_ROLE or _database.get("USER", "")
+    if DATABASE_ROLE:
+        DATABASES["default"]["OPTIONS"] = {**_database["OPTIONS"], "assume_role": DATABASE_ROLE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Jobs: Redis or another broker by CELERY_BROKER_URL, else folders under var/broker

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import connections
 
+from audit_site.db import walls
+
 
 def in_a_thread(work: Callable[[], Any]) -> Callable[[], None]:
     """Work for a thread of its own, which leaves no connection open."""
@@ -18,7 +20,7 @@ def in_a_thread(work: Callable[[], Any]) -> Callable[[], None]:
         finally:
             connections.close_all()
 
-    return do
+    return walls.carried(do)
 
 
 def at_once(*acts: Callable[[], object]) -> None:

@@ -14,11 +14,12 @@ from celery import current_app
 from django.db import connection
 from rest_framework.test import APIClient
 
+from audit_site.db import walls
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.databases import drop_template, postgres_url, template
+from tests.databases import ROLE, drop_template, postgres_url, template
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off
 
@@ -67,6 +68,19 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """pytest-django's own hook: on PostgreSQL the test database is a copy of the template."""
     if postgres := postgres_url():
         connection.settings_dict["TEST"]["TEMPLATE"] = template(postgres)
+
+
+def pytest_sessionstart() -> None:
+    """Tests themselves see everything; requests, tasks and commands are who they are."""
+    walls.enter(walls.Asker(everything=True))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """pytest-django's own, after which statements run in the application's role."""
+    if postgres_url():
+        connection.close()
+        connection.settings_dict["OPTIONS"]["assume_role"] = ROLE
 
 
 def pytest_collection_finish() -> None:

@@ -64,6 +64,30 @@ def _folder(postgres: str) -> Path:
     return Path(os.environ["AUDIT_TEST_VAR_DIR"]) / ("postgres" if postgres else "sqlite")
 
 
+#: The application's role on the servers that tests use; it owns nothing and passes no policy.
+ROLE, PASSWORD = "audit_tests_application", "of-tests-alone"
+MAKE_ROLE = f"""
+DO $$ BEGIN
+    CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
+
+
+def as_application(url: str) -> str:
+    """The same database, signed in to by the application's role."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{ROLE}:{PASSWORD}@{place}").geturl()
+
+
+def two_roles(owner_url: str) -> dict[str, str]:
+    """The environment of an installation whose application does not own its tables."""
+    if not owner_url:
+        return {"DATABASE_URL": "", "DATABASE_OWNER_URL": ""}
+    return {"DATABASE_URL": as_application(owner_url), "DATABASE_OWNER_URL": owner_url}
+
+
 def template(postgres: str) -> str:
     """The name of a PostgreSQL database, or the path of a SQLite file, with all tables and no rows.
 
@@ -79,12 +103,12 @@ def template(postgres: str) -> str:
             if postgres:
                 _drop_of_dead_processes(postgres, "template")
                 drop(postgres, name)
-                execute(named(postgres, "postgres"), f"CREATE DATABASE {name}")
+                execute(named(postgres, "postgres"), MAKE_ROLE, f"CREATE DATABASE {name}")
                 url = named(postgres, name)
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
                 cwd=ROOT,
-                env={**os.environ, "VAR_DIR": str(folder), "DATABASE_URL": url},
+                env={**os.environ, "VAR_DIR": str(folder), **two_roles(url)},
                 check=True,
             )
             made.touch()

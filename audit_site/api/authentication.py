@@ -11,7 +11,8 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from audit_site.tenants.middleware import find_membership
+from audit_site.db import walls
+from audit_site.tenants.middleware import enter_as, find_membership
 from audit_site.tenants.models import ApiToken, Membership, User
 from audit_site.tenants.tokens import ROLE_SCOPES, hash_token
 
@@ -24,27 +25,27 @@ class BearerAuthentication(BaseAuthentication):
         kind, _, plain = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return None
-        token = (
-            ApiToken.objects.filter(token_hash=hash_token(plain.strip()), revoked_at=None)
-            .select_related("user", "tenant")
-            .first()
-        )
+        token = self._find(hash_token(plain.strip()))
         if token is None or not token.user.is_active:
             raise AuthenticationFailed("This token is not valid. Make a new one.")
-        membership = (
-            Membership.objects.for_tenant(token.tenant)
-            .filter(user=token.user)
-            .select_related("tenant")
-            .first()
-        )
-        if membership is None:
-            raise AuthenticationFailed("The owner of this token is no member any more.")
-        self._note_use(token)
+        with walls.within(token.tenant_id):
+            rows = Membership.objects.filter(tenant=token.tenant_id, user=token.user)
+            membership = rows.select_related("tenant").first()
+            if membership is None:
+                raise AuthenticationFailed("The owner of this token is no member any more.")
+            token.tenant = membership.tenant
+            self._note_use(token)
         _attach(request, membership, token.scopes)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
+
+    @staticmethod
+    def _find(token_hash: str) -> ApiToken | None:
+        with walls.as_holder(token_hash):
+            rows = ApiToken.objects.filter(token_hash=token_hash, revoked_at=None)
+            return rows.select_related("user").first()
 
     @staticmethod
     def _note_use(token: ApiToken) -> None:
@@ -68,6 +69,7 @@ class BrowserSessionAuthentication(SessionAuthentication):
 
 
 def _attach(request: Request, membership: Membership, scopes: list[str]) -> None:
+    enter_as(membership)
     request.membership = membership  # type: ignore[attr-defined]
     request.scopes = frozenset(scopes)  # type: ignore[attr-defined]
 

@@ -9,6 +9,8 @@ from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 class IdempotentRequest(TenantOwned):
     """A POST that came with an `Idempotency-Key`, and its answer once there is one."""
 
+    seen_by_system = ("forget_answers",)
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     request_hash = models.CharField(max_length=64)

@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
 django.setup()
 
 from agreements.figures import TenantFigure, company_totals, tenant_figure  # noqa: E402
+from audit_site.db import walls  # noqa: E402
 from audit_site.tenants.creating import create_tenant  # noqa: E402
 from audit_site.tenants.members import add_member  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
@@ -42,21 +43,33 @@ Say = Callable[..., None]
 
 def show(sandbox_url: str, say: Say, check_alive: Callable[[], None]) -> None:
     """Make the demo tenant if it is not there, sync it, and print what it comes to."""
-    tenant = Tenant.objects.filter(name=NAME).first()
+    with walls.as_system("demo"):
+        tenant = Tenant.objects.filter(name=NAME).first()
     if tenant is None:
         tenant = make_tenant()
         with urlopen(f"{sandbox_url}/_sandbox/", timeout=10) as answer:  # noqa: S310  loopback
             offered: dict[str, dict[str, str]] = json.load(answer)["psas"]
-        for info in registry.infos():
-            if info.key in offered:
-                say(f"Connecting the sandbox {info.name} …")
-                connect(tenant, info.key, offered[info.key], say, check_alive)
-    print_table(tenant, say)
+        with walls.within(tenant.pk):
+            connect_all(tenant, offered, say, check_alive)
+    with walls.within(tenant.pk):
+        print_table(tenant, say)
     say()
     say(f"Sign in (password {PASSWORD}):")
     for email, role, _ in PEOPLE:
         say(f"  {email:<22} {role}")
     say()
+
+
+def connect_all(
+    tenant: Tenant,
+    offered: dict[str, dict[str, str]],
+    say: Say,
+    check_alive: Callable[[], None],
+) -> None:
+    for info in registry.infos():
+        if info.key in offered:
+            say(f"Connecting the sandbox {info.name} …")
+            connect(tenant, info.key, offered[info.key], say, check_alive)
 
 
 def make_tenant() -> Tenant:
@@ -68,7 +81,8 @@ def make_tenant() -> Tenant:
         time_zone="America/New_York",
     )
     for email, role, name in PEOPLE:
-        add_member(tenant=tenant, email=email, role=role, password=PASSWORD)
+        with walls.within(tenant.pk):
+            add_member(tenant=tenant, email=email, role=role, password=PASSWORD)
         User.objects.filter(email=email).update(name=name)
     return tenant
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
+from audit_site.db.walls.building import build_walls
 from audit_site.folders import make_folders
 
 
@@ -12,3 +14,4 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         make_folders()
+        post_migrate.connect(build_walls, sender=self, dispatch_uid="build_walls")

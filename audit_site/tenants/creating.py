@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 
 from django.db import transaction
 
+from audit_site.db import walls
 from audit_site.tenants.fields import invalid
 from audit_site.tenants.members import add_member
 from audit_site.tenants.models import Role, Tenant, User
@@ -31,10 +32,16 @@ def create_tenant(
         raise invalid("currency", "A currency is an ISO 4217 code such as USD.")
     if company_limit < 0:
         raise invalid("company_limit", "The licence can't cover fewer than no companies.")
-    tenant = Tenant.objects.create(
+    tenant = Tenant(
         name=name.strip(), timezone=time_zone, currency=currency, company_limit=company_limit
     )
-    user, made_up = add_member(
-        tenant=tenant, email=admin_email, role=Role.ADMIN, password=password, needs_password=True
-    )
+    with walls.within(tenant.pk):
+        tenant.save(force_insert=True)
+        user, made_up = add_member(
+            tenant=tenant,
+            email=admin_email,
+            role=Role.ADMIN,
+            password=password,
+            needs_password=True,
+        )
     return tenant, user, made_up

@@ -9,6 +9,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from audit_site.db import walls
 from audit_site.tenants.models import Membership
 
 SESSION_KEY = "tenant"
@@ -34,23 +35,33 @@ class SignInMiddleware(LoginRequiredMiddleware):
 class MembershipMiddleware:
     """Sets `request.membership` (None for nobody, and for users who are in no tenant).
 
-    A person in several tenants works in the one chosen last, else in the first.
+    A person in several tenants works in the one chosen last, else in the first. What the request
+    asks the database, it asks as this person within this tenant.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.membership = find_membership(request)  # type: ignore[attr-defined]
-        return self.get_response(request)
+        with walls.door():
+            membership = find_membership(request)
+            request.membership = membership  # type: ignore[attr-defined]
+            if membership is not None:
+                enter_as(membership)
+            return self.get_response(request)
+
+
+def enter_as(membership: Membership) -> None:
+    """From here to its end, a request asks the database under this membership."""
+    walls.enter(walls.Asker(tenant=membership.tenant_id, person=membership.user_id))
 
 
 def find_membership(request: HttpRequest) -> Membership | None:
     if not request.user.is_authenticated:
         return None
-    memberships = list(
-        Membership.objects.filter(user=request.user).select_related("tenant", "user").order_by("id")
-    )
+    with walls.as_person(request.user.pk):
+        theirs = Membership.objects.filter(user=request.user).select_related("tenant", "user")
+        memberships = list(theirs.order_by("id"))
     chosen = request.session.get(SESSION_KEY)
     for membership in memberships:
         if str(membership.tenant_id) == chosen:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from audit_site.db import walls
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -78,6 +79,7 @@ def note_address_change(integration: Integration, change: dict[str, Any] | None)
     enqueue(TASK, str(integration.tenant_id), str(integration.pk))
 
 
+@walls.of_tenant
 def tell_address_change(*, tenant_id: str, integration_id: str) -> None:
     """Send the e-mail about a change of address that nobody was told of yet. Worker only.
 
@@ -126,6 +128,8 @@ def remind() -> None:
     """Queue again what nobody was told of for hours."""
     before = (timezone.now() - PATIENCE).isoformat()
     rows = Integration.objects.filter(address_change__isnull=False).order_by("id")
-    for integration in rows.only("pk", "tenant_id", "address_change")[:MOST_REMINDERS]:
+    with walls.as_system("remind_of_address_changes"):
+        waiting = list(rows.only("pk", "tenant_id", "address_change")[:MOST_REMINDERS])
+    for integration in waiting:
         if integration.address_change and integration.address_change["at"] < before:
             enqueue(TASK, str(integration.tenant_id), str(integration.pk))

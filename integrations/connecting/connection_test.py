@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit_site import limits
+from audit_site.db import walls
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from integrations.connecting import checks, postponed_tests
@@ -68,6 +69,7 @@ def queue_test(integration: Integration, *, is_candidate: bool) -> ConnectionTes
     return test
 
 
+@walls.of_tenant
 def run_connection_test(*, tenant_id: str, test_id: str) -> None:
     """Carry a test out, or go on with it after a wait, storing each check as soon as it is known.
 

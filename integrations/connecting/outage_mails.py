@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
+from audit_site.db import walls
 from integrations.connecting.admin_mail import in_words, one_line, recipients_of, send_to_admins
 from integrations.issues.outages import (
     BEGAN,
@@ -42,6 +43,7 @@ class Claim:
         return min(issue.first_seen_at for issue in alike)
 
 
+@walls.of_tenant
 def notify_admins(*, tenant_id: str, integration_id: str, what: str) -> None:
     """Send the e-mail that something has `began` or `ended`, if it is still true and new.
 

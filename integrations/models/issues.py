@@ -19,6 +19,8 @@ class Issue(TenantOwned):
     closes itself when its cause is gone; a dismissed one stays quiet until then.
     """
 
+    seen_by_system = ("prune_history",)
+
     #: The code of the one issue that is a question: are so many records really gone?
     TOO_MANY_GONE = "too_many_gone"
 

@@ -39,6 +39,8 @@ class SyncRun(LeasedWork):
     `{"companies": {"seen", "created", "updated", "unchanged", "gone", "rejected"}, …}`.
     """
 
+    seen_by_system = ("sweep", "prune_history", "dispatch_due")
+
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
         RUNNING = "running", "Running"

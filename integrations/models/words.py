@@ -29,6 +29,8 @@ class PsaWord(TenantOwned):
     who did it. Until `followed_at` not all that rests on it has been worked out again.
     """
 
+    seen_by_system = ("follow_words",)
+
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="words")
     kind = models.CharField(max_length=20)
     key = models.CharField(max_length=800)

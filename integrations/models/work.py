@@ -17,6 +17,7 @@ class LeasedWork(TenantOwned):
     fence may write no more. `resume_at` = not before then (a PSA asked us to wait).
     """
 
+    seen_by_system: ClassVar[tuple[str, ...]] = ("sweep", "prune_history")
     #: Fields that `is_awaited` reads.
     DISPATCH_FIELDS: ClassVar[tuple[str, ...]] = ()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from audit_site.db import walls
 from audit_site.lanes import SYNC, URGENT
 from audit_site.queue import enqueue
 from integrations.models import (
@@ -42,11 +43,17 @@ def sweep() -> None:
     forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)
     for model in TASKS:
         rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
-        with transaction.atomic():
-            free = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
-            works = list(free.only("pk", "tenant_id", *model.DISPATCH_FIELDS)[:SWEEP_LIMIT])
-            model._default_manager.filter(pk__in=[work.pk for work in works]).update(
-                dispatched_at=now
-            )
-            for work in works:
-                dispatch(work)
+        due = walls.first_by_tenant(rows.order_by("queued_at"), "sweep", SWEEP_LIMIT)
+        for tenant_id, pks in due.items():
+            with walls.within(tenant_id):
+                _send_again(rows.filter(tenant=tenant_id, pk__in=pks), now)
+
+
+@transaction.atomic
+def _send_again(rows: QuerySet[LeasedWork], now: datetime) -> None:
+    model = rows.model
+    free = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
+    works = list(free.only("pk", "tenant_id", *model.DISPATCH_FIELDS))
+    model._default_manager.filter(pk__in=[work.pk for work in works]).update(dispatched_at=now)
+    for work in works:
+        dispatch(work)

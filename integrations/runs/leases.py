@@ -19,6 +19,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from audit_site.db import walls
 from integrations.models import LeasedWork
 from integrations.runs import run_log, shutdown
 
@@ -90,7 +91,9 @@ class LeaseKeeper:
     def __init__(self, work: LeasedWork) -> None:
         self._work = work
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(
+            target=walls.carried(self._beat), name="heartbeat", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

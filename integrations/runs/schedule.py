@@ -14,6 +14,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from audit_site.db import walls
 from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -130,10 +131,15 @@ def dispatch_due() -> None:
     now = timezone.now()
     for integration in _turns(now):
         try:
-            _start(integration, now)
+            with walls.within(integration.tenant_id):
+                _start(integration, now)
         except Exception:  # the others don't wait for it
             log.exception("scheduled_sync_not_started integration=%s", integration.pk)
-    _plan(now)
+    unplanned = _scheduled().filter(next_sync_at=None)
+    first = walls.first_by_tenant(unplanned.order_by("id"), "dispatch_due", PLANS_A_TICK)
+    for tenant_id, pks in first.items():
+        with walls.within(tenant_id):
+            _plan(unplanned.filter(tenant=tenant_id, pk__in=pks), now)
 
 
 def _scheduled() -> IntegrationQuerySet:
@@ -147,8 +153,9 @@ def _due(now: datetime) -> QuerySet[Integration]:
 
 def _turns(now: datetime) -> list[Integration]:
     """What may start in this tick: each tenant's first, then each tenant's second."""
-    turns = list(_ranked(now)[:STARTS_A_TICK])
-    rows = Integration.objects.select_related("tenant").in_bulk(turns)
+    with walls.as_system("dispatch_due"):
+        turns = list(_ranked(now)[:STARTS_A_TICK])
+        rows = Integration.objects.defer("credentials", "candidate").in_bulk(turns)
     return [rows[pk] for pk in turns if pk in rows]
 
 
@@ -194,10 +201,9 @@ def _start(integration: Integration, now: datetime) -> None:
         starting.start_sync_run(integration=integration, trigger=SyncRun.Trigger.SCHEDULE)
 
 
-def _plan(now: datetime) -> None:
-    unplanned = _scheduled().filter(next_sync_at=None)
+def _plan(unplanned: QuerySet[Integration], now: datetime) -> None:
     planned: list[Integration] = []
-    for integration in unplanned.select_related("tenant").order_by("id")[:PLANS_A_TICK]:
+    for integration in unplanned.select_related("tenant"):
         try:
             integration.next_sync_at = next_sync(integration, now)
             planned.append(integration)

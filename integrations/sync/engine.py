@@ -10,6 +10,7 @@ from typing import Final
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from audit_site.db import walls
 from integrations.connecting.open_adapter import open_adapter
 from integrations.connecting.selectors import latest_test
 from integrations.importing.record_store import fingerprint
@@ -41,6 +42,7 @@ NEWER_SECONDS: Final = 30
 log = logging.getLogger(__name__)
 
 
+@walls.of_tenant
 def run_sync(*, tenant_id: str, run_id: str, on_moment: OnMoment = unwatched) -> None:
     """Carry a run out, or continue it where the last worker stopped. Worker only."""
     run = leases.claim(SyncRun, tenant_id=tenant_id, work_id=run_id)

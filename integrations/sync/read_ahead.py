@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from django.db import connections
 
+from audit_site.db import walls
+
 ItemT = TypeVar("ItemT")
 _END = object()
 _POLL_SECONDS = 0.2
@@ -50,7 +52,7 @@ def read_ahead(
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=draw, name="read-ahead", daemon=True)
+    thread = threading.Thread(target=walls.carried(draw), name="read-ahead", daemon=True)
     thread.start()
     try:
         while (item := _take(ahead, while_waiting, wait_seconds)) is not _END:

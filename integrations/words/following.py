@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agreements import stored_mrr
+from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf
 from audit_site.queue import enqueue
@@ -56,6 +57,7 @@ def _follow_at_once(word: PsaWord, companies: Sequence[UUID], listed: Sequence[s
     _note_followed(word)
 
 
+@walls.of_tenant
 def follow_word(*, tenant_id: str, word_id: str) -> None:
     """A worker's part, in short transactions. May run twice and changes nothing more."""
     rows = PsaWord.objects.filter(tenant=UUID(tenant_id), pk=word_id, followed_at=None)
@@ -73,11 +75,12 @@ def follow_lost() -> None:
     """Follow the words whose message never came."""
     rows = PsaWord.objects.filter(followed_at=None)
     waiting = rows.filter(at__lt=timezone.now() - LOST_AFTER).order_by("at")
-    for tenant_id, word_id in list(waiting.values_list("tenant_id", "pk")[:100]):
-        try:
-            follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
-        except Exception:  # the others don't wait for it
-            log.exception("word_not_followed word=%s", word_id)
+    for tenant_id, word_ids in walls.first_by_tenant(waiting, "follow_words", 100).items():
+        for word_id in word_ids:
+            try:
+                follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
+            except Exception:  # the others don't wait for it
+                log.exception("word_not_followed word=%s", word_id)
 
 
 def _note_followed(word: PsaWord) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from integrations.sandbox.server import SandboxServer
-from tests.databases import ROOT, copy_template, drop
+from tests.databases import ROOT, copy_template, drop, two_roles
 
 
 def free_port() -> int:
@@ -53,7 +53,7 @@ class Installation:
             **os.environ,
             **sandbox.settings(),
             "VAR_DIR": str(var),
-            "DATABASE_URL": database_url,
+            **two_roles(database_url),
             "CELERY_BROKER_URL": broker_url,
             "PUBLIC_URL": self.url,
             "LOG_LEVEL": "INFO",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.utils.timezone import now
 
+from audit_site.db.walls.policies import DATA
 from audit_site.ids import new_id
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -49,7 +50,18 @@ class TenantQuerySet(models.QuerySet[ModelT]):
 
 
 class TenantOwned(models.Model):
-    """A row that belongs to one tenant, grandchildren included."""
+    """A row that belongs to one tenant, grandchildren included.
+
+    PostgreSQL shows it to its tenant alone (`audit_site.db.walls`), and, to read, to whom the model
+    says: to the system, which looks there for what is due, for these reasons; to the person whose
+    id a field holds; to the one who holds the secret whose hash a field holds. `application_may`:
+    what the application does with such rows at all, where that is less than everything.
+    """
+
+    seen_by_system: ClassVar[tuple[str, ...]] = ()
+    seen_by_person: ClassVar[str] = ""
+    seen_by_holder: ClassVar[str] = ""
+    application_may: ClassVar[tuple[str, ...]] = DATA
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")

@@ -18,6 +18,8 @@ class Scope(models.TextChoices):
 class ApiToken(TenantOwned):
     """A bearer token of one user in one tenant; only the SHA-256 of its 256 random bits is kept."""
 
+    seen_by_holder = "token_hash"
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100, blank=True)
     token_hash = models.CharField(max_length=64, unique=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit_site.db import walls
 from audit_site.errors import FieldErrors
 from audit_site.tenants.members import add_member
 from audit_site.tenants.models import Role, Tenant
@@ -25,9 +26,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            tenant = Tenant.objects.get(pk=UUID(options["tenant"]))
+            with walls.within(options["tenant"]):
+                self._create(Tenant.objects.get(pk=UUID(options["tenant"])), options)
         except (ValueError, Tenant.DoesNotExist):
             raise CommandError("There is no tenant with this id.") from None
+
+    def _create(self, tenant: Tenant, options: dict[str, Any]) -> None:
         role, chosen = options["role"], options["scopes"]
         scopes = ROLE_SCOPES[role] if chosen is None else [s.strip() for s in chosen.split(",")]
         try:
