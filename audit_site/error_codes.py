@@ -429,6 +429,12 @@ _PSA: Final = (
     ),
     ErrorCode("timeout", "Too slow", "The PSA did not answer in time.", "Try again later."),
     ErrorCode("rate_limited", "PSA asks to wait", "The PSA was asked too often.", "Try later."),
+    ErrorCode(
+        "key_missing",
+        "Our key is missing",
+        "The key that protects the stored keys is missing on this installation.",
+        "Bring it back into CREDENTIAL_KEYS, or type the keys in again.",
+    ),
     ErrorCode("psa_unavailable", "PSA is down", "The PSA is not available.", "Try again later."),
     ErrorCode(
         "bad_response",

@@ -46,7 +46,7 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. Set it to 50 random characters "
         "(`make run` writes one to var/env by itself)."
     )
-#: `id:base64-of-32-bytes`, comma-separated, newest first; read by integrations.crypto alone.
+#: `id:base64-of-32-bytes`, comma-separated, newest first; read by audit_site.key_ring alone.
 CREDENTIAL_KEYS = env_secret("CREDENTIAL_KEYS") or (
     "development:ZGV2ZWxvcG1lbnQtb25seS1rZXktMDAwMDAwMDAwMDA=" if DEBUG else ""
 )
@@ -156,9 +156,12 @@ _sqlite_options = {
     "transaction_mode": "IMMEDIATE",  # a deferred one that turns into a writer fails at once
     "timeout": 20,
     "init_command": (
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        if _sqlite_wal
-        else "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+        "PRAGMA secure_delete=ON;"  # what is deleted is gone from the file, too
+        + (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            if _sqlite_wal
+            else "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+        )
     ),
 }
 _database_url = env_text("DATABASE_URL")
@@ -277,6 +280,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "audIT"
+MFA_ADAPTER = "audit_site.tenants.two_factor_secrets.SealedSecrets"
 
 # E-mail: to the server that EMAIL_HOST names, else to the log
 EMAIL_HOST = env_text("EMAIL_HOST")
