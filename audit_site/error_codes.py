@@ -96,7 +96,7 @@ _REQUEST: Final = (
     ErrorCode(
         "too_many_requests",
         "Too many requests",
-        "Your account did this as often as it may within an hour.",
+        "Your account, or you alone, did this as often as it may be done within an hour.",
         "Wait as many seconds as `Retry-After` says.",
     ),
     ErrorCode(

@@ -12,11 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from audit_site import key_ring
 
 #: So many rows are looked at by one statement.
 BATCH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """A row with its sealed texts; `tenant_id` is None where it belongs to no tenant."""
+
+    pk: Any
+    sealed: list[str]
+    tenant_id: UUID | None = None
 
 
 class SealedRows(ABC):
@@ -26,22 +36,22 @@ class SealedRows(ABC):
     title: str
 
     @abstractmethod
-    def after(self, last: Any, size: int) -> list[tuple[Any, list[str]]]:
-        """The next rows by id, each with its sealed texts (None = from the first one on)."""
+    def after(self, last: Any, size: int) -> list[SealedRow]:
+        """The next rows by id, after one (None = from the first one on)."""
 
     @abstractmethod
-    def reseal(self, pk: Any) -> None:
+    def reseal(self, row: SealedRow) -> None:
         """Seal one row again under its lock, as it is at that moment.
 
         SecretUnreadable if it can't be; nothing is written then.
         """
 
-    def all(self) -> Iterator[tuple[Any, list[str]]]:
-        """Every row with its sealed texts, a batch at a time."""
+    def batches(self) -> Iterator[list[SealedRow]]:
+        """Every row, a batch at a time."""
         last = None
         while rows := self.after(last, BATCH):
-            yield from rows
-            last = rows[-1][0]
+            yield rows
+            last = rows[-1].pk
 
 
 @dataclass(slots=True)
@@ -78,24 +88,24 @@ def count_use(kinds: list[SealedRows]) -> KeyUse:
     """Which key protects how much. Opens nothing."""
     counts: Counter[str] = Counter()
     for kind in kinds:
-        for _, sealed in kind.all():
+        for rows in kind.batches():
+            sealed = (text for row in rows for text in row.sealed)
             counts.update(key_ring.key_id_of(text) or "" for text in sealed)
     return KeyUse(counts)
 
 
 def rotate(kind: SealedRows, on_batch: Callable[[Rotation], None]) -> Rotation:
     """Seal again what is not sealed with the newest key; `on_batch` is told after each batch."""
-    done, last = Rotation(), None
-    while rows := kind.after(last, BATCH):
-        for pk, sealed in rows:
-            if all(map(key_ring.is_sealed_with_newest, sealed)):
+    done = Rotation()
+    for rows in kind.batches():
+        for row in rows:
+            if all(map(key_ring.is_sealed_with_newest, row.sealed)):
                 continue
             try:
-                kind.reseal(pk)
+                kind.reseal(row)
             except key_ring.SecretUnreadable:
                 done.unreadable += 1
             else:
                 done.resealed += 1
-        last = rows[-1][0]
         on_batch(done)
     return done

@@ -78,6 +78,10 @@ LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
 LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
 LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 LIMIT_REPORTS = env_int("LIMIT_REPORTS", 20)
+LIMIT_INVITATIONS = env_int("LIMIT_INVITATIONS", 100)
+LIMIT_EXPORTS = env_int("LIMIT_EXPORTS", 60)
+#: Which part of each a person may use alone, with all their tokens.
+LIMIT_PERSON_PERCENT = env_int("LIMIT_PERSON_PERCENT", 75)
 
 INSTALLED_APPS = [
     "django.contrib.auth",

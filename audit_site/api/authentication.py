@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from audit_site.tenants import asking
 from audit_site.tenants.middleware import find_membership
 from audit_site.tenants.models import ApiToken, Membership, User
 from audit_site.tenants.tokens import ROLE_SCOPES, hash_token
@@ -34,7 +35,7 @@ class BearerAuthentication(BaseAuthentication):
         membership = (
             Membership.objects.for_tenant(token.tenant)
             .filter(user=token.user)
-            .select_related("tenant")
+            .select_related("tenant", "user")
             .first()
         )
         if membership is None:
@@ -68,6 +69,7 @@ class BrowserSessionAuthentication(SessionAuthentication):
 
 
 def _attach(request: Request, membership: Membership, scopes: list[str]) -> None:
+    asking.asks(membership.user)
     request.membership = membership  # type: ignore[attr-defined]
     request.scopes = frozenset(scopes)  # type: ignore[attr-defined]
 

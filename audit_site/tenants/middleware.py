@@ -9,6 +9,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from audit_site.tenants import asking
 from audit_site.tenants.models import Membership
 
 SESSION_KEY = "tenant"
@@ -41,8 +42,11 @@ class MembershipMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.membership = find_membership(request)  # type: ignore[attr-defined]
-        return self.get_response(request)
+        with asking.a_request():
+            request.membership = find_membership(request)  # type: ignore[attr-defined]
+            if request.user.is_authenticated:
+                asking.asks(request.user)
+            return self.get_response(request)
 
 
 def find_membership(request: HttpRequest) -> Membership | None:

@@ -9,7 +9,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from audit_site import key_ring
-from audit_site.key_rotation import SealedRows
+from audit_site.key_rotation import SealedRow, SealedRows
 
 BOUND_TO: Final = "two-factor"
 #: Members of an authenticator's data that hold a secret, and that hold a list of them.
@@ -35,18 +35,18 @@ class TwoFactorSecrets(SealedRows):
 
     title = "secrets of two-factor sign-in"
 
-    def after(self, last: Any, size: int) -> list[tuple[Any, list[str]]]:
+    def after(self, last: Any, size: int) -> list[SealedRow]:
         rows = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
         if last is not None:
             rows = rows.filter(pk__gt=last)
-        return [(row.pk, _sealed(row.data)) for row in rows[:size]]
+        return [SealedRow(row.pk, _sealed(row.data)) for row in rows[:size]]
 
-    def reseal(self, pk: Any) -> None:
+    def reseal(self, row: SealedRow) -> None:
         with transaction.atomic():
-            rows = Authenticator.objects.filter(pk=pk)
-            row = rows.select_for_update().first()
-            if row is not None:
-                rows.update(data=_resealed(row.data))
+            rows = Authenticator.objects.filter(pk=row.pk)
+            locked = rows.select_for_update().first()
+            if locked is not None:
+                rows.update(data=_resealed(locked.data))
 
 
 def _sealed(data: dict[str, Any]) -> list[str]:

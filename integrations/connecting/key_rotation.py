@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from audit_site.key_rotation import SealedRows
+from audit_site.key_rotation import SealedRow, SealedRows
 from integrations import crypto
 from integrations.models import Integration
 
@@ -17,22 +17,25 @@ class ConnectionKeys(SealedRows):
 
     title = "keys of connections"
 
-    def after(self, last: Any, size: int) -> list[tuple[Any, list[str]]]:
-        rows = Integration.objects.only("pk", "psa", "credentials", "candidate").order_by("pk")
+    def after(self, last: Any, size: int) -> list[SealedRow]:
+        rows = Integration.objects.only(
+            "pk", "tenant_id", "psa", "credentials", "candidate"
+        ).order_by("pk")
         if last is not None:
             rows = rows.filter(pk__gt=last)
-        return [(row.pk, _sealed(row)) for row in rows[:size]]
+        return [SealedRow(row.pk, _sealed(row), row.tenant_id) for row in rows[:size]]
 
-    def reseal(self, pk: Any) -> None:
+    def reseal(self, row: SealedRow) -> None:
         with transaction.atomic():
-            rows = Integration.objects.filter(pk=pk)
-            row = rows.select_for_update(no_key=True).first()
-            if row is None:
+            rows = Integration.objects.filter(tenant=row.tenant_id, pk=row.pk)
+            locked = rows.select_for_update(no_key=True).first()
+            if locked is None:
                 return
-            candidate = row.candidate
+            candidate = locked.candidate
             if candidate:
-                candidate = {**candidate, "credentials": _resealed(row, candidate["credentials"])}
-            rows.update(credentials=_resealed(row, row.credentials), candidate=candidate)
+                sealed = _resealed(locked, candidate["credentials"])
+                candidate = {**candidate, "credentials": sealed}
+            rows.update(credentials=_resealed(locked, locked.credentials), candidate=candidate)
 
 
 def _sealed(row: Integration) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from typing import Any
+from uuid import UUID
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -13,6 +14,7 @@ from allauth.mfa.totp.internal.auth import TOTP
 from django.core.management import call_command
 
 from audit_site import key_rotation
+from audit_site.key_rotation import SealedRow
 from audit_site.tenants.models import Tenant, User
 from audit_site.tenants.two_factor_secrets import TwoFactorSecrets
 from integrations.connecting.connection_test import start_connection_test
@@ -174,7 +176,7 @@ def test_keys_typed_meanwhile_are_never_overwritten(
     """The batch was read before they were saved; the row is read again under its lock."""
     settings.CREDENTIAL_KEYS = f"{NEW}, {old}"
     rows = ConnectionKeys()
-    ((pk, _),) = rows.after(None, 10)
+    (row,) = rows.after(None, 10)
     update_integration(
         integration=connected,
         actor=None,
@@ -182,7 +184,7 @@ def test_keys_typed_meanwhile_are_never_overwritten(
     )
     work_off()
 
-    rows.reseal(pk)
+    rows.reseal(row)
 
     connected.refresh_from_db()
     assert connected.credentials["public_key"] == "no-tables"
@@ -192,8 +194,8 @@ def test_keys_typed_meanwhile_are_never_overwritten(
 def test_a_row_that_is_gone_meanwhile_is_nobodys_trouble(
     connected: Integration, alex: User
 ) -> None:
-    ConnectionKeys().reseal("00000000-0000-7000-8000-000000000000")
-    TwoFactorSecrets().reseal(0)
+    ConnectionKeys().reseal(SealedRow(UUID(int=7), []))
+    TwoFactorSecrets().reseal(SealedRow(0, []))
 
 
 def test_a_run_under_way_ends_as_if_nothing_had_been_rotated(
