@@ -96,7 +96,7 @@ _REQUEST: Final = (
     ErrorCode(
         "too_many_requests",
         "Too many requests",
-        "Your account did this as often as it may within an hour.",
+        "Your account, or you alone, did this as often as it may be done within an hour.",
         "Wait as many seconds as `Retry-After` says.",
     ),
     ErrorCode(
@@ -435,6 +435,12 @@ _PSA: Final = (
     ),
     ErrorCode("timeout", "Too slow", "The PSA did not answer in time.", "Try again later."),
     ErrorCode("rate_limited", "PSA asks to wait", "The PSA was asked too often.", "Try later."),
+    ErrorCode(
+        "key_missing",
+        "Our key is missing",
+        "The key that protects the stored keys is missing on this installation.",
+        "Bring it back into CREDENTIAL_KEYS, or type the keys in again.",
+    ),
     ErrorCode("psa_unavailable", "PSA is down", "The PSA is not available.", "Try again later."),
     ErrorCode(
         "bad_response",

@@ -48,7 +48,7 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. Set it to 50 random characters "
         "(`make run` writes one to var/env by itself)."
     )
-#: `id:base64-of-32-bytes`, comma-separated, newest first; read by integrations.crypto alone.
+#: `id:base64-of-32-bytes`, comma-separated, newest first; read by audit_site.key_ring alone.
 CREDENTIAL_KEYS = env_secret("CREDENTIAL_KEYS") or (
     "development:ZGV2ZWxvcG1lbnQtb25seS1rZXktMDAwMDAwMDAwMDA=" if DEBUG else ""
 )
@@ -80,6 +80,10 @@ LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
 LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
 LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 LIMIT_REPORTS = env_int("LIMIT_REPORTS", 20)
+LIMIT_INVITATIONS = env_int("LIMIT_INVITATIONS", 100)
+LIMIT_EXPORTS = env_int("LIMIT_EXPORTS", 60)
+#: Which part of each a person may use alone, with all their tokens.
+LIMIT_PERSON_PERCENT = env_int("LIMIT_PERSON_PERCENT", 100)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -158,9 +162,12 @@ _sqlite_options = {
     "transaction_mode": "IMMEDIATE",  # a deferred one that turns into a writer fails at once
     "timeout": 20,
     "init_command": (
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        if _sqlite_wal
-        else "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+        "PRAGMA secure_delete=ON;"  # what is deleted is gone from the file, too
+        + (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            if _sqlite_wal
+            else "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+        )
     ),
 }
 
@@ -306,6 +313,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "audIT"
+MFA_ADAPTER = "audit_site.tenants.two_factor_secrets.SealedSecrets"
 
 # E-mail: to the server that EMAIL_HOST names, else to the log
 EMAIL_HOST = env_text("EMAIL_HOST")

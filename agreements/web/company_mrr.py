@@ -15,6 +15,7 @@ from agreements.remarks import remarks_on_figure
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
+from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from companies.models import Company
 from integrations.importing.linking import link_of
@@ -58,6 +59,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     days = Days.of(request.GET, company.tenant.today())
     if refusal := days.refusal():
         return refusal
+    limits.spend(company.tenant, limits.EXPORTS)
     return exports.ledger_csv(company, company_figure(company, days.as_of))
 
 

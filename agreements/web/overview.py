@@ -13,6 +13,7 @@ from agreements.mrr.cycles import add_months
 from agreements.overview import currency_books, ending_soon
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_days import Days
+from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -82,6 +83,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     days = Days.of(request.GET, tenant.today())
     if refusal := days.refusal():
         return refusal
+    limits.spend(tenant, limits.EXPORTS)
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
     first = add_months(days.as_of.replace(day=1), -12)
     months = recognized_by_month(prepared, first, 24)
@@ -95,6 +97,7 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     days = Days.of(request.GET, tenant.today())
     if refusal := days.refusal():
         return refusal
+    limits.spend(tenant, limits.EXPORTS)
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
     bridges = mrr.movement(prepared, days.start, days.end)
     ids = {moved.company_id for bridge in bridges for moved in bridge.companies}

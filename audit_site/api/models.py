@@ -30,16 +30,25 @@ class IdempotentRequest(TenantOwned):
 
 
 class ActCount(TenantOwned):
-    """How often a tenant did something that is limited since `began_at` (`audit_site.limits`)."""
+    """How often something that is limited was done since `began_at` (`audit_site.limits`).
+
+    By one `person` (the id of a user), or by the whole tenant ("").
+    """
 
     act = models.CharField(max_length=20)
+    person = models.CharField(max_length=36, blank=True, default="", db_default="")
     began_at = models.DateTimeField(default=now)
     used = models.PositiveIntegerField(default=0, db_default=0)
 
     objects = TenantQuerySet["ActCount"].as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "act"], name="one_count_per_act")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "act", "person"], name="one_count_per_act_and_person"
+            )
+        ]
+        indexes = [models.Index(fields=["began_at"], name="act_counts_by_age")]
 
     def __str__(self) -> str:
         return f"{self.act}: {self.used}"

@@ -59,12 +59,18 @@ HEADERS: Final[dict[str, Any]] = {
         "required": True,
     },
     "RateLimit-Policy": {
-        "description": 'How often within how many seconds: `"tests";q=60;w=3600`.',
+        "description": (
+            "How often within how many seconds, by the whole account and by one person: "
+            '`"tests";q=60;w=3600, "tests-person";q=45;w=3600`.'
+        ),
         "schema": _TEXT,
         "required": True,
     },
     "RateLimit": {
-        "description": 'How often still, and seconds until all are free: `"tests";r=59;t=3600`.',
+        "description": (
+            "How often still, and seconds until all are free: "
+            '`"tests";r=59;t=3600, "tests-person";r=44;t=3600`.'
+        ),
         "schema": _TEXT,
         "required": True,
     },

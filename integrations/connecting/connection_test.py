@@ -17,7 +17,7 @@ from audit_site.tenants.models import User
 from integrations.connecting import checks, postponed_tests
 from integrations.connecting.address_changes import note_address_change
 from integrations.connecting.checks import Check
-from integrations.connecting.credentials import open_fields
+from integrations.connecting.credentials import open_fields, same_keys
 from integrations.connecting.open_adapter import budget_of, open_adapter
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, close_issues, raise_issues
@@ -171,7 +171,7 @@ def _conclude(test: ConnectionTest, found: list[Check]) -> None:
         return
     if test.is_candidate:
         _conclude_candidate(test, integration, outcome, passed=passed)
-    elif integration.credentials == test.integration.credentials and (
+    elif same_keys(integration.credentials, test.integration.credentials) and (
         test.pk == _newest_test_id(integration)
     ):
         _follow(integration, outcome)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
 
+from audit_site import key_ring
 from audit_site.errors import FieldErrors
 from audit_site.tenants.models import User
 from integrations import crypto
@@ -16,7 +20,13 @@ from integrations.models import Integration
 from integrations.psa.addresses import read_address
 from integrations.psa.contract import CredentialField, PsaInfo
 from integrations.psa.decoding import clean
-from integrations.psa.errors import PsaRefused
+from integrations.psa.errors import KEY_MISSING, PsaRefused, PsaUnavailable
+
+#: What to do while a key of CREDENTIAL_KEYS is missing.
+KEY_MISSING_FIX: Final = (
+    "Who runs this installation can bring the key back into CREDENTIAL_KEYS: syncs go on by "
+    "themselves then. Or type the keys in again and save."
+)
 
 
 def clean_credentials(
@@ -150,7 +160,10 @@ def seal_credentials(
 
 
 def open_credentials(integration: Integration, sealed: Mapping[str, str]) -> dict[str, str]:
-    """Decrypt stored credentials; a key that is missing is an error a person can act on."""
+    """Decrypt stored credentials.
+
+    A key of ours that is missing is no fault of the stored keys: they work again once it is back.
+    """
     secrets = integration.psa_info.secret_fields
     try:
         return {
@@ -161,9 +174,43 @@ def open_credentials(integration: Integration, sealed: Mapping[str, str]) -> dic
             else value
             for name, value in sealed.items()
         }
+    except crypto.KeyMissing:
+        raise key_missing(integration) from None
     except crypto.SecretUnreadable:
         raise PsaRefused(
             "invalid_credentials",
-            "The stored keys can't be opened: the encryption key they were saved with is missing.",
-            "Type the keys in again and save, or bring the missing key back into CREDENTIAL_KEYS.",
+            "The stored keys can't be opened: they are damaged.",
+            "Type the keys in again and save.",
         ) from None
+
+
+def key_missing(integration: Integration) -> PsaUnavailable:
+    """What is wrong where `is_key_missing`."""
+    return PsaUnavailable(
+        KEY_MISSING,
+        f"The key that protects the stored keys of {integration.name} is missing on this "
+        "installation, so they can't be opened. Nothing is asked of the PSA.",
+        KEY_MISSING_FIX,
+    )
+
+
+def is_key_missing(integration: Integration) -> bool:
+    """Whether the keys in use need a key of ours that is not at hand. No query, opens nothing."""
+    names = integration.psa_info.secret_fields & integration.credentials.keys()
+    return crypto.is_key_missing(integration.credentials[name] for name in names)
+
+
+def keys_mark(sealed: Mapping[str, str]) -> str:
+    """The same text for the same typed-in keys, whichever key of ours protects them at the moment.
+
+    Whether keys were saved meanwhile is asked by this and never by the ciphertext, which a rotation
+    changes.
+    """
+    alike = {name: key_ring.same_whatever_the_key(value) for name, value in sealed.items()}
+    text = json.dumps(alike, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def same_keys(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether both are the keys of one saving, also where one was encrypted again since."""
+    return keys_mark(one) == keys_mark(other)

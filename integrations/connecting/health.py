@@ -15,12 +15,13 @@ from uuid import UUID
 
 from audit_site.tenants.models import Tenant
 from integrations.connecting.checks import LINES_REFUSED, SEES_NOTHING
+from integrations.connecting.credentials import is_key_missing, key_missing
 from integrations.connecting.selectors import LatestWork
 from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.outages import OUTAGE_WORDS
 from integrations.kinds import AGREEMENTS, COMPANIES, CONTACTS, LINES
 from integrations.models import ConnectionTest, Integration, Issue, SyncRun
-from integrations.psa.errors import KEYS, OUTAGES
+from integrations.psa.errors import KEY_MISSING, KEYS, OUTAGES
 from integrations.runs.schedule import next_at
 from integrations.runs.speed import is_waiting
 
@@ -32,6 +33,7 @@ State = Literal[
     "limited",
     "unreachable",
     "refused",
+    "key_missing",
     "paused",
     "disconnected",
 ]
@@ -44,12 +46,13 @@ TITLES: Final[dict[State, str]] = {
     "limited": "Limited",
     "unreachable": "Unreachable",
     "refused": "Refused",
+    "key_missing": "Key missing",
     "paused": "Paused",
     "disconnected": "Disconnected",
 }
 #: While it is so, a connection is not read: a test that passed before says nothing about that.
 OUT_OF_USE: Final[frozenset[State]] = frozenset(
-    {"unreachable", "refused", "paused", "disconnected"}
+    {"unreachable", "refused", "key_missing", "paused", "disconnected"}
 )
 #: Codes of tests that passed and saw too little.
 TOO_LITTLE: Final = frozenset({SEES_NOTHING, LINES_REFUSED})
@@ -107,6 +110,7 @@ def health_of(integration: Integration, latest: LatestWork, causes: Sequence[Iss
     return (
         _disconnected(integration)
         or _paused(integration, latest, causes)
+        or _key_missing(integration, latest.run, causes)
         or _being_tested(integration, latest.test)
         or _refused(integration, latest.test, causes)
         or _unreachable(integration, latest.run, causes)
@@ -152,6 +156,22 @@ def _paused(integration: Integration, latest: LatestWork, causes: Sequence[Issue
     )
 
 
+def _key_missing(
+    integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
+) -> Health | None:
+    """A key of ours is missing now, whatever was seen before."""
+    if not is_key_missing(integration):
+        return None
+    error, issue = key_missing(integration), _first(causes, frozenset({KEY_MISSING}))
+    return Health(
+        "key_missing",
+        error.message,
+        error.fix,
+        since=issue.first_seen_at if issue else None,
+        until=run.resume_at if run is not None and run.is_active else None,
+    )
+
+
 def _being_tested(integration: Integration, test: ConnectionTest | None) -> Health | None:
     """Keys of which nothing is known yet, or keys that failed and are being tried again."""
     if integration.status not in {Integration.Status.UNTESTED, Integration.Status.TESTING}:
@@ -183,7 +203,7 @@ def _refused(
 def _unreachable(
     integration: Integration, run: SyncRun | None, causes: Sequence[Issue]
 ) -> Health | None:
-    issue = _first(causes, OUTAGES)
+    issue = _first(causes, OUTAGES - {KEY_MISSING})
     if issue is None:
         return None
     message = f"{integration.name} {OUTAGE_WORDS[issue.code]}. {issue.message}"

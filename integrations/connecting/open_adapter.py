@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
-from integrations.connecting.credentials import open_credentials
+from integrations.connecting.credentials import open_credentials, same_keys
 from integrations.connecting.request_budget import Budget
 from integrations.models import Integration
 from integrations.psa import registry
@@ -75,5 +76,8 @@ def _declared_settings(info: PsaInfo) -> dict[str, Any]:
 def _remember(integration: Integration, memory: dict[str, str]) -> None:
     """Store what an adapter remembers, unless it is about an address that was changed meanwhile."""
     integration.memory = memory
-    rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
-    rows.filter(credentials=integration.credentials).update(memory=memory)
+    with transaction.atomic():
+        rows = Integration.objects.filter(tenant=integration.tenant_id, pk=integration.pk)
+        locked = rows.select_for_update(no_key=True).first()
+        if locked and same_keys(locked.credentials, integration.credentials):
+            rows.update(memory=memory)

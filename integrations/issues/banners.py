@@ -14,7 +14,7 @@ from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.issues.moments import clock_words
 from integrations.issues.outages import CODES, OUTAGE_WORDS
 from integrations.models import Integration, Issue
-from integrations.psa.errors import KEYS
+from integrations.psa.errors import KEY_MISSING, KEYS
 from integrations.runs.schedule import next_at
 
 MOST_BANNERS: Final = 3
@@ -59,6 +59,8 @@ def _banner(issue: Issue) -> Banner:
         follows = "it is paused, and tried again when somebody resumes it."
         if integration.on_pause_until:
             follows = "it is paused, and tried again when the pause is over."
+    elif issue.code == KEY_MISSING:
+        follows = "it goes on by itself once that key is back."
     elif upcoming is None:
         follows = "it is not tried again by itself."
     elif upcoming <= now:

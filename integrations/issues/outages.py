@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 from audit_site.queue import enqueue
 from integrations.issues.inbox import KIND_INTEGRATION
 from integrations.models import Integration, Issue
-from integrations.psa.errors import KEYS, OUTAGES
+from integrations.psa.errors import KEY_MISSING, KEYS, OUTAGES
 
 TASK: Final = "integrations.tell_admins"
 BEGAN, ENDED = "began", "ended"
@@ -24,6 +24,7 @@ OUTAGE_WORDS: Final[dict[str, str]] = {
     "rate_limited": "has been asking us to wait",
     "bad_response": "has not given answers that we can read",
     "not_a_psa_server": "has not given answers that we can read",
+    KEY_MISSING: "has not been read for want of the key that protects its stored keys",
 }
 #: Codes of the issues that admins hear of by e-mail and see on every page.
 CODES: Final = OUTAGES | KEYS

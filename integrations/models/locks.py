@@ -5,8 +5,8 @@
 3. the tenant, for its licence (`companies.services.lock_licence`);
 4. books, in the order of their companies (`agreements.stored_mrr`).
 
-The count of a limited act (`audit_site.limits`) is locked where the act begins; nobody who holds
-one waits for another count.
+The counts of a limited act (`audit_site.limits`) are locked where the act begins, the tenant's
+before that of the person who asks; nobody who holds them waits for those of another act.
 
 Two transactions that keep to this order never wait for each other in a circle. All locks are FOR NO
 KEY UPDATE where rows that refer to the locked one may be inserted meanwhile. SQLite has one writer

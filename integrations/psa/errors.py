@@ -104,8 +104,11 @@ CODES: Final[dict[str, type[PsaError]]] = {
     "psa_unavailable": PsaUnavailable,
     "rate_limited": PsaRateLimited,
     "bad_response": PsaBadResponse,
+    "key_missing": PsaUnavailable,
 }
 
+#: The stored keys can't be opened, so that no PSA is asked: a key of ours is missing.
+KEY_MISSING: Final = "key_missing"
 #: After these the stored keys are known not to work: a person must act.
 KEYS: Final = frozenset(
     {"invalid_credentials", "account_locked", "mfa_required", "client_id_refused"}
@@ -122,6 +125,7 @@ OUTAGES: Final = frozenset(
         "rate_limited",
         "bad_response",
         "not_a_psa_server",
+        KEY_MISSING,
     }
 )
 #: After these the PSA is left alone for a while before it is asked again.

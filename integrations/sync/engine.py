@@ -11,9 +11,9 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from audit_site.db import walls
+from integrations.connecting.credentials import is_key_missing, keys_mark
 from integrations.connecting.open_adapter import open_adapter
 from integrations.connecting.selectors import latest_test
-from integrations.importing.record_store import fingerprint
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
 from integrations.models import Integration, SyncRun
 from integrations.psa.errors import KEYS, PsaError, PsaRateLimited, PsaRefused
@@ -23,7 +23,7 @@ from integrations.sync import checkpoint
 from integrations.sync.company_sync import CompanySync
 from integrations.sync.full_sync import FullSync
 from integrations.sync.moments import OnMoment, unwatched
-from integrations.sync.outcomes import fail, internal_error, succeed, wait_or_fail
+from integrations.sync.outcomes import fail, internal_error, succeed, wait_for_key, wait_or_fail
 from integrations.sync.phase import PhasedSync
 from integrations.sync.run_writer import RunCancelled, RunWriter
 
@@ -52,7 +52,7 @@ def run_sync(*, tenant_id: str, run_id: str, on_moment: OnMoment = unwatched) ->
         _leave_to_newer(run)
         return
     writer = RunWriter(run, on_moment)
-    writer.checkpoint.credentials_mark = writer.checkpoint.credentials_mark or fingerprint(
+    writer.checkpoint.credentials_mark = writer.checkpoint.credentials_mark or keys_mark(
         run.integration.credentials
     )
     if _may_begin(writer):
@@ -120,6 +120,8 @@ def _may_begin(writer: RunWriter) -> bool:
         fail(writer, internal_error())
     elif pausing.hold(run):
         run_log.held()
+    elif is_key_missing(run.integration):
+        wait_for_key(writer)
     elif _leaves_alone(run):
         _postpone_until_tried_again(writer)
     elif refused := _refused_keys(run):

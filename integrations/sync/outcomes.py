@@ -10,13 +10,14 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from integrations.importing.record_store import fingerprint
+from integrations.connecting.credentials import key_missing, keys_mark, same_keys
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
 from integrations.kinds import COMPANIES, CONTACTS
 from integrations.models import Integration, SyncRun, lock_integration
 from integrations.psa.errors import IN_LISTS, KEYS, LEFT_ALONE, PsaError, PsaRateLimited
-from integrations.runs.starting import lift_pause
+from integrations.runs import leases
+from integrations.runs.starting import NOT_AVAILABLE, lift_pause
 from integrations.sync.absence_guard import TOO_MANY_GONE
 from integrations.sync.run_writer import RunWriter
 
@@ -26,6 +27,8 @@ MOST_POSTPONEMENTS: Final = 16
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 30, 300
 #: How long a PSA that is down is left alone: twice as long after each failure, up to an hour.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+#: How often a run that waits for a key of ours looks whether it is there again: that costs nothing.
+KEY_PAUSE: Final = timedelta(minutes=5)
 #: Kinds that are read as lists.
 LISTS: Final = frozenset({COMPANIES.name, CONTACTS.name})
 
@@ -54,11 +57,11 @@ def _after_success(writer: RunWriter, integration: Integration, *, is_over: bool
     """What changes of the integration; `is_over`: nothing is known that failed and may again."""
     run = writer.run
     values: dict[str, Any] = {"failures": 0, "paused_until": None} if is_over else {}
-    is_same = integration.credentials == run.integration.credentials
+    is_same = same_keys(integration.credentials, run.integration.credentials)
     if integration.status in {Integration.Status.FAILING, Integration.Status.UNTESTED} and is_same:
         values["status"] = Integration.Status.CONNECTED
     # new keys may see other records: what was read in part with the old ones is read again
-    began_with_them = writer.checkpoint.credentials_mark == fingerprint(integration.credentials)
+    began_with_them = writer.checkpoint.credentials_mark == keys_mark(integration.credentials)
     if run.scope == SyncRun.Scope.ALL and is_same and began_with_them:
         values |= _what_was_read(writer)
     return values
@@ -126,6 +129,20 @@ def wait_or_fail(writer: RunWriter, error: PsaRateLimited) -> None:
     writer.postpone(timezone.now() + timedelta(seconds=seconds), f"Waiting for {name}")
 
 
+@transaction.atomic
+def wait_for_key(writer: RunWriter) -> None:
+    """The stored keys can't be opened here: ask nobody, say so, and go on once they can be."""
+    run, error = writer.run, key_missing(writer.integration)
+    lock_integration(run.integration)
+    waiting_for = f"The key that protects its stored keys {NOT_AVAILABLE}"
+    leases.held(run).update(waiting_for=waiting_for)
+    leases.give_back(run, timezone.now() + KEY_PAUSE)
+    raise_issues(
+        run.integration, [IssueReport(KIND_INTEGRATION, error.code, error.message, error.fix)], run
+    )
+    outages.notify_began(run.integration)
+
+
 def _waited_in_vain(name: str) -> PsaError:
     return PsaRateLimited(
         f"{name} has asked us to wait {MOST_POSTPONEMENTS} times in a row, and answered nothing in "
@@ -143,7 +160,8 @@ def fail(writer: RunWriter, error: PsaError) -> None:
     """End the run; a PSA that is down is left alone for a while, refused keys need a person."""
     run, now = writer.run, timezone.now()
     integration = lock_integration(run.integration)
-    if error.code in KEYS and integration.credentials != run.integration.credentials:
+    is_same = same_keys(integration.credentials, run.integration.credentials)
+    if error.code in KEYS and not is_same:
         writer.postpone(now, "New keys were saved", counts=False)  # those were not refused
         return
     if not writer.end(SyncRun.State.FAILED, error):

@@ -1,6 +1,6 @@
 """What a run keeps of a reading that it could not finish: in its notes, until the reading is over.
 
-Each note (`SyncRunPage`) is a list: fingerprint of the keys with which was asked, then the answers.
+Each note (`SyncRunPage`) is a list: mark of the keys with which was asked, then the answers.
 A worker of a release that knows nothing of them reads everything again, and deletes them all the
 same when the run ends.
 """
@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from audit_site.db.batches import batched
-from integrations.importing.record_store import fingerprint
+from integrations.connecting.credentials import keys_mark
 from integrations.models import SyncRun, SyncRunPage
 from integrations.psa.kept import FIRST_PART, WHOLE_READING, Entry, KeptAnswer, KeptAnswers
 from integrations.sync.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ class RunAnswers:
         self.run = run
         self.checkpoint = checkpoint
         self.kept = KeptAnswers()
-        self._keys = fingerprint(run.integration.credentials)
+        self._keys = keys_mark(run.integration.credentials)
 
     def begin(self) -> None:
         """Begin a reading, with what an earlier attempt has kept of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.db import connections, transaction
 from rest_framework.test import APIClient
 
 from audit_site import limits
+from audit_site.api.models import ActCount
 from audit_site.tenants.models import Tenant, User
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs.starting import start_sync_run
@@ -29,7 +31,15 @@ def test_the_defaults(settings: Any) -> None:
         "lookups": 240,
         "imports": 240,
         "reports": 20,
+        "invitations": 100,
+        "exports": 60,
     }
+    assert limits.TESTS.limit_of_a_person == 60
+
+
+def left(tenant: Tenant, act: limits.Act) -> list[int]:
+    """How many are left to the tenant, and to the person who asks."""
+    return [one.left for one in limits.standing(tenant, act)]
 
 
 def test_after_an_hour_all_are_free_again(tenant: Tenant, settings: Any) -> None:
@@ -63,12 +73,65 @@ def test_each_act_and_each_tenant_counts_for_itself(
         limits.spend(tenant, limits.TESTS)
 
 
+def test_a_person_alone_leaves_some_to_the_others(
+    alex: User, mia: User, integration: Integration, settings: Any
+) -> None:
+    """By page and with all their tokens together."""
+    settings.LIMIT_TESTS, settings.LIMIT_PERSON_PERCENT = 3, 60
+    address = f"{V1}/integrations/{integration.pk}/test/"
+
+    def test_again(client: Any, path: str) -> Any:
+        ConnectionTest.objects.update(state="done")
+        return client.post(path, follow=True)
+
+    page = test_again(browser(alex), f"/integrations/{integration.pk}/test/")
+    second, refused = (test_again(api_of(alex), address) for _ in range(2))
+    refused_page = test_again(browser(alex), f"/integrations/{integration.pk}/test/")
+    other, too_many = (test_again(api_of(mia), address) for _ in range(2))
+
+    assert page.status_code == 200
+    assert second["RateLimit"].split(";t=")[0] == '"tests";r=1'
+    assert '"tests-person";r=0;t=' in second["RateLimit"]
+    assert problem(refused) == (429, "too_many_requests")
+    assert refused.json()["detail"].startswith("You alone may have 2 connection tests an hour")
+    assert "You alone may have 2 connection tests an hour" in page_text(refused_page)
+    assert other.status_code == 202
+    assert too_many.json()["detail"].startswith("Your account may have 3 connection tests an hour")
+    assert ConnectionTest.objects.count() == 3
+
+
+def test_downloads_are_limited(alex: User, integration: Integration, settings: Any) -> None:
+    settings.LIMIT_EXPORTS = 3
+    company = make_company(integration.tenant)
+    ledger = f"/companies/{company.pk}/mrr/ledger.csv"
+    addresses = ("/mrr/series.csv", "/mrr/movement.csv", ledger)
+    page = browser(alex)
+
+    given = [page.get(address)["Content-Type"] for address in addresses]
+    refused = page.get(addresses[0], follow=True)
+
+    assert given == ["text/csv; charset=utf-8"] * 3
+    assert "Your account may have 3 downloads of data an hour" in page_text(refused)
+
+
+def test_old_counts_are_forgotten(tenant: Tenant) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        limits.spend(tenant, limits.TESTS)
+        clock.shift(timedelta(hours=23))
+        limits.spend(tenant, limits.SYNCS)
+        clock.shift(timedelta(hours=2))
+
+        limits.forget_old_counts()
+
+    assert list(ActCount.objects.values_list("act", flat=True)) == ["syncs"]
+
+
 def test_what_was_rolled_back_is_not_counted(tenant: Tenant) -> None:
     with transaction.atomic():
         limits.spend(tenant, limits.TESTS)
         transaction.set_rollback(True)
 
-    assert limits.standing(tenant, limits.TESTS).left == 60
+    assert left(tenant, limits.TESTS) == [60]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,11 +163,13 @@ def test_rest_tells_how_many_are_left_and_refuses_the_next(
     refused = api.post(address)
 
     assert (first.status_code, joined.status_code) == (202, 200)
-    assert first["RateLimit-Policy"] == '"syncs";q=1;w=3600'
+    assert first["RateLimit-Policy"] == '"syncs";q=1;w=3600, "syncs-person";q=1;w=3600'
     assert first["RateLimit"].startswith('"syncs";r=0;t=')
     assert problem(refused) == (429, "too_many_requests")
     assert 3500 < int(refused["Retry-After"]) <= 3601
-    assert refused["RateLimit"].startswith('"syncs";r=0;t=')
+    assert re.fullmatch(
+        r'"syncs";r=0;t=3[56]\d\d, "syncs-person";r=0;t=3[56]\d\d', refused["RateLimit"]
+    )
     assert SyncRun.objects.count() == 1
 
 
@@ -128,7 +193,7 @@ def test_what_the_product_starts_by_itself_is_not_counted(
     _, is_new = start_sync_run(integration=integration, trigger=SyncRun.Trigger.SCHEDULE)
 
     assert is_new
-    assert limits.standing(tenant, limits.SYNCS).left == 0
+    assert left(tenant, limits.SYNCS) == [0]
 
 
 def test_tests_resyncs_and_imports_are_limited(

@@ -109,6 +109,11 @@ def refused(tenant: Tenant, admin: User) -> None:
     _trouble(integration, "invalid_credentials", f"{NAME} refused the keys.", fix)
 
 
+def key_missing(tenant: Tenant, admin: User) -> None:
+    sealed = {"server_url": "https://psa.example", "company_id": "msp", "private_key": "v1.lost.AA"}
+    _read(make_connection(tenant, credentials=sealed))
+
+
 def paused(tenant: Tenant, admin: User) -> None:
     integration = make_connection(tenant)
     _read(integration)
@@ -131,6 +136,7 @@ STATES: Final[dict[str, Callable[[Tenant, User], None]]] = {
     "Limited": limited,
     "Unreachable": unreachable,
     "Refused": refused,
+    "Key missing": key_missing,
     "Paused": paused,
     "Disconnected": disconnected,
 }

@@ -6,11 +6,14 @@ from uuid import UUID
 
 import pytest
 
+from audit_site.key_ring import is_sealed_with_newest, same_whatever_the_key
 from integrations.crypto import (
+    KeyMissing,
     SecretUnreadable,
     decrypt_secret,
     encrypt_secret,
-    is_encrypted_with_newest,
+    is_key_missing,
+    reencrypt_secret,
 )
 
 TENANT = UUID("01900000-0000-7000-8000-000000000001")
@@ -56,16 +59,23 @@ def test_a_new_key_in_front_seals_and_the_old_one_still_opens(settings: Any) -> 
 
     assert decrypt_secret(before, **PLACE) == "s3cret"
     assert after.startswith("v1.new.")
-    assert not is_encrypted_with_newest(before)
-    assert is_encrypted_with_newest(after)
+    assert (is_sealed_with_newest(before), is_sealed_with_newest(after)) == (False, True)
+    again = reencrypt_secret(before, **PLACE)
+    assert decrypt_secret(again, **PLACE) == "s3cret"
+    assert again.startswith("v1.new.")
+    assert same_whatever_the_key(again) == same_whatever_the_key(before)
+    assert same_whatever_the_key(after) != same_whatever_the_key(before)
 
 
 def test_a_key_that_is_missing_makes_the_secret_unreadable(settings: Any) -> None:
     stored = encrypt_secret("s3cret", **PLACE)
     settings.CREDENTIAL_KEYS = NEW
 
-    with pytest.raises(SecretUnreadable):
-        decrypt_secret(stored, **PLACE)
+    assert is_key_missing([stored, "no secret"])
+    assert not is_key_missing([encrypt_secret("s3cret", **PLACE), "no secret", ""])
+    for opens in (decrypt_secret, reencrypt_secret):
+        with pytest.raises(KeyMissing):
+            opens(stored, **PLACE)
 
 
 @pytest.mark.parametrize("damaged", ["", "v1", "v1.old", "v1.old.!!!", "v2.old.AAAA", "plain text"])

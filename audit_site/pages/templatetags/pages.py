@@ -23,6 +23,7 @@ LOOKS = {
     "healthy": "good",
     "refused": "bad",
     "unreachable": "bad",
+    "key_missing": "bad",
     "waiting": "warn",
     "limited": "warn",
     "paused": "warn",

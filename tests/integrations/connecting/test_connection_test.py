@@ -15,10 +15,8 @@ from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.selectors import latest_of
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs import leases, schedule
-from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from tests.integrations.connecting.connections import checks, connect
-from tests.worker import work_off
 
 
 def test_saving_tests_every_right_and_says_that_all_is_well(connected: Integration) -> None:
@@ -122,21 +120,6 @@ def test_a_page_that_was_open_while_somebody_disconnected_tests_nothing(
 
     assert Integration.objects.get().status == "disconnected"
     assert ConnectionTest.objects.count() == tests
-
-
-def test_a_missing_encryption_key_is_explained_and_nothing_breaks(
-    connected: Integration, settings: Any
-) -> None:
-    settings.CREDENTIAL_KEYS = "other:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
-
-    start_connection_test(integration=connected, actor=None)
-    run, _ = start_sync_run(integration=connected)
-    work_off()
-
-    run.refresh_from_db()
-    assert latest_of(connected).test.code == "invalid_credentials"
-    assert "encryption key" in latest_of(connected).test.message
-    assert (run.state, run.error_code) == ("failed", "invalid_credentials")
 
 
 def test_a_test_that_finds_a_passing_trouble_leaves_the_schedule_alone(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agreements.models import Agreement
-from integrations.importing.record_store import fingerprint
+from integrations.connecting.credentials import keys_mark
 from integrations.kinds import KINDS
 from integrations.models import (
     CompanyLink,
@@ -148,7 +148,7 @@ def test_a_list_that_release_0_1_began_is_read_on(
     companies = list(PsaCompanyRecord.objects.values_list("external_id", flat=True))
     contacts = sorted(PsaContactRecord.objects.values_list("external_id", flat=True), key=int)
     row = {
-        "keys": fingerprint(connected.credentials),
+        "keys": keys_mark(connected.credentials),
         "noted": ["companies", "contacts"],
         "newest": {
             "companies": "2026-11-25T08:00:00+00:00",
@@ -187,7 +187,7 @@ def test_agreements_that_release_0_1_began_are_read_on(
     links = list(CompanyLink.objects.order_by("id"))
     read = Agreement.objects.filter(company__in=[link.company_id for link in links[:5]])
     row = {
-        "keys": fingerprint(connected.credentials),
+        "keys": keys_mark(connected.credentials),
         "noted": ["companies", "contacts"],
         "read": ["companies", "contacts"],
         "done": ["companies", "contacts", "absences", "rules"],
@@ -219,7 +219,7 @@ def test_a_resync_that_release_0_1_began_does_what_is_left(
     link = CompanyLink.objects.select_related("company").order_by("external_id")[0]
     run, _ = start_company_sync(company=link.company, actor=None)
     row = {
-        "keys": fingerprint(connected.credentials),
+        "keys": keys_mark(connected.credentials),
         "done": ["companies"],
         "parks": 0,
         "attempts": 1,
@@ -240,7 +240,7 @@ def test_postponements_of_release_0_1_count(
     connected: Integration, sandbox: SandboxServer, parks: int, state: str
 ) -> None:
     run, _ = start_sync_run(integration=connected)
-    left_by_release_0_1(run, {"keys": fingerprint(connected.credentials), "parks": parks})
+    left_by_release_0_1(run, {"keys": keys_mark(connected.credentials), "parks": parks})
     sandbox.faults.switch_on("rate_limited", path="/company/companies", retry_after=300)
 
     work_off()
