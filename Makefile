@@ -4,14 +4,15 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PORT ?= 8000
 ARGS ?=
+PRODUCT := audit_site companies agreements integrations manage.py gunicorn.conf.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables house schema screenshots recording clean
+.PHONY: help run test lint format lock bench tables house schema screenshots recording sbom licences images clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
 	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs less than two minutes)"
-	@echo "make lint         style, types, direction of imports, migrations, templates"
+	@echo "make lint         style, types, direction of imports, migrations, templates, risky calls, licences, typed secrets"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
@@ -19,6 +20,9 @@ help:
 	@echo "make schema       the REST contract as it is into docs/openapi.json, and what breaks clients of the last release (ARGS=release: this is one)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
 	@echo "make recording    the pictures of a sync run that waits for a limit, from a running \`make run\`"
+	@echo "make sbom         the bill of materials (CycloneDX) into sbom.cdx.json (ARGS=FILE for another place)"
+	@echo "make licences     the licences of all parts into docs/licences.md"
+	@echo "make images       pin the images of containers to the digests that their registry has now (needs docker)"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
 # The first Python 3.11 there is
@@ -68,6 +72,10 @@ lint: $(VENV)/requirements-dev
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(VENV)/bin/djlint templates --lint --quiet
 	$(VENV)/bin/djlint templates --check --quiet
+	$(VENV)/bin/bandit --configfile pyproject.toml --quiet --recursive $(PRODUCT)
+	$(VENV)/bin/bandit --skip B105,B311,B404 --quiet --recursive integrations/sandbox
+	$(PYTHON) -m tests.supply_chain check
+	$(PYTHON) -m tests.supply_chain secrets
 
 format: $(VENV)/requirements-dev
 	$(VENV)/bin/ruff check --fix .
@@ -97,6 +105,15 @@ screenshots: $(VENV)/requirements-dev
 
 recording: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.browser.recording http://127.0.0.1:$(PORT)
+
+sbom: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.supply_chain sbom $(ARGS)
+
+licences: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.supply_chain licences
+
+images: $(VENV)/requirements-dev
+	@$(PYTHON) -m tests.supply_chain images
 
 lock: $(VENV)/requirements-dev
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

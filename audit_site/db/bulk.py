@@ -73,7 +73,7 @@ def bulk_upsert_values(
     changes = ", ".join(f"{column} = EXCLUDED.{column}" for column in rest)
     insert = f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(quoted.values())}) "
     keys = ", ".join(quoted[name] for name in unique)
-    conflict = f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"
+    conflict = f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"  # nosec B608 # our own columns
     is_postgres = connection.vendor == "postgresql"
     source = _from_arrays if is_postgres else _from_values
     size = PAGE if is_postgres else MOST_VALUES // len(columns)
@@ -87,7 +87,7 @@ def _from_arrays(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[
     places = ", ".join(f"%s::{_type(field)}[]" for field in fields)
     columns = zip(*rows, strict=True)
     arrays = [_array(field, column) for field, column in zip(fields, columns, strict=True)]
-    return f"SELECT * FROM unnest({places})", arrays  # noqa: S608  types of our own
+    return f"SELECT * FROM unnest({places})", arrays  # noqa: S608  # nosec B608 # our own types
 
 
 def _is_text(field: Any) -> bool:

@@ -30,7 +30,8 @@ from integrations.psa import registry  # noqa: E402
 from integrations.runs.starting import start_sync_run  # noqa: E402
 
 NAME = "Demo MSP"
-PASSWORD = "demo-password-1"  # noqa: S105  of the demo on your own machine
+# pragma: allowlist nextline secret
+PASSWORD = "demo-password-1"  # noqa: S105  # nosec B105 # of the demo on your own machine
 PEOPLE = (
     ("admin@demo.example", Role.ADMIN, "Alex Admin"),
     ("member@demo.example", Role.MEMBER, "Mia Member"),
@@ -47,7 +48,8 @@ def show(sandbox_url: str, say: Say, check_alive: Callable[[], None]) -> None:
         tenant = Tenant.objects.filter(name=NAME).first()
     if tenant is None:
         tenant = make_tenant()
-        with urlopen(f"{sandbox_url}/_sandbox/", timeout=10) as answer:  # noqa: S310  loopback
+        address = f"{sandbox_url}/_sandbox/"
+        with urlopen(address, timeout=10) as answer:  # noqa: S310  # nosec B310 # loopback
             offered: dict[str, dict[str, str]] = json.load(answer)["psas"]
         with walls.within(tenant.pk):
             connect_all(tenant, offered, say, check_alive)

@@ -58,7 +58,7 @@ class Child:
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603  # nosec B603 # commands of our own
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -110,7 +110,7 @@ def environment(port: int, sandbox: int) -> dict[str, str]:
 
 
 def migrate(env: dict[str, str]) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # a command of our own
         [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
         cwd=BASE_DIR,
         env=env,

@@ -45,7 +45,7 @@ def say(text: str) -> None:
 
 
 def run(*command: str) -> bool:
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # nosec B603 # our own
     return done.returncode == 0
 
 
@@ -142,7 +142,7 @@ def run_suite(
     """Run pytest against one database and keep its closing line."""
     say(f"\n===== {database} =====")
     with tempfile.TemporaryDirectory(prefix="audit-test-") as var:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  # nosec B603 # pytest
             [*PYTEST, "-n", str(processes), *arguments],
             cwd=BASE_DIR,
             env={**os.environ, **BYTECODE, **env, "AUDIT_TEST_VAR_DIR": var},

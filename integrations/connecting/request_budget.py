@@ -223,7 +223,7 @@ class _Redis:
         while True:
             try:
                 most = places()
-                for number in random.sample(range(most), most):
+                for number in random.sample(range(most), most):  # nosec B311 # no secret
                     place = f"{key}:place:{number}"
                     if cache.add(place, token, PLACE_SECONDS):
                         return place

@@ -177,6 +177,6 @@ def _leaves_alone(run: SyncRun) -> bool:
 def _postpone_until_tried_again(writer: RunWriter) -> None:
     integration = writer.integration
     until = (integration.paused_until or timezone.now()) + timedelta(
-        seconds=random.uniform(0, SPREAD_SECONDS)  # noqa: S311  no secret depends on it
+        seconds=random.uniform(0, SPREAD_SECONDS)  # noqa: S311  # nosec B311 # no secret
     )
     writer.postpone(until, f"{integration.psa_info.name} {NOT_AVAILABLE}", counts=False)
