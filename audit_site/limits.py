@@ -1,8 +1,9 @@
 """How often a tenant may do what costs much, within an hour: by page and REST alike.
 
 Where LIMIT_PERSON_PERCENT says so, a person may use a part of that alone, with all their tokens
-together, so that nobody takes everything from the others. Services count (`spend`), so that no door is without a limit. What a
-worker does by itself is not counted, nor is a call that joins what is under way.
+together, so that nobody takes everything from the others. Services count (`spend`), so that no door
+is without a limit. What a worker does by itself is not counted, nor is a call that joins what is
+under way.
 """
 
 from __future__ import annotations
