@@ -147,7 +147,7 @@ def test_where_the_walls_stand_nothing_is_written(
 ) -> None:
     monkeypatch.setattr(settings, "DATABASE_APPLICATION_ROLE", ROLE)
 
-    with django_assert_max_num_queries(12) as asked:  # type: ignore[operator]
+    with django_assert_max_num_queries(12) as asked:
         build_walls(using="default")
 
     assert {query["sql"].split("SELECT")[0].split(";")[-1].strip() for query in asked} == {""}
