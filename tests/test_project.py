@@ -73,6 +73,19 @@ def test_every_container_is_confined_and_only_the_proxy_can_be_reached() -> None
     assert "redis://redis" not in compose
 
 
+def test_the_owner_of_the_tables_is_known_to_migrate_alone() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+    for name in ("web", "worker", "migrate"):
+        environment = services[name]["environment"]
+        assert environment["DATABASE_URL"].startswith("postgres://audit_application:")
+        assert ("DATABASE_OWNER_URL" in environment) == (name == "migrate")
+        assert name == "migrate" or environment["POSTGRES_PASSWORD"] == ""
+    role = (ROOT / "deploy" / "application-role.sh").read_text()
+    assert "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS" in role
+    assert any("application-role.sh" in volume for volume in services["db"]["volumes"])
+
+
 def test_the_image_writes_to_var_alone() -> None:
     """What compose mounts in memory is where the image has VAR_DIR."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -120,6 +133,8 @@ def test_the_example_environment_names_every_setting() -> None:
 
     for name in [
         "DATABASE_URL",
+        "DATABASE_OWNER_URL",
+        "DATABASE_ROLE",
         "CELERY_BROKER_URL",
         "VAR_DIR",
         "SECRET_KEY",
@@ -137,6 +152,7 @@ def test_the_example_environment_names_every_setting() -> None:
         "OUTGOING_ADDRESSES",
         "TRUST_PROXY",
         "POSTGRES_PASSWORD",
+        "POSTGRES_APPLICATION_PASSWORD",
         "REDIS_PASSWORD",
         "TLS_FOLDER",
         "SYNC_THREADS",
@@ -164,6 +180,8 @@ def test_the_example_environment_says_what_every_adapter_declares() -> None:
         ("", {"PSA_ALLOWED_PORTS": "0"}, "PSA_ALLOWED_PORTS must be port numbers"),
         ("", {"PUBLIC_URL": "audit"}, "PUBLIC_URL must be an address"),
         ("", {"DATABASE_URL": "what://"}, "DATABASE_URL can't be read"),
+        ("", {"DATABASE_OWNER_URL": "what://"}, "DATABASE_OWNER_URL can't be read"),
+        ("", {"DATABASE_ROLE": "a'; DROP"}, "DATABASE_ROLE must be the name of a role"),
         (
             "",
             {"SECRET_KEY_FILE": "/nowhere/key"},

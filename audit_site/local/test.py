@@ -1,7 +1,8 @@
 """`make test`: the whole suite, on SQLite and on PostgreSQL, with whatever it needs set up.
 
 Where PostgreSQL and Redis answer they are used. On a bare Debian machine, as root, they, Chromium,
-nginx and node are installed and started. What still can't run is named, never left out silently.
+nginx, pgbouncer and node are installed and started. What still can't run is named, never left out
+silently.
 
 `make test ARGS=quick` runs the part that needs SQLite alone and no patience (`tests/quick.py`).
 """
@@ -62,6 +63,10 @@ def install(*packages: str) -> None:
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package)
 
 
+#: Programs that tests start, and the Debian packages that they are in.
+PROGRAMS = {"chromium": "chromium", "nginx": "nginx-light", "pgbouncer": "pgbouncer"}
+
+
 def prepare_machine() -> None:
     """On a bare Debian machine as root: install and start what the tests talk to."""
     if not is_bare_debian():
@@ -73,10 +78,7 @@ def prepare_machine() -> None:
         missing.append("postgresql")
     if needs_redis and shutil.which("redis-server") is None:
         missing.append("redis-server")
-    if shutil.which("chromium") is None:
-        missing.append("chromium")
-    if find_nginx() is None:
-        missing.append("nginx-light")
+    missing += [package for name, package in PROGRAMS.items() if find_server(name) is None]
     if shutil.which("npm") is None:
         missing += ["nodejs", "npm"]
     if missing:
@@ -87,9 +89,9 @@ def prepare_machine() -> None:
         run("redis-server", "--daemonize", "yes", "--bind", "127.0.0.1", "--save", "")
 
 
-def find_nginx() -> str | None:
-    """Where it is; Debian keeps it outside the PATH of most users."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+def find_server(name: str) -> str | None:
+    """Where a program is; Debian keeps servers outside the PATH of most users."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin")
 
 
 def start_postgres() -> None:
@@ -194,8 +196,10 @@ def main() -> int:
         say("Redis        skipped: none answers on 127.0.0.1:6379 and CELERY_BROKER_URL is not set")
     if shutil.which("chromium") is None:
         say("Browser      skipped: there is no chromium")
-    if find_nginx() is None:
+    if find_server("nginx") is None:
         say("Proxy        skipped: there is no nginx")
+    if find_server("pgbouncer") is None:
+        say("Pooler       skipped: there is no pgbouncer")
     if shutil.which("npm") is None:
         say("TypeScript   skipped: there is no node with npm")
     return max(outcome.code for outcome in outcomes)

@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from audit_site.local.test import find_nginx
+from audit_site.local.test import find_server
 from integrations.sandbox.server import SandboxServer
 from tests.databases import ROOT
 from tests.processes.installation import Installation, free_port, installed, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
-NGINX = find_nginx()
+NGINX = find_server("nginx")
 SLOW_CLIENTS = 200
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -19,12 +18,13 @@ from django.db import connection, transaction
 
 from audit_site.db import walls
 from audit_site.db.postgresql.base import DatabaseWrapper
+from audit_site.local.test import find_server
 from audit_site.tenants.models import Tenant
 from tests.databases import PASSWORD, ROLE, postgres_url
 from tests.factories import make_company
 from tests.processes.installation import free_port, wait_for
 
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+PGBOUNCER = find_server("pgbouncer")
 pytestmark = [
     pytest.mark.postgres,
     pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer"),
