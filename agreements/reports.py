@@ -23,6 +23,7 @@ from agreements.figures import CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, FigureReport
 from agreements.mrr.edition import EDITION
 from audit_site import limits
+from audit_site.db.slices import delete_in_slices
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 TASK: Final = "agreements.send_reports"
 #: What is sent at once; the rest follows at the next stroke of the clock.
 MOST_AT_ONCE: Final = 20
-#: For so long a mail server that is away is tried, and a report is kept.
-KEPT: Final = timedelta(days=7)
 
 
 def is_mail_configured() -> bool:
@@ -136,7 +135,7 @@ def send_waiting_reports() -> None:
     worker that dies in between has sent one once or never.
     """
     now = timezone.now()
-    FigureReport.objects.filter(created_at__lt=now - KEPT).delete()
+    forget_reports()
     waiting = FigureReport.objects.filter(sent_at=None).select_related(
         "tenant", "company", "sent_by"
     )
@@ -150,6 +149,12 @@ def send_waiting_reports() -> None:
             log.warning("mail_not_sent report=%s error=%s", report.pk, type(error).__name__)
             FigureReport.objects.filter(pk=report.pk).update(sent_at=None)
             return  # the mail server is away: the others would wait for it one by one
+
+
+def forget_reports() -> None:
+    """Delete what was kept for long enough; for so long a mail server that is away is tried."""
+    before = timezone.now() - timedelta(days=settings.REPORT_DAYS)
+    delete_in_slices(FigureReport.objects.filter(created_at__lt=before))
 
 
 def _mail(report: FigureReport) -> EmailMessage:

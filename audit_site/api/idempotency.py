@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from audit_site.api.models import IdempotentRequest
 from audit_site.api.requests import actor_of, tenant_of
 from audit_site.db.folded_text import is_storable
+from audit_site.db.slices import delete_in_slices
 from audit_site.error_codes import CODES
 from audit_site.errors import DomainError
 
@@ -83,7 +84,7 @@ def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:
 def forget_answers() -> None:
     """Delete what is kept for longer than it is promised: answers hold what they were about."""
     before = timezone.now() - KEPT
-    IdempotentRequest.objects.filter(created_at__lt=before).delete()
+    delete_in_slices(IdempotentRequest.objects.filter(created_at__lt=before))
 
 
 def _replay(record: IdempotentRequest, request: Request) -> Response:

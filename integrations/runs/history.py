@@ -7,9 +7,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.models import (
-    Issue,
-)
+from audit_site.db.slices import delete_in_slices
+from integrations.models import Issue
 from integrations.runs.dispatching import TASKS
 
 
@@ -17,5 +16,5 @@ def prune_history() -> None:
     """Delete what ended longer ago than the setting says: runs with their events, tests, issues."""
     before = timezone.now() - timedelta(days=settings.SYNC_HISTORY_DAYS)
     for model in TASKS:
-        model._default_manager.filter(finished_at__lt=before).delete()
-    Issue.objects.filter(closed_at__lt=before).delete()
+        delete_in_slices(model._default_manager.filter(finished_at__lt=before))
+    delete_in_slices(Issue.objects.filter(closed_at__lt=before))
