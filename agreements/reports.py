@@ -25,6 +25,7 @@ from agreements.models import Agreement, AgreementLine, ChoiceRecord, FigureRepo
 from agreements.mrr.edition import EDITION
 from audit_site import limits
 from audit_site.db import walls
+from audit_site.db.slices import delete_everywhere
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 TASK: Final = "agreements.send_reports"
 #: What is sent at once; the rest follows at the next stroke of the clock.
 MOST_AT_ONCE: Final = 20
-#: For so long a mail server that is away is tried, and a report is kept.
-KEPT: Final = timedelta(days=7)
 
 
 def is_mail_configured() -> bool:
@@ -137,11 +136,7 @@ def send_waiting_reports() -> None:
     """Send what waits, and forget what was sent or can't be. May run at any time, twice as well; a
     worker that dies in between has sent one once or never.
     """
-    now = timezone.now()
-    old = FigureReport.objects.filter(created_at__lt=now - KEPT)
-    for tenant_id in walls.owners_of(old, "send_reports"):
-        with walls.within(tenant_id):
-            old.filter(tenant=tenant_id).delete()
+    forget_reports()
     waiting = FigureReport.objects.filter(sent_at=None)
     first = walls.first_by_tenant(waiting.order_by("id"), "send_reports", MOST_AT_ONCE)
     for tenant_id, pks in first.items():
@@ -167,6 +162,12 @@ def _send_all(waiting: QuerySet[FigureReport]) -> bool:
             log.exception("report_not_made report=%s", report.pk)
             own.update(sent_at=None)
     return True
+
+
+def forget_reports() -> None:
+    """Delete what was kept for long enough; for so long a mail server that is away is tried."""
+    before = timezone.now() - timedelta(days=settings.REPORT_DAYS)
+    delete_everywhere(FigureReport.objects.filter(created_at__lt=before), "send_reports")
 
 
 def _mail(report: FigureReport) -> EmailMessage:

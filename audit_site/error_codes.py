@@ -409,6 +409,12 @@ _PSA: Final = (
         "Unlock it in the PSA.",
     ),
     ErrorCode(
+        "cooling_down",
+        "Keys not tried",
+        "The PSA locks a user after some wrong keys, so these are not tried for a while.",
+        "Type other keys, or try again when the time has passed.",
+    ),
+    ErrorCode(
         "client_id_refused",
         "Client id refused",
         "The PSA does not know this installation's client id.",

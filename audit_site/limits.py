@@ -22,7 +22,7 @@ from django.utils import timezone
 from audit_site.api.models import ActCount
 from audit_site.api.requests import tenant_of
 from audit_site.db import walls
-from audit_site.db.slices import delete_in_slices
+from audit_site.db.slices import delete_everywhere
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 
@@ -146,7 +146,8 @@ def _standing(tenant: Tenant, act: Act, person: str, limit: int) -> Standing:
 
 def forget_old_counts() -> None:
     """Delete counts whose hour is long over. May run at any time."""
-    delete_in_slices(ActCount.objects.filter(began_at__lt=timezone.now() - KEPT))
+    old = ActCount.objects.filter(began_at__lt=timezone.now() - KEPT)
+    delete_everywhere(old, "forget_counts")
 
 
 def limited(*acts: Act) -> Callable[[MethodT], MethodT]:

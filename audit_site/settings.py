@@ -72,7 +72,9 @@ PSA_ALLOW_PRIVATE_HOSTS = env_bool("PSA_ALLOW_PRIVATE_HOSTS")
 PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
 OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
+#: For how long things are kept (audit_site.privacy.retention).
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
+REPORT_DAYS = env_int("REPORT_DAYS", 7)
 #: How often a tenant may do it within an hour (audit_site.limits).
 LIMIT_TESTS = env_int("LIMIT_TESTS", 60)
 LIMIT_SYNCS = env_int("LIMIT_SYNCS", 60)
@@ -109,6 +111,7 @@ INSTALLED_APPS = [
     "companies",
     "agreements",
     "integrations",
+    "audit_site.privacy",
 ]
 
 MIDDLEWARE = [
@@ -266,13 +269,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 120.0,
         "options": {"expires": 110},
     },
-    "prune_history": {"task": "integrations.prune_history", "schedule": 6 * 3600.0},
+    "forget_old": {"task": "privacy.forget_old", "schedule": 1800.0, "options": {"expires": 1790}},
     "remind_of_address_changes": {
         "task": "integrations.remind_of_address_changes",
         "schedule": 3600.0,
     },
-    "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
-    "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
 }
 
 # Shared by all processes: rate limits of sign-in and API

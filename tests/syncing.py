@@ -7,7 +7,7 @@ from typing import Any
 from agreements.models import CompanyMrr
 from companies.models import Company
 from integrations.importing.import_companies import import_companies
-from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, SyncRun
+from integrations.models import CompanyLink, Integration, Issue, PsaCompanyRecord, PsaUser, SyncRun
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync, start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -49,6 +49,11 @@ def claimed(integration: Integration, trigger: str = "manual") -> SyncRun:
     found = leases.claim(SyncRun, tenant_id=str(run.tenant_id), work_id=str(run.pk))
     assert found is not None
     return found
+
+
+def cool_down() -> None:
+    """The time has passed in which wrong keys count."""
+    PsaUser.objects.update(tries=[])
 
 
 def change(sandbox: SandboxServer, kind: str, id_: str, do: str = "change", **more: Any) -> Any:

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 
 from audit_site.api.models import IdempotentRequest
 from audit_site.api.requests import actor_of, tenant_of
-from audit_site.db import walls
 from audit_site.db.folded_text import is_storable
+from audit_site.db.slices import delete_everywhere
 from audit_site.error_codes import CODES
 from audit_site.errors import DomainError
 
@@ -83,10 +83,8 @@ def _remember(request: Request, key: str) -> tuple[IdempotentRequest, bool]:
 
 def forget_answers() -> None:
     """Delete what is kept for longer than it is promised: answers hold what they were about."""
-    old = IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEPT)
-    for tenant_id in walls.owners_of(old, "forget_answers"):
-        with walls.within(tenant_id):
-            old.filter(tenant=tenant_id).delete()
+    before = timezone.now() - KEPT
+    delete_everywhere(IdempotentRequest.objects.filter(created_at__lt=before), "forget_answers")
 
 
 def _replay(record: IdempotentRequest, request: Request) -> Response:

@@ -35,6 +35,8 @@ class ActCount(TenantOwned):
     By one `person` (the id of a user), or by the whole tenant ("").
     """
 
+    seen_by_system = ("forget_counts",)
+
     act = models.CharField(max_length=20)
     person = models.CharField(max_length=36, blank=True, default="", db_default="")
     began_at = models.DateTimeField(default=now)

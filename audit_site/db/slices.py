@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from django.db import models, transaction
 
+from audit_site.db import walls
+
 #: So many rows at the most are deleted by one statement.
 SLICE: Final = 500
 
@@ -29,6 +31,13 @@ def delete_in_slices(rows: models.QuerySet[Any], size: int = SLICE) -> int:
             rows.model._base_manager.filter(pk__in=chosen).delete()
         deleted += len(chosen)
     return deleted
+
+
+def delete_everywhere(rows: models.QuerySet[Any], reason: str) -> None:
+    """Delete such rows of all tenants, those of each within it; `reason` as for `as_system`."""
+    for tenant_id in walls.owners_of(rows, reason):
+        with walls.within(tenant_id):
+            delete_in_slices(rows.filter(tenant=tenant_id))
 
 
 def _slices(rows: models.QuerySet[Any], size: int) -> Iterator[list[Any]]:

@@ -6,9 +6,19 @@ from importlib import import_module
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
+
+from audit_site.db.slices import delete_in_slices
+from audit_site.tenants.models import SharedCacheEntry
 
 
 @shared_task(name="tenants.clear_sessions")
 def clear_sessions() -> None:
     """Delete sessions that have run out; a browser that never comes back ends none."""
-    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()
+    delete_in_slices(model.objects.filter(expire_date__lt=timezone.now()))
+
+
+def forget_cache() -> None:
+    """Delete what has run out of the cache that stands in the database where there is no Redis."""
+    delete_in_slices(SharedCacheEntry.objects.filter(expires__lt=timezone.now()))

@@ -100,7 +100,7 @@ def _carry_out(test: ConnectionTest, sealed: Mapping[str, str] | None) -> list[C
     info = test.integration.psa_info
     try:
         with open_adapter(
-            test.integration, sealed=sealed, on_wait=postponed_tests.Patience()
+            test.integration, sealed=sealed, on_wait=postponed_tests.Patience(), is_test=True
         ) as adapter:
             return checks.run_checks(
                 adapter,

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from integrations.connecting.credentials import open_credentials, same_keys
 from integrations.connecting.request_budget import Budget
+from integrations.connecting.wrong_keys import key_tries
 from integrations.models import Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaInfo
@@ -34,10 +35,11 @@ def open_adapter(
     on_wait: Callable[[float, str], None] | None = None,
     on_request: Callable[[], None] | None = None,
     kept: AnswerKeeper | None = None,
+    is_test: bool = False,
 ) -> Iterator[PsaAdapter]:
     """Give an adapter for the integration's credentials (or for `sealed`, a candidate's).
 
-    What is in `kept` is not asked again.
+    What is in `kept` is not asked again. `is_test`: the work itself is to try the keys.
 
     What the adapter wants to remember is stored when the work is done, also when it failed; unless
     other credentials were saved meanwhile.
@@ -48,6 +50,7 @@ def open_adapter(
     )
     declared = _declared_settings(adapter_class.info)
     memory: dict[str, str] = {} if sealed is not None else dict(integration.memory)
+    tries = key_tries(integration, credentials)
     http = PsaHttp(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
         allowed_ports=settings.PSA_ALLOWED_PORTS,
@@ -59,11 +62,16 @@ def open_adapter(
         # other keys have a quota of their own, and a person waits for their test
         budget=budget_of(integration) if sealed is None else None,
         kept=kept,
+        key_tries=tries,
     )
     try:
-        yield adapter_class(credentials, declared, http, memory)
+        adapter = adapter_class(credentials, declared, http, memory)
+        if not is_test and tries.must_be_proved():
+            adapter.authenticate()
+        yield adapter
     finally:
         http.close()
+        tries.close()
         if sealed is None and memory != integration.memory:
             _remember(integration, memory)
 

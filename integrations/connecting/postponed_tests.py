@@ -13,14 +13,20 @@ from django.utils import timezone
 
 from integrations.issues.moments import clock_words
 from integrations.models import ConnectionTest
-from integrations.psa.errors import ASK_LATER, PsaError, PsaRateLimited, PsaRefused
+from integrations.psa.errors import (
+    ASK_LATER,
+    PsaCoolingDown,
+    PsaError,
+    PsaRateLimited,
+    PsaRefused,
+)
 from integrations.runs import dispatching, leases, run_log, shutdown
 
 #: So many seconds in all a test waits in place.
 PATIENCE_SECONDS: Final = 20.0
 #: How often a test waits for a PSA that says "too many requests", and for one that is down for a
 #: moment; how often keys of a user are tried who may be too new: refusals may lock it.
-MOST_WAITS, MOST_DOWN, NEW_USER_TRIES = 10, 2, 3
+MOST_WAITS, MOST_DOWN, NEW_USER_TRIES = 10, 2, 2
 #: How long it waits when the PSA says "too many requests" and not for how long; when it is down.
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 30, 300
 DOWN_SECONDS: Final = 10
@@ -42,6 +48,8 @@ class Patience:
 
 def may_pass(test: ConnectionTest, error: PsaError) -> bool:
     """Whether what went wrong may be over in a while, so that the test should wait for it."""
+    if isinstance(error, PsaCoolingDown):
+        return False  # to try wrong keys again by itself would be the next wrong try
     if isinstance(error, PsaRateLimited):
         return test.attempts <= MOST_WAITS
     if isinstance(error, PsaRefused):

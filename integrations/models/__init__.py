@@ -17,6 +17,7 @@ from integrations.models.psa_records import (
     PsaCompanyRecord,
     PsaContactRecord,
 )
+from integrations.models.psa_users import PsaUser
 from integrations.models.runs import (
     FIGURES,
     KINDS,
@@ -43,6 +44,7 @@ __all__ = [
     "LeasedWork",
     "PsaCompanyRecord",
     "PsaContactRecord",
+    "PsaUser",
     "PsaWord",
     "SyncEvent",
     "SyncRun",

@@ -81,6 +81,23 @@ class ProcessSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class UserLock:
+    """After how many wrong keys, within how many minutes, a PSA locks which user.
+
+    `words` say so to people ("locks a user after …"). `fields` are the credentials that name the
+    user (none = all that are no secrets). `signs_in`: keys are sent once, when a piece of work
+    begins, and not with each request. Where the PSA leaves the numbers to its customers, they are
+    what is safe.
+    """
+
+    tries: int = 5
+    minutes: int = 30
+    words: str = "a few wrong keys"
+    fields: tuple[str, ...] = ()
+    signs_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PsaInfo:
     """What a PSA is called, asks for, and how it behaves where rules above differ by PSA.
 
@@ -94,9 +111,10 @@ class PsaInfo:
     `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
     companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
     by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
-    more, and the next automatic run may try again. `new_user_minutes`: for so long the keys of a
-    new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word` the
-    PSA's word for an agreement, `line_words` its word for their lines ("" = it has none there),
+    more, and the next automatic run may try again. `user_lock`: when it locks whom; the adapter
+    asks what proves its keys within `PsaHttp.trying_keys`. `new_user_minutes`: for so long the keys
+    of a new user may be refused. `logo` is a file below `static/integrations/`, `agreement_word`
+    the PSA's word for an agreement, `line_words` its word for their lines ("" = it has none there),
     `recurring_type` its name of the one type of agreement that recurs ("" = types say nothing about
     that). `help_url` is the page of the vendor's own help about API users ("" = none that is
     public). `inactive_words`: statuses that its documents list for what is not active; nobody has
@@ -116,6 +134,7 @@ class PsaInfo:
     endpoint_requests: int = 0
     company_batch: int = 100
     locks_users: bool = True
+    user_lock: UserLock = UserLock()
     new_user_minutes: int = 0
     logo: str = ""
     agreement_word: str = "agreement"

@@ -3,6 +3,7 @@
     PsaError
     ├── PsaUnavailable          try again later, more slowly each time
     │   └── PsaRateLimited      try again, but not before the PSA says so
+    │       └── PsaCoolingDown  … nor before another wrong try can lock nobody
     ├── PsaRefused              a person must act; never tried again by itself
     └── PsaBadResponse          report it; tried again only if it `may_pass`
         └── PsaAnswerTooLarge   ask for less at once
@@ -25,6 +26,10 @@ ASK_LATER: Final = (
     "Try again in a few minutes. If it stays so, see which other programs use up what your PSA "
     "allows."
 )
+
+
+#: Code of keys that are not tried for a while.
+COOLING_DOWN: Final = "cooling_down"
 
 
 class PsaError(Explained):
@@ -53,6 +58,14 @@ class PsaRateLimited(PsaUnavailable):
         self.retry_after = retry_after
         if retry_after is not None:
             self.headers = {"Retry-After": str(ceil(retry_after))}
+
+
+class PsaCoolingDown(PsaRateLimited):
+    """Keys are not tried before so many seconds: one more wrong try might lock the user."""
+
+    def __init__(self, message: str, fix: str, *, retry_after: float) -> None:
+        super().__init__(message, fix, retry_after=retry_after)
+        self.code = COOLING_DOWN
 
 
 class PsaRefused(PsaError):
@@ -105,6 +118,7 @@ CODES: Final[dict[str, type[PsaError]]] = {
     "rate_limited": PsaRateLimited,
     "bad_response": PsaBadResponse,
     "key_missing": PsaUnavailable,
+    "cooling_down": PsaCoolingDown,
 }
 
 #: The stored keys can't be opened, so that no PSA is asked: a key of ours is missing.
@@ -130,7 +144,9 @@ OUTAGES: Final = frozenset(
 )
 #: After these the PSA is left alone for a while before it is asked again.
 LEFT_ALONE: Final = frozenset(
-    code for code, kind in CODES.items() if issubclass(kind, PsaUnavailable | PsaBadResponse)
+    code
+    for code, kind in CODES.items()
+    if issubclass(kind, PsaUnavailable | PsaBadResponse) and code != COOLING_DOWN
 )
 #: What may be wrong with one list while all else can be read (`internal_error` = our own mistake).
 IN_LISTS: Final = frozenset({"bad_response", "internal_error"})

@@ -39,6 +39,7 @@ from integrations.psa.failures import (
     unreadable_address,
 )
 from integrations.psa.kept import AnswerKeeper, Keep, KeepsNothing, KeptAnswer, question_of
+from integrations.psa.key_tries import KeyTries, NobodyIsLocked
 
 AnswerT = TypeVar("AnswerT")
 
@@ -109,6 +110,7 @@ class PsaHttp:
     path alone of its address. `attempts` counts the first try. `budget` is kept to together with
     all other workers. Unless private hosts are allowed, only `allowed_ports` are asked.
     `our_addresses` are those that a firewall must let in. What is in `kept` is not asked again.
+    `key_tries` guards against too many wrong keys.
     Counts the requests it made in `requests_made`.
     """
 
@@ -129,6 +131,7 @@ class PsaHttp:
         on_refused: Callable[[str, str, str, float], None] | None = None,
         budget: RequestBudget | None = None,
         kept: AnswerKeeper | None = None,
+        key_tries: KeyTries | None = None,
     ) -> None:
         self._allow_private_hosts = allow_private_hosts
         self._attempts = attempts
@@ -143,6 +146,7 @@ class PsaHttp:
         self._on_refused = on_refused
         self._budget = budget or NoBudget()
         self._kept = kept or KeepsNothing()
+        self._key_tries = key_tries or NobodyIsLocked()
         self._slots = threading.BoundedSemaphore(parallel)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -169,6 +173,13 @@ class PsaHttp:
             sessions, self._sessions = self._sessions, []
         for session in sessions:
             session.close()
+
+    def trying_keys(self, *, are_accepted: bool = False) -> AbstractContextManager[None]:
+        """Around each `ask` whose answer says whether keys are right, where that locks users.
+
+        `are_accepted`: an earlier one has said so.
+        """
+        return self._key_tries.trying(are_accepted=are_accepted)
 
     def ask(  # noqa: PLR0913  all but the question by name, and each has its default
         self,

@@ -145,6 +145,7 @@ class AutotaskSandbox:
         self._running: Counter[str] = Counter()
         self._asked: deque[float] = deque()
         self.most_at_once: Counter[str] = Counter()
+        self.wrong_tries: Counter[str] = Counter()
 
     def forget_calls(self) -> None:
         """No limit of it counts calls."""
@@ -276,6 +277,7 @@ class AutotaskSandbox:
         good = level and level.may_sign_in and request.headers.get("Secret") == SECRET
         if good and fault is None:
             return None
+        self.wrong_tries[request.headers.get("UserName", "").lower()] += 1
         match str(fault.options.get("form", "401")) if fault else "401":
             case "json":
                 return errors("Unauthorized", 401)

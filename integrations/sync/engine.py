@@ -16,7 +16,7 @@ from integrations.connecting.open_adapter import open_adapter
 from integrations.connecting.selectors import latest_test
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
 from integrations.models import Integration, SyncRun
-from integrations.psa.errors import KEYS, PsaError, PsaRateLimited, PsaRefused
+from integrations.psa.errors import COOLING_DOWN, KEYS, PsaError, PsaRateLimited, PsaRefused
 from integrations.runs import leases, pausing, run_log, shutdown
 from integrations.runs.starting import NOT_AVAILABLE
 from integrations.sync import checkpoint
@@ -159,7 +159,7 @@ def _refused_keys(run: SyncRun) -> PsaRefused | None:
     test = latest_test(integration)
     if issue is None:
         return None
-    if test and issue.last_seen_at < test.queued_at and test.code not in KEYS:
+    if test and issue.last_seen_at < test.queued_at and test.code not in {*KEYS, COOLING_DOWN}:
         return None
     return PsaRefused(issue.code, issue.message, issue.fix)
 

@@ -34,7 +34,7 @@ def test_sessions_that_have_run_out_are_deleted(db: None) -> None:
     for key, days in (("over", -1), ("in-use", 1)):
         Session.objects.create(session_key=key, expire_date=now + timedelta(days=days))
 
-    run("clear_sessions")
+    run("forget_old")
 
     assert list(Session.objects.values_list("session_key", flat=True)) == ["in-use"]
 
@@ -46,6 +46,6 @@ def test_answers_are_kept_for_a_day(tenant: Tenant) -> None:
             tenant=tenant, user=user, key=key, request_hash="x", status=200, created_at=now - age
         )
 
-    run("forget_answers")
+    run("forget_old")
 
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]

@@ -285,15 +285,16 @@ class AutotaskApi:
         self._mind_the_budget()
 
         def ask(zone: str) -> KindT:
-            return self._http.ask(
-                "GET" if body is None else "POST",
-                f"{zone}/{path}",
-                read=read,
-                headers=self._headers,
-                json=body,
-                endpoint=endpoint,
-                keep=keep,
-            )
+            with self._http.trying_keys(are_accepted=self._answered > 0):
+                return self._http.ask(
+                    "GET" if body is None else "POST",
+                    f"{zone}/{path}",
+                    read=read,
+                    headers=self._headers,
+                    json=body,
+                    endpoint=endpoint,
+                    keep=keep,
+                )
 
         answer = ask_twice(ask, place=self._zone, renewed=self._has_moved)
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from integrations.psa.contract import CredentialField, GuideStep, ProcessSetting, PsaInfo
+from integrations.psa.contract import CredentialField, GuideStep, ProcessSetting, PsaInfo, UserLock
 
 NAME: Final = "Autotask"
 #: Ids in one `in`: each counts as an OR condition, of which a query takes 500.
@@ -82,6 +82,7 @@ INFO: Final = PsaInfo(
     account_requests=6,
     endpoint_requests=3,
     company_batch=IDS_PER_QUESTION,
+    user_lock=UserLock(fields=("username",)),
     new_user_minutes=5,
     logo="autotask.svg",
     agreement_word="contract",

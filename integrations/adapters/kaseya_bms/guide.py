@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from integrations.psa.contract import CredentialField, GuideStep, ProcessSetting, PsaInfo
+from integrations.psa.contract import CredentialField, GuideStep, ProcessSetting, PsaInfo, UserLock
 
 NAME: Final = "Kaseya BMS"
 API_URL: Final = ProcessSetting(
@@ -68,6 +68,9 @@ INFO: Final = PsaInfo(
     guide=GUIDE,
     help_url="https://help.bms.kaseya.com/help/Content/BMS%20API/bms-api-v2-bms-rest-apis.html",
     settings=(API_URL,),
+    user_lock=UserLock(
+        words="5 wrong passwords", fields=("server_url", "tenant", "username"), signs_in=True
+    ),
     parallel_requests=4,
     company_batch=50,
     logo="kaseya_bms.svg",

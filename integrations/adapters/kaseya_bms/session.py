@@ -92,6 +92,10 @@ class Session:
                 self._token = self._refresh(refused) or self._sign_in()
 
     def _sign_in(self) -> Token:
+        with self._http.trying_keys():
+            return self._try_keys()
+
+    def _try_keys(self) -> Token:
         try:
             return self._http.ask(
                 "POST",

@@ -6,11 +6,12 @@ from agreements.models import Agreement, CompanyMrr
 from audit_site.tenants.models import Tenant
 from integrations.connecting import connection_test
 from integrations.connecting.lifecycle import update_integration
+from integrations.connecting.selectors import latest_of
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord
 from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
-from tests.syncing import import_all, resync_all, synced
+from tests.syncing import cool_down, import_all, resync_all, synced
 from tests.worker import wait_out_tests, work_off
 
 
@@ -35,10 +36,12 @@ def test_refused_keys_are_tried_again_by_a_person_alone(
     assert synced(bms).error_code == "invalid_credentials"
     connection_test.start_connection_test(integration=bms, actor=None)
     work_off()
-    assert signed_in(sandbox) == 2
+    assert signed_in(sandbox) == 1  # these keys are not tried a third time for a while
+    assert latest_of(bms).test.code == "cooling_down"
     assert resync_all() == [("failed", "invalid_credentials")] * 6
     assert signed_in(sandbox) == 0
     sandbox.faults.clear()
+    cool_down()
     assert synced(bms).state == "succeeded"
     assert resync_all(1) == [("succeeded", "")]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -15,11 +16,23 @@ from integrations.psa import registry
 from integrations.psa.contract import PsaAdapter, PsaPage
 from integrations.psa.errors import CODES, PsaError
 from integrations.psa.http import PsaHttp
+from integrations.psa.key_tries import NobodyIsLocked
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
 
 COMPANIES = 1050
 Make = Callable[..., PsaAdapter]
+
+
+class CountedTries(NobodyIsLocked):
+    """Remembers whether each try of keys was one of keys that were accepted before."""
+
+    def __init__(self) -> None:
+        self.tries: list[bool] = []
+
+    def trying(self, *, are_accepted: bool) -> AbstractContextManager[None]:
+        self.tries.append(are_accepted)
+        return super().trying(are_accepted=are_accepted)
 
 
 class Adapters:
@@ -33,9 +46,16 @@ class Adapters:
         ]
         self.http: list[PsaHttp] = []
         self.said: list[str] = []
+        self.tried = CountedTries()
 
     def __call__(self, memory: dict[str, str] | None = None, **credentials: str) -> PsaAdapter:
-        http = PsaHttp(allow_private_hosts=True, attempts=3, read_seconds=2, first_pause=0)
+        http = PsaHttp(
+            allow_private_hosts=True,
+            attempts=3,
+            read_seconds=2,
+            first_pause=0,
+            key_tries=self.tried,
+        )
         self.http.append(http)
         adapter = registry.get_adapter(self.psa)
         given = self.server.settings()

@@ -41,6 +41,17 @@ def test_keys_refused_in_any_form_are_asked_once_where_that_locks_the_user(
     assert len(refused) == (1 if adapter.info.locks_users else 2)
 
 
+def test_where_users_are_locked_each_try_of_keys_is_told(make: Adapters) -> None:
+    adapter = make()
+
+    adapter.reach()
+    before = len(make.tried.tries)
+    adapter.authenticate()
+
+    assert before == 0
+    assert make.tried.tries[:1] == ([False] if adapter.info.locks_users else [])
+
+
 def test_one_refusal_among_good_answers_condemns_no_keys_where_nobody_is_locked(
     make: Adapters,
 ) -> None:
