@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import os
 import socket
@@ -15,13 +13,10 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from audit_site.local.test import find_nginx
 from integrations.sandbox.server import SandboxServer
+from tests.certificates import make_certificate
 from tests.databases import ROOT
 from tests.processes.installation import Installation, free_port, installed, wait_for
 
@@ -29,31 +24,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 NGINX = find_nginx()
 SLOW_CLIENTS = 200
-
-
-def make_certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(host, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder.mkdir()
-    pem = serialization.Encoding.PEM
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 class Proxy:
@@ -120,6 +90,18 @@ def test_pages_come_encrypted_with_all_that_belongs_to_it(proxy: Proxy) -> None:
     cookie = answer.headers["Set-Cookie"]
     assert "Secure" in cookie
     assert answer.raw.version == 11
+
+
+def test_doctor_counts_the_proxy_and_accepts_its_certificate(proxy: Proxy) -> None:
+    for trusted, level, said in (
+        ("1", "ok", f"{proxy.url} leads to this product, by 1 proxy."),
+        ("2", "failing", "TRUST_PROXY says 2, and 1 proxy added to X-Forwarded-For: "),
+    ):
+        env = {"SSL_CERT_FILE": f"{proxy.folder}/tls/certificate.pem", "TRUST_PROXY": trusted}
+
+        found = proxy.made.doctor(**env)["public_address"]
+
+        assert (found["level"], found["says"][: len(said)]) == (level, said)
 
 
 def test_http_2_is_spoken(proxy: Proxy) -> None:
