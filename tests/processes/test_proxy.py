@@ -112,13 +112,16 @@ def test_http_2_is_spoken(proxy: Proxy) -> None:
             assert client.selected_alpn_protocol() == "h2"
 
 
-def test_http_is_sent_to_https(proxy: Proxy) -> None:
+def test_people_are_sent_to_https_and_programs_refused(proxy: Proxy) -> None:
     answer = requests.get(
         f"http://127.0.0.1:{proxy.plain}/companies/?q=1", allow_redirects=False, timeout=5
     )
 
     assert answer.status_code == 308
     assert answer.headers["Location"] == "https://127.0.0.1/companies/?q=1"
+    program = requests.get(f"http://127.0.0.1:{proxy.plain}/api/v1/me/", timeout=5)
+    assert (program.status_code, program.json()["code"]) == (400, "bad_request")
+    assert "Location" not in program.headers
     probe = requests.get(f"http://127.0.0.1:{proxy.plain}/healthz/", timeout=5)
     assert probe.json() == {"status": "ok"}
 
