@@ -7,7 +7,7 @@ ARGS ?=
 PRODUCT := audit_site companies agreements integrations manage.py gunicorn.conf.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables house schema screenshots recording sbom licences images clean
+.PHONY: help run test lint format lock bench tables house schema screenshots recording sbom licences images advisories clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -23,6 +23,7 @@ help:
 	@echo "make sbom         the bill of materials (CycloneDX) into sbom.cdx.json (ARGS=FILE for another place)"
 	@echo "make licences     the licences of all parts into docs/licences.md"
 	@echo "make images       pin the images of containers to the digests that their registry has now (needs docker)"
+	@echo "make advisories   known weaknesses of the locked packages (needs the network)"
 	@echo "make lock         lock requirements.in and requirements-dev.in with hashes"
 
 # The first Python 3.11 there is
@@ -114,6 +115,9 @@ licences: $(VENV)/requirements-dev
 
 images: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.supply_chain images
+
+advisories: $(VENV)/requirements-dev
+	@$(VENV)/bin/uvx --quiet pip-audit@2.10.0 --disable-pip --require-hashes -r requirements.txt
 
 lock: $(VENV)/requirements-dev
 	$(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

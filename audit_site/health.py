@@ -9,17 +9,17 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from audit_site import worker_heartbeat
+from audit_site import probe, worker_heartbeat
 from audit_site.celery import app
 
-WORKER_SILENT_SECONDS = 35.0
 BROKER_SECONDS = 2
 
 
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"status": "ok"})
+    told = probe.arrival(request) if probe.is_asked_by_doctor(request) else {}
+    return JsonResponse({"status": "ok", **told})
 
 
 @never_cache
@@ -53,7 +53,7 @@ def _broker() -> bool:
 
 def _worker() -> bool:
     silent = worker_heartbeat.seconds_since_beat()
-    return silent is not None and silent < WORKER_SILENT_SECONDS
+    return silent is not None and silent < worker_heartbeat.SILENT_SECONDS
 
 
 class HealthMiddleware:

@@ -108,6 +108,7 @@ INSTALLED_APPS = [
     "audit_site.tenants",
     "audit_site.api",
     "audit_site.pages",
+    "audit_site.doctor",
     "companies",
     "agreements",
     "integrations",

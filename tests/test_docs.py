@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: What a run or a check leaves behind is in no clone.
 TOP = {path.name for path in ROOT.iterdir()} - {"var"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")

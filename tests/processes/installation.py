@@ -72,6 +72,18 @@ class Installation:
         )
         return done.stdout
 
+    def doctor(self, **env: str) -> dict[str, dict[str, str]]:
+        """What `manage.py doctor` finds, by the name of the check."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "doctor", "--json"],
+            cwd=ROOT,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return {entry["check"]: entry for entry in json.loads(done.stdout)}
+
     def _start(self, name: str, *module: str) -> subprocess.Popen[bytes]:
         return self.start_process(name, sys.executable, "-m", *module)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import os
 import socket
@@ -15,13 +13,10 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from audit_site.local.test import find_server
 from integrations.sandbox.server import SandboxServer
+from tests.certificates import make_certificate
 from tests.databases import ROOT
 from tests.processes.installation import Installation, free_port, installed, wait_for
 
@@ -29,31 +24,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 NGINX = find_server("nginx")
 SLOW_CLIENTS = 200
-
-
-def make_certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(host, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder.mkdir()
-    pem = serialization.Encoding.PEM
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 class Proxy:
@@ -122,6 +92,18 @@ def test_pages_come_encrypted_with_all_that_belongs_to_it(proxy: Proxy) -> None:
     assert answer.raw.version == 11
 
 
+def test_doctor_counts_the_proxy_and_accepts_its_certificate(proxy: Proxy) -> None:
+    for trusted, level, said in (
+        ("1", "ok", f"{proxy.url} leads to this product, by 1 proxy."),
+        ("2", "failing", "TRUST_PROXY says 2, and 1 proxy added to X-Forwarded-For: "),
+    ):
+        env = {"SSL_CERT_FILE": f"{proxy.folder}/tls/certificate.pem", "TRUST_PROXY": trusted}
+
+        found = proxy.made.doctor(**env)["public_address"]
+
+        assert (found["level"], found["says"][: len(said)]) == (level, said)
+
+
 def test_http_2_is_spoken(proxy: Proxy) -> None:
     context = proxy.context()
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -130,13 +112,16 @@ def test_http_2_is_spoken(proxy: Proxy) -> None:
             assert client.selected_alpn_protocol() == "h2"
 
 
-def test_http_is_sent_to_https(proxy: Proxy) -> None:
+def test_people_are_sent_to_https_and_programs_refused(proxy: Proxy) -> None:
     answer = requests.get(
         f"http://127.0.0.1:{proxy.plain}/companies/?q=1", allow_redirects=False, timeout=5
     )
 
     assert answer.status_code == 308
     assert answer.headers["Location"] == "https://127.0.0.1/companies/?q=1"
+    program = requests.get(f"http://127.0.0.1:{proxy.plain}/api/v1/me/", timeout=5)
+    assert (program.status_code, program.json()["code"]) == (400, "bad_request")
+    assert "Location" not in program.headers
     probe = requests.get(f"http://127.0.0.1:{proxy.plain}/healthz/", timeout=5)
     assert probe.json() == {"status": "ok"}
 

@@ -27,6 +27,15 @@ BUTTONS = (
 )
 
 
+@pytest.mark.parametrize("address", ["/accounts/login/", "/integrations/", "/healthz/"])
+def test_what_arrives_is_not_sent_back(client: Client, alex: User, address: str) -> None:
+    for asking in (client, browser(alex)):
+        answer = asking.trace(address, headers={"X-Canary": "canary"})
+
+        assert answer.status_code in {302, 405}  # who is not signed in is led there
+        assert b"canary" not in answer.content
+
+
 @pytest.fixture
 def ids(tenant: Tenant) -> dict[str, str]:
     integration = make_integration(tenant)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0008_pauses_and_saved_secrets'),
+        ('integrations', '0009_ignored_companies'),
     ]
 
     operations = [
