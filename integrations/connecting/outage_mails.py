@@ -11,7 +11,8 @@ from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from integrations.connecting.admin_mail import in_words, one_line, recipients_of, send_to_admins
+from audit_site.tenants.mails import one_line
+from integrations.connecting.admin_mail import in_words, recipients_of, send_to_admins
 from integrations.issues.outages import (
     BEGAN,
     END_UNANNOUNCED,
