@@ -45,7 +45,8 @@ RESYNCS: Final = Act("resyncs", "re-syncs", "LIMIT_RESYNCS")
 LOOKUPS: Final = Act("lookups", "questions to a PSA", "LIMIT_LOOKUPS")
 IMPORTS: Final = Act("imports", "imports", "LIMIT_IMPORTS")
 REPORTS: Final = Act("reports", "questions about figures", "LIMIT_REPORTS")
-ACTS: Final = (TESTS, SYNCS, RESYNCS, LOOKUPS, IMPORTS, REPORTS)
+INVITATIONS: Final = Act("invitations", "invitations", "LIMIT_INVITATIONS")
+ACTS: Final = (TESTS, SYNCS, RESYNCS, LOOKUPS, IMPORTS, REPORTS, INVITATIONS)
 
 
 @dataclass(frozen=True, slots=True)

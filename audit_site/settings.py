@@ -78,6 +78,7 @@ LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
 LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
 LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 LIMIT_REPORTS = env_int("LIMIT_REPORTS", 20)
+LIMIT_INVITATIONS = env_int("LIMIT_INVITATIONS", 60)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -236,6 +237,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
     },
     "forget_answers": {"task": "api.forget_answers", "schedule": 1800.0},
+    "send_invitations": {
+        "task": "tenants.send_invitations",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
     "clear_sessions": {"task": "tenants.clear_sessions", "schedule": 6 * 3600.0},
 }
 
@@ -373,6 +379,7 @@ SPECTACULAR_SETTINGS = {
         "RunPhase": "integrations.api.serializers.runs.PHASES",
         "Role": "audit_site.tenants.models.Role",
         "Scope": "audit_site.tenants.models.Scope",
+        "PersonState": "audit_site.tenants.people.STATES",
         "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 
 from audit_site.tenants.models import Membership
 
 SESSION_KEY = "tenant"
-
+#: `last_seen_at` is not written more often than this.
+SEEN_NOTED_EVERY: Final = timedelta(minutes=5)
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Stands in the address that one comes back to when what was sent before is lost.
 LOST = "signed-out"
@@ -41,8 +45,19 @@ class MembershipMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.membership = find_membership(request)  # type: ignore[attr-defined]
+        membership = find_membership(request)
+        if membership is not None:
+            note_seen(membership)
+        request.membership = membership  # type: ignore[attr-defined]
         return self.get_response(request)
+
+
+def note_seen(membership: Membership) -> None:
+    now = timezone.now()
+    seen = membership.last_seen_at
+    if seen is None or now - seen > SEEN_NOTED_EVERY:
+        rows = Membership.objects.filter(pk=membership.pk, tenant=membership.tenant_id)
+        rows.update(last_seen_at=now)
 
 
 def find_membership(request: HttpRequest) -> Membership | None:
@@ -55,4 +70,6 @@ def find_membership(request: HttpRequest) -> Membership | None:
     for membership in memberships:
         if str(membership.tenant_id) == chosen:
             return membership
+    if chosen and request.method not in SAFE:  # a form of a tenant that they are in no more
+        return None
     return memberships[0] if memberships else None

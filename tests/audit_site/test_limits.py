@@ -29,6 +29,7 @@ def test_the_defaults(settings: Any) -> None:
         "lookups": 240,
         "imports": 240,
         "reports": 20,
+        "invitations": 60,
     }
 
 
