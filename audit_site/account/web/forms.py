@@ -6,14 +6,19 @@ from typing import Any, Final
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.html import format_html
 
 from audit_site.tenants.models import Role, Tenant
 
-ROLES: Final = (
-    (Role.ADMIN, "Admin: also connects PSAs, decides what words mean, invites people"),
-    (Role.MEMBER, "Member: imports, links, syncs, decides about agreements"),
-    (Role.VIEWER, "Viewer: looks"),
-)
+MAY: Final = {
+    Role.VIEWER: "sees everything, and changes nothing",
+    Role.MEMBER: "also imports, links, syncs, and decides what counts in MRR",
+    Role.ADMIN: "also connects PSAs, says what words mean, and invites people",
+}
+ROLES: Final = [
+    (role, format_html('{} <span class="sub fw-normal">{}</span>', role.label, may))
+    for role, may in MAY.items()
+]
 
 
 class AccountForm(forms.Form):
@@ -26,13 +31,13 @@ class AccountForm(forms.Form):
 
 
 def _look(widget: forms.Widget) -> str:
-    if isinstance(widget, forms.CheckboxInput):
+    if isinstance(widget, forms.CheckboxInput | forms.RadioSelect):
         return "form-check-input"
     return "form-select" if isinstance(widget, forms.Select) else "form-control"
 
 
 class RoleForm(AccountForm):
-    role = forms.ChoiceField(label="Role", choices=ROLES)
+    role = forms.ChoiceField(label="Role", choices=ROLES, widget=forms.RadioSelect)
 
 
 class InviteForm(AccountForm):
@@ -44,7 +49,9 @@ class InviteForm(AccountForm):
     name = forms.CharField(
         label="Name", required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    role = forms.ChoiceField(label="Role", choices=ROLES, initial=Role.MEMBER)
+    role = forms.ChoiceField(
+        label="Role", choices=ROLES, initial=Role.MEMBER, widget=forms.RadioSelect
+    )
 
 
 class NewAccountForm(AccountForm):
