@@ -29,6 +29,7 @@ from audit_site.db.slices import delete_everywhere
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
+from audit_site.tenants.mails import is_mail_configured, subject_of
 from audit_site.tenants.models import User
 from companies.models import Company
 from integrations.models import SyncRun
@@ -37,11 +38,6 @@ log = logging.getLogger(__name__)
 TASK: Final = "agreements.send_reports"
 #: What is sent at once; the rest follows at the next stroke of the clock.
 MOST_AT_ONCE: Final = 20
-
-
-def is_mail_configured() -> bool:
-    """Whether e-mail leaves this installation."""
-    return bool(settings.EMAIL_HOST) or "console" not in settings.EMAIL_BACKEND
 
 
 def make_report(company: Company, figure: CompanyFigure, run: SyncRun | None) -> FigureReport:
@@ -178,7 +174,7 @@ def _mail(report: FigureReport) -> EmailMessage:
         f"As of {report.as_of:%d %b %Y}, {report.tenant.name}. The report is attached.\n"
     )
     mail = EmailMessage(
-        f"[audIT] MRR of company {report.company_id}",
+        subject_of(f"MRR of company {report.company_id}"),
         body,
         to=[settings.HELP_EMAIL],
         reply_to=[sender.email] if sender else None,

@@ -134,8 +134,16 @@ def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     version. Sums over all companies and the order by MRR follow later.
     """
     wanted = {*company_ids, *_children_elsewhere(tenant, company_ids)}
-    books_of = CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted))
-    locked = books_of.order_by("company").select_for_update()  # in the order of all who lock books
+    _mark(tenant, CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted)))
+
+
+def mark_all_stale(tenant: Tenant) -> None:
+    """Something changed that all figures of a tenant depend on. Call it in a transaction."""
+    _mark(tenant, CompanyBook.objects.for_tenant(tenant))
+
+
+def _mark(tenant: Tenant, marked: QuerySet[CompanyBook]) -> None:
+    locked = marked.order_by("company").select_for_update()  # in the order of all who lock books
     CompanyBook.objects.for_tenant(tenant).filter(
         AnyOf("id", list(locked.values_list("id", flat=True)))
     ).update(

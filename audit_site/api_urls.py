@@ -14,6 +14,8 @@ from agreements.api.views import (
     SeriesView,
     TenantMrrView,
 )
+from audit_site.account.api.people import PersonViewSet
+from audit_site.account.api.tenant_settings import TenantSettingsView
 from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
@@ -29,9 +31,11 @@ router.register("sync-runs", SyncRunViewSet, basename="sync-run")
 router.register("companies", CompanyViewSet, basename="company")
 router.register("agreements", AgreementViewSet, basename="agreement")
 router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")
+router.register("users", PersonViewSet, basename="user")
 
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
+    path("tenant/", TenantSettingsView.as_view(), name="tenant"),
     path("psas/", PsaListView.as_view(), name="psas"),
     path("mrr/", TenantMrrView.as_view(), name="tenant-mrr"),
     path("mrr/series/", SeriesView.as_view(), name="mrr-series"),

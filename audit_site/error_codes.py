@@ -507,8 +507,77 @@ _SYNC: Final = (
     ),
 )
 
+_PEOPLE: Final = (
+    ErrorCode(
+        "last_admin",
+        "Last admin",
+        "Without an admin nobody could connect a PSA or invite people.",
+        "Make somebody else an admin first.",
+    ),
+    ErrorCode(
+        "already_member",
+        "Member already",
+        "The person is a member of this tenant.",
+        "Change their role instead.",
+    ),
+    ErrorCode(
+        "already_invited",
+        "Invited already",
+        "The person has an invitation that is still open.",
+        "Send it again, or withdraw it first.",
+    ),
+    ErrorCode(
+        "no_member",
+        "No member any more",
+        "The person has left the tenant meanwhile.",
+        "Read the list of people again.",
+    ),
+    ErrorCode(
+        "no_invitation",
+        "No open invitation",
+        "The invitation was accepted or withdrawn meanwhile.",
+        "Read the list of people again.",
+    ),
+    ErrorCode(
+        "invitation_used",
+        "Invitation used",
+        "The invitation was accepted already: a link is good once.",
+        "Sign in as usual.",
+    ),
+    ErrorCode(
+        "invitation_withdrawn",
+        "Invitation withdrawn",
+        "The invitation was taken back.",
+        "Ask the person who invited you for another one.",
+    ),
+    ErrorCode(
+        "invitation_expired",
+        "Invitation expired",
+        "The invitation was good for seven days, which are over.",
+        "Ask the person who invited you for another one.",
+    ),
+    ErrorCode(
+        "invitation_replaced",
+        "Older invitation",
+        "A newer e-mail with another link was sent.",
+        "Open the link of the newest one.",
+    ),
+    ErrorCode(
+        "invitation_for_another",
+        "For another address",
+        "The invitation is for another address than the one that you are signed in with.",
+        "Sign out, and go on as the person who is invited.",
+    ),
+    ErrorCode(
+        "sign_in_first",
+        "Sign in first",
+        "The address that is invited has an account.",
+        "Sign in with it to accept the invitation.",
+    ),
+)
+
 CODES: Final[dict[str, ErrorCode]] = {
     entry.code: entry
-    for group in (_REQUEST, _WHO, _FIELDS, _RULES, _IMPORT, _PSA, _SYNC)
+    for group in (_REQUEST, _WHO, _FIELDS, _RULES, _PEOPLE, _IMPORT, _PSA, _SYNC)
     for entry in group
 }

@@ -26,6 +26,8 @@ def enqueue(task_name: str, *ids: str, queue: str = CELERY) -> None:
     headers = {"request_id": log_context.request_id()}
 
     def send() -> None:
+        if task_name not in app.tasks:  # a command, or a web process that has sent none yet
+            app.loader.import_default_modules()
         try:
             app.tasks[task_name].apply_async(args=ids, queue=queue, headers=headers, retry=False)
         except (OperationalError, OSError) as error:

@@ -275,6 +275,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "integrations.remind_of_address_changes",
         "schedule": 3600.0,
     },
+    "send_invitations": {
+        "task": "tenants.send_invitations",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
 }
 
 # Shared by all processes: rate limits of sign-in and API
@@ -412,6 +417,7 @@ SPECTACULAR_SETTINGS = {
         "RunPhase": "integrations.api.serializers.runs.PHASES",
         "Role": "audit_site.tenants.models.Role",
         "Scope": "audit_site.tenants.models.Scope",
+        "PersonState": "audit_site.tenants.people.STATES",
         "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",

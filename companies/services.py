@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
+from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
 
@@ -43,11 +44,9 @@ def licence(tenant: Tenant) -> Licence:
 def lock_licence(tenant: Tenant) -> Licence:
     """Count under the tenant's lock, so that of many at once none slips over the limit.
 
-    Call it inside the transaction that then creates the companies. PostgreSQL locks the tenant's
-    row, against its like and not against who inserts rows that refer to it; on SQLite the
-    transaction itself (IMMEDIATE) is the lock.
+    Call it inside the transaction that then creates the companies.
     """
-    return licence(Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk))
+    return licence(lock_tenant(tenant))
 
 
 def licence_exceeded(limit: int) -> DomainError:

@@ -10,8 +10,6 @@ class IntegrationsConfig(AppConfig):
     name = "integrations"
 
     def ready(self) -> None:
-        from integrations import tasks  # noqa: F401, PLC0415  a web process must know them to send
-
         worker_shutting_down.connect(give_back)
 
 

@@ -7,13 +7,15 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.folded_text import folded
-from audit_site.tenants.models import Membership, Role, Tenant, User
+from audit_site.tenants.invitations import hash_link
+from audit_site.tenants.models import VALID_FOR, Invitation, Membership, Role, Tenant, User
 from audit_site.tenants.tokens import ROLE_SCOPES, create_api_token
 from companies.models import Company, Contact
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
@@ -35,9 +37,13 @@ def make_tenant(**over: Any) -> Tenant:
     return Tenant.objects.create(**{"name": f"MSP {next(_numbers)}", **over})
 
 
-def make_user(**over: Any) -> User:
+def make_user(*, is_proved: bool = True, **over: Any) -> User:
+    """Somebody with an account; `is_proved`: they have proved to read the mail of their address."""
     email = over.pop("email", f"user{next(_numbers)}@example.com")
-    return User.objects.create(email=email, password=_hash_of_password(), **over)
+    user = User.objects.create(email=email, password=_hash_of_password(), **over)
+    if is_proved:
+        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
 
 
 @cache
@@ -47,9 +53,24 @@ def _hash_of_password() -> str:
 
 
 def make_member(tenant: Tenant, role: str = Role.ADMIN, **over: Any) -> User:
+    """A member who was seen just now: no request has to note it."""
     user = make_user(**over)
-    Membership.objects.create(tenant=tenant, user=user, role=role)
+    now = timezone.now()
+    Membership.objects.create(tenant=tenant, user=user, role=role, last_seen_at=now)
     return user
+
+
+def make_invitation(tenant: Tenant, link: str = "", **over: Any) -> Invitation:
+    """An open invitation, whose e-mail was sent with this link."""
+    number, now = next(_numbers), timezone.now()
+    values = {
+        "email": f"new{number}@example.com",
+        "role": Role.MEMBER,
+        "token_hash": hash_link(link or f"link-{number}"),
+        "sent_at": now,
+        "expires_at": now + VALID_FOR,
+    }
+    return Invitation.objects.create(tenant=tenant, **{**values, **over})
 
 
 def make_api(tenant: Tenant, role: str = Role.ADMIN, scopes: list[str] | None = None) -> APIClient:

@@ -20,6 +20,7 @@ from tests.factories import (
     make_agreement,
     make_company,
     make_integration,
+    make_invitation,
     make_line,
     make_link,
     make_member,
@@ -29,6 +30,8 @@ from tests.factories import (
 pytestmark = pytest.mark.once
 
 METHODS = ("get", "post", "patch", "put", "delete")
+#: Pages for strangers, which a link of an e-mail opens.
+FOR_STRANGERS = ("account/invitation",)
 #: Routes of libraries, and what is no address: they know no rows of ours.
 NOT_OURS = ("accounts/", "api/v1/schema", "api/v1/docs", "api(/|$)")
 
@@ -91,12 +94,15 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "companies": {"pk": str(company.pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
+        "users": {"pk": str(make_member(other_tenant).pk)},
+        "people": {"pk": str(make_invitation(other_tenant).pk), "token": "no-such-link"},
         "decisions": {"pk": str(decision.pk if decision else "")},
     }
 
 
 def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
     family = next((name for name in foreign if f"{name}/<" in route), "integrations")
+    family = "people" if "<token>" in route else family
     return "/" + re.sub(r"<(\w+)>", lambda m: foreign[family][m[1]], route)
 
 
@@ -125,7 +131,8 @@ def test_another_tenants_ids_are_404_and_nothing_changes(
 
 
 @pytest.mark.parametrize(
-    "route", [r for r in routes() if not r.startswith((*NOT_OURS, "healthz", "readyz"))]
+    "route",
+    [r for r in routes() if not r.startswith((*NOT_OURS, *FOR_STRANGERS, "healthz", "readyz"))],
 )
 def test_nobody_sees_anything_without_signing_in(
     route: str, client: Client, foreign: dict[str, dict[str, str]]

@@ -17,6 +17,7 @@ from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
 from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.tenants.mails import is_mail_configured
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.importing.selectors import companies_with_links
@@ -46,7 +47,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
         "months": charts.by_month(figure.book, figure.as_of),
         "movements": movement_rows.by_row(movement, figure.ledger),
         "days": days,
-        "can_send": reports.is_mail_configured(),
+        "can_send": is_mail_configured(),
         **days.csv_addresses(company),
     }
     return render(request, "agreements/mrr.html", context)
@@ -85,7 +86,7 @@ def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
         "report": report,
         "run": run,
         "agreement_count": len(figure.agreements),
-        "can_send": reports.is_mail_configured(),
+        "can_send": is_mail_configured(),
     }
     return render(request, "agreements/report.html", context)
 

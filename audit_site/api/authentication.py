@@ -69,9 +69,10 @@ class BrowserSessionAuthentication(SessionAuthentication):
 
 
 def _attach(request: Request, membership: Membership, scopes: list[str]) -> None:
+    """A token never does more than the role that its owner has now."""
     enter_as(membership)
     request.membership = membership  # type: ignore[attr-defined]
-    request.scopes = frozenset(scopes)  # type: ignore[attr-defined]
+    request.scopes = frozenset(scopes) & {*ROLE_SCOPES[membership.role]}  # type: ignore[attr-defined]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

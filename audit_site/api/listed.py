@@ -53,6 +53,30 @@ def listed_page(
     )
 
 
+def fetched_page(
+    request: Request,
+    fetch: Callable[[bool, str, int], Sequence[ItemT]],
+    key: Callable[[ItemT], str],
+) -> ListedPage[ItemT]:
+    """The page that a request asks for of a list that is read place by place.
+
+    `fetch(backwards, mark, count)` gives at most `count` items that follow the one whose key is
+    `mark` ("" = from the beginning), or that stand before it, the nearest first.
+    """
+    size = Pagination().get_page_size(request) or Pagination.page_size
+    backwards, mark = _read_cursor(request)
+    found = fetch(backwards, mark, size + 1)
+    shown, has_more = found[:size], len(found) > size
+    if backwards:
+        shown = shown[::-1]
+    has_next, has_previous = (True, has_more) if backwards else (has_more, bool(mark))
+    return ListedPage(
+        shown,
+        _address(request, f">{key(shown[-1])}") if shown and has_next else None,
+        _address(request, f"<{key(shown[0])}") if shown and has_previous else None,
+    )
+
+
 def _read_cursor(request: Request) -> tuple[bool, str]:
     """Whether it leads backwards, and the key it names ("" = the beginning)."""
     text = request.query_params.get("cursor", "")

@@ -23,6 +23,7 @@ from audit_site.api.parameters import check_parameters
 from audit_site.api.requests import actor_of, read_body, tenant_of
 from audit_site.api.serializers import ProblemSerializer, StrictSerializer
 from audit_site.db.folded_text import is_storable
+from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -121,7 +122,7 @@ class TenantViewSet(Endpoint, GenericViewSet[Any]):
 
     def hold(self) -> None:
         """The tenant, as its licence is locked; where a change locks an integration, that."""
-        Tenant.objects.select_for_update(no_key=True).get(pk=self.tenant.pk)
+        lock_tenant(self.tenant)
 
     def get_object(self) -> Any:
         find_uuid(self.kwargs[self.lookup_field])

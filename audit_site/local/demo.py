@@ -20,7 +20,7 @@ django.setup()
 from agreements.figures import TenantFigure, company_totals, tenant_figure  # noqa: E402
 from audit_site.db import walls  # noqa: E402
 from audit_site.tenants.creating import create_tenant  # noqa: E402
-from audit_site.tenants.members import add_member  # noqa: E402
+from audit_site.tenants.members import add_new_person  # noqa: E402
 from audit_site.tenants.models import Role, Tenant, User  # noqa: E402
 from companies.models import Company  # noqa: E402
 from integrations.connecting.lifecycle import create_integration  # noqa: E402
@@ -75,16 +75,17 @@ def connect_all(
 
 
 def make_tenant() -> Tenant:
-    tenant, _, _ = create_tenant(
+    tenant = create_tenant(
         name=NAME,
         admin_email=PEOPLE[0][0],
         password=PASSWORD,
         company_limit=50,
         time_zone="America/New_York",
-    )
-    for email, role, name in PEOPLE:
-        with walls.within(tenant.pk):
-            add_member(tenant=tenant, email=email, role=role, password=PASSWORD)
+    ).tenant
+    with walls.within(tenant.pk):
+        for email, role, _ in PEOPLE[1:]:
+            add_new_person(tenant=tenant, email=email, role=role, password=PASSWORD)
+    for email, _, name in PEOPLE:
         User.objects.filter(email=email).update(name=name)
     return tenant
 

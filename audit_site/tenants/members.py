@@ -1,36 +1,133 @@
-"""Who belongs to a tenant."""
+"""Who belongs to a tenant, and as what."""
 
 from __future__ import annotations
 
-import secrets
-
 from django.db import transaction
 
-from audit_site.tenants.fields import clean_email, invalid
+from audit_site.db import walls
+from audit_site.errors import DomainError
+from audit_site.tenants.access import end_access
+from audit_site.tenants.addresses import clean_address
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.fields import clean_person_name, clean_role
+from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Membership, Role, Tenant, User
+from audit_site.tenants.proof import holder_of, prove
 
 
 @transaction.atomic
-def add_member(
-    *,
-    tenant: Tenant,
-    email: str,
-    role: str,
-    name: str = "",
-    password: str | None = None,
-    needs_password: bool = False,
-) -> tuple[User, str | None]:
-    """Put a person into a tenant, in this role if they are new there.
+def add_new_person(
+    *, tenant: Tenant, email: str, role: str, name: str = "", password: str | None = None
+) -> User:
+    """Make an account for a person whom nobody knows yet, in a tenant: the operator says who it is.
 
-    Return the person, and the password if one was made up for a new user.
+    With a password the address counts as proved: the operator hands both to its owner.
     """
-    if role not in Role.values:
-        raise invalid("role", f"A role is one of {', '.join(Role.values)}.")
-    email = clean_email(email)
-    user, made_up = User.objects.filter(email__iexact=email).first(), None
-    if user is None:
-        if password is None and needs_password:
-            password = made_up = secrets.token_urlsafe(12)
-        user = User.objects.create_user(email, password, name=name)
-    Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
-    return user, made_up
+    fields = {"name": clean_person_name(name)}
+    user = User.objects.create_user(clean_address(email), password, **fields)
+    Membership.objects.create(tenant=tenant, user=user, role=clean_role(role))
+    if password is not None:
+        prove(user)
+    return user
+
+
+@transaction.atomic
+def find_or_add(*, tenant: Tenant, email: str, role: str) -> User | None:
+    """The member with an address, for the operator, who may add people that nobody knows yet.
+
+    None = somebody else's account: that person is a member only by accepting an invitation. An
+    account without a tenant that nobody can sign in to was made by an operator, and is nobody's.
+    """
+    address = clean_address(email)
+    lock_tenant(tenant)
+    holder = holder_of(address)
+    if holder is None:
+        return add_new_person(tenant=tenant, email=address, role=role)
+    user = holder.user
+    if Membership.objects.for_tenant(tenant).filter(user=user).exists():
+        return user
+    with walls.as_person(user.pk):
+        is_elsewhere = Membership.objects.filter(user=user).exists()
+    if holder.can_sign_in or holder.has_proved or is_elsewhere:
+        return None
+    Membership.objects.create(tenant=tenant, user=user, role=clean_role(role))
+    return user
+
+
+@transaction.atomic
+def change_role(*, tenant: Tenant, actor: User, user: User, role: str) -> Membership:
+    """Let a member do more or less from now on; the last admin stays one."""
+    clean_role(role)
+    membership = _held(tenant, actor, user)
+    if membership.role != role:
+        if role != Role.ADMIN:
+            _refuse_last_admin(membership)
+        before, membership.role = membership.role, role
+        membership.save(update_fields=["role"])
+        record_audit(
+            tenant=tenant,
+            actor=actor,
+            action="member.role_changed",
+            subject=user,
+            before={"role": before},
+            after={"role": role},
+        )
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, tenant: Tenant, actor: User, user: User) -> None:
+    """Take a person out of a tenant: tokens and sessions there end at once; the last admin stays.
+
+    Who takes themselves out leaves, which everybody may.
+    """
+    membership = _held(tenant, actor, user)
+    _refuse_last_admin(membership)
+    membership.delete()
+    tokens = end_access(user, tenant)
+    record_audit(
+        tenant=tenant,
+        actor=actor,
+        action="member.left" if actor == user else "member.removed",
+        subject=user,
+        before={"role": membership.role, "tokens": [str(token) for token in tokens]},
+        after=None,
+    )
+
+
+def admin_still(tenant: Tenant, actor: User) -> None:
+    """Refuse who was an admin when the request began, and is none now. Call it under the lock."""
+    now = Membership.objects.for_tenant(tenant).filter(user=actor, role=Role.ADMIN)
+    if not now.exists():
+        raise DomainError(
+            "admin_required",
+            "Only admins may do this.",
+            "Ask an admin of your account.",
+            status=403,
+        )
+
+
+def _held(tenant: Tenant, actor: User, user: User) -> Membership:
+    """A membership as it is now, under the lock that all changes of members take."""
+    lock_tenant(tenant)
+    if actor != user:
+        admin_still(tenant, actor)
+    membership = Membership.objects.for_tenant(tenant).filter(user=user).first()
+    if membership is None:
+        raise DomainError(
+            "no_member", "This person is no member any more.", "Look at the list again."
+        )
+    return membership
+
+
+def _refuse_last_admin(membership: Membership) -> None:
+    others = Membership.objects.filter(tenant=membership.tenant_id, role=Role.ADMIN)
+    if (
+        membership.role == Role.ADMIN
+        and not others.filter(user__is_active=True).exclude(pk=membership.pk).exists()
+    ):
+        raise DomainError(
+            "last_admin",
+            "This is the last admin: without one nobody could connect a PSA or invite people.",
+            "Make somebody else an admin first.",
+        )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.tenants.models import Membership
 
 SESSION_KEY = "tenant"
-
+#: `last_seen_at` is not written more often than this.
+SEEN_NOTED_EVERY: Final = timedelta(minutes=5)
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Stands in the address that one comes back to when what was sent before is lost.
 LOST = "signed-out"
@@ -48,12 +52,21 @@ class MembershipMiddleware:
             request.membership = membership  # type: ignore[attr-defined]
             if membership is not None:
                 enter_as(membership)
+                note_seen(membership)
             return self.get_response(request)
 
 
 def enter_as(membership: Membership) -> None:
     """From here to its end, a request asks the database under this membership."""
     walls.enter(walls.Asker(tenant=membership.tenant_id, person=membership.user_id))
+
+
+def note_seen(membership: Membership) -> None:
+    now = timezone.now()
+    seen = membership.last_seen_at
+    if seen is None or now - seen > SEEN_NOTED_EVERY:
+        rows = Membership.objects.filter(pk=membership.pk, tenant=membership.tenant_id)
+        rows.update(last_seen_at=now)
 
 
 def find_membership(request: HttpRequest) -> Membership | None:
@@ -66,4 +79,6 @@ def find_membership(request: HttpRequest) -> Membership | None:
     for membership in memberships:
         if str(membership.tenant_id) == chosen:
             return membership
+    if chosen and request.method not in SAFE:  # a form of a tenant that they are in no more
+        return None
     return memberships[0] if memberships else None

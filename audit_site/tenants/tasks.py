@@ -1,4 +1,4 @@
-"""Background work around sign-in. May run as often as one likes."""
+"""Background work around people and sign-in. May run as often as one likes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from audit_site.db.slices import delete_in_slices
+from audit_site.tenants import invitation_mails
 from audit_site.tenants.models import SharedCacheEntry
 
 
@@ -17,6 +18,11 @@ def clear_sessions() -> None:
     """Delete sessions that have run out; a browser that never comes back ends none."""
     model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()
     delete_in_slices(model.objects.filter(expire_date__lt=timezone.now()))
+
+
+@shared_task(name="tenants.send_invitations")
+def send_invitations() -> None:
+    invitation_mails.send_waiting_invitations()
 
 
 def forget_cache() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 
 from audit_site.db.lengths import length_of
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import DomainError
+from audit_site.pages.forms import add_refusal
 from companies.models import Company, Contact
 from companies.services import CONTACT_FIELDS
 
@@ -51,13 +52,7 @@ class CompanyForm(forms.Form):
 
     def add_refusal(self, error: DomainError) -> None:
         """Show a "no" of the service at the field that it is about; what was typed stays."""
-        if isinstance(error, FieldErrors):
-            for entry in error.errors:
-                self.add_error(
-                    entry["field"] if entry["field"] in self.fields else None, entry["message"]
-                )
-        else:
-            self.add_error(FIELD_OF.get(error.code), error.sentence)
+        add_refusal(self, error, at=FIELD_OF)
 
     @property
     def contact(self) -> dict[str, str] | None:

@@ -17,8 +17,9 @@ from django.utils import timezone
 from audit_site.db import walls
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
+from audit_site.tenants.mails import one_line
 from audit_site.tenants.models import User
-from integrations.connecting.admin_mail import in_words, one_line, recipients_of, send_to_admins
+from integrations.connecting.admin_mail import in_words, recipients_of, send_to_admins
 from integrations.models import Integration, lock_integration
 from integrations.psa.addresses import read_address
 

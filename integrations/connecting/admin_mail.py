@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from smtplib import SMTPException
-from typing import Final
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from audit_site.tenants.mails import one_line, subject_of
 from audit_site.tenants.models import Tenant
 from audit_site.tenants.selectors import admins_of
 from integrations.connecting.health import health_now
@@ -19,7 +19,6 @@ from integrations.connecting.selectors import latest_of
 from integrations.models import Integration
 
 log = logging.getLogger(__name__)
-MOST_SUBJECT_LENGTH: Final = 200
 
 
 class MailNotSent(Exception):
@@ -47,16 +46,11 @@ def send_to_admins(
     }
     body = render_to_string(f"integrations/mail/{template}.txt", context)
     try:
-        send_mail(f"[audIT] {subject}"[:MOST_SUBJECT_LENGTH], body, None, recipients)
+        send_mail(subject_of(subject), body, None, recipients)
     except (SMTPException, OSError) as error:
         cause = type(error).__name__
         log.warning("mail_not_sent integration=%s error=%s", integration.pk, cause)
         raise MailNotSent(cause) from None
-
-
-def one_line(text: str) -> str:
-    """A name for a subject: a line break in it would end the header."""
-    return " ".join(text.split())
 
 
 def in_words(moment: datetime, tenant: Tenant) -> str:

@@ -12,7 +12,8 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from audit_site.db import walls
-from integrations.connecting.admin_mail import in_words, one_line, recipients_of, send_to_admins
+from audit_site.tenants.mails import one_line
+from integrations.connecting.admin_mail import in_words, recipients_of, send_to_admins
 from integrations.issues.outages import (
     BEGAN,
     END_UNANNOUNCED,

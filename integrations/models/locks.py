@@ -2,7 +2,7 @@
 
 1. the integration (`lock_integration`, `lock_account`), before anything is read to be changed;
 2. a run or a test that a worker holds (`integrations.runs.leases`), in one statement with 1;
-3. the tenant, for its licence (`companies.services.lock_licence`);
+3. the tenant, for its licence and its last admin (`audit_site.tenants.locks.lock_tenant`);
 4. books, in the order of their companies (`agreements.stored_mrr`).
 
 The counts of a limited act (`audit_site.limits`) are locked where the act begins, the tenant's

@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit_site.db import walls
 from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
-from audit_site.tenants.models import User
+from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration, IntegrationQuerySet, SyncRun, lock_integration
 from integrations.runs import starting
 
@@ -117,6 +117,13 @@ def set_schedule(
         )
     for name in ("schedule", "nightly_at", "next_sync_at"):
         setattr(integration, name, getattr(locked, name))
+
+
+def plan_nights_again(tenant: Tenant) -> None:
+    """Have the clock plan each nightly sync again: the tenant's nights have moved."""
+    rows = Integration.objects.for_tenant(tenant).filter(schedule=Every.NIGHTLY)
+    held = rows.order_by("id").select_for_update(no_key=True).values_list("id", flat=True)
+    rows.filter(pk__in=list(held)).update(next_sync_at=None)
 
 
 def _words(integration: Integration) -> dict[str, str]:

@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from audit_site.db.lengths import length_of
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import DomainError
+from audit_site.pages.forms import add_refusal
 from audit_site.pages.templatetags.pages import moment
 from integrations.connecting.credentials import SavedSecret
 from integrations.models import Integration
@@ -41,12 +42,7 @@ class KeptForm(forms.Form):
 
     def add_explained(self, error: DomainError) -> None:
         """Show what a service refused, at its fields where it names some."""
-        if not isinstance(error, FieldErrors):
-            self.add_error(None, error.sentence)
-            return
-        for entry in error.errors:
-            name = entry["field"].removeprefix(PREFIX)
-            self.add_error(name if name in self.fields else None, entry["message"])
+        add_refusal(self, error, prefix=PREFIX)
 
 
 class NameForm(KeptForm):

@@ -168,9 +168,9 @@ def prepare(url: str, companies: int) -> Any:
     current_app.conf.broker_url = "memory://"
     current_app.conf.broker_transport_options = {}
     control(url, "DELETE")
-    tenant, _, _ = create_tenant(
+    tenant = create_tenant(
         name="Bench", admin_email="b@bench.example", company_limit=companies
-    )
+    ).tenant
     forget_the_peak()
     return tenant
 

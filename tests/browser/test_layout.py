@@ -6,12 +6,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from agreements.decisions import choose
+from audit_site.tenants.models import Invitation
 from integrations.issues.inbox import IssueReport, raise_issues
 from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import (
     make_agreement,
     make_company,
     make_integration,
+    make_invitation,
     make_link,
     make_member,
     make_psa_company,
@@ -65,6 +67,11 @@ def test_names_without_a_blank_widen_no_page(
     raise_issues(integration, [IssueReport("company", "inactive", LONG, LONG, "7", LONG, "7")])
     agreement = make_agreement(company, integration)
     choose(agreement=agreement, actor=None, changes={"exclude": True}, note="x" * 900)
+    admin = make_member(tenant, email=f"{LONG[:60]}@example.com", name=LONG[:150])
+    invited = {"name": LONG[:150], "email": f"{LONG[:62]}@example.com", "invited_by": admin}
+    make_invitation(tenant, "good", **invited)
+    over = make_invitation(tenant, "over", **{**invited, "email": f"{LONG[:63]}@example.com"})
+    Invitation.objects.filter(pk=over.pk).update(expires_at=over.created_at)
     base = live_server.url
     page = open_pages(chromium, base, width)
 
@@ -83,6 +90,14 @@ def test_names_without_a_blank_widen_no_page(
         f"/companies/{other.pk}/link/?integration={integration.pk}&external_id=8",
         f"/companies/{company.pk}/edit/",
         f"/agreements/{agreement.pk}/decide/",
+        "/account/people/",
+        f"/account/people/{admin.pk}/",
+        f"/account/people/{admin.pk}/remove/",
+        f"/account/people/{over.pk}/",
+        "/account/leave/",
+        "/account/settings/",
+        "/account/invitation/good/",
+        "/account/invitation/over/",
     ):
         page.goto(base + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit_site.tenants.models.audit import AuditEvent
+from audit_site.tenants.models.invitations import VALID_FOR, Invitation
 from audit_site.tenants.models.people import ROLE_RANK, Membership, Role, User, UserManager
 from audit_site.tenants.models.shared_cache import SharedCacheEntry
 from audit_site.tenants.models.tenants import Tenant, TenantOwned, TenantQuerySet
@@ -10,8 +11,10 @@ from audit_site.tenants.models.tokens import ApiToken, Scope
 
 __all__ = [
     "ROLE_RANK",
+    "VALID_FOR",
     "ApiToken",
     "AuditEvent",
+    "Invitation",
     "Membership",
     "Role",
     "Scope",

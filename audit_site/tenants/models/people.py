@@ -34,6 +34,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=now)
+    #: Rises to end all sessions of a person, as a new password does.
+    session_generation = models.PositiveIntegerField(default=0)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -53,6 +55,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_short_name(self) -> str:
         return self.name or self.email
 
+    def _get_session_auth_hash(self, secret: Any = None) -> str:
+        """What a session was begun with; one with another value has ended."""
+        begun = super()._get_session_auth_hash(secret)  # type: ignore[misc]
+        return f"{begun}:{self.session_generation}" if self.session_generation else str(begun)
+
 
 class Role(models.TextChoices):
     ADMIN = "admin", "Admin"
@@ -70,6 +77,7 @@ class Membership(TenantOwned):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role)
     created_at = models.DateTimeField(default=now, editable=False)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Membership"].as_manager()
 

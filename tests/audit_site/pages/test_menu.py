@@ -20,6 +20,7 @@ from tests.factories import (
 
 LIT = re.compile(r'<a class="nav-link"\s+href="([^"]*)"\s+aria-current="page"')
 COMPANIES, MRR, INTEGRATIONS, RUNS = "/companies/", "/mrr/", "/integrations/", "/sync-runs/"
+PEOPLE, SETTINGS = "/account/people/", "/account/settings/"
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def addresses(tenant: Tenant) -> dict[str, str]:
     run = SyncRun.objects.create(tenant=tenant, integration=integration)
     issue = make_issue(integration, kind="integration", external_id="", code="too_many_gone")
     return {
+        "person": f"/account/people/{make_member(tenant).pk}/",
         "company": f"/companies/{company.pk}/",
         "unlinked": f"/companies/{make_company(tenant).pk}/",
         "agreement": f"/agreements/{make_agreement(company, integration).pk}/",
@@ -52,6 +54,10 @@ def addresses(tenant: Tenant) -> dict[str, str]:
         ("{company}mrr/", COMPANIES),
         ("{agreement}decide/", COMPANIES),
         ("/mrr/", MRR),
+        ("/account/people/", PEOPLE),
+        ("{person}", PEOPLE),
+        ("{person}remove/", PEOPLE),
+        ("/account/settings/", SETTINGS),
         ("/integrations/", INTEGRATIONS),
         ("/integrations/connect/connectwise/", INTEGRATIONS),
         ("{integration}", INTEGRATIONS),

@@ -8,7 +8,7 @@ from django.test import Client
 from audit_site.tenants.models import Tenant, User
 from integrations.models import SyncRun
 from tests.clients import browser, text
-from tests.factories import PASSWORD, make_company, make_integration, make_issue
+from tests.factories import PASSWORD, make_company, make_integration, make_invitation, make_issue
 
 SIGNED_OUT = "You had been signed out, so nothing was done. Do it again."
 
@@ -24,6 +24,7 @@ BUTTONS = (
     ("/sync-runs/{run}/cancel/", "/sync-runs/{run}/"),
     ("/issues/{issue}/dismiss/", "/"),
     ("/tenant/", "/"),
+    ("/account/people/{person}/invite/", "/account/people/{person}/"),
 )
 
 
@@ -42,6 +43,7 @@ def ids(tenant: Tenant) -> dict[str, str]:
     run = SyncRun.objects.create(tenant=tenant, integration=integration, state="succeeded")
     return {
         "integration": str(integration.pk),
+        "person": str(make_invitation(tenant).pk),
         "company": str(make_company(tenant).pk),
         "run": str(run.pk),
         "issue": str(make_issue(integration).pk),

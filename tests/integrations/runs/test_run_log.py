@@ -169,7 +169,7 @@ def test_a_thread_forgets_what_its_last_task_was_about(
             "GET /accounts/password/reset/key/2-d8x-9a7/ failed",
             "GET /accounts/password/reset/key/…/ failed",
         ),
-        ("POST /invitations/abc123?next=/", "POST /invitations/…?next=/"),
+        ("POST /account/invitation/abc123?next=/", "POST /account/invitation/…?next=/"),
         ("token audit_0123456789abcdefghijklmnop was refused", "token audit_… was refused"),
         ("audit_site.celery started", "audit_site.celery started"),
     ],

@@ -1,0 +1,32 @@
+"""What ends when a person is in a tenant no more."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+
+from audit_site.db import walls
+from audit_site.tenants.models import ApiToken, Membership, Tenant, User
+
+
+def end_access(user: User, tenant: Tenant) -> list[UUID]:
+    """Revoke the person's tokens of a tenant, and end their sessions if they have no other tenant.
+
+    Call it in the transaction that ends the membership, without which no request reaches the tenant
+    any more. Return the ids of the tokens.
+    """
+    tokens = ApiToken.objects.for_tenant(tenant).filter(user=user, revoked_at=None)
+    revoked = list(tokens.order_by("id").values_list("id", flat=True))
+    tokens.update(revoked_at=timezone.now())
+    with walls.as_person(user.pk):
+        is_elsewhere = Membership.objects.filter(user=user).exists()
+    if not is_elsewhere:
+        end_sessions(user)
+    return revoked
+
+
+def end_sessions(user: User) -> None:
+    """End all sessions of a person, wherever they are."""
+    User.objects.filter(pk=user.pk).update(session_generation=F("session_generation") + 1)
