@@ -78,6 +78,8 @@ LIMIT_RESYNCS = env_int("LIMIT_RESYNCS", 240)
 LIMIT_LOOKUPS = env_int("LIMIT_LOOKUPS", 240)
 LIMIT_IMPORTS = env_int("LIMIT_IMPORTS", 240)
 LIMIT_REPORTS = env_int("LIMIT_REPORTS", 20)
+#: How many wrong tokens an address may send within a minute (audit_site.api.wrong_tokens).
+LIMIT_WRONG_TOKENS = env_int("LIMIT_WRONG_TOKENS", 30)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -109,6 +111,7 @@ MIDDLEWARE = [
     "audit_site.health.HealthMiddleware",
     "audit_site.client_address.ClientAddressMiddleware",
     "audit_site.api.middleware.RequestIdMiddleware",
+    "audit_site.tenants.origin.OriginMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "audit_site.api.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -246,7 +249,11 @@ CACHES = {
         "LOCATION": CELERY_BROKER_URL,
     }
     if _uses_redis
-    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "shared_cache"}
+    else {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "shared_cache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},  # more than limits and tokens of a small site need
+    }
 }
 
 # Who signs in, and how

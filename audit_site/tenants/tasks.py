@@ -1,11 +1,17 @@
-"""Background work around sign-in. May run as often as one likes."""
+"""Background work around sign-in, which may run at any time, and where a task's acts come from."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 from celery import shared_task
+from celery.signals import task_postrun, task_prerun
 from django.conf import settings
+
+from audit_site.tenants import origin
+
+task_prerun.connect(origin.begin_task)
+task_postrun.connect(origin.end_task)
 
 
 @shared_task(name="tenants.clear_sessions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit_site.tenants.models.audit import AuditEvent
+from audit_site.tenants.models.audit import AuditEvent, AuditLink
 from audit_site.tenants.models.people import ROLE_RANK, Membership, Role, User, UserManager
 from audit_site.tenants.models.shared_cache import SharedCacheEntry
 from audit_site.tenants.models.tenants import Tenant, TenantOwned, TenantQuerySet
@@ -12,6 +12,7 @@ __all__ = [
     "ROLE_RANK",
     "ApiToken",
     "AuditEvent",
+    "AuditLink",
     "Membership",
     "Role",
     "Scope",
