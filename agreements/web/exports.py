@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,32 +11,8 @@ from agreements import mrr
 from agreements.figures import CompanyFigure, Month
 from agreements.models import FigureReport
 from agreements.mrr.figures import CLASSES
+from audit_site.pages.downloads import csv_response
 from companies.models import Company
-
-#: A cell that begins so would be run as a formula by a spreadsheet.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def safe_cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def csv_response(
-    name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, amounts: Sequence[int]
-) -> HttpResponse:
-    """A CSV download. Columns in `amounts` are numbers of ours and stay as they are."""
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    response.write("\ufeff")  # without it spreadsheets take UTF-8 for something else
-    writer = csv.writer(response)
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow(
-            [value if at in amounts else safe_cell(value) for at, value in enumerate(row)]
-        )
-    return response
-
 
 LEDGER_HEADER = (
     "Row", "Agreement", "Line", "Counted", "Reason", "Currency", "MRR", "How", "From", "Through",

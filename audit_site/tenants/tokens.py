@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted, length_of
@@ -41,15 +41,16 @@ def scopes_now(token: ApiToken, role: str) -> list[str]:
     return [scope for scope in ROLE_SCOPES[role] if scope in token.scopes]
 
 
-def list_tokens(membership: Membership) -> QuerySet[ApiToken]:
-    """The tokens that a person may see, newest first: their own; all of the tenant for admins.
-
-    Each with its owner. What was revoked is in the audit trail alone.
+def list_tokens(tenant: Tenant, owner: User | None = None) -> QuerySet[ApiToken]:
+    """Tokens that are not revoked, newest first, of one person or of all; each with its owner and,
+    as `role`, what that one is now.
     """
-    rows = ApiToken.objects.for_tenant(membership.tenant).filter(revoked_at=None)
-    if not membership.has_role(Role.ADMIN):
-        rows = rows.filter(user=membership.user_id)
-    return rows.select_related("user").order_by("-id")
+    rows = ApiToken.objects.for_tenant(tenant).filter(revoked_at=None)
+    if owner is not None:
+        rows = rows.filter(user=owner)
+    roles = Membership.objects.for_tenant(tenant).filter(user=OuterRef("user")).values("role")
+    known = rows.annotate(role=Subquery(roles)).exclude(role=None)
+    return known.select_related("user").order_by("-id")
 
 
 def make_token(
