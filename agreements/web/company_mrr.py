@@ -58,7 +58,9 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     days = Days.of(request.GET, company.tenant.today())
     if refusal := days.refusal():
         return refusal
-    return exports.ledger_csv(company, company_figure(company, days.as_of))
+    figure = company_figure(company, days.as_of)
+    exports.record_export(request, what="ledger", company=company, as_of=days.as_of)
+    return exports.ledger_csv(company, figure)
 
 
 @page("GET", "POST", section="companies")
@@ -96,4 +98,6 @@ def report_file(request: PageRequest, pk: UUID) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     figure = company_figure(company, days.as_of)
-    return exports.report_download(reports.make_report(company, figure, last_reading(company)))
+    report = reports.make_report(company, figure, last_reading(company))
+    exports.record_export(request, what="report", company=company, as_of=days.as_of)
+    return exports.report_download(report)

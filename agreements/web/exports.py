@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,7 +13,24 @@ from agreements.figures import CompanyFigure, Month
 from agreements.models import FigureReport
 from agreements.mrr.figures import CLASSES
 from audit_site.pages.downloads import csv_response
+from audit_site.pages.views import PageRequest, tenant_of
+from audit_site.tenants.audit import record_audit
 from companies.models import Company
+
+
+def record_export(
+    request: PageRequest, *, what: str, company: Company | None = None, **days: date
+) -> None:
+    """Write into the audit trail that figures are taken away: which, by whom, of which days."""
+    tenant = tenant_of(request)
+    record_audit(
+        tenant=tenant,
+        actor=request.user,
+        action="export.downloaded",
+        subject=company or tenant,
+        after={"what": what, **days},
+    )
+
 
 LEDGER_HEADER = (
     "Row", "Agreement", "Line", "Counted", "Reason", "Currency", "MRR", "How", "From", "Through",

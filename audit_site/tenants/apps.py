@@ -11,4 +11,7 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from audit_site.tenants import sign_in_audit  # noqa: PLC0415  models are there by now
+
         make_folders()
+        sign_in_audit.connect()

@@ -1,6 +1,7 @@
 """What people do that the audit trail keeps: each action with its words, in one table.
 
-`words` follow a name and precede that of the object: "Alex Admin" *disconnected* "ConnectWise".
+`words` follow a name and precede that of the object: "Alex Admin" *disconnected* "ConnectWise". Of
+an act of people about themselves there is no object to name.
 """
 
 from __future__ import annotations
@@ -41,20 +42,21 @@ ACTIONS: Final[dict[str, str]] = {
     "word.said": "said what it means:",
     "word.changed": "changed what it means:",
     "word.undone": "took back what it means:",
-    # people, their keys and what leaves the house
-    "person.signed_in": "signed in:",
-    "person.sign_in_refused": "was refused at sign-in:",
-    "person.signed_out": "signed out:",
-    "person.second_factor_refused": "gave a wrong second factor:",
-    "person.password_changed": "changed the password of",
-    "person.password_reset": "set a new password by e-mail link:",
-    "person.email_added": "typed a new e-mail address:",
-    "person.email_changed": "changed the e-mail address of",
-    "person.email_removed": "took away an e-mail address of",
-    "person.email_confirmed": "proved an e-mail address of",
-    "person.second_factor_added": "turned on a second factor of",
-    "person.second_factor_removed": "turned off a second factor of",
-    "person.second_factor_renewed": "made new recovery codes of",
+    # people and how they sign in: about themselves, unless the object is named
+    "person.signed_in": "signed in",
+    "person.sign_in_refused": "refused a sign-in as",
+    "person.second_factor_refused": "refused a second factor of",
+    "person.signed_out": "signed out",
+    "person.password_changed": "changed their password",
+    "person.password_reset": "set a new password by a link",
+    "person.email_added": "typed another e-mail address",
+    "person.email_changed": "changed their e-mail address",
+    "person.email_removed": "took an e-mail address away",
+    "person.email_confirmed": "proved an e-mail address",
+    "person.second_factor_added": "turned on a second factor",
+    "person.second_factor_removed": "turned off a second factor",
+    "person.second_factor_renewed": "made new recovery codes",
+    # the keys of programs, and what leaves the house
     "token.created": "made the API token",
     "token.revoked": "revoked the API token",
     "export.downloaded": "downloaded figures of",
