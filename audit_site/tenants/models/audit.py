@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.timezone import now
 
@@ -28,6 +30,9 @@ class AuditEvent(TenantOwned):
         API = "api", "API"
         COMMAND = "command", "Command"
         WORKER = "worker", "Worker"
+
+    #: What the role of the application is granted, where it is not the tables' owner.
+    application_may: ClassVar = ("SELECT", "INSERT")
 
     at = models.DateTimeField(default=now)
     actor_type = models.CharField(max_length=10, choices=Actor)
@@ -62,6 +67,8 @@ class AuditLink(TenantOwned):
     Only a trigger of the database writes links. `number` counts from 1 without a gap; `hash` is
     that of the link before, this number and the event's content.
     """
+
+    application_may: ClassVar = ("SELECT",)
 
     number = models.PositiveBigIntegerField()
     at = models.DateTimeField()
