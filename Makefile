@@ -7,7 +7,7 @@ ARGS ?=
 PRODUCT := audit_site companies agreements integrations manage.py gunicorn.conf.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables house schema screenshots recording sbom licences images advisories clean
+.PHONY: help run test lint format lock bench tables access house schema screenshots recording sbom licences images advisories clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL (ARGS=sync, mrr or list)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
+	@echo "make access       which endpoint answers whom how, into docs/access.md"
 	@echo "make house        how the code is built: imports against the law, sizes, repeated rules (ARGS=write into docs/, ARGS=details)"
 	@echo "make schema       the REST contract as it is into docs/openapi.json, and what breaks clients of the last release (ARGS=release: this is one)"
 	@echo "make screenshots  the pictures in docs/screenshots, from a running \`make run\`"
@@ -90,6 +91,9 @@ tables: export DEBUG = 1
 tables: export VAR_DIR = $(abspath $(VENV))/lint
 tables: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.tables $(ARGS)
+
+access: $(VENV)/requirements-dev
+	@AUDIT_WRITE_ACCESS_TABLE=1 $(PYTHON) -m pytest tests/audit_site/api/test_access.py -q
 
 house: $(VENV)/requirements-dev
 	@$(PYTHON) -m tests.house $(ARGS)

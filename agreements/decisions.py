@@ -69,12 +69,14 @@ def _keep(record: ChoiceRecord) -> None:
     record.actor_name = str(record.actor) if record.actor else ""
     record.save(force_insert=True)
     before, after = record.before, record.after
+    changed = sorted(name for name in after if before[name] != after[name])
     record_audit(
         tenant=record.agreement.tenant,
         actor=record.actor,
         action="mrr.choice_made",
         subject=record.line or record.agreement,
-        fields=sorted(name for name in after if before[name] != after[name]),
+        before={name: before[name] for name in changed},
+        after={name: after[name] for name in changed},
     )
 
 

@@ -123,7 +123,7 @@ def send_report(*, report: FigureReport, note: str, actor: User) -> None:
         actor=actor,
         action="company.figure_reported",
         subject=report.company,
-        as_of=report.as_of.isoformat(),
+        after={"as_of": report.as_of},
     )
     enqueue(TASK)
 

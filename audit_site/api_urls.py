@@ -14,8 +14,10 @@ from agreements.api.views import (
     SeriesView,
     TenantMrrView,
 )
+from audit_site.account.api.audit_trail import AuditEventViewSet
 from audit_site.account.api.people import PersonViewSet
 from audit_site.account.api.tenant_settings import TenantSettingsView
+from audit_site.account.api.tokens import TokenViewSet
 from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
@@ -32,6 +34,8 @@ router.register("companies", CompanyViewSet, basename="company")
 router.register("agreements", AgreementViewSet, basename="agreement")
 router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")
 router.register("users", PersonViewSet, basename="user")
+router.register("tokens", TokenViewSet, basename="token")
+router.register("audit-events", AuditEventViewSet, basename="audit-event")
 
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),

@@ -96,7 +96,8 @@ _REQUEST: Final = (
     ErrorCode(
         "too_many_requests",
         "Too many requests",
-        "Your account, or you alone, did this as often as it may be done within an hour.",
+        "Your account, or you alone, did this as often as it may be done within an hour; or too "
+        "many wrong tokens came.",
         "Wait as many seconds as `Retry-After` says.",
     ),
     ErrorCode(
@@ -119,6 +120,18 @@ _WHO: Final = (
         "Not valid any more",
         "The token is wrong or was revoked, or its owner has left.",
         "Make a new token.",
+    ),
+    ErrorCode(
+        "token_revoked",
+        "Token revoked",
+        "This token was revoked.",
+        "Make a new one under Account > Tokens.",
+    ),
+    ErrorCode(
+        "token_expired",
+        "Token expired",
+        "This token's time is over.",
+        "Make a new one under Account > Tokens.",
     ),
     ErrorCode(
         "permission_denied",
@@ -149,6 +162,12 @@ _WHO: Final = (
         "Scope missing",
         "The token lacks the scope that this needs.",
         "Make a token that has it.",
+    ),
+    ErrorCode(
+        "scope_too_wide",
+        "More than you may",
+        "A token may do no more than who makes it.",
+        "Leave the scope out, or ask an admin of your account.",
     ),
 )
 

@@ -86,6 +86,8 @@ LIMIT_INVITATIONS = env_int("LIMIT_INVITATIONS", 100)
 LIMIT_EXPORTS = env_int("LIMIT_EXPORTS", 60)
 #: Which part of each a person may use alone, with all their tokens.
 LIMIT_PERSON_PERCENT = env_int("LIMIT_PERSON_PERCENT", 100)
+#: How many wrong tokens an address may send within a minute (audit_site.api.wrong_tokens).
+LIMIT_WRONG_TOKENS = env_int("LIMIT_WRONG_TOKENS", 30)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -119,6 +121,7 @@ MIDDLEWARE = [
     "audit_site.health.HealthMiddleware",
     "audit_site.client_address.ClientAddressMiddleware",
     "audit_site.api.middleware.RequestIdMiddleware",
+    "audit_site.tenants.origin.OriginMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "audit_site.api.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -289,7 +292,11 @@ CACHES = {
         "LOCATION": CELERY_BROKER_URL,
     }
     if _uses_redis
-    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "shared_cache"}
+    else {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "shared_cache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},  # more than limits and tokens of a small site need
+    }
 }
 
 # Who signs in, and how
@@ -418,6 +425,9 @@ SPECTACULAR_SETTINGS = {
         "Role": "audit_site.tenants.models.Role",
         "Scope": "audit_site.tenants.models.Scope",
         "PersonState": "audit_site.tenants.people.STATES",
+        "AuditActorType": "audit_site.tenants.models.AuditEvent.Actor",
+        "TokenAbility": ["delete"],
+        "AuditDoor": "audit_site.tenants.models.AuditEvent.Door",
         "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",
         "CompanyStatus": "companies.models.Company.Status",

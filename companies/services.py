@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -100,7 +101,13 @@ def create_company(
         raise licence_exceeded(allowance.limit)
     company = Company.objects.create(tenant=tenant, name=name, type=type)
     Contact.objects.create(tenant=tenant, company=company, is_primary=True, **contact)
-    record_audit(tenant=tenant, actor=actor, action="company.created", subject=company)
+    record_audit(
+        tenant=tenant,
+        actor=actor,
+        action="company.created",
+        subject=company,
+        after={"name": name, "type": type},
+    )
     return company
 
 
@@ -123,25 +130,26 @@ def update_company(
     """
     if owned_by and (name is not None or primary_contact is not None):
         raise _owned_by_psa(owned_by)
-    changed: list[str] = []
+    before: dict[str, str] = {}
+    after: dict[str, Any] = {}
     if name is not None and clean_name(name) != company.name:
+        before["name"], after["name"] = company.name, clean_name(name)
         company.name = clean_name(name)
-        changed.append("name")
     if type is not None and type != company.type:
+        before["type"], after["type"] = company.type, type
         company.type = type
-        changed.append("type")
-    if primary_contact is not None:
-        _set_primary_contact(company, primary_contact)
-        changed.append("primary_contact")
-    if changed:
-        own = [field for field in changed if field != "primary_contact"]
+    if primary_contact is not None and (fields := _set_primary_contact(company, primary_contact)):
+        after["contact_fields"] = fields  # never what a person is called
+    if after:
+        own = [name for name in after if name != "contact_fields"]
         company.save(update_fields=[*own, "updated_at"])  # a sync may have written the rest
         record_audit(
             tenant=company.tenant,
             actor=actor,
             action="company.changed",
             subject=company,
-            fields=changed,
+            before=before,
+            after=after,
         )
     if status == Company.Status.ARCHIVED:
         archive_company(company=company, actor=actor)
@@ -158,13 +166,18 @@ def _owned_by_psa(psa_name: str) -> DomainError:
     )
 
 
-def _set_primary_contact(company: Company, given: Mapping[str, str]) -> None:
-    """Change what was given of the primary contact; create one where there is none."""
+def _set_primary_contact(company: Company, given: Mapping[str, str]) -> list[str]:
+    """Change what was given of the primary contact; create one where there is none.
+
+    Returns which of its fields changed.
+    """
     rows = Contact.objects.for_tenant(company.tenant).filter(company=company, is_primary=True)
     stored = rows.values(*CONTACT_FIELDS).first() or {}
     values = clean_contact({**stored, **given})
-    if not rows.update(**values):
+    changed = [name for name in CONTACT_FIELDS if values[name] != stored.get(name)]
+    if changed and not rows.update(**values):
         Contact.objects.create(tenant=company.tenant, company=company, is_primary=True, **values)
+    return changed
 
 
 @transaction.atomic
@@ -174,7 +187,18 @@ def archive_company(*, company: Company, actor: User | None) -> None:
         return
     company.status, company.archived_at = Company.Status.ARCHIVED, timezone.now()
     company.save(update_fields=["status", "archived_at", "updated_at"])
-    record_audit(tenant=company.tenant, actor=actor, action="company.archived", subject=company)
+    _record_status(company, actor, "company.archived", Company.Status.ACTIVE)
+
+
+def _record_status(company: Company, actor: User | None, action: str, before: str) -> None:
+    record_audit(
+        tenant=company.tenant,
+        actor=actor,
+        action=action,
+        subject=company,
+        before={"status": before},
+        after={"status": company.status},
+    )
 
 
 @transaction.atomic
@@ -188,4 +212,4 @@ def restore_company(*, company: Company, actor: User | None) -> None:
         raise licence_exceeded(allowance.limit)
     company.status, company.archived_at = Company.Status.ACTIVE, None
     company.save(update_fields=["status", "archived_at", "updated_at"])
-    record_audit(tenant=company.tenant, actor=actor, action="company.restored", subject=company)
+    _record_status(company, actor, "company.restored", Company.Status.ARCHIVED)

@@ -79,4 +79,5 @@ def create(api: APIClient, sandbox: SandboxServer, **over: Any) -> Any:
 def csv_rows(answer: Any) -> list[list[str]]:
     """The rows of a download as CSV, its header first."""
     assert answer["Content-Type"].startswith("text/csv")
-    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    content: bytes = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))

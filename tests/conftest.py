@@ -12,9 +12,11 @@ import stamina
 import structlog
 from celery import current_app
 from django.db import connection
+from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
 from audit_site.db import walls
+from audit_site.tenants.audit_chain import maintenance
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
@@ -94,6 +96,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where tests run side by side, the process that started the others ends last."""
     if not hasattr(session.config, "workerinput"):
         drop_template()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tests_may_empty_the_trail() -> Iterator[None]:
+    """After a test that commits, Django empties all tables: the audit trail's as well."""
+    teardown = TransactionTestCase._fixture_teardown
+
+    def empty_all(case: TransactionTestCase) -> None:
+        with maintenance():
+            teardown(case)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from agreements.decisions import choose
-from audit_site.tenants.models import Tenant, TenantOwned, User
+from audit_site.tenants.models import AuditEvent, Tenant, TenantOwned, User
+from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
 from integrations.words.saying import say_word
@@ -80,6 +81,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
+    token, _ = create_api_token(
+        tenant=other_tenant, user=make_member(other_tenant), scopes=["read"], name="Theirs"
+    )
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
@@ -97,6 +101,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "users": {"pk": str(make_member(other_tenant).pk)},
         "people": {"pk": str(make_invitation(other_tenant).pk), "token": "no-such-link"},
         "decisions": {"pk": str(decision.pk if decision else "")},
+        "tokens": {"pk": str(token.pk)},
+        "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
     }
 
 

@@ -15,7 +15,12 @@ from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
 from agreements.mrr.ledger import CODES as LEFT_OUT
 from agreements.mrr.ledger import WARNING_CODES
-from audit_site.api.serializers import MoneySerializer, StrictSerializer, ValuesField
+from audit_site.api.serializers import (
+    MoneySerializer,
+    StrictSerializer,
+    ValuesField,
+    with_from,
+)
 from companies.models import Company
 from integrations.api.serializers.integrations import PsaField
 from integrations.importing.linking import link_of
@@ -183,16 +188,6 @@ class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
 class MonthSerializer(serializers.Serializer[Any]):
     month = serializers.CharField(help_text="2026-06")
     recognized = MoneySerializer(many=True)
-
-
-def with_from(fields: dict[str, Any], before: str, field: Any) -> dict[str, Any]:
-    """`from` is a word of Python's: it joins the other fields here, in front of one of them."""
-    ordered: dict[str, Any] = {}
-    for name, other in fields.items():
-        if name == before:
-            ordered["from"] = field
-        ordered[name] = other
-    return ordered
 
 
 class SeriesSerializer(serializers.Serializer[Any]):

@@ -61,7 +61,9 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     limits.spend(company.tenant, limits.EXPORTS)
-    return exports.ledger_csv(company, company_figure(company, days.as_of))
+    figure = company_figure(company, days.as_of)
+    exports.record_export(request, what="ledger", company=company, as_of=days.as_of)
+    return exports.ledger_csv(company, figure)
 
 
 @page("GET", "POST", section="companies")
@@ -99,4 +101,6 @@ def report_file(request: PageRequest, pk: UUID) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     figure = company_figure(company, days.as_of)
-    return exports.report_download(reports.make_report(company, figure, last_reading(company)))
+    report = reports.make_report(company, figure, last_reading(company))
+    exports.record_export(request, what="report", company=company, as_of=days.as_of)
+    return exports.report_download(report)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,31 +12,24 @@ from agreements import mrr
 from agreements.figures import CompanyFigure, Month
 from agreements.models import FigureReport
 from agreements.mrr.figures import CLASSES
+from audit_site.pages.downloads import csv_response
+from audit_site.pages.views import PageRequest, tenant_of
+from audit_site.tenants.audit import record_audit
 from companies.models import Company
 
-#: A cell that begins so would be run as a formula by a spreadsheet.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
-
-def safe_cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def csv_response(
-    name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, amounts: Sequence[int]
-) -> HttpResponse:
-    """A CSV download. Columns in `amounts` are numbers of ours and stay as they are."""
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    response.write("\ufeff")  # without it spreadsheets take UTF-8 for something else
-    writer = csv.writer(response)
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow(
-            [value if at in amounts else safe_cell(value) for at, value in enumerate(row)]
-        )
-    return response
+def record_export(
+    request: PageRequest, *, what: str, company: Company | None = None, **days: date
+) -> None:
+    """Write into the audit trail that figures are taken away: which, by whom, of which days."""
+    tenant = tenant_of(request)
+    record_audit(
+        tenant=tenant,
+        actor=request.user,
+        action="export.downloaded",
+        subject=company or tenant,
+        after={"what": what, **days},
+    )
 
 
 LEDGER_HEADER = (

@@ -87,6 +87,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     prepared = tenant_book(tenant, company_id=company.pk if company else None)
     first = add_months(days.as_of.replace(day=1), -12)
     months = recognized_by_month(prepared, first, 24)
+    exports.record_export(request, what="recognized by month", company=company, as_of=days.as_of)
     return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
 
 
@@ -102,6 +103,7 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     bridges = mrr.movement(prepared, days.start, days.end)
     ids = {moved.company_id for bridge in bridges for moved in bridge.companies}
     names = _names_of(tenant, ids)
+    exports.record_export(request, what="movement", company=company, start=days.start, end=days.end)
     return exports.movement_csv(f"movement-{days.start}-{days.end}", bridges, names)
 
 

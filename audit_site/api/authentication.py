@@ -12,12 +12,17 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from audit_site.db import walls
+from audit_site.error_codes import CODES
+from audit_site.tenants import wrong_tokens
 from audit_site.tenants.middleware import enter_as, find_membership
 from audit_site.tenants.models import ApiToken, Membership, User
-from audit_site.tenants.tokens import ROLE_SCOPES, hash_token
+from audit_site.tenants.origin import bring_token
+from audit_site.tenants.tokens import LOOKS_LIKE_ONE, ROLE_SCOPES, hash_token
 
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)
+#: … and that a token is right is not said to the cache more often than this.
+RIGHT_REMEMBERED_EVERY = timedelta(hours=1)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -25,16 +30,20 @@ class BearerAuthentication(BaseAuthentication):
         kind, _, plain = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return None
-        token = self._find(hash_token(plain.strip()))
-        if token is None or not token.user.is_active:
-            raise AuthenticationFailed("This token is not valid. Make a new one.")
+        address = request.META.get("REMOTE_ADDR", "")
+        try:
+            token = _find_token(plain.strip(), address)
+        except AuthenticationFailed:
+            wrong_tokens.count(address)
+            raise
         with walls.within(token.tenant_id):
             rows = Membership.objects.filter(tenant=token.tenant_id, user=token.user)
             membership = rows.select_related("tenant").first()
             if membership is None:
                 raise AuthenticationFailed("The owner of this token is no member any more.")
             token.tenant = membership.tenant
-            self._note_use(token)
+            self._note_use(token, address)
+        bring_token(token)
         _attach(request, membership, token.scopes)
         return token.user, token
 
@@ -42,16 +51,35 @@ class BearerAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
     @staticmethod
-    def _find(token_hash: str) -> ApiToken | None:
-        with walls.as_holder(token_hash):
-            rows = ApiToken.objects.filter(token_hash=token_hash, revoked_at=None)
-            return rows.select_related("user").first()
-
-    @staticmethod
-    def _note_use(token: ApiToken) -> None:
+    def _note_use(token: ApiToken, address: str) -> None:
         now = timezone.now()
-        if token.last_used_at is None or now - token.last_used_at > USE_NOTED_EVERY:
-            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        last = token.last_used_at
+        if last is None or now - last > RIGHT_REMEMBERED_EVERY:
+            wrong_tokens.remember_right(token.token_hash)
+        if last is None or now - last > USE_NOTED_EVERY:
+            ApiToken.objects.filter(pk=token.pk).update(
+                last_used_at=now, last_used_ip=address or None
+            )
+
+
+def _find_token(plain: str, address: str) -> ApiToken:
+    """The token that is still good. What does not even look like one is asked of nobody."""
+    if not LOOKS_LIKE_ONE.fullmatch(plain):
+        wrong_tokens.refuse_too_many(address)
+        raise AuthenticationFailed("This is no token of ours. Check how it was copied.")
+    hashed = hash_token(plain)
+    wrong_tokens.refuse_too_many(address, hashed)
+    with walls.as_holder(hashed):
+        token = ApiToken.objects.filter(token_hash=hashed).select_related("user").first()
+    if token is None or not token.user.is_active:
+        raise AuthenticationFailed("This token is not valid. Make a new one.")
+    for code, has_ended in (
+        ("token_revoked", token.revoked_at is not None),
+        ("token_expired", token.is_expired),
+    ):
+        if has_ended:
+            raise AuthenticationFailed(f"{CODES[code].meaning} {CODES[code].fix}", code)
+    return token
 
 
 class BrowserSessionAuthentication(SessionAuthentication):

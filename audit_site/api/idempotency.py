@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -37,7 +37,18 @@ def idempotent(method: MethodT) -> MethodT:
     Only answers below 400 are kept; after an error the same key tries again. The method runs in a
     transaction, so it may not ask a PSA. A second request that comes meanwhile waits for its end.
     """
+    return idempotent_without()(method)
 
+
+def idempotent_without(*secrets: str) -> Callable[[MethodT], MethodT]:
+    """As `idempotent`, for an answer with fields that are shown once: they are not kept.
+
+    The answer that is given again has null in their place.
+    """
+    return lambda method: _honouring(method, secrets)
+
+
+def _honouring(method: MethodT, secrets: Sequence[str]) -> MethodT:
     @wraps(method)
     def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         if "Idempotency-Key" not in request.headers:
@@ -51,7 +62,9 @@ def idempotent(method: MethodT) -> MethodT:
             if response.status_code >= 400:
                 record.delete()
             else:
-                record.status, record.body = response.status_code, _plain(response)
+                kept = _plain(response)
+                record.status = response.status_code
+                record.body = {**kept, **dict.fromkeys(secrets)} if secrets else kept
                 record.save(update_fields=["status", "body"])
         return response
 

@@ -34,11 +34,14 @@ class RolePermission(BasePermission):
             raise PermissionDenied(self.message, code=self.code)
         scope = self.scope
         if scope not in request.scopes:  # type: ignore[attr-defined]
-            raise PermissionDenied(
-                f"This token lacks the scope “{scope}”. Make one that has it.",
-                code="insufficient_scope",
-            )
+            raise lacks_scope(scope)
         return True
+
+
+def lacks_scope(scope: str) -> PermissionDenied:
+    """The refusal of a token that may do less than is asked."""
+    message = f"This token lacks the scope “{scope}”. Make one that has it."
+    return PermissionDenied(message, code="insufficient_scope")
 
 
 class IsViewer(RolePermission):
@@ -55,6 +58,17 @@ class IsMember(RolePermission):
 class IsAdmin(RolePermission):
     role, scope = Role.ADMIN, Scope.ADMIN
     message, code = "Only admins may do this. Ask an admin of your account.", "admin_required"
+
+
+class ReadOrOwn(IsViewer):
+    """Everybody reads and changes what is their own; a token that only reads changes nothing."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        allowed = super().has_permission(request, view)
+        is_change = request.method not in SAFE_METHODS and request.auth is not None
+        if is_change and Scope.WRITE not in request.scopes:  # type: ignore[attr-defined]
+            raise lacks_scope(Scope.WRITE)
+        return allowed
 
 
 class ReadOrMember(IsMember):

@@ -33,6 +33,16 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def with_from(fields: dict[str, Any], before: str, field: Any) -> dict[str, Any]:
+    """`from` is a word of Python's: it joins the other fields here, in front of one of them."""
+    ordered: dict[str, Any] = {}
+    for name, other in fields.items():
+        if name == before:
+            ordered["from"] = field
+        ordered[name] = other
+    return ordered
+
+
 class MoneySerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(help_text="ISO 4217, such as USD.")
     amount = serializers.CharField(help_text="With as many places as the currency has.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
 from django.utils import timezone
@@ -23,7 +23,7 @@ from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.selectors import admins_of
 
 ModelT = TypeVar("ModelT", bound=Model)
-View = Callable[..., HttpResponse]
+ViewT = TypeVar("ViewT", bound=Callable[..., HttpResponseBase])
 
 
 class Elsewhere(Exception):
@@ -44,7 +44,7 @@ class PageRequest(HttpRequest):
     section: str
 
 
-def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[[View], View]:
+def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[[ViewT], ViewT]:
     """Make a view a page for members of at least this role.
 
     `section` names the entry of the menu that is lit: `companies`, `mrr`, `integrations` or `runs`.
@@ -52,9 +52,9 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
     A "no", of our rules or of a PSA, becomes a message on the page that the person came from.
     """
 
-    def decorate(view: View) -> View:
+    def decorate(view: ViewT) -> ViewT:
         @wraps(view)
-        def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def wrapper(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             request.section = section or getattr(request, "section", "")
             if request.method == "GET" and LOST in request.GET:
                 return lost(request, methods)
@@ -65,7 +65,7 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
                 return refused(request, role)
             with timezone.override(membership.tenant.zone):
                 try:
-                    response = view(request, *args, **kwargs)
+                    response: HttpResponseBase = view(request, *args, **kwargs)
                 except Elsewhere as way:
                     messages.warning(request, way.why)
                     response = redirect(way.address)
@@ -76,7 +76,7 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
             return response
 
         wrapper.methods = methods  # type: ignore[attr-defined]
-        return wrapper
+        return cast(ViewT, wrapper)
 
     return decorate
 

@@ -13,5 +13,8 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from audit_site.tenants import sign_in_audit  # noqa: PLC0415  models are there by now
+
         make_folders()
         post_migrate.connect(build_walls, sender=self, dispatch_uid="build_walls")
+        sign_in_audit.connect()

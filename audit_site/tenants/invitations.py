@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -121,11 +121,8 @@ def _held(invitation: Invitation, actor: User) -> Invitation:
     return held
 
 
-def _audit(invitation: Invitation, actor: User | None, action: str, **values: object) -> None:
-    details = {"before": None, "after": None, **values}
-    record_audit(
-        tenant=invitation.tenant, actor=actor, action=action, subject=invitation, **details
-    )
+def _audit(invitation: Invitation, actor: User | None, action: str, **values: Any) -> None:
+    record_audit(tenant=invitation.tenant, actor=actor, action=action, subject=invitation, **values)
 
 
 # Accepting

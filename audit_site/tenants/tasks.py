@@ -1,16 +1,20 @@
-"""Background work around people and sign-in. May run as often as one likes."""
+"""Background work around people and sign-in, which may run at any time; where acts come from."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 from celery import shared_task
+from celery.signals import task_postrun, task_prerun
 from django.conf import settings
 from django.utils import timezone
 
 from audit_site.db.slices import delete_in_slices
-from audit_site.tenants import invitation_mails
+from audit_site.tenants import invitation_mails, origin
 from audit_site.tenants.models import SharedCacheEntry
+
+task_prerun.connect(origin.begin_task)
+task_postrun.connect(origin.end_task)
 
 
 @shared_task(name="tenants.clear_sessions")

@@ -74,8 +74,8 @@ def note_address_change(integration: Integration, change: dict[str, Any] | None)
         actor=User.objects.filter(pk=change["by_id"]).first(),
         action="integration.address_changed",
         subject=integration,
-        before=change["before"],
-        after=change["after"],
+        before={"address": change["before"]},
+        after={"address": change["after"]},
     )
     enqueue(TASK, str(integration.tenant_id), str(integration.pk))
 

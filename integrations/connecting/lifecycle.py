@@ -102,12 +102,20 @@ def _begin(
     """Save an integration as new, with these keys, and start its test."""
     info = integration.psa_info
     change = address_change(integration, values, actor)
+    before = {"status": integration.status} if integration.is_disconnected else None
     _reset(integration)
     integration.credentials = seal_credentials(integration, values, info)
     integration.secrets_saved = saved_now(info, values, actor)
     note_address_change(integration, change)
     integration.save()
-    record_audit(tenant=integration.tenant, actor=actor, action=action, subject=integration)
+    record_audit(
+        tenant=integration.tenant,
+        actor=actor,
+        action=action,
+        subject=integration,
+        before=before,
+        after={"psa": info.name, "status": integration.status, "fields": sorted(values)},
+    )
     return start_connection_test(integration=integration, actor=None)
 
 
@@ -170,13 +178,29 @@ def update_integration(
     locked = lock_integration(integration)
     locked.refuse_disconnected()
     if name is not None and name.strip():
-        locked.name = integration.name = _fitting(name.strip())
-        locked.save(update_fields=["name", "updated_at"])
+        _rename(locked, actor, _fitting(name.strip()))
+        integration.name = locked.name
     if credentials is None:
         return None
     test = _save_credentials(locked, actor, credentials)
     integration.refresh_from_db()
     return test
+
+
+def _rename(integration: Integration, actor: User | None, name: str) -> None:
+    before = integration.name
+    if name == before:
+        return
+    integration.name = name
+    integration.save(update_fields=["name", "updated_at"])
+    record_audit(
+        tenant=integration.tenant,
+        actor=actor,
+        action="integration.renamed",
+        subject=integration,
+        before={"name": before},
+        after={"name": name},
+    )
 
 
 def _save_credentials(
@@ -194,7 +218,8 @@ def _save_credentials(
         actor=actor,
         action="integration.keys_changed",
         subject=integration,
-        fields=sorted(typed),
+        before={"fields": sorted(typed.keys() & integration.credentials.keys())},
+        after={"fields": sorted(typed), "in_use": not integration.is_connected},
     )
     if not integration.is_connected:
         integration.credentials, integration.account_key = sealed, account_key
@@ -223,10 +248,15 @@ def forget_refused(*, integration: Integration, actor: User | None) -> bool:
     locked = lock_integration(integration)
     if (locked.candidate or {}).get("state") != "refused":
         return False
+    fields = sorted((locked.candidate or {}).get("credentials", {}))
     locked.candidate = None
     locked.save(update_fields=["candidate", "updated_at"])
     record_audit(
-        tenant=locked.tenant, actor=actor, action="integration.keys_forgotten", subject=locked
+        tenant=locked.tenant,
+        actor=actor,
+        action="integration.keys_forgotten",
+        subject=locked,
+        before={"new_keys": fields},
     )
     return True
 
@@ -240,6 +270,7 @@ def disconnect_integration(*, integration: Integration, actor: User | None) -> N
     locked = lock_integration(integration)
     if locked.is_disconnected:
         return
+    before = {"status": locked.status, "fields": sorted(locked.credentials)}
     locked.status = Integration.Status.DISCONNECTED
     locked.disconnected_at, locked.disconnected_by = timezone.now(), actor
     locked.credentials = open_fields(locked.psa_info, locked.credentials)
@@ -248,6 +279,11 @@ def disconnect_integration(*, integration: Integration, actor: User | None) -> N
     for run in SyncRun.objects.of(locked).filter(state__in=SyncRun.ACTIVE_STATES):
         starting.cancel_sync_run(run=run, actor=actor)
     record_audit(
-        tenant=locked.tenant, actor=actor, action="integration.disconnected", subject=locked
+        tenant=locked.tenant,
+        actor=actor,
+        action="integration.disconnected",
+        subject=locked,
+        before=before,
+        after={"status": locked.status, "fields": sorted(locked.credentials)},
     )
     integration.refresh_from_db()

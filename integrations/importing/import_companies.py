@@ -145,7 +145,7 @@ def _create_companies(
         actor=actor,
         action="companies.imported",
         subject=integration,
-        companies=[str(company.pk) for company in companies],
+        after={"companies": [company.pk for company in companies]},
     )
     result.imported += companies
 

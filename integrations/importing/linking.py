@@ -60,12 +60,20 @@ def _link(
         actor=actor,
         action="company.linked",
         subject=company,
-        integration=str(integration.pk),
-        external_id=external_id,
+        after=_values(link),
     )
     start_company_sync(company=company, actor=None)
     end_ignoring(integration, [external_id] if record.ignored_at else [])
     return link
+
+
+def _values(link: CompanyLink) -> dict[str, str]:
+    """A link as the audit trail writes it."""
+    return {
+        "integration": str(link.integration_id),
+        "integration_name": link.integration.name,
+        "external_id": link.external_id,
+    }
 
 
 def _already_linked() -> DomainError:
@@ -95,7 +103,13 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
     close_issues(
         link.integration, kind="company", codes=REASONS.keys(), external_ids={link.external_id}
     )
-    record_audit(tenant=company.tenant, actor=actor, action="company.unlinked", subject=company)
+    record_audit(
+        tenant=company.tenant,
+        actor=actor,
+        action="company.unlinked",
+        subject=company,
+        before=_values(link),
+    )
 
 
 def link_of(company: Company) -> CompanyLink | None:

@@ -160,7 +160,7 @@ def retry_all(integration: Integration, *, actor: User | None) -> tuple[SyncRun,
             actor=actor,
             action="issues.retried",
             subject=integration,
-            run=str(run.pk),
+            after={"run": run.pk},
         )
     return run, is_new
 
@@ -201,11 +201,13 @@ def _audit(issue: Issue, actor: User | None, action: str, run: SyncRun | None = 
         actor=actor,
         action=action,
         subject=issue.integration,
-        issue=str(issue.pk),
-        kind=issue.kind,
-        external_id=issue.external_id,
-        code=issue.code,
-        **({"run": str(run.pk)} if run else {}),
+        after={
+            "issue": issue.pk,
+            "kind": issue.kind,
+            "external_id": issue.external_id,
+            "code": issue.code,
+            **({"run": run.pk} if run else {}),
+        },
     )
 
 

@@ -38,14 +38,14 @@ def pause_integration(
     locked = lock_integration(integration)
     locked.refuse_disconnected()
     if not locked.is_paused or locked.on_pause_until != until:
+        before = _pause_of(locked)
         if not locked.is_paused:
             locked.on_pause_since = timezone.now()
         locked.on_pause_until, locked.on_pause_by = until, actor
         locked.save(update_fields=[*COLUMNS, "updated_at"])
         _hold_unbegun(locked)
         _held(locked).update(resume_at=until or NO_END)
-        said = until.isoformat() if until else None
-        _audit(locked, actor, "integration.paused", until=said)
+        _audit(locked, actor, "integration.paused", before)
     _show(integration, locked)
 
 
@@ -55,10 +55,11 @@ def resume_integration(*, integration: Integration, actor: User | None) -> None:
     locked = lock_integration(integration)
     locked.refuse_disconnected()
     if locked.is_paused:
+        before = _pause_of(locked)
         forget_pause(locked)
         locked.save(update_fields=[*COLUMNS, "updated_at"])
         _release(locked)
-        _audit(locked, actor, "integration.resumed")
+        _audit(locked, actor, "integration.resumed", before)
     _show(integration, locked)
 
 
@@ -67,9 +68,23 @@ def forget_pause(integration: Integration) -> None:
     integration.on_pause_since = integration.on_pause_until = integration.on_pause_by = None
 
 
-def _audit(integration: Integration, actor: User | None, action: str, **details: Any) -> None:
+def _pause_of(integration: Integration) -> dict[str, Any]:
+    """A pause as the audit trail writes it."""
+    if not integration.is_paused:
+        return {"paused": False}
+    return {"paused": True, "until": integration.on_pause_until}
+
+
+def _audit(
+    integration: Integration, actor: User | None, action: str, before: dict[str, Any]
+) -> None:
     record_audit(
-        tenant=integration.tenant, actor=actor, action=action, subject=integration, **details
+        tenant=integration.tenant,
+        actor=actor,
+        action=action,
+        subject=integration,
+        before=before,
+        after=_pause_of(integration),
     )
 
 

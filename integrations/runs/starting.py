@@ -43,7 +43,11 @@ def _start(integration: Integration, actor: User | None, **values: Any) -> SyncR
     )
     if actor is not None:
         record_audit(
-            tenant=integration.tenant, actor=actor, action="sync.started", subject=integration
+            tenant=integration.tenant,
+            actor=actor,
+            action="sync.started",
+            subject=integration,
+            after={"run": run.pk, "trigger": run.trigger},
         )
     dispatch(run)
     return run
@@ -275,6 +279,13 @@ def cancel_sync_run(*, run: SyncRun, actor: User | None) -> SyncRun:
     if stopped:
         SyncRunPage.objects.filter(tenant=run.tenant_id, run=run).delete()
     if stopped or rows.update(cancel_requested=True, followed_by=""):
-        record_audit(tenant=run.tenant, actor=actor, action="sync.cancelled", subject=run)
+        record_audit(
+            tenant=run.tenant,
+            actor=actor,
+            action="sync.cancelled",
+            subject=run,
+            before={"state": run.state},
+            after={"state": SyncRun.State.CANCELLED} if stopped else {"cancel_requested": True},
+        )
     run.refresh_from_db()
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import transaction
@@ -74,7 +75,7 @@ def change_word(
     note = row.note if note is None else _clean_note(note)
     if (meaning, note) == (row.meaning, row.note):
         return row
-    before, now = row.meaning, timezone.now()
+    before, now = _said(row), timezone.now()
     _keep_past(row, actor)
     row.meaning, row.note, row.at, row.followed_at = meaning, note, now, None
     _sign(row, actor)
@@ -94,7 +95,7 @@ def undo_word(*, word: PsaWord, actor: User | None, as_shown: str = "") -> None:
     row.ended_at, row.followed_at = timezone.now(), None
     row.ended_by_name = _name_of(actor)
     row.save()
-    _record(row, actor, "undone", row.meaning)
+    _record(row, actor, "undone", _said(row))
     follow(row)
 
 
@@ -142,17 +143,19 @@ def _name_of(actor: User | None) -> str:
     return fitted(PsaWord, "by_name", str(actor)) if actor else ""
 
 
-def _record(row: PsaWord, actor: User | None, what: str, before: Any) -> None:
+def _said(row: PsaWord) -> dict[str, Any]:
+    """What a word means, as the audit trail writes it."""
+    return {"kind": row.kind, "word": row.word, "meaning": row.meaning, "note": row.note}
+
+
+def _record(row: PsaWord, actor: User | None, what: str, before: Mapping[str, Any] | None) -> None:
     record_audit(
         tenant=row.integration.tenant,
         actor=actor,
         action=f"word.{what}",
         subject=row,
-        integration=str(row.integration_id),
-        kind=row.kind,
-        word=row.word,
         before=before,
-        after=None if row.ended_at else row.meaning,
+        after=None if row.ended_at else _said(row),
     )
 
 

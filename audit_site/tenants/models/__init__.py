@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit_site.tenants.models.audit import AuditEvent
+from audit_site.tenants.models.audit import AuditEvent, AuditLink
 from audit_site.tenants.models.invitations import VALID_FOR, Invitation
 from audit_site.tenants.models.people import ROLE_RANK, Membership, Role, User, UserManager
 from audit_site.tenants.models.shared_cache import SharedCacheEntry
@@ -14,6 +14,7 @@ __all__ = [
     "VALID_FOR",
     "ApiToken",
     "AuditEvent",
+    "AuditLink",
     "Invitation",
     "Membership",
     "Role",

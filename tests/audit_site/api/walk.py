@@ -17,11 +17,15 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 
 @dataclass(frozen=True)
 class Route:
-    """An address with ids in it that nobody has, its view, and the methods that it answers."""
+    """An address with ids in it that nobody has, its view, and the methods that it answers.
+
+    `pattern` is the address with `<name>` in the places of ids.
+    """
 
     path: str
     view: Any
     methods: tuple[str, ...]
+    pattern: str
 
     def handler(self, method: str) -> Any:
         actions = getattr(self.view, "actions", None) or {}
@@ -52,7 +56,9 @@ def _route(prefix: str, entry: URLPattern) -> Route:
     actions = getattr(view, "actions", None)
     known = actions or [m for m in ("get", "post", "patch", "delete") if hasattr(view.cls, m)]
     methods = tuple(m for m in known if m != "head")
-    return Route(re.sub(r"\(\?P<\w+>[^)]*\)|<\w+:\w+>", NOBODY, text), view, methods)
+    pattern = re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", text)
+    pattern = re.sub(r"<\w+:(\w+)>", r"<\1>", pattern)
+    return Route(re.sub(r"<\w+>", NOBODY, pattern), view, methods, pattern)
 
 
 ROUTES = routes()

@@ -236,7 +236,7 @@ def test_who_may_not_gets_403_and_nothing_changes(
     assert problem(make_api(tenant, role).post(f"{V1}/{address}")) == (403, code)
     assert Issue.objects.get().state == "open"
     assert not SyncRun.objects.exists()
-    assert not AuditEvent.objects.filter(subject_kind="integration").exists()
+    assert not AuditEvent.objects.filter(object_type="integration").exists()
 
 
 @pytest.mark.parametrize(

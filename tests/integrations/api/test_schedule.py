@@ -52,7 +52,7 @@ def test_an_admin_changes_it(tenant: Tenant, time_machine: Any) -> None:
         "next_at": f"{due:%Y-%m-%dT%H:%M:%SZ}",
     }
     event = AuditEvent.objects.get(action="integration.schedule_changed")
-    assert event.details["after"] == {"every": "hourly", "at": "04:30"}
+    assert event.after == {"every": "hourly", "at": "04:30"}
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_a_new_address_is_one_mail_to_all_admins(
     )
     assert "demo-private" not in message.body
     event = AuditEvent.objects.get(action="integration.address_changed")
-    assert (event.actor, event.details) == (alex, {"before": sandbox.url, "after": second.url})
+    assert (event.actor_id, event.actor_name) == (str(alex.pk), "Alex Admin")
+    assert (event.before, event.after) == ({"address": sandbox.url}, {"address": second.url})
     connected.refresh_from_db()
     assert connected.address_change is None
 

@@ -40,7 +40,7 @@ def test_each_act_is_in_the_audit_trail_and_no_name_of_a_person(alex: User, tena
 
     rows = AuditEvent.objects.exclude(action="sync.started").order_by("id")
     about = {"kind": "contacts", "external_id": "31", "code": "invalid_record"}
-    assert [(row.action, row.details) for row in rows] == [
+    assert [(row.action, row.after) for row in rows] == [
         ("issue.retried", {"issue": str(person.pk), **about, "run": str(read.pk)}),
         ("issue.dismissed", {"issue": str(person.pk), **about}),
         (
@@ -56,8 +56,8 @@ def test_each_act_is_in_the_audit_trail_and_no_name_of_a_person(alex: User, tena
         ("issues.retried", {"run": str(everything.pk)}),
     ]
     trail = AuditEvent.objects.all()
-    assert {row.actor for row in trail} == {actor}
-    assert {row.subject_name for row in trail} == {"Our ConnectWise"}
+    assert {row.person_id for row in trail} == {str(actor.pk)}
+    assert {row.object_name for row in trail} == {"Our ConnectWise"}
 
 
 def test_the_inbox_knows_the_auditee_or_the_psa_company(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from audit_site.errors import DomainError, FieldErrors
@@ -239,12 +240,17 @@ def test_each_change_of_a_pause_is_kept_once(alex: User, integration: Integratio
     for _ in range(2):
         pausing.resume_integration(integration=integration, actor=alex)
 
-    events = AuditEvent.objects.order_by("id").values_list("action", "actor", "details")
-    assert list(events) == [
-        ("integration.paused", alex.pk, {"until": None}),
-        ("integration.paused", alex.pk, {"until": until.isoformat()}),
-        ("integration.resumed", alex.pk, {}),
+    events = AuditEvent.objects.order_by("id").values_list("action", "actor_id", "before", "after")
+    (_, by, running, endless), (*_, ended), (*_, resumed) = list(events)
+    assert [event[0] for event in events] == [
+        "integration.paused",
+        "integration.paused",
+        "integration.resumed",
     ]
+    assert by == str(alex.pk)
+    assert (running, endless) == ({"paused": False}, {"paused": True, "until": None})
+    assert ended["until"] == DjangoJSONEncoder().default(until)
+    assert resumed == {"paused": False}
     assert since is not None
     integration.refresh_from_db()
     assert (integration.on_pause_since, integration.on_pause_until) == (None, None)

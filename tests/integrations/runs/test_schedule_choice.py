@@ -32,27 +32,21 @@ def test_another_schedule_is_planned_at_once_and_audited(
     assert (integration.schedule, integration.next_sync_at) == ("off", None)
     assert integration.nightly_at == time(4, 30)
     changes = AuditEvent.objects.filter(action="integration.schedule_changed").order_by("id")
-    assert [(event.actor, event.details) for event in changes] == [
+    assert [(event.actor_id, event.before, event.after) for event in changes] == [
         (
-            alex,
-            {
-                "before": {"every": "nightly", "at": "02:00"},
-                "after": {"every": "nightly", "at": "04:30"},
-            },
+            str(alex.pk),
+            {"every": "nightly", "at": "02:00"},
+            {"every": "nightly", "at": "04:30"},
         ),
         (
-            alex,
-            {
-                "before": {"every": "nightly", "at": "04:30"},
-                "after": {"every": "hourly", "at": "04:30"},
-            },
+            str(alex.pk),
+            {"every": "nightly", "at": "04:30"},
+            {"every": "hourly", "at": "04:30"},
         ),
         (
-            alex,
-            {
-                "before": {"every": "hourly", "at": "04:30"},
-                "after": {"every": "off", "at": "04:30"},
-            },
+            str(alex.pk),
+            {"every": "hourly", "at": "04:30"},
+            {"every": "off", "at": "04:30"},
         ),
     ]
 

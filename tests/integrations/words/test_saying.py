@@ -232,11 +232,13 @@ def test_who_said_what_when_stays_to_be_seen(integration: Integration, alex: Use
         ("annual", "Asked Bo.", "Alex Admin", "Alex Admin"),
         ("monthly", "Bo erred.", "Alex Admin", "Alex Admin"),
     ]
+    first = {"kind": "cycle", "word": "Odd", "meaning": "annual", "note": "Asked Bo."}
+    second = {**first, "meaning": "monthly", "note": "Bo erred."}
     events = AuditEvent.objects.order_by("at", "id")
-    assert [(e.action, e.details["before"], e.details["after"]) for e in events] == [
-        ("word.said", None, "annual"),
-        ("word.changed", "annual", "monthly"),
-        ("word.undone", "monthly", None),
+    assert [(e.action, e.before, e.after) for e in events] == [
+        ("word.said", None, first),
+        ("word.changed", first, second),
+        ("word.undone", second, None),
     ]
     with pytest.raises(DomainError, match="taken back meanwhile"):
         undo_word(word=word, actor=alex)
