@@ -14,6 +14,7 @@ from agreements.api.views import (
     SeriesView,
     TenantMrrView,
 )
+from audit_site.account.api.sessions import SessionViewSet
 from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
@@ -45,6 +46,16 @@ urlpatterns = [
         "integrations/<str:pk>/words/<str:word_id>/",
         WordViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="word",
+    ),
+    path(
+        "sessions/",
+        SessionViewSet.as_view({"get": "list", "delete": "destroy_others"}, basename="session"),
+        name="sessions",
+    ),
+    path(
+        "sessions/<str:pk>/",
+        SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}, basename="session"),
+        name="session",
     ),
     path("errors/", ErrorListView.as_view(), name="errors"),
     path("schema/", SchemaView.as_view(), name="schema"),

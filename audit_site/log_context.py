@@ -11,6 +11,7 @@ import structlog
 #: Addresses that open something by themselves, and API tokens.
 SECRETS: Final = (
     re.compile(r"(/accounts/(?:password/reset/key|confirm-email)/|/invitations/)[^/\s\"'?]+"),
+    re.compile(r"(/account/you/email/prove/)[^/\s\"'?]+"),
     re.compile(r"(\baudit_)[A-Za-z0-9_-]{20,}"),
 )
 

@@ -11,4 +11,6 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from audit_site.tenants import sign_in_state  # noqa: F401, PLC0415  connects its receivers
+
         make_folders()

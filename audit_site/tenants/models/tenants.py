@@ -23,6 +23,7 @@ class Tenant(models.Model):
     timezone = models.CharField(max_length=64, default="UTC")
     currency = models.CharField(max_length=3, default="USD")
     company_limit = models.PositiveIntegerField(default=25)
+    require_two_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
     def __str__(self) -> str:
