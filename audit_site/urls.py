@@ -18,7 +18,7 @@ urlpatterns = [
     re_path(r"^accounts/confirm-email/", RedirectView.as_view(pattern_name="account:you")),
     path("accounts/2fa/webauthn/keys/<int:pk>/remove/", RemovePasskeyView.as_view()),
     path("accounts/", include("allauth.urls")),
-    path("", include("audit_site.account.web.urls")),
+    path("account/", include("audit_site.account.web.urls")),
     path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),
     path("tenant/", switch_tenant, name="switch-tenant"),
     path("", include("integrations.web.urls")),

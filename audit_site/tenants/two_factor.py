@@ -70,7 +70,8 @@ class TwoFactorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         membership: Membership | None = request.membership  # type: ignore[attr-defined]
-        if membership is not None and is_needed(request, membership):
+        leaves = request.path == reverse("switch-tenant")  # for another tenant of theirs
+        if membership is not None and not leaves and is_needed(request, membership):
             request.two_factor_for = membership.tenant  # type: ignore[attr-defined]
             request.membership = None  # type: ignore[attr-defined]
         return self.get_response(request)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from audit_site.account.web.forms import AddressForm, NameForm
+from audit_site.account.web.own_forms import AddressForm, NameForm
 from audit_site.account.web.person_page import PersonRequest, person_page
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants import own_address
