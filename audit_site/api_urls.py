@@ -16,6 +16,7 @@ from agreements.api.views import (
 )
 from audit_site.account.api.audit_trail import AuditEventViewSet
 from audit_site.account.api.people import PersonViewSet
+from audit_site.account.api.sessions import SessionViewSet
 from audit_site.account.api.tenant_settings import TenantSettingsView
 from audit_site.account.api.tokens import TokenViewSet
 from audit_site.api.documents import ErrorListView, SchemaView
@@ -53,6 +54,16 @@ urlpatterns = [
         "integrations/<str:pk>/words/<str:word_id>/",
         WordViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="word",
+    ),
+    path(
+        "sessions/",
+        SessionViewSet.as_view({"get": "list", "delete": "destroy_others"}, basename="session"),
+        name="sessions",
+    ),
+    path(
+        "sessions/<str:pk>/",
+        SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}, basename="session"),
+        name="session",
     ),
     path("errors/", ErrorListView.as_view(), name="errors"),
     path("schema/", SchemaView.as_view(), name="schema"),

@@ -140,6 +140,12 @@ _WHO: Final = (
         "Give the API user the right that is named; a browser sends `X-CSRFToken`.",
     ),
     ErrorCode(
+        "two_factor_required",
+        "Two-factor sign-in needed",
+        "The account asks for two-factor sign-in, and this session began without it.",
+        "Set it up on the page “You”, then go on.",
+    ),
+    ErrorCode(
         "viewer_required",
         "For members of the account",
         "You are no member of this account.",
@@ -336,6 +342,18 @@ _RULES: Final = (
         "issue_closed",
         "Issue closed",
         "The issue is closed: its cause is gone.",
+    ),
+    ErrorCode(
+        "link_expired",
+        "Link not valid any more",
+        "The link was used, cancelled or replaced, or is too old.",
+        "Ask for a new one.",
+    ),
+    ErrorCode(
+        "another_person",
+        "Somebody else's link",
+        "The link is of another account than the one that you are signed in to.",
+        "Sign in as the person that it was sent to.",
     ),
     ErrorCode(
         "no_question",

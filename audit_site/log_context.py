@@ -11,7 +11,8 @@ import structlog
 #: Addresses that open something by themselves, and API tokens.
 SECRETS: Final = (
     re.compile(
-        r"(/accounts/(?:password/reset/key|confirm-email)/|/account/invitation/)[^/\s\"'?]+"
+        r"(/accounts/(?:password/reset/key|confirm-email)/|/account/invitation/"
+        r"|/account/you/email/prove/)[^/\s\"'?]+"
     ),
     re.compile(r"(\baudit_)[A-Za-z0-9_-]{20,}"),
 )

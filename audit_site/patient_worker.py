@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from gunicorn import http
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 #: A request that is not there by then is given up and its connection closed.
@@ -106,8 +107,19 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.sock.settimeout(THREAD_SECONDS)
 
 
+class QuietResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
+    """An answer that does not tell which server wrote it."""
+
+    def default_headers(self) -> list[str]:
+        return [line for line in super().default_headers() if not line.startswith("Server:")]
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """The threaded worker, with requests gathered in the main loop."""
+
+    def init_process(self) -> None:
+        wsgi.Response = QuietResponse
+        super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
         if self.cfg.is_ssl:  # bytes mean nothing before the handshake

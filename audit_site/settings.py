@@ -92,7 +92,6 @@ LIMIT_WRONG_TOKENS = env_int("LIMIT_WRONG_TOKENS", 30)
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
@@ -119,6 +118,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "audit_site.health.HealthMiddleware",
+    "audit_site.response_headers.ResponseHeadersMiddleware",
     "audit_site.client_address.ClientAddressMiddleware",
     "audit_site.api.middleware.RequestIdMiddleware",
     "audit_site.tenants.origin.OriginMiddleware",
@@ -136,9 +136,11 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "audit_site.tenants.sign_in_state.SignInStateMiddleware",
     "audit_site.request_log.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit_site.tenants.middleware.MembershipMiddleware",
+    "audit_site.tenants.two_factor.TwoFactorMiddleware",
 ]
 
 ROOT_URLCONF = "audit_site.urls"
@@ -307,27 +309,67 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("name", "email")},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 10},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "audit_site.tenants.passwords.GuessablePasswordValidator"},
 ]
 ACCOUNT_ADAPTER = "audit_site.tenants.sign_in.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "none"  # nobody signs up: an address is proved by an invitation
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
+    # allauth's own writes an unproved address into the account when anybody asks for a link
+    "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  a path
+)
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_SESSION_REMEMBER = None  # asked for: “Stay signed in”
+ACCOUNT_FORMS = {"reset_password": "audit_site.tenants.sign_in_forms.ResetPasswordForm"}
+#: Guesses are counted by audit_site.tenants.tries, which locks nobody else out.
+ACCOUNT_RATE_LIMITS = dict.fromkeys(
+    ("login", "login_failed", "reset_password", "reset_password_from_key", "reauthenticate")
+)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "integrations:list"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+PASSWORD_RESET_TIMEOUT = 24 * 3600
+MFA_ADAPTER = "audit_site.tenants.sign_in.TwoFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "audIT"
-MFA_ADAPTER = "audit_site.tenants.two_factor_secrets.SealedSecrets"
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so that nobody claims another's address
+MFA_RATE_LIMITS = {"webauthn_login": None}
+MFA_FORMS = {
+    "authenticate": "audit_site.tenants.sign_in_forms.CodeForm",
+    "reauthenticate": "audit_site.tenants.sign_in_forms.CodeAgainForm",
+    "authenticate_webauthn": "audit_site.tenants.sign_in_forms.PasskeyForm",
+    "reauthenticate_webauthn": "audit_site.tenants.sign_in_forms.PasskeyAgainForm",
+    "login_webauthn": "audit_site.tenants.sign_in_forms.PasskeySignInForm",
+    "add_webauthn": "audit_site.tenants.sign_in_forms.AddPasskeyForm",
+}
+
+# Sessions: gone with the browser unless one stays signed in, and limited on the server
+SESSION_ENGINE = "audit_site.tenants.sessions"
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+#: Not used for so long, or begun so long ago: then one signs in again.
+SESSION_IDLE_HOURS = env_int("SESSION_IDLE_HOURS", 12)
+SESSION_MAX_DAYS = env_int("SESSION_MAX_DAYS", 14)
+_cookie_prefix = "__Host-" if IS_HTTPS else ""  # no other host and no http page can set such one
+SESSION_COOKIE_NAME = f"{_cookie_prefix}sessionid"
+CSRF_COOKIE_NAME = f"{_cookie_prefix}csrftoken"
+DEVICE_COOKIE_NAME = f"{_cookie_prefix}known-device"
 
 # E-mail: to the server that EMAIL_HOST names, else to the log
 EMAIL_HOST = env_text("EMAIL_HOST")
@@ -346,7 +388,7 @@ DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", HELP_EMAIL)
 # Security
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)/$"]
 #: How many proxies stand in front, each of which adds to X-Forwarded-For.
 TRUST_PROXY = env_int("TRUST_PROXY", 0)

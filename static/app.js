@@ -106,6 +106,7 @@ document.addEventListener("keydown", function (event) {
 });
 
 document.addEventListener("click", function (event) {
+  if (event.target.closest("[data-print]")) window.print();
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);
   const clear = event.target.closest("[data-clear-chosen]");
@@ -144,6 +145,18 @@ document.addEventListener("change", function (event) {
   }
   const isFilter = event.target.matches("[data-submit-on-change]");
   if (isFilter && event.target !== inKeys) event.target.form.requestSubmit();
+});
+
+// A box of one form that counts for another too: staying signed in, by password or by passkey.
+document.addEventListener("change", function (event) {
+  const other = document.getElementById(event.target.dataset.copiedTo || "");
+  if (other) other.checked = event.target.checked;
+});
+
+// A passkey that could not be made or used: the sign-in library says so to scripts alone.
+document.addEventListener("allauth.error", function (event) {
+  event.preventDefault();
+  document.querySelectorAll("[data-passkey-trouble]").forEach((note) => (note.hidden = false));
 });
 
 document.addEventListener("submit", function (event) {

@@ -215,6 +215,53 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
     assert said in done.stderr
 
 
+PRODUCTION = {
+    "DEBUG": "0",
+    "PUBLIC_URL": "https://audit.example.com",
+    "SECRET_KEY": "k1-".join(str(number) for number in range(30)),
+    "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+    "TRUST_PROXY": "1",
+}
+
+
+def test_the_shipped_production_settings_pass_the_check_before_a_deployment(tmp_path: Path) -> None:
+    env = {**os.environ, **PRODUCTION, "VAR_DIR": str(tmp_path)}
+    env.pop("ALLOWED_HOSTS", None)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "System check identified no issues (0 silenced).\n"
+
+
+@pytest.mark.parametrize(("scheme", "prefix"), [("https", "__Host-"), ("http", "")])
+def test_cookies_of_https_are_this_hosts_alone(tmp_path: Path, scheme: str, prefix: str) -> None:
+    over = {"PUBLIC_URL": f"{scheme}://audit.example.com", "VAR_DIR": str(tmp_path)}
+    code = (
+        "from audit_site import settings as s; "
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.DEVICE_COOKIE_NAME)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **PRODUCTION, **over},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    names = ("sessionid", "csrftoken", "known-device")
+    assert done.stdout.split() == [f"{prefix}{name}" for name in names]
+
+
 def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
     env = {**os.environ, "PUBLIC_URL": "https://audit.example.com", "VAR_DIR": str(tmp_path)}
     code = (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from audit_site.db import walls
@@ -18,6 +19,7 @@ from audit_site.tenants.middleware import enter_as, find_membership
 from audit_site.tenants.models import ApiToken, Membership, User
 from audit_site.tenants.origin import bring_token
 from audit_site.tenants.tokens import LOOKS_LIKE_ONE, ROLE_SCOPES, hash_token
+from audit_site.tenants.two_factor import is_needed
 
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -92,6 +94,11 @@ class BrowserSessionAuthentication(SessionAuthentication):
         membership = find_membership(request._request)
         if membership is None:
             raise AuthenticationFailed("You are in no tenant. Ask an admin to add you.")
+        if is_needed(request._request, membership):
+            raise PermissionDenied(
+                f"{membership.tenant.name} asks for two-factor sign-in. Set it up on “You”.",
+                code="two_factor_required",
+            )
         _attach(request, membership, ROLE_SCOPES[membership.role])
         return found[0], None
 
@@ -116,4 +123,4 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

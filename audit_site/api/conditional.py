@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from audit_site.api.exceptions import PreconditionFailed
 
-PRIVATE: Final = "private, no-cache"
+PRIVATE: Final = "no-store"  # programs that keep an answer send its ETag all the same
 CONDITIONS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 

@@ -14,7 +14,12 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
     """The tenant, what the signed-in person may do in it, and the menu entry that is lit."""
     membership: Membership | None = getattr(request, "membership", None)
     if membership is None:
-        return {"tenant": None, "membership": None}
+        return {
+            "tenant": None,
+            "membership": None,
+            "help_email": settings.HELP_EMAIL,
+            "two_factor_for": getattr(request, "two_factor_for", None),
+        }
     return {
         "tenant": membership.tenant,
         "membership": membership,

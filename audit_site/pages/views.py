@@ -114,6 +114,13 @@ def refused(request: HttpRequest, role: str) -> HttpResponse:
     return render(request, "403.html", {"needed": role, "admins": admins}, status=403)
 
 
+def too_often(request: HttpRequest) -> HttpResponse:
+    """Say when again to who asked too often for a page of the sign-in library."""
+    answer = render(request, "429.html", status=429)
+    answer["Retry-After"] = "60"
+    return answer
+
+
 def came_from(request: HttpRequest, otherwise: str = "/") -> str:
     """The page of ours that the person was on, where the browser says it."""
     address = request.headers.get("Referer", "")

@@ -9,7 +9,9 @@ from typing import Final
 from agreements.reports import forget_reports
 from audit_site.api.idempotency import forget_answers
 from audit_site.limits import forget_old_counts
+from audit_site.tenants.own_address import forget_address_changes
 from audit_site.tenants.tasks import clear_sessions, forget_cache
+from audit_site.tenants.tries import forget_tries
 from integrations.connecting.wrong_keys import forget_users
 from integrations.runs.history import prune_history
 
@@ -35,6 +37,8 @@ RETENTION: Final = (
     Kept("Reports about figures", "7 days", "REPORT_DAYS", forget_reports),
     Kept("Answers kept for an `Idempotency-Key`", "24 hours", "", forget_answers),
     Kept("Sessions", "until they have run out", "", clear_sessions),
+    Kept("Counts of tries to sign in, as hashes", "a day", "", forget_tries),
+    Kept("Links that prove a new e-mail address", "a day", "", forget_address_changes),
     Kept(
         "What is shared without a Redis (limits of sign-in)", "until it is over", "", forget_cache
     ),

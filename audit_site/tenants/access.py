@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import F
 from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.tenants.models import ApiToken, Membership, Tenant, User
+from audit_site.tenants.sessions import end_sessions
 
 
 def end_access(user: User, tenant: Tenant) -> list[UUID]:
@@ -25,8 +25,3 @@ def end_access(user: User, tenant: Tenant) -> list[UUID]:
     if not is_elsewhere:
         end_sessions(user)
     return revoked
-
-
-def end_sessions(user: User) -> None:
-    """End all sessions of a person, wherever they are."""
-    User.objects.filter(pk=user.pk).update(session_generation=F("session_generation") + 1)

@@ -13,7 +13,10 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from audit_site.tenants import sign_in_audit  # noqa: PLC0415  models are there by now
+        from audit_site.tenants import (  # noqa: PLC0415  models are there by now
+            sign_in_audit,
+            sign_in_state,  # noqa: F401  connects its receivers
+        )
 
         make_folders()
         post_migrate.connect(build_walls, sender=self, dispatch_uid="build_walls")

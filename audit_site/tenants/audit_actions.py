@@ -36,6 +36,8 @@ ACTIONS: Final[dict[str, str]] = {
     "company.restored": "brought back the audITee",
     "company.linked": "linked the audITee",
     "company.unlinked": "unlinked the audITee",
+    "psa_company.ignored": "put aside the PSA company",
+    "psa_company.unignored": "took back that they put aside the PSA company",
     "company.figure_reported": "asked about the MRR of",
     # what decides figures
     "mrr.choice_made": "decided about",

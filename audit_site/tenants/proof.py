@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from audit_site.tenants.models import User
+from audit_site.tenants.sessions import end_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +55,5 @@ def give_way(claimant: User) -> None:
     own.filter(email__iexact=claimant.email, verified=False).delete()
     proved = own.filter(verified=True).first()
     claimant.email = proved.email if proved else f"{claimant.pk}@not-proved.invalid"
-    claimant.session_generation += 1
-    claimant.save(update_fields=["email", "session_generation"])
+    claimant.save(update_fields=["email"])
+    end_sessions(claimant)

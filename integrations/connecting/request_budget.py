@@ -61,7 +61,7 @@ class Budget:
         self._places = places
         self._endpoint_places = endpoint_places
         self._own = threading.local()  # when the request of this thread was sent
-        shared = settings.CACHES["default"]["BACKEND"].endswith("RedisCache")
+        shared = str(settings.CACHES["default"]["BACKEND"]).endswith("RedisCache")
         self._store: Store = _REDIS if shared else _MEMORY
 
     @contextmanager

@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 from celery import current_app
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from audit_site.api.models import IdempotentRequest
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import BrowserSession, Tenant
 from tests.factories import make_member
 
 
@@ -32,11 +31,11 @@ def run(name: str) -> None:
 def test_sessions_that_have_run_out_are_deleted(db: None) -> None:
     now = timezone.now()
     for key, days in (("over", -1), ("in-use", 1)):
-        Session.objects.create(session_key=key, expire_date=now + timedelta(days=days))
+        BrowserSession.objects.create(session_key=key, expire_date=now + timedelta(days=days))
 
     run("forget_old")
 
-    assert list(Session.objects.values_list("session_key", flat=True)) == ["in-use"]
+    assert list(BrowserSession.objects.values_list("session_key", flat=True)) == ["in-use"]
 
 
 def test_answers_are_kept_for_a_day(tenant: Tenant) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
 
+from audit_site.tenants.models import BrowserSession
 from integrations.models import Integration
 from integrations.runs.pausing import pause_integration
 from integrations.sandbox.server import SandboxServer
@@ -68,7 +68,7 @@ def test_who_was_signed_out_meanwhile_is_told(
     chromium: Browser, live_server: object, sandbox: SandboxServer
 ) -> None:
     page = at_the_form(chromium, live_server.url)
-    Session.objects.all().delete()
+    BrowserSession.objects.all().delete()
 
     type_in(page, sandbox.credentials("connectwise"))
     save(page)

@@ -114,6 +114,12 @@ def test_a_body_arrives_whole(web: Installation) -> None:
     assert answer.status_code == 401
 
 
+def test_an_answer_does_not_tell_which_server_wrote_it(web: Installation) -> None:
+    for path in ("/healthz/", "/accounts/login/", "/nowhere/"):
+        answer = requests.get(f"{web.url}{path}", timeout=5, allow_redirects=False)
+        assert "Server" not in answer.headers
+
+
 def test_a_head_without_end_is_refused(web: Installation) -> None:
     with held(web.port, 1, HALF_A_HEAD) as (client,):
         client.sendall(b"x" * 70_000)

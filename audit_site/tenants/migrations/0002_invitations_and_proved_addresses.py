@@ -24,11 +24,6 @@ class Migration(migrations.Migration):
             name='require_two_factor',
             field=models.BooleanField(default=False),
         ),
-        migrations.AddField(
-            model_name='user',
-            name='session_generation',
-            field=models.PositiveIntegerField(default=0),
-        ),
         migrations.CreateModel(
             name='Invitation',
             fields=[

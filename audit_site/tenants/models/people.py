@@ -34,8 +34,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=now)
-    #: Rises to end all sessions of a person, as a new password does.
-    session_generation = models.PositiveIntegerField(default=0)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -54,11 +52,6 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.name or self.email
-
-    def _get_session_auth_hash(self, secret: Any = None) -> str:
-        """What a session was begun with; one with another value has ended."""
-        begun = super()._get_session_auth_hash(secret)  # type: ignore[misc]
-        return f"{begun}:{self.session_generation}" if self.session_generation else str(begun)
 
 
 class Role(models.TextChoices):

@@ -59,7 +59,7 @@ def test_what_has_not_changed_is_304(
         assert (first.status_code, again.status_code, path) == (200, 304, path)
         assert again.content == b""
         assert again["ETag"] == first["ETag"]
-        assert first["Cache-Control"] == "private, no-cache"
+        assert first["Cache-Control"] == "no-store"
 
 
 def test_what_has_changed_is_sent(api: APIClient, company: Company) -> None:
