@@ -12,6 +12,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 
+from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 
 
@@ -53,6 +54,16 @@ def give_way(claimant: User) -> None:
     own = EmailAddress.objects.filter(user=claimant)
     own.filter(email__iexact=claimant.email, verified=False).delete()
     proved = own.filter(verified=True).first()
+    before = {"email": claimant.email}
     claimant.email = proved.email if proved else f"{claimant.pk}@not-proved.invalid"
     claimant.session_generation += 1
     claimant.save(update_fields=["email", "session_generation"])
+    for membership in claimant.memberships.select_related("tenant"):
+        record_audit(
+            tenant=membership.tenant,
+            actor=None,
+            action="address.lost",
+            subject=claimant,
+            before=before,
+            after={"email": claimant.email},
+        )
