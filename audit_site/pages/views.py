@@ -110,8 +110,13 @@ def page_above(path: str) -> str:
 def refused(request: HttpRequest, role: str) -> HttpResponse:
     """Say who may, and whom to ask."""
     membership: Membership | None = getattr(request, "membership", None)
-    admins = admins_of(membership.tenant) if membership else []
-    return render(request, "403.html", {"needed": role, "admins": admins}, status=403)
+    elsewhere = Membership.objects.filter(user=request.user.pk)
+    context = {
+        "needed": role,
+        "admins": admins_of(membership.tenant) if membership else [],
+        "has_left": membership is None and elsewhere.exists(),
+    }
+    return render(request, "403.html", context, status=403)
 
 
 def too_often(request: HttpRequest) -> HttpResponse:

@@ -30,13 +30,13 @@ def clean_address(text: str, field: str = "email") -> str:
     address = unicodedata.normalize("NFKC", text).strip()
     local, _, domain = address.rpartition("@")
     shown = address[:MOST_SHOWN]
-    if _has_look_alikes(local) or _has_look_alikes(domain):
-        raise invalid(
-            field,
-            f"“{shown}” has letters that look like others. Type it by hand, in letters of one "
-            "alphabet.",
-        )
     try:
+        if _has_look_alikes(local) or _has_look_alikes(_as_read(domain)):
+            raise invalid(
+                field,
+                f"“{shown}” has letters that look like others. Type it by hand, in letters of one "
+                "alphabet.",
+            )
         cleaned = f"{local.lower()}@{_as_dns_knows(domain)}"
         validate_email(cleaned)
     except (ValidationError, idna.IDNAError):
@@ -44,6 +44,11 @@ def clean_address(text: str, field: str = "email") -> str:
     if len(cleaned) > length_of(User, "email"):
         raise invalid(field, f"“{shown}…” is too long for an e-mail address.")
     return cleaned
+
+
+def _as_read(domain: str) -> str:
+    """A domain in its own letters; browsers send it as DNS knows it."""
+    return idna.decode(domain) if "xn--" in domain.lower() else domain
 
 
 def _as_dns_knows(domain: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -205,18 +206,21 @@ def _accept(invitation: Invitation, user: User) -> Membership:
     return _join(taken, user)
 
 
-@transaction.atomic
 def accept_as_new(*, invitation: Invitation, name: str, password: str) -> Membership:
     """Make an account for the person who opened the link, and make them a member.
 
     An account that nobody can sign in to is theirs from now on. One that somebody can, but that
     never proved the address, loses it.
     """
+    name = clean_person_name(name) or invitation.name
+    _check_password(User(email=invitation.email, name=name), password)
+    hashed = make_password(password)  # made to be slow: nobody waits for a lock meanwhile
     with walls.within(invitation.tenant_id):
-        return _accept_as_new(invitation, clean_person_name(name), password)
+        return _accept_as_new(invitation, name, hashed)
 
 
-def _accept_as_new(invitation: Invitation, name: str, password: str) -> Membership:
+@transaction.atomic
+def _accept_as_new(invitation: Invitation, name: str, hashed_password: str) -> Membership:
     taken = _take(invitation)
     holder, way = holder_of(taken.email), way_in(taken)
     if way is Way.SIGN_IN:
@@ -225,9 +229,7 @@ def _accept_as_new(invitation: Invitation, name: str, password: str) -> Membersh
         give_way(holder.user)
         holder = None
     user = holder.user if holder else User(email=taken.email)
-    user.name = name or user.name or taken.name
-    _check_password(user, password)
-    user.set_password(password)
+    user.name, user.password = name or user.name, hashed_password
     try:
         with transaction.atomic():
             user.save()

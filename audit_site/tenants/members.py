@@ -25,7 +25,7 @@ def add_new_person(
     """
     fields = {"name": clean_person_name(name)}
     user = User.objects.create_user(clean_address(email), password, **fields)
-    Membership.objects.create(tenant=tenant, user=user, role=clean_role(role))
+    _add(tenant, user, role)
     if password is not None:
         prove(user)
     return user
@@ -50,8 +50,17 @@ def find_or_add(*, tenant: Tenant, email: str, role: str) -> User | None:
         is_elsewhere = Membership.objects.filter(user=user).exists()
     if holder.can_sign_in or holder.has_proved or is_elsewhere:
         return None
-    Membership.objects.create(tenant=tenant, user=user, role=clean_role(role))
+    _add(tenant, user, role)
     return user
+
+
+def _add(tenant: Tenant, user: User, role: str) -> None:
+    """Make a person that nobody knows a member, as the operator says."""
+    Membership.objects.create(tenant=tenant, user=user, role=clean_role(role))
+    after = {"email": user.email, "role": role}
+    record_audit(
+        tenant=tenant, actor=None, action="member.added", subject=user, before=None, after=after
+    )
 
 
 @transaction.atomic

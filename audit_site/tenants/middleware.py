@@ -79,6 +79,9 @@ def find_membership(request: HttpRequest) -> Membership | None:
     for membership in memberships:
         if str(membership.tenant_id) == chosen:
             return membership
-    if chosen and request.method not in SAFE:  # a form of a tenant that they are in no more
+    if not chosen or not memberships:
+        return memberships[0] if memberships else None
+    if request.method not in SAFE:  # a form of a tenant that they are in no more
         return None
-    return memberships[0] if memberships else None
+    request.session[SESSION_KEY] = str(memberships[0].tenant_id)
+    return memberships[0]

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from audit_site.tenants.models import User
 from audit_site.tenants.sessions import end_sessions
+from audit_site.tenants.sign_in_audit import record_of_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ def give_way(claimant: User) -> None:
     own = EmailAddress.objects.filter(user=claimant)
     own.filter(email__iexact=claimant.email, verified=False).delete()
     proved = own.filter(verified=True).first()
+    before = {"email": claimant.email}
     claimant.email = proved.email if proved else f"{claimant.pk}@not-proved.invalid"
     claimant.save(update_fields=["email"])
     end_sessions(claimant)
+    after = {"email": claimant.email}
+    record_of_person(claimant, "address.lost", actor=None, before=before, after=after)

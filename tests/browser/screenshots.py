@@ -40,7 +40,13 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "book": "/mrr/",
         "audITees": "/companies/",
         "add-audITee": "/companies/add/",
+        "people": "/account/people/",
+        "leave": "/account/leave/",
+        "settings": "/account/settings/",
     }
+    page.goto(f"{base}/account/people/")
+    found["person"] = page.locator("tbody a").last.get_attribute("href") or ""
+    found["remove"] = f"{found['person']}remove/"
     page.goto(f"{base}{settings}companies/?importable=no&linked=no")
     hidden = page.locator("tbody .sub").first.inner_text().split()[0]
     found["why-missing"] = f"{settings}companies/missing/?q={hidden}"

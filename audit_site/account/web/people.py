@@ -115,7 +115,9 @@ def remove(request: PageRequest, pk: UUID) -> HttpResponse:
     if found.pk == request.user.pk:
         return redirect("account:leave")
     if request.method == "GET":
-        return render(request, "account/remove.html", {"person": found})
+        sent = Invitation.objects.for_tenant(tenant_of(request)).open().filter(invited_by=pk)
+        context = {"person": found, "invitations": sent.count()}
+        return render(request, "account/remove.html", context)
     if user := member_of(tenant_of(request), pk):
         members.remove_member(tenant=tenant_of(request), actor=request.user, user=user)
         messages.success(request, f"{found} is out: tokens and sessions here have ended.")

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import ApiToken, Invitation, Membership, Tenant, User
+from tests.clients import browser
 from tests.factories import PASSWORD, make_user
 
 
@@ -177,6 +178,18 @@ def test_scopes_can_be_fewer_and_an_existing_role_stays(tenant: Tenant) -> None:
             "--role",
             "admin",
         )
+
+
+def test_a_viewer_who_asks_for_an_unused_address_is_admin_of_nothing(vic: User) -> None:
+    """The attack as it is done: add an address, make it primary, and wait."""
+    page, theirs = browser(vic), "owner@new-msp.example"
+    for act in ("action_add", "action_primary"):
+        page.post("/accounts/email/", {act: "", "email": theirs})
+
+    run("create_tenant", "New MSP", "--admin-email", theirs)
+
+    assert [m.role for m in vic.memberships.all()] == ["viewer"]
+    assert Invitation.objects.get().email == theirs
 
 
 def test_a_token_for_who_was_invited_as_the_first_admin(db: None) -> None:

@@ -10,7 +10,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.members import change_role, remove_member
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, User
 from audit_site.tenants.tokens import create_api_token
-from tests.clients import V1, api_of, browser, problem
+from tests.clients import V1, api_of, browser, problem, text
 from tests.concurrency import at_once
 from tests.factories import make_member
 
@@ -109,8 +109,10 @@ def test_who_is_removed_keeps_what_they_have_elsewhere(
     assert ApiToken.objects.get().revoked_at is None
     refused = page.post("/companies/add/", {"name": "Meant for the first tenant"})
     assert refused.status_code == 403
+    assert "You are no member any more of the account that this belonged to." in text(refused)
     assert "MSP" in page.get("/companies/").content.decode()
     assert page.get(f"{V1}/me/").json()["tenant"]["id"] == str(other_tenant.pk)
+    assert page.post("/account/leave/").status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)
