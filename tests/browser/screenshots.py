@@ -40,6 +40,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "book": "/mrr/",
         "audITees": "/companies/",
         "add-audITee": "/companies/add/",
+        "tokens": "/account/tokens/",
+        "audit-trail": "/account/audit/",
     }
     page.goto(f"{base}{settings}companies/?importable=no&linked=no")
     hidden = page.locator("tbody .sub").first.inner_text().split()[0]

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from agreements.decisions import choose
+from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, raise_issues
 from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import (
@@ -48,7 +49,7 @@ def open_pages(chromium: Browser, base: str, width: int) -> Page:
     return page
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 360])
 def test_names_without_a_blank_widen_no_page(
     chromium: Browser,
     live_server: object,
@@ -65,6 +66,9 @@ def test_names_without_a_blank_widen_no_page(
     raise_issues(integration, [IssueReport("company", "inactive", LONG, LONG, "7", LONG, "7")])
     agreement = make_agreement(company, integration)
     choose(agreement=agreement, actor=None, changes={"exclude": True}, note="x" * 900)
+    token, _ = create_api_token(
+        tenant=tenant, user=make_member(tenant, name=LONG[:150]), scopes=["read"], name=LONG[:100]
+    )
     base = live_server.url
     page = open_pages(chromium, base, width)
 
@@ -83,6 +87,9 @@ def test_names_without_a_blank_widen_no_page(
         f"/companies/{other.pk}/link/?integration={integration.pk}&external_id=8",
         f"/companies/{company.pk}/edit/",
         f"/agreements/{agreement.pk}/decide/",
+        "/account/tokens/",
+        f"/account/tokens/{token.pk}/revoke/",
+        "/account/audit/",
     ):
         page.goto(base + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
