@@ -43,6 +43,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "people": "/account/people/",
         "leave": "/account/leave/",
         "settings": "/account/settings/",
+        "tokens": "/account/tokens/",
+        "audit-trail": "/account/audit/",
     }
     page.goto(f"{base}/account/people/")
     found["person"] = page.locator("tbody a").last.get_attribute("href") or ""

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from agreements.decisions import choose
 from audit_site.tenants.models import Invitation
+from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, raise_issues
 from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import (
@@ -50,7 +51,7 @@ def open_pages(chromium: Browser, base: str, width: int) -> Page:
     return page
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 360])
 def test_names_without_a_blank_widen_no_page(
     chromium: Browser,
     live_server: object,
@@ -72,6 +73,7 @@ def test_names_without_a_blank_widen_no_page(
     make_invitation(tenant, "good", **invited)
     over = make_invitation(tenant, "over", **{**invited, "email": f"{LONG[:63]}@example.com"})
     Invitation.objects.filter(pk=over.pk).update(expires_at=over.created_at)
+    token, _ = create_api_token(tenant=tenant, user=admin, scopes=["read"], name=LONG[:100])
     base = live_server.url
     page = open_pages(chromium, base, width)
 
@@ -98,6 +100,9 @@ def test_names_without_a_blank_widen_no_page(
         "/account/settings/",
         "/account/invitation/good/",
         "/account/invitation/over/",
+        "/account/tokens/",
+        f"/account/tokens/{token.pk}/revoke/",
+        "/account/audit/",
     ):
         page.goto(base + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -62,6 +62,11 @@ class EventRow:
         return self.event.object_id == self.event.person_id
 
     @property
+    def names_kind(self) -> bool:
+        """Whether the words leave open what kind of thing it was done to."""
+        return self.object_kind.casefold() not in self.did.casefold()
+
+    @property
     def has_before(self) -> bool:
         return self.event.before is not None
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 from audit_site.tenants.audit_chain import BEGINNING, content_hash, link_hash
 
-AT_ONCE = 1000
+AT_ONCE = 200
 
 
 def bring_over(apps: Any, schema_editor: Any) -> None:
