@@ -66,12 +66,17 @@ def _folder(postgres: str) -> Path:
 
 #: The application's role on the servers that tests use; it owns nothing and passes no policy.
 ROLE, PASSWORD = "audit_tests_application", "of-tests-alone"
-MAKE_ROLE = f"""
-DO $$ BEGIN
-    CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
+
+
+def role_statement(role: str) -> str:
+    """Makes a role of an application, unless it is there."""
+    return f"""
+        DO $$ BEGIN
+            CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'
+                NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END $$
+    """
 
 
 def as_application(url: str) -> str:
@@ -103,7 +108,9 @@ def template(postgres: str) -> str:
             if postgres:
                 _drop_of_dead_processes(postgres, "template")
                 drop(postgres, name)
-                execute(named(postgres, "postgres"), MAKE_ROLE, f"CREATE DATABASE {name}")
+                execute(
+                    named(postgres, "postgres"), role_statement(ROLE), f"CREATE DATABASE {name}"
+                )
                 url = named(postgres, name)
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
