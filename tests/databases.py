@@ -93,6 +93,15 @@ def two_roles(owner_url: str) -> dict[str, str]:
     return {"DATABASE_URL": as_application(owner_url), "DATABASE_OWNER_URL": owner_url}
 
 
+def as_tests_do(installation: dict[str, str]) -> dict[str, str]:
+    """The environment of who looks into an installation: all is seen, but what the product does
+    meanwhile it does in the application's role.
+    """
+    if not (owner_url := installation["DATABASE_OWNER_URL"]):
+        return installation
+    return {**installation, "DATABASE_URL": owner_url, "DATABASE_ROLE": ROLE}
+
+
 def template(postgres: str) -> str:
     """The name of a PostgreSQL database, or the path of a SQLite file, with all tables and no rows.
 
