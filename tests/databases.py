@@ -79,11 +79,16 @@ def role_statement(role: str) -> str:
     """
 
 
-def as_application(url: str) -> str:
-    """The same database, signed in to by the application's role."""
+def signed_in(url: str, role: str) -> str:
+    """The same database, signed in to by one of these roles."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{ROLE}:{PASSWORD}@{place}").geturl()
+    return parts._replace(netloc=f"{role}:{PASSWORD}@{place}").geturl()
+
+
+def as_application(url: str) -> str:
+    """The same database, signed in to by the application's role."""
+    return signed_in(url, ROLE)
 
 
 def two_roles(owner_url: str) -> dict[str, str]:
