@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from audit_site.db import walls
 from audit_site.tenants.models import Membership
+from audit_site.tenants.selectors import memberships_of
 
 SESSION_KEY = "tenant"
 
@@ -59,9 +60,7 @@ def enter_as(membership: Membership) -> None:
 def find_membership(request: HttpRequest) -> Membership | None:
     if not request.user.is_authenticated:
         return None
-    with walls.as_person(request.user.pk):
-        theirs = Membership.objects.filter(user=request.user).select_related("tenant", "user")
-        memberships = list(theirs.order_by("id"))
+    memberships = memberships_of(request.user)
     chosen = request.session.get(SESSION_KEY)
     for membership in memberships:
         if str(membership.tenant_id) == chosen:
