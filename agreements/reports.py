@@ -163,6 +163,9 @@ def _send_all(waiting: QuerySet[FigureReport]) -> bool:
             log.warning("mail_not_sent report=%s error=%s", report.pk, type(error).__name__)
             own.update(sent_at=None)
             return False
+        except Exception:  # this one report must not hold the others up
+            log.exception("report_not_made report=%s", report.pk)
+            own.update(sent_at=None)
     return True
 
 

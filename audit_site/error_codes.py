@@ -279,6 +279,12 @@ _RULES: Final = (
         "Read the words again.",
     ),
     ErrorCode(
+        "said_meanwhile",
+        "Changed meanwhile",
+        "Somebody changed what the word means after you looked at it. Nothing was done.",
+        "Read the words again.",
+    ),
+    ErrorCode(
         "unknown_meaning",
         "No such meaning",
         "A word of this kind can't mean this.",

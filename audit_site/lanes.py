@@ -113,9 +113,13 @@ class Lane:
 
 
 class LanesStep(bootsteps.StartStopStep):
-    """Starts the lanes with a worker and ends them with it."""
+    """Starts the lanes with a worker and ends them with it.
 
-    requires = ("celery.worker.components:Pool",)
+    The clock of `-B` is a process that the worker forks: no thread of ours may hold a lock then, or
+    the clock would wait for it for ever.
+    """
+
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Beat")
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)

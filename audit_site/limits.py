@@ -85,11 +85,14 @@ def spend(tenant: Tenant, act: Act) -> None:
     """Count one, or raise TooManyRequestsError. What is rolled back was not done, nor counted."""
     now = timezone.now()
     counts = ActCount.objects.for_tenant(tenant).filter(act=act.name)
+    this_hour = counts.filter(began_at__gt=now - WINDOW, used__lt=act.limit)
+    if this_hour.update(used=F("used") + 1):
+        return
     ActCount.objects.bulk_create(
         [ActCount(tenant=tenant, act=act.name, began_at=now)], ignore_conflicts=True
     )
     counts.filter(began_at__lte=now - WINDOW).update(began_at=now, used=0)
-    if not counts.filter(used__lt=act.limit).update(used=F("used") + 1):
+    if not this_hour.update(used=F("used") + 1):
         raise TooManyRequestsError(standing(tenant, act))
 
 
@@ -102,18 +105,22 @@ def standing(tenant: Tenant, act: Act) -> Standing:
     return Standing(act, max(act.limit - count.used, 0), int(seconds) + 1)
 
 
-def limited(act: Act) -> Callable[[MethodT], MethodT]:
-    """Make a viewset's method tell how many are left; the service that it calls counts."""
+def limited(*acts: Act) -> Callable[[MethodT], MethodT]:
+    """Make a viewset's method tell how many are left; the service that it calls counts.
+
+    Several acts: it counts as one of them, and tells how many are left of each.
+    """
 
     def decorate(method: MethodT) -> MethodT:
         @wraps(method)
         def wrapper(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             response = method(view, request, *args, **kwargs)
-            for name, value in standing(tenant_of(request), act).headers.items():
-                response[name] = value
+            standings = [standing(tenant_of(request), act).headers for act in acts]
+            for name in standings[0]:
+                response[name] = ", ".join(headers[name] for headers in standings)
             return response
 
-        wrapper.limited_act = act  # type: ignore[attr-defined]
+        wrapper.limited_acts = acts  # type: ignore[attr-defined]
         return cast(MethodT, wrapper)
 
     return decorate

@@ -65,13 +65,15 @@ class LineRow:
 class DecidedAgreement:
     """An agreement with the newest decision about it.
 
-    `replaces` was decided earlier than that and is still so; `replaced_by` says what replaces it.
+    `replaces` was decided earlier than that and is still so; `replaced_by` says what replaces it;
+    `said` is what was said of its PSA's words, in sentences.
     """
 
     row: AgreementRow
     decision: ChoiceRecord | None
     replaces: Replacement | None
     replaced_by: Sequence[Replacement]
+    said: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,12 @@ class MrrPage:
 def mrr_page(tenant: Tenant, figure: CompanyFigure) -> MrrPage:
     """One statement."""
     decisions = decisions_about(tenant, [row.agreement for row in figure.agreements])
+    said = _said(figure.ledger)
     return MrrPage(
         figure,
         [_line(row, decisions) for row in figure.counted],
         [_line(row, decisions) for row in figure.left_out],
-        [_agreement(row, decisions) for row in figure.agreements],
+        [_agreement(row, decisions, said[row.agreement.pk]) for row in figure.agreements],
         decisions.labels,
     )
 
@@ -106,10 +109,20 @@ def _line(row: LedgerRow, decisions: Decisions) -> LineRow:
     )
 
 
-def _agreement(row: AgreementRow, decisions: Decisions) -> DecidedAgreement:
+def _said(ledger: Sequence[LedgerRow]) -> Mapping[UUID, list[str]]:
+    """What was said of the words that each agreement rests on, each sentence once."""
+    found: dict[UUID, list[str]] = defaultdict(list)
+    for row in ledger:
+        if row.agreement_ref:
+            said = found[row.agreement_ref.pk]
+            said += [sentence for sentence in row.said if sentence not in said]
+    return found
+
+
+def _agreement(row: AgreementRow, decisions: Decisions, said: Sequence[str]) -> DecidedAgreement:
     pk = row.agreement.pk
     newest, replaces = decisions.newest(pk), decisions.replaces.get(pk)
     is_older = newest and replaces and replaces.record.pk != newest.pk
     return DecidedAgreement(
-        row, newest, replaces if is_older else None, decisions.replaced_by.get(pk, ())
+        row, newest, replaces if is_older else None, decisions.replaced_by.get(pk, ()), said
     )

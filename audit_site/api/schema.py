@@ -191,7 +191,7 @@ class ApiSchema(AutoSchema):
             found.append("412")
         if self._trait("is_idempotent"):
             found.append("422")
-        if self._trait("limited_act"):
+        if self._trait("limited_acts"):
             found.append("429")
         if self._trait("asks_psa"):
             found += ["409", "502"]
@@ -205,7 +205,7 @@ class ApiSchema(AutoSchema):
             names.append("ETag")
         if self._trait("is_idempotent") and status < "300":
             names.append("Idempotent-Replay")
-        if self._trait("limited_act") and (status < "300" or status == "429"):
+        if self._trait("limited_acts") and (status < "300" or status == "429"):
             names += ["RateLimit", "RateLimit-Policy"]
         if status == "429":
             names.append("Retry-After")

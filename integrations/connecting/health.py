@@ -60,7 +60,7 @@ LIMITS: Final = frozenset({"permission_denied", "records_withheld", "too_many_go
 @dataclass(frozen=True, slots=True)
 class Health:
     """`since` = from when on it is so (None = not known), `until` = when it is tried again, or a
-    pause ends (None = nothing says when).
+    pause ends (None = nothing says when). `says_until`: the message says when as well.
     """
 
     state: State
@@ -68,6 +68,7 @@ class Health:
     fix: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    says_until: bool = False
 
     @property
     def title(self) -> str:
@@ -161,8 +162,9 @@ def _being_tested(integration: Integration, test: ConnectionTest | None) -> Heal
     )
     if test is None:
         return Health("testing", message, since=since)
-    message = f"{message} {test.message}".strip() if test.resume_at else message
-    return Health("testing", message, test.fix, since=test.queued_at, until=test.resume_at)
+    if test.resume_at is None:
+        return Health("testing", message, test.fix, since=test.queued_at)
+    return _while_it_waits("testing", test, f"{message} {test.message}")
 
 
 def _refused(
@@ -202,7 +204,13 @@ def _tried_in_vain(test: ConnectionTest | None) -> Health | None:
     if test is None or test.state == ConnectionTest.State.DONE or test.code not in OUTAGES:
         return None
     state: State = "waiting" if test.code == "rate_limited" else "unreachable"
-    return Health(state, test.message, test.fix, since=test.queued_at, until=test.resume_at)
+    return _while_it_waits(state, test, test.message)
+
+
+def _while_it_waits(state: State, test: ConnectionTest, message: str) -> Health:
+    """A test that goes on later; its message says when."""
+    until = test.resume_at
+    return Health(state, message, test.fix, test.queued_at, until, says_until=until is not None)
 
 
 def _limited(

@@ -12,7 +12,13 @@ from django.conf import settings
 from audit_site import limits
 from companies.services import licence
 from integrations.connecting.open_adapter import open_adapter
-from integrations.importing.rules import CHECKS, explain, facts_of, failed_checks
+from integrations.importing.rules import (
+    CHECKS,
+    explain,
+    facts_of,
+    failed_checks,
+    without_consequences,
+)
 from integrations.importing.said_words import CompanyWords, company_words
 from integrations.models import Integration
 from integrations.psa.contract import (
@@ -88,10 +94,14 @@ def diagnosis_of(
 def _checks_of(
     company: PsaCompany, people: Sequence[PsaContact], info: PsaInfo, words: CompanyWords
 ) -> list[dict[str, Any]]:
-    """The checks of a company by the rules of the import list."""
+    """The checks of a company by the rules of the import list; each reason is said once."""
     failed = failed_checks(facts_of(company, people, words), info)
+    reasons = without_consequences(failed)
     return [
-        _check(name, failed.get(name, ""), info, company.status) for name in CHECKS_OF_COMPANIES
+        _failed(name, code=failed[name])
+        if name in failed and failed[name] not in reasons
+        else _check(name, failed.get(name, ""), info, company.status)
+        for name in CHECKS_OF_COMPANIES
     ]
 
 

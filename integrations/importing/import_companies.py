@@ -14,6 +14,7 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact
 from companies.services import Licence, lock_licence
+from integrations.importing.ignoring import end_ignoring
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.importing.rules import explain
 from integrations.importing.said_words import company_type_of, company_words
@@ -79,6 +80,7 @@ def import_companies(
             external_ids=[record.external_id for record in chosen],
             actor=actor,
         )
+        end_ignoring(integration, [row.external_id for row in chosen if row.ignored_at])
     return result
 
 

@@ -56,7 +56,11 @@ class ImportRow:
 
     @property
     def is_importable(self) -> bool:
-        return self.record.importable and self.linked is None
+        return self.record.importable and self.linked is None and not self.is_ignored
+
+    @property
+    def is_ignored(self) -> bool:
+        return self.record.ignored_at is not None and self.linked is None
 
 
 def import_rows(records: Iterable[PsaCompanyRecord], since: datetime | None) -> list[ImportRow]:

@@ -9,6 +9,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company
+from integrations.importing.ignoring import end_ignoring
 from integrations.importing.rules import REASONS, explain
 from integrations.issues.inbox import close_issues
 from integrations.models import (
@@ -36,9 +37,9 @@ def link_company(
 def _link(
     company: Company, integration: Integration, external_id: str, actor: User | None
 ) -> CompanyLink:
-    if not PsaCompanyRecord.objects.filter(
-        tenant=company.tenant_id, integration=integration, external_id=external_id
-    ).exists():
+    rows = PsaCompanyRecord.objects.of(integration).filter(external_id=external_id)
+    record = rows.first()
+    if record is None:
         reason = explain("unknown_company", integration.psa_info)
         raise DomainError("unknown_company", reason["message"], reason["fix"], status=400)
     current = CompanyLink.objects.for_tenant(company.tenant).in_force()
@@ -63,6 +64,7 @@ def _link(
         external_id=external_id,
     )
     start_company_sync(company=company, actor=None)
+    end_ignoring(integration, [external_id] if record.ignored_at else [])
     return link
 
 

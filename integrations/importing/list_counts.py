@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from audit_site.tenants.models import Tenant
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord
 
 UNCHECKED: Final = "unchecked"
+IGNORED: Final = "ignored"
 
 
 @dataclass(slots=True)
@@ -55,15 +56,19 @@ def list_counts(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUI
 
 def _by_reason(rows: QuerySet[PsaCompanyRecord]) -> Iterator[tuple[UUID, str, int]]:
     """How many there are for each first reason ("" = can be imported), by integration."""
+    is_ignored: Any = Q(ignored_at__isnull=False)
     columns = ("integration_id", "importable", "rule_codes")
-    groups: Any = rows.order_by().values(*columns).annotate(number=Count("pk"))
-    for group in groups:
+    groups: Any = rows.order_by().values(*columns, is_ignored=is_ignored)
+    for group in groups.annotate(number=Count("pk")):
         codes = [] if group["importable"] else group["rule_codes"] or [UNCHECKED]
-        yield group["integration_id"], next(iter(codes), ""), group["number"]
+        reason = IGNORED if group["is_ignored"] else next(iter(codes), "")
+        yield group["integration_id"], reason, group["number"]
 
 
 def _add(counts: ListCounts, reason: str, number: int) -> None:
-    if reason:
+    if reason == IGNORED:
+        counts.ignored += number
+    elif reason:
         counts.hidden[reason] += number
     else:
         counts.importable += number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import (
@@ -34,13 +34,17 @@ from integrations.models import (
     PsaCompanyRecord,
 )
 
+#: Whoever asks for new companies does not mean those that somebody put aside.
+NOT_IGNORED: Final = Q(ignored_at=None)
 
-def list_psa_companies(
+
+def list_psa_companies(  # noqa: PLR0913  the one door for whatever is asked of the list
     integration: Integration,
     *,
     search: str = "",
     importable: bool | None = None,
     linked: bool | None = None,
+    ignored: bool | None = None,
     status: str = "",
     type: str = "",
     reason: str = "",
@@ -50,24 +54,22 @@ def list_psa_companies(
     """The import list, annotated for `import_rows` with `linked_company_id`, `_name` and `_status`
     (None = not linked).
 
-    Importable = breaks no rule and is not linked yet. Search finds a part of the name, without
-    regard to case and accents, or the id. New = came after `since`; None = there is nothing new.
+    Importable = breaks no rule, is not linked yet and not ignored. Search finds a part of the name,
+    without regard to case and accents, or the id. New = came after `since`; None = there is nothing
+    new.
     """
     links = CompanyLink.objects.of(integration).in_force()
     links = links.filter(external_id=OuterRef("external_id"))
-    rows = integration.psa_companies.filter(tenant=integration.tenant_id).annotate(
+    rows: QuerySet[PsaCompanyRecord] = integration.psa_companies.filter(
+        tenant=integration.tenant_id
+    ).annotate(
         linked_company_id=Subquery(links.values("company_id")[:1], output_field=UUIDField()),
         linked_company_name=Subquery(links.values("company__name")[:1]),
         linked_company_status=Subquery(links.values("company__status")[:1]),
     )
     if wanted := folded(storable(search).strip()):
         rows = rows.filter(search_text__contains=wanted)
-    if linked is not None:
-        rows = rows.filter(Exists(links)) if linked else rows.exclude(Exists(links))
-    if importable is True:
-        rows = rows.filter(importable=True).exclude(Exists(links))
-    elif importable is False:
-        rows = rows.exclude(~Exists(links), importable=True)
+    rows = _in_state(rows, Exists(links), importable, linked, ignored)
     if status := storable(status):
         rows = rows.filter(status__iexact=status)
     if type := storable(type):
@@ -77,9 +79,27 @@ def list_psa_companies(
     elif reason:
         rows = rows.filter(list_has("rule_codes", reason))
     if new is not None:
-        came = Q(pk__in=[]) if since is None else Q(PRESENT, first_seen_at__gt=since)
+        came = Q(pk__in=[]) if since is None else Q(PRESENT, NOT_IGNORED, first_seen_at__gt=since)
         rows = rows.filter(came) if new else rows.exclude(came)
     return rows.order_by("search_text", "external_id")
+
+
+def _in_state(
+    rows: QuerySet[PsaCompanyRecord],
+    is_linked: Exists,
+    importable: bool | None,
+    linked: bool | None,
+    ignored: bool | None,
+) -> QuerySet[PsaCompanyRecord]:
+    if linked is not None:
+        rows = rows.filter(is_linked) if linked else rows.exclude(is_linked)
+    if ignored is not None:
+        rows = rows.filter(ignored_at__isnull=not ignored)
+    if importable is True:
+        rows = rows.filter(NOT_IGNORED, importable=True).exclude(is_linked)
+    elif importable is False:
+        rows = rows.exclude(~is_linked, NOT_IGNORED, importable=True)
+    return rows
 
 
 def integration_with(name: str, integrations: Sequence[Integration]) -> Integration | None:
@@ -98,7 +118,8 @@ def _of_name(rows: QuerySet[PsaCompanyRecord], name: str) -> QuerySet[PsaCompany
 
 
 def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
-    return since is not None and record.first_seen_at > since and record.gone_at is None
+    is_shown = record.gone_at is None and record.ignored_at is None
+    return since is not None and record.first_seen_at > since and is_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +233,14 @@ def new_company_counts(
 ) -> dict[UUID, CappedCount]:
     """What came into each PSA since this person looked at its import list, by integration.
 
-    Gone companies don't count; an integration whose list the person never looked at has no entry.
-    One statement.
+    Gone and ignored ones don't count; an integration whose list the person never looked at has no
+    entry. One statement.
     """
     came = PsaCompanyRecord.objects.present().filter(
         tenant=OuterRef("tenant"),
         integration=OuterRef("integration"),
         first_seen_at__gt=OuterRef("looked_at"),
+        ignored_at=None,
     )
     visits = (
         ImportListVisit.objects.for_tenant(tenant)
@@ -236,7 +258,12 @@ def count_new(integration: Integration, since: datetime | None) -> CappedCount |
     if since is None:
         return None
     rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    return capped_count(rows.filter(PRESENT, first_seen_at__gt=since), NEW_LIMIT)
+    return capped_count(rows.filter(PRESENT, NOT_IGNORED, first_seen_at__gt=since), NEW_LIMIT)
+
+
+def count_ignored(integration: Integration) -> CappedCount:
+    """How many companies are put aside; linked ones are not."""
+    return capped_count(list_psa_companies(integration, ignored=True, linked=False))
 
 
 def looked_at(integration: Integration, user: User) -> datetime | None:

@@ -23,7 +23,8 @@ class PsaCompanyRecord(TenantOwned):
     """A company of the PSA, as last read: one row of the import list.
 
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
-    phone. `rule_codes` are the import rules it breaks (integrations.importing.rules).
+    phone. `rule_codes` are the import rules it breaks (integrations.importing.rules). `ignored_at`:
+    a person said that it is none of audIT's, and a sync leaves that alone.
     On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`.
     """
 
@@ -53,6 +54,8 @@ class PsaCompanyRecord(TenantOwned):
     first_seen_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
+    ignored_at = models.DateTimeField(null=True, blank=True)
+    ignored_by_name = models.CharField(max_length=255, blank=True)
 
     objects = PsaRecordQuerySet["PsaCompanyRecord"].as_manager()
 

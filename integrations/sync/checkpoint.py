@@ -147,9 +147,11 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
     def note_refusal(self, error: PsaError) -> None:
         """Remember the first refusal: the run continues with the rest and ends as `partial`.
 
+        What is said again of the same cause (same code, same fix) says more of it, and replaces it.
         Call it inside a page.
         """
-        if self.refusal is None:
+        first = self.refusal
+        if first is None or (first.code, first.fix) == (error.code, error.fix):
             self.refusal = Refusal(error.code, error.message, error.fix)
 
     @property

@@ -39,23 +39,26 @@ class RereadCompaniesPhase(Phase):
             return  # chosen from the import list a moment ago
         wanted = self.sync_run.companies
         start = self.checkpoint.passed
+        withheld: list[str] = []
         for passed, external_id in enumerate(wanted[start:], start=start + 1):
-            is_withheld, company = self._ask(external_id)
+            found = self._ask(external_id)
+            if isinstance(found, PsaRefused):
+                withheld.append(external_id)
+                report_withheld(self.writer, self.adapter, self.name, found, withheld, few=True)
             is_last = passed == len(wanted)
             with self.writer.page(self.name, done=passed, total=len(wanted), is_last=is_last):
-                if not is_withheld:
-                    self._store(external_id, company, timezone.now())
+                if not isinstance(found, PsaRefused):
+                    self._store(external_id, found, timezone.now())
                 self.checkpoint.passed = passed
 
-    def _ask(self, external_id: str) -> tuple[bool, PsaCompany | RejectedRecord | None]:
-        """The company, and whether the PSA refuses to show it: then it stays as it is."""
+    def _ask(self, external_id: str) -> PsaCompany | RejectedRecord | PsaRefused | None:
+        """The company, or how the PSA refuses to show it: then it stays as it is."""
         try:
-            return False, self.adapter.company(external_id)
+            return self.adapter.company(external_id)
         except PsaRefused as error:
             if error.code != "permission_denied":
                 raise
-            report_withheld(self.writer, self.adapter, self.name, error, [external_id], few=True)
-            return True, None
+            return error
 
     def _store(
         self, external_id: str, company: PsaCompany | RejectedRecord | None, now: datetime

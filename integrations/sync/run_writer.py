@@ -90,6 +90,7 @@ class RunWriter:
                 self.answers.end()
                 self.checkpoint.end_phase(phase)
             self._save(phase, done, total)
+        self._kept_at = monotonic()  # a reading that stores page after page has little to lose
         self.on_moment("page stored", phase)
 
     @contextmanager
@@ -149,15 +150,14 @@ class RunWriter:
             self.answers.kept.end()
 
     def keep_now_and_then(self, phase: str) -> None:
-        """Keep what was read so far, if that was not done for a while; outside of pages."""
+        """Keep what was read so far, if nothing was stored for a while; outside of pages."""
         if monotonic() - self._kept_at >= KEEP_SECONDS:
             shutdown.check()
             self._keep_answers(phase)
 
     def _keep_answers(self, phase: str) -> None:
         self._kept_at = monotonic()
-        new = self.answers.kept.take_new()
-        if new:
+        if new := self.answers.kept.take_new():
             with self._page(phase, is_last=False):
                 self.answers.store(new)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_lowercase
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.limits import TooManyRequestsError
-from audit_site.pages.views import PageRequest, page, tenant_of
+from audit_site.pages.views import PageRequest, came_from, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
-from integrations.importing import finding, import_companies
+from integrations.importing import finding, ignoring, import_companies
 from integrations.importing.import_rows import ImportRow, import_rows
 from integrations.importing.selectors import chosen_companies, list_psa_companies
 from integrations.models import Integration
@@ -73,16 +75,48 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect("integrations:import-list", pk)
 
 
+@page("POST", role=Role.MEMBER, section="integrations")
+def ignore(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Put a company aside, from the list and back to it."""
+    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
+    ignoring.ignore_company(integration=integration, external_id=external_id, actor=request.user)
+    said = "is ignored. Find it under “Ignored” to take it back."
+    return _back_to_list(request, integration, external_id, said)
+
+
+@page("POST", role=Role.MEMBER, section="integrations")
+def unignore(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Take that back."""
+    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
+    ignoring.unignore_company(integration=integration, external_id=external_id, actor=request.user)
+    return _back_to_list(request, integration, external_id, "is not ignored any more.")
+
+
+def _back_to_list(
+    request: PageRequest, integration: Integration, external_id: str, said: str
+) -> HttpResponse:
+    name = names_of(integration, [external_id])[external_id]
+    messages.success(request, f"“{name}” {said}")
+    return redirect(came_from(request, reverse("integrations:import-list", args=[integration.pk])))
+
+
 def _rejections(integration: Integration, result: import_companies.ImportResult) -> list[str]:
     """Which could not be imported: a sentence for each reason."""
     ids = [rejected.external_id for rejected in result.rejected]
-    rows = integration.psa_companies.filter(tenant=integration.tenant_id, external_id__in=ids)
-    names = dict(rows.values_list("external_id", "name"))
+    names = names_of(integration, ids)
     by_reason: dict[str, list[str]] = {}
     for rejected in result.rejected:
         name = names.get(rejected.external_id, rejected.external_id)
         by_reason.setdefault(rejected.message, []).append(name)
     return [f"Not imported: {some_of(who)}. {reason}" for reason, who in by_reason.items()]
+
+
+def names_of(integration: Integration, external_ids: Sequence[str]) -> dict[str, str]:
+    """The names of PSA companies by their ids; none for what is not there."""
+    rows = integration.psa_companies.filter(
+        tenant=integration.tenant_id, external_id__in=external_ids
+    )
+    return dict(rows.values_list("external_id", "name"))
 
 
 def some_of(names: list[str], most: int = 5) -> str:

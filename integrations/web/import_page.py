@@ -11,7 +11,12 @@ from django.http import QueryDict
 from audit_site.db.counting import CappedCount, capped_count
 from integrations.connecting.selectors import latest_run
 from integrations.importing import import_rows
-from integrations.importing.selectors import count_new, import_list_page, list_psa_companies
+from integrations.importing.selectors import (
+    count_ignored,
+    count_new,
+    import_list_page,
+    list_psa_companies,
+)
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.web.run_progress import RunStatus, live
 
@@ -28,7 +33,8 @@ class ImportPage:
     """Some rows of the import list; `total` of all pages fit the filters.
 
     `previous` and `next` are as in ImportListPage. `arrived`: how many came since the person looked
-    at the list, None = they never did. `status` is that of the newest run over everything.
+    at the list, None = they never did. `ignored`: how many are put aside. `status` is that of the
+    newest run over everything.
     """
 
     rows: list[ImportRow]
@@ -36,18 +42,24 @@ class ImportPage:
     next: str
     total: CappedCount
     arrived: CappedCount | None
+    ignored: CappedCount
     status: RunStatus | None
 
 
 def import_page(integration: Integration, asked: QueryDict, since: datetime | None) -> ImportPage:
-    """The page that an address asks for: `search`, `importable`, `linked`, `status`, `new` narrow
-    the list, `after`, `before` or `from` choose the rows. New is what came after `since`.
+    """The page that an address asks for: `search`, `importable`, `linked`, `ignored`, `status` and
+    `new` narrow the list, `after`, `before` or `from` choose the rows. New is what came after
+    `since`. Ignored ones are left out of a list that nothing is searched in.
     """
+    search, ignored = asked.get("search", ""), yes_or_no(asked.get("ignored"))
+    if ignored is None and not search.strip():
+        ignored = False
     listed = list_psa_companies(
         integration,
-        search=asked.get("search", ""),
+        search=search,
         importable=yes_or_no(asked.get("importable")),
         linked=yes_or_no(asked.get("linked")),
+        ignored=ignored,
         status=asked.get("status", ""),
         new=yes_or_no(asked.get("new")),
         since=since,
@@ -61,6 +73,7 @@ def import_page(integration: Integration, asked: QueryDict, since: datetime | No
         next=shown.next,
         total=capped_count(listed),
         arrived=count_new(integration, since),
+        ignored=count_ignored(integration),
         status=live(run) if run else None,
     )
 

@@ -54,7 +54,7 @@ def words(request: PageRequest, pk: UUID) -> HttpResponse:
 def _shown(word: PsaWord) -> dict[str, Any]:
     """A word with its kind and meaning as pages show them."""
     kind = KINDS[word.kind]
-    meaning, at = kind.label(word.meaning), said_at(word)
+    meaning, at = kind.label(word.meaning), saying.said_at(word)
     return {"row": word, "kind": kind, "meaning": meaning, "at": at}
 
 
@@ -113,6 +113,7 @@ def _form_page(
         "now": form.now,
         "said": said,
         "said_label": form.kind.label(said.meaning) if said else "",
+        "said_at": saying.said_at(said) if said else "",
         "suggestions": []
         if form.now and not form.is_bound
         else suggestions(integration, form.kind.name),
@@ -139,7 +140,13 @@ def _save(request: PageRequest, integration: Integration, kind: WordKind) -> Htt
                     note=note,
                 )
             else:
-                row = saying.change_word(word=said, actor=request.user, meaning=meaning, note=note)
+                row = saying.change_word(
+                    word=said,
+                    actor=request.user,
+                    meaning=meaning,
+                    note=note,
+                    as_shown=request.POST.get("at", ""),
+                )
         except FieldErrors as error:
             form.add_field_errors(error)
         except DomainError as error:  # somebody else was quicker
@@ -155,22 +162,15 @@ def _said_so(request: PageRequest, row: PsaWord, kind: WordKind) -> HttpResponse
     return redirect("integrations:words", row.integration_id)
 
 
-def said_at(word: PsaWord) -> str:
-    """When it was said, as the form that takes it back has it."""
-    return word.at.isoformat()
-
-
 @page("POST", role=Role.ADMIN, section="integrations")
 def undo(request: PageRequest, pk: UUID, word_id: UUID) -> HttpResponse:
     """Take back what was said of a word."""
     rows = said_words(find_integration(request, pk)).select_related("integration__tenant")
     word = find(rows, word_id)
-    if request.POST.get("at", said_at(word)) != said_at(word):
-        now = KINDS[word.kind].label(word.meaning)
-        messages.warning(
-            request, f"“{word.word}” was changed meanwhile, so nothing was taken back: {now}."
-        )
-        return redirect("integrations:words", pk)
-    saying.undo_word(word=word, actor=request.user)
-    messages.success(request, f"Taken back: nothing is said of “{word.word}” any more.")
+    try:
+        saying.undo_word(word=word, actor=request.user, as_shown=request.POST.get("at", ""))
+    except DomainError as error:
+        messages.warning(request, error.sentence)
+    else:
+        messages.success(request, f"Taken back: nothing is said of “{word.word}” any more.")
     return redirect("integrations:words", pk)

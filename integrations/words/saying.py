@@ -55,10 +55,19 @@ def say_word(
 
 @transaction.atomic
 def change_word(
-    *, word: PsaWord, actor: User | None, meaning: Any = None, note: str | None = None
+    *,
+    word: PsaWord,
+    actor: User | None,
+    meaning: Any = None,
+    note: str | None = None,
+    as_shown: str = "",
 ) -> PsaWord:
-    """Change what a word means, or the note (None = as it is). What was said before is kept."""
-    row = _held(word)
+    """Change what a word means, or the note (None = as it is). What was said before is kept.
+
+    `as_shown`: `said_at` of what the person looked at; DomainError `said_meanwhile` if that is
+    not what holds now.
+    """
+    row = _held(word, as_shown)
     if meaning is None:
         meaning = row.meaning
     meaning = _clean_meaning(row.kind, row.word, meaning)
@@ -76,9 +85,12 @@ def change_word(
 
 
 @transaction.atomic
-def undo_word(*, word: PsaWord, actor: User | None) -> None:
-    """Take back what was said: from now on the word means what it meant before, often nothing."""
-    row = _held(word)
+def undo_word(*, word: PsaWord, actor: User | None, as_shown: str = "") -> None:
+    """Take back what was said: from now on the word means what it meant before, often nothing.
+
+    `as_shown` as for `change_word`.
+    """
+    row = _held(word, as_shown)
     row.ended_at, row.followed_at = timezone.now(), None
     row.ended_by_name = _name_of(actor)
     row.save()
@@ -86,8 +98,13 @@ def undo_word(*, word: PsaWord, actor: User | None) -> None:
     follow(row)
 
 
-def _held(word: PsaWord) -> PsaWord:
-    """The word as it is now, behind its integration's lock."""
+def said_at(word: PsaWord) -> str:
+    """When it was said, as a form has it that changes it or takes it back."""
+    return word.at.isoformat()
+
+
+def _held(word: PsaWord, as_shown: str) -> PsaWord:
+    """The word as it is now, its integration locked."""
     integration = lock_integration(word.integration)
     rows = PsaWord.objects.of(integration).in_force().select_for_update()
     row = rows.filter(pk=word.pk).first()
@@ -95,7 +112,14 @@ def _held(word: PsaWord) -> PsaWord:
         raise DomainError(
             "not_said",
             f"What “{word.word}” means was taken back meanwhile.",
-            "Say it anew if it should count.",
+            "Say it again if it should count.",
+        )
+    if as_shown and as_shown != said_at(row):
+        raise DomainError(
+            "said_meanwhile",
+            f"“{row.word}” was changed meanwhile: {row.by_name or 'a program'} said that it means "
+            f"{meaning_text(row.meaning)}. Nothing was done.",
+            "Look at it as it is now, then change it or take it back.",
         )
     row.integration = integration
     return row

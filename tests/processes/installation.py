@@ -107,21 +107,11 @@ class Installation:
         except requests.RequestException:
             return False
 
-    def start_ready_worker(self, tries: int = 3) -> subprocess.Popen[bytes]:
-        """A worker whose clock has been seen to beat. On a machine that starts many at once the
-        first beat may stay away; then it is started again, as a supervisor would.
-        """
-        for left in reversed(range(tries)):
-            worker = self.start_worker()
-            try:
-                wait_for(self.is_ready, 50)
-            except AssertionError:
-                self.kill(worker)
-                if not left:
-                    raise
-            else:
-                return worker
-        raise AssertionError("no try is left")
+    def start_ready_worker(self) -> subprocess.Popen[bytes]:
+        """A worker whose clock has been seen to beat."""
+        worker = self.start_worker()
+        wait_for(self.is_ready)
+        return worker
 
     def is_ready(self) -> bool:
         return self._answers("/readyz/")

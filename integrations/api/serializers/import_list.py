@@ -25,6 +25,11 @@ class SuggestedCompanySerializer(serializers.Serializer[Any]):
     score = serializers.IntegerField(min_value=0, max_value=100)
 
 
+class IgnoredSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(source="ignored_at")
+    by = serializers.CharField(source="ignored_by_name")
+
+
 class PsaCompanySerializer(serializers.Serializer[Any]):
     """A company as the PSA shows it, imported or not."""
 
@@ -37,6 +42,9 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
     reasons = serializers.SerializerMethodField()
     linked_company = serializers.CharField(source="linked_id", allow_null=True)
     suggested_company = serializers.SerializerMethodField()
+    ignored = serializers.SerializerMethodField(
+        help_text="When and by whom it was put aside; null = it is not. Linked ones are not."
+    )
     url = serializers.CharField(source="record.url", read_only=True)
     new = serializers.SerializerMethodField(
         help_text="Whether it came since you last looked at the import list."
@@ -47,6 +55,8 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         {
             "import": (IsMember, lambda row: row.is_importable),
             "link": (IsMember, lambda row: row.linked is None),
+            "ignore": (IsMember, lambda row: row.linked is None and not row.is_ignored),
+            "unignore": (IsMember, lambda row: row.is_ignored),
             "diagnosis": (IsViewer, always),
         }
     )
@@ -58,6 +68,10 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
     @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
     def get_suggested_company(self, row: ImportRow) -> None:
         """No company is suggested unless the product is sure enough to say why."""
+
+    @extend_schema_field(IgnoredSerializer(allow_null=True))
+    def get_ignored(self, row: ImportRow) -> Any:
+        return IgnoredSerializer(row.record).data if row.is_ignored else None
 
     def get_new(self, row: ImportRow) -> bool:
         return row.is_new

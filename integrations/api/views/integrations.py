@@ -39,7 +39,7 @@ from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import diagnosis, finding
+from integrations.importing import diagnosis, finding, ignoring
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import REASONS
@@ -231,6 +231,12 @@ class IntegrationViewSet(TenantViewSet):
             query("search", description="A part of the name, or the PSA's id."),
             query("importable", OpenApiTypes.BOOL),
             query("linked", OpenApiTypes.BOOL),
+            query("ignored", OpenApiTypes.BOOL, description="Whether somebody put it aside."),
+            query(
+                "suggested",
+                OpenApiTypes.BOOL,
+                description="Whether `suggested_company` names an audITee.",
+            ),
             query("status", description="The PSA's own word, whatever its case."),
             query("type", description="The PSA's own word, whatever its case."),
             query("reason", enum=sorted(REASONS), description="Why it can't be imported."),
@@ -253,16 +259,65 @@ class IntegrationViewSet(TenantViewSet):
             search=request.query_params.get("search", ""),
             importable=flag(request, "importable"),
             linked=flag(request, "linked"),
+            ignored=flag(request, "ignored"),
             status=request.query_params.get("status", ""),
             type=request.query_params.get("type", ""),
             reason=request.query_params.get("reason", ""),
             new=flag(request, "new"),
             since=since,
         )
+        if flag(request, "suggested"):
+            rows = rows.none()  # an audITee is suggested for none of them
         page = import_rows(self.paginate_queryset(rows) or [], since)
         return self.get_paginated_response(
             PsaCompanySerializer(page, many=True, context={"request": request}).data
         )
+
+    @extend_schema(
+        request=None,
+        responses={200: PsaCompanySerializer, **PROBLEMS},
+        operation_id="ignore_psa_company",
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="psa-companies/(?P<external_id>[^/]+)/ignore",
+        permission_classes=[IsMember],
+    )
+    @idempotent
+    def ignore(self, request: Request, pk: str, external_id: str) -> Response:
+        """Put a PSA company aside: it is neither new nor among those that can be added."""
+        integration = self.get_object()
+        ignoring.ignore_company(integration=integration, external_id=external_id, actor=self.actor)
+        return self._psa_company(request, integration, external_id)
+
+    @extend_schema(
+        request=None,
+        responses={200: PsaCompanySerializer, **PROBLEMS},
+        operation_id="unignore_psa_company",
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="psa-companies/(?P<external_id>[^/]+)/unignore",
+        permission_classes=[IsMember],
+    )
+    @idempotent
+    def unignore(self, request: Request, pk: str, external_id: str) -> Response:
+        """Take back that a PSA company was put aside."""
+        integration = self.get_object()
+        ignoring.unignore_company(
+            integration=integration, external_id=external_id, actor=self.actor
+        )
+        return self._psa_company(request, integration, external_id)
+
+    def _psa_company(
+        self, request: Request, integration: Integration, external_id: str
+    ) -> Response:
+        """A row of the import list as it is now."""
+        records = list_psa_companies(integration).filter(external_id=external_id)
+        (row,) = import_rows(records, looked_at(integration, self.actor))
+        return Response(PsaCompanySerializer(row, context={"request": request}).data)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

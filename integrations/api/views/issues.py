@@ -32,7 +32,7 @@ class IssueViewSet(TenantViewSet):
 
     @extend_schema(request=None, responses=STARTED)
     @action(detail=True, methods=["post"])
-    @limited(RESYNCS)
+    @limited(RESYNCS, SYNCS)
     @idempotent
     def retry(self, request: Request, pk: str) -> Response:
         """Read again just the PSA company that it is about, or everything where none is known."""

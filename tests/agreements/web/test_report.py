@@ -95,6 +95,23 @@ def test_a_mail_server_that_is_away_delays_it(vic: User, company: Company, setti
 
 
 @pytest.mark.usefixtures("_mail")
+def test_a_report_that_can_not_be_sent_does_not_hold_the_others_up(
+    vic: User, company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    for note in ("first", "second"):
+        browser(vic).post(page_of(company), {"note": note})
+    bad = FigureReport.objects.order_by("id")[0]
+    User.objects.filter(pk=vic.pk).update(email="vic@example.com\nBcc: all@example.com")
+    FigureReport.objects.exclude(pk=bad.pk).update(sent_by=None)
+
+    send_waiting_reports()
+
+    assert [sent.body.splitlines()[0] for sent in mail.outbox] == ["second"]
+    assert FigureReport.objects.get(sent_at=None) == bad
+    assert f"report_not_made report={bad.pk}" in caplog.text
+
+
+@pytest.mark.usefixtures("_mail")
 def test_reports_are_not_kept(vic: User, company: Company) -> None:
     browser(vic).post(page_of(company), {"note": "x"})
     FigureReport.objects.update(created_at=timezone.now() - timedelta(days=8))

@@ -144,6 +144,12 @@ def test_reading_again_is_202_and_then_the_same_run_with_200(mia: User, tenant: 
     first = api.post(f"{V1}/issues/{issue.pk}/retry/")
     second = api.post(f"{V1}/issues/{issue.pk}/retry/")
 
+    assert first["RateLimit-Policy"] == '"resyncs";q=240;w=3600, "syncs";q=60;w=3600'
+    assert [part.split(";")[:2] for part in first["RateLimit"].split(", ")] == [
+        ['"resyncs"', "r=239"],
+        ['"syncs"', "r=60"],
+    ]
+
     run = SyncRun.objects.get()
     assert (first.status_code, second.status_code) == (202, 200)
     assert first.json()["id"] == second.json()["id"] == str(run.pk)

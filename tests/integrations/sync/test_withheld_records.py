@@ -17,7 +17,7 @@ from integrations.models import (
     PsaContactRecord,
     SyncRun,
 )
-from integrations.runs.starting import start_company_sync
+from integrations.runs.starting import start_company_sync, start_reread
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect
 from tests.syncing import import_all, synced
@@ -140,6 +140,23 @@ def test_a_resync_of_one_does_not_make_less_of_what_is_withheld(
     after = withheld("companies")
     assert (run.error_code, before.count) == ("records_withheld", 2)
     assert (after.count, after.message) == (2, before.message)
+
+
+def test_all_that_one_reading_is_refused_is_counted(
+    imported: Integration, sandbox: SandboxServer
+) -> None:
+    links = CompanyLink.objects.order_by("external_id")[:3]
+    ids = [link.external_id for link in links]
+    sandbox.faults.switch_on("refused_records", path=companies_path(imported), ids=ids[:2])
+
+    run, _ = start_reread(integration=imported, external_ids=ids, actor=None)
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("partial", "records_withheld")
+    assert withheld("companies").count == 2
+    assert "no longer shows 2 companies that it showed before" in withheld("companies").message
+    assert "no longer shows 2 companies that it showed before" in run.error_message
 
 
 def test_a_contact_that_is_refused_by_its_id_stays(

@@ -189,6 +189,8 @@ def test_the_import_list_in_numbers_leads_to_it(vic: User, connected: Integratio
     assert f'<a href="{listed}?importable=yes">' in page
     assert f'<dt>Linked</dt> <dd><a href="{listed}?linked=yes">0</a></dd>' in page
     hidden = [record.rule_codes[0] for record in PsaCompanyRecord.objects.exclude(rule_codes=[])]
-    assert f'<a href="{listed}?importable=no&amp;linked=no">{len(hidden)}</a>' in page
+    assert (
+        f'<a href="{listed}?importable=no&amp;linked=no&amp;ignored=no">{len(hidden)}</a>' in page
+    )
     without = f"{hidden.count('no_contact')}: It has no contact in ConnectWise Manage."
     assert f'<div class="sub">{without}</div>' in page

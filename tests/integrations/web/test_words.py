@@ -87,6 +87,23 @@ def test_an_admin_says_changes_and_takes_back(
     assert company_figure(company).totals == []
 
 
+def test_an_agreement_that_rests_on_a_word_says_so_where_its_decisions_stand(
+    alex: User, company: Company, integration: Integration
+) -> None:
+    client, address = browser(alex), f"/companies/{company.pk}/mrr/"
+    before = page_text(client.get(address))
+    say(client, integration)
+
+    after = page_text(client.get(address))
+
+    nothing = '<span class="text-secondary">nothing</span>'
+    assert (before.count(nothing), after.count(nothing)) == (1, 0)
+    decided = after.split('data-label="Decided here">')[1].split("</td>")[0]
+    assert "The billing cycle &quot;Contract &amp; more&quot; means annual here, said by" in decided
+    assert "Alex Admin" in decided
+    assert f'href="/integrations/{integration.pk}/words/"' in decided
+
+
 def test_an_undo_of_what_was_changed_meanwhile_takes_nothing_back(
     alex: User, integration: Integration
 ) -> None:
@@ -104,9 +121,35 @@ def test_an_undo_of_what_was_changed_meanwhile_takes_nothing_back(
     assert shown is not None
     client.post(undo, {"at": shown[1]})
 
-    assert "was changed meanwhile, so nothing was taken back: Monthly." in refused
+    assert (
+        "“Contract &amp; more” was changed meanwhile: Alex Admin said that it means monthly. "
+        "Nothing was done." in refused
+    )
     assert kept == "monthly"
     assert not PsaWord.objects.in_force().exists()
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_refused(
+    alex: User, integration: Integration
+) -> None:
+    client = browser(alex)
+    say(client, integration)
+    form = f"{words_of(integration)}say/?kind=cycle&word=Contract+%26+more"
+    stale = re.search(r'name="at" value="([^"]+)"', page_text(client.get(form)))
+    assert stale is not None
+    say(client, integration, meaning="monthly")
+
+    refused = say(client, integration, meaning="quarterly", at=stale[1])
+    kept = PsaWord.objects.in_force().get().meaning
+    again = re.search(r'name="at" value="([^"]+)"', text(refused))
+    assert again is not None
+    said = say(client, integration, meaning="quarterly", at=again[1])
+
+    assert refused.status_code == 422
+    assert "said that it means monthly. Nothing was done." in text(refused)
+    assert kept == "monthly"
+    assert "means: Quarterly." in page_text(said)
+    assert PsaWord.objects.in_force().get().meaning == "quarterly"
 
 
 @pytest.mark.parametrize("role", ["mia", "vic"])
