@@ -66,19 +66,29 @@ def _folder(postgres: str) -> Path:
 
 #: The application's role on the servers that tests use; it owns nothing and passes no policy.
 ROLE, PASSWORD = "audit_tests_application", "of-tests-alone"
-MAKE_ROLE = f"""
-DO $$ BEGIN
-    CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
+
+
+def role_statement(role: str) -> str:
+    """Makes a role of an application, unless it is there."""
+    return f"""
+        DO $$ BEGIN
+            CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'
+                NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END $$
+    """
+
+
+def signed_in(url: str, role: str) -> str:
+    """The same database, signed in to by one of these roles."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{role}:{PASSWORD}@{place}").geturl()
 
 
 def as_application(url: str) -> str:
     """The same database, signed in to by the application's role."""
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{ROLE}:{PASSWORD}@{place}").geturl()
+    return signed_in(url, ROLE)
 
 
 def two_roles(owner_url: str) -> dict[str, str]:
@@ -86,6 +96,15 @@ def two_roles(owner_url: str) -> dict[str, str]:
     if not owner_url:
         return {"DATABASE_URL": "", "DATABASE_OWNER_URL": ""}
     return {"DATABASE_URL": as_application(owner_url), "DATABASE_OWNER_URL": owner_url}
+
+
+def as_tests_do(installation: dict[str, str]) -> dict[str, str]:
+    """The environment of who looks into an installation: all is seen, but what the product does
+    meanwhile it does in the application's role.
+    """
+    if not (owner_url := installation["DATABASE_OWNER_URL"]):
+        return installation
+    return {**installation, "DATABASE_URL": owner_url, "DATABASE_ROLE": ROLE}
 
 
 def template(postgres: str) -> str:
@@ -103,7 +122,9 @@ def template(postgres: str) -> str:
             if postgres:
                 _drop_of_dead_processes(postgres, "template")
                 drop(postgres, name)
-                execute(named(postgres, "postgres"), MAKE_ROLE, f"CREATE DATABASE {name}")
+                execute(
+                    named(postgres, "postgres"), role_statement(ROLE), f"CREATE DATABASE {name}"
+                )
                 url = named(postgres, name)
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],

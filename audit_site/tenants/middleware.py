@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.tenants.models import Membership
+from audit_site.tenants.selectors import memberships_of
 
 SESSION_KEY = "tenant"
 #: `last_seen_at` is not written more often than this.
@@ -72,9 +73,7 @@ def note_seen(membership: Membership) -> None:
 def find_membership(request: HttpRequest) -> Membership | None:
     if not request.user.is_authenticated:
         return None
-    with walls.as_person(request.user.pk):
-        theirs = Membership.objects.filter(user=request.user).select_related("tenant", "user")
-        memberships = list(theirs.order_by("id"))
+    memberships = memberships_of(request.user)
     chosen = request.session.get(SESSION_KEY)
     for membership in memberships:
         if str(membership.tenant_id) == chosen:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audit_site.db.batches import batched
+from audit_site.db.batches import batched, values_in_order
 from integrations.importing import mirror
 from integrations.kinds import COMPANIES, CONTACTS
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord
@@ -31,6 +31,7 @@ from integrations.sync.withheld import MOST_QUESTIONS, close_withheld, report_wi
 #: Of more missing companies than are asked for by their ids, so many linked ones are.
 MOST_LINKED: Final = 200
 CHUNK: Final = 1000
+IDS_AT_ONCE: Final = 10_000
 
 
 class AbsencesPhase(Phase):
@@ -88,7 +89,7 @@ class AbsencesPhase(Phase):
         """
         seen = self.seen.ids(kind)
         missing, known = [], 0
-        for external_id in rows.values_list("external_id", flat=True).iterator(chunk_size=CHUNK):
+        for external_id in values_in_order(rows, "external_id", IDS_AT_ONCE):
             known += 1
             if external_id not in seen:
                 missing.append(external_id)

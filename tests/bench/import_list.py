@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.bench.scratch import drop, environment, scratch
+from tests.bench.scratch import begin, drop, environment, heed_policies, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 25
@@ -124,11 +124,35 @@ def show(outcomes: list[dict[str, Any]], companies: int) -> None:
             )  # fmt: skip
             line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
             print(f"{outcome['label']:<27}{line}")
+    show_walls(outcomes)
     print(
         "\nanswer: all of it through Django's test client, with sign-in, licence and HTML or JSON."
         "\ndatabase: asking for the list's rows (and the page's count), until PostgreSQL has answered"
         "\n(goal: ratio 2). with rows: the same, from building the queries to having the rows."
     )
+
+
+def show_walls(outcomes: list[dict[str, Any]]) -> None:
+    print("\nbeside itself without the policies between tenants (goal 1.1)")
+    print(f"{'':<27}{'page':>9}{'database':>11}{'REST':>9}{'database':>11}")
+    sums = [[0.0, 0.0] for _ in range(4)]
+    for outcome in outcomes:
+        line = f"{outcome['label']:<27}"
+        found = [
+            (with_them[kind], without[kind])
+            for door in ("page", "rest")
+            for with_them, without in [outcome[door]["walls"]]
+            for kind in (0, 1)
+        ]
+        for place, (ours, bare) in enumerate(found):
+            sums[place][0] += ours
+            sums[place][1] += bare
+            line += f"{ours / bare:>{11 if place % 2 else 9}.2f}"
+        print(line)
+    total = "".join(
+        f"{ours / bare:>{11 if place % 2 else 9}.2f}" for place, (ours, bare) in enumerate(sums)
+    )
+    print(f"{'all views together':<27}{total}")
 
 
 def fill(companies: int) -> dict[str, Any]:
@@ -217,13 +241,11 @@ def fill(companies: int) -> dict[str, Any]:
 
 
 def measure(companies: int) -> list[dict[str, Any]]:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
-    import django  # noqa: PLC0415
-
-    django.setup()
+    begin()
     import psycopg2  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
 
+    from audit_site.db import walls  # noqa: PLC0415
     from integrations.models import ImportListVisit  # noqa: PLC0415
 
     data = fill(companies)
@@ -251,8 +273,12 @@ def measure(companies: int) -> list[dict[str, Any]]:
                 rows.append(cursor.fetchone())
         return rows, spent
 
+    def within(ask: Callable[[], Any]) -> Any:
+        with walls.within(integration.tenant_id):
+            return ask()
+
     outcomes = []
-    for label, (query, where, begin) in CASES.items():
+    for label, (query, where, begins) in CASES.items():
         asked = query.format(after=data["after"])
         page = f"/integrations/{integration.pk}/companies/?{asked}"
         rest = (
@@ -260,23 +286,29 @@ def measure(companies: int) -> list[dict[str, Any]]:
         )
         # the pages before have moved the mark
         ImportListVisit.objects.filter(user=data["user"]).update(looked_at=data["since"])
-        same(label, client.get(rest).json(), by_hand(where, begin, with_count=False)[0])
+        same(label, client.get(rest).json(), by_hand(where, begins, with_count=False)[0])
         outcomes.append(
             {
                 "label": label,
                 "rest": {
                     **answered(lambda rest=rest: client.get(rest)),
                     **by_turns(
-                        lambda rest=rest: rest_list(integration, rest, data["since"]),
-                        lambda w=where, b=begin: by_hand(w, b, with_count=False),
+                        lambda rest=rest: within(
+                            lambda: rest_list(integration, rest, data["since"])
+                        ),
+                        lambda w=where, b=begins: by_hand(w, b, with_count=False),
                     ),
+                    "walls": beside_itself(lambda rest=rest: client.get(rest)),
                 },
                 "page": {
                     **answered(lambda page=page: client.get(page)),
                     **by_turns(
-                        lambda asked=asked: page_list(integration, asked, data["since"]),
-                        lambda w=where, b=begin: by_hand(w, b, with_count=True),
+                        lambda asked=asked: within(
+                            lambda: page_list(integration, asked, data["since"])
+                        ),
+                        lambda w=where, b=begins: by_hand(w, b, with_count=True),
                     ),
+                    "walls": beside_itself(lambda page=page: client.get(page)),
                 },
             }
         )
@@ -286,11 +318,13 @@ def measure(companies: int) -> list[dict[str, Any]]:
 def rest_query(label: str, query: str, data: dict[str, Any]) -> str:
     """The page's filters in REST's words."""
     if label == "deep page":
-        from base64 import b64encode  # noqa: PLC0415
         from urllib.parse import urlencode  # noqa: PLC0415
 
-        place = urlencode({"p": data["text"]})
-        return urlencode({"cursor": b64encode(place.encode()).decode()})
+        from django.core.signing import Signer  # noqa: PLC0415
+
+        path = f"/api/v1/integrations/{data['integration'].pk}/psa-companies/"
+        signer = Signer(salt=f"{path}?search_text,external_id")
+        return urlencode({"cursor": signer.sign_object([0, False, data["text"]])})
     return query.replace("=yes", "=true").replace("=no", "=false")
 
 
@@ -345,6 +379,35 @@ def by_turns(
     ours: Callable[[], Any], by_hand: Callable[[], tuple[Any, float]]
 ) -> dict[str, tuple[float, float]]:
     """Milliseconds of the database alone and of everything, for both."""
+    rounds = []
+    for _ in range(ROUNDS):
+        everything, database = timed(ours)
+        began = time.perf_counter()
+        _, raw = by_hand()
+        rounds.append((database, everything, raw * 1000, (time.perf_counter() - began) * 1000))
+    best = [min(column) for column in zip(*rounds, strict=True)]
+    return {"ours": (best[0], best[1]), "sql": (best[2], best[3])}
+
+
+def beside_itself(ask: Callable[[], Any]) -> list[tuple[float, float]]:
+    """Milliseconds of a whole answer and of its time in the database, with the policies between
+    tenants and without, by turns: the best of each.
+    """
+    postgres = os.environ["DATABASE_URL"]
+    best = [(float("inf"), float("inf"))] * 2
+    for _ in range(4):
+        for place, heeds in enumerate((True, False)):
+            heed_policies(postgres, heeds=heeds)
+            ask()  # the server looks up once more what the role may
+            for _ in range(ROUNDS // 4):
+                found = timed(ask)
+                best[place] = (min(best[place][0], found[0]), min(best[place][1], found[1]))
+    heed_policies(postgres)
+    return best
+
+
+def timed(ask: Callable[[], Any]) -> tuple[float, float]:
+    """Milliseconds of everything, and of the database alone."""
     from django.db import connection  # noqa: PLC0415
 
     spent = 0.0
@@ -357,16 +420,10 @@ def by_turns(
         finally:
             spent += time.perf_counter() - began
 
-    rounds = []
-    for _ in range(ROUNDS):
-        spent, began = 0.0, time.perf_counter()
-        with connection.execute_wrapper(watch):
-            ours()
-        middle = time.perf_counter()
-        _, raw = by_hand()
-        rounds.append((spent, middle - began, raw, time.perf_counter() - middle))
-    best = [min(column) * 1000 for column in zip(*rounds, strict=True)]
-    return {"ours": (best[0], best[1]), "sql": (best[2], best[3])}
+    began = time.perf_counter()
+    with connection.execute_wrapper(watch):
+        ask()
+    return (time.perf_counter() - began) * 1000, spent * 1000
 
 
 def answered(ask: Callable[[], Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.bench.scratch import drop, environment, scratch
+from tests.bench.scratch import begin, drop, environment, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 CYCLES = {"monthly": (1, 1), "quarterly": (1, 3), "annual": (1, 12), "weekly": (13, 3)}
@@ -130,10 +130,7 @@ def show(outcomes: dict[str, Any], tenants: int, agreements: int) -> None:
 
 
 def measured(part: Any) -> dict[str, Any]:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
-    import django  # noqa: PLC0415
-
-    django.setup()
+    begin()
     from audit_site.tenants import models  # noqa: PLC0415
 
     models.Tenant.today = lambda self, at=None: day_of[0]
@@ -238,6 +235,7 @@ def company() -> dict[str, Any]:
 
     from agreements.figures import company_figure  # noqa: PLC0415
     from agreements.models import Agreement  # noqa: PLC0415
+    from audit_site.db import walls  # noqa: PLC0415
     from companies.models import Company  # noqa: PLC0415
 
     chosen = Company.objects.annotate(n=Count("agreements")).select_related("tenant")[0]
@@ -245,10 +243,11 @@ def company() -> dict[str, Any]:
     Agreement.objects.filter(pk__in=list(others.values_list("pk", flat=True))).update(
         company=chosen
     )
-    company_figure(chosen)
-    with CaptureQueriesContext(connection) as queries:
-        began = time.perf_counter()
+    with walls.within(chosen.tenant_id):
         company_figure(chosen)
+        with CaptureQueriesContext(connection) as queries:
+            began = time.perf_counter()
+            company_figure(chosen)
     milliseconds = round((time.perf_counter() - began) * 1000, 1)
     return {"queries": len(queries), "milliseconds": milliseconds}
 
@@ -258,15 +257,17 @@ def series() -> dict[str, Any]:
 
     from agreements.figures import recognized_by_month, tenant_book, tenant_figure  # noqa: PLC0415
     from agreements.models import Agreement  # noqa: PLC0415
+    from audit_site.db import walls  # noqa: PLC0415
     from audit_site.tenants.models import Tenant  # noqa: PLC0415
 
     counts = Agreement.objects.values("tenant").annotate(n=Count("id")).order_by("-n")
     tenant = Tenant.objects.get(pk=counts[0]["tenant"])
-    began = time.perf_counter()
-    recognized_by_month(tenant_book(tenant), TODAY.replace(month=1, day=1), 12)
-    middle = time.perf_counter()
-    for month in range(1, 13):
-        tenant_figure(tenant, TODAY.replace(month=month, day=15))
+    with walls.within(tenant.pk):
+        began = time.perf_counter()
+        recognized_by_month(tenant_book(tenant), TODAY.replace(month=1, day=1), 12)
+        middle = time.perf_counter()
+        for month in range(1, 13):
+            tenant_figure(tenant, TODAY.replace(month=month, day=15))
     return {
         "series": round(middle - began, 2),
         "figures": round(time.perf_counter() - middle, 2),

@@ -17,17 +17,37 @@ def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
         "CREDENTIAL_KEYS": "1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
         "LOG_LEVEL": "ERROR",
         "DATABASE_URL": database_url,
+        "DATABASE_ROLE": ROLE if database_url else "",
         **more,
     }
 
 
 NAME = "audit_bench"
+#: The application's role, of the benches alone: for half of a comparison it passes all policies.
+ROLE = "audit_bench_application"
 
 
 def scratch(postgres: str) -> str:
     drop(postgres)
-    databases.execute(postgres, f"CREATE DATABASE {NAME}")
+    databases.execute(postgres, databases.role_statement(ROLE), f"CREATE DATABASE {NAME}")
+    heed_policies(postgres)
     return databases.named(postgres, NAME)
+
+
+def heed_policies(postgres: str, *, heeds: bool = True) -> None:
+    """Whether the second wall stands between the application's role and the rows of all tenants."""
+    databases.execute(postgres, f"ALTER ROLE {ROLE} {'NOBYPASSRLS' if heeds else 'BYPASSRLS'}")
+
+
+def begin() -> None:
+    """Set Django up in this process. The bench itself sees everything, what it measures does not."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audit_site.settings")
+    import django  # noqa: PLC0415
+
+    django.setup()
+    from audit_site.db import walls  # noqa: PLC0415
+
+    walls.enter(walls.Asker(everything=True))
 
 
 def drop(postgres: str) -> None:

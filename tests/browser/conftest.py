@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
+from audit_site.db import walls
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
 from tests.worker import work_off
 
@@ -36,7 +37,7 @@ def worker() -> Iterator[None]:
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=walls.carried(work), daemon=True)
     thread.start()
     yield
     stop.set()

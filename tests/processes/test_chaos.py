@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from integrations.sandbox.server import SandboxServer
-from tests.databases import ROOT
+from tests.databases import ROOT, as_tests_do
 from tests.processes.installation import (
     HEALED_SECONDS,
     Installation,
@@ -98,7 +98,7 @@ def ask(installation: Installation, *question: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.processes.undisturbed", *question],
         cwd=ROOT,
-        env={**installation.env, "DJANGO_SETTINGS_MODULE": "audit_site.settings"},
+        env={**as_tests_do(installation.env), "DJANGO_SETTINGS_MODULE": "audit_site.settings"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

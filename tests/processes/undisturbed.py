@@ -20,6 +20,7 @@ django.setup()
 from django.db import models  # noqa: E402
 
 from agreements.models import Agreement, AgreementLine, AgreementMrr, CompanyMrr  # noqa: E402
+from audit_site.db import walls  # noqa: E402
 from audit_site.tenants.models import Tenant  # noqa: E402
 from companies.models import Company, Contact  # noqa: E402
 from integrations.connecting.lifecycle import create_integration  # noqa: E402
@@ -36,6 +37,8 @@ from integrations.models import (  # noqa: E402
 )
 from integrations.runs.starting import start_sync_run  # noqa: E402
 from tests.worker import work_off  # noqa: E402
+
+walls.enter(walls.Asker(everything=True))
 
 #: What two installations that read the same can't have in common: ids and times of their own.
 OWN = {

@@ -111,7 +111,8 @@ class Builder:
         beside = "" if self._connection.in_atomic_block else "CONCURRENTLY"
         self._run(
             f'DROP INDEX IF EXISTS "{key.target_index}"',  # one that was left unfinished
-            f'CREATE UNIQUE INDEX {beside} "{key.target_index}" ON "{key.target}" (tenant_id, id)',
+            f'CREATE UNIQUE INDEX {beside} "{key.target_index}" '
+            f'ON "{key.target}" (tenant_id, "{key.target_column}")',
         )
 
     def _replace(

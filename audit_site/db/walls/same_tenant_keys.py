@@ -23,6 +23,7 @@ class SameTenantKey:
     table: str
     column: str
     target: str
+    target_column: str = "id"
 
     @property
     def name(self) -> str:
@@ -31,13 +32,14 @@ class SameTenantKey:
     @property
     def target_index(self) -> str:
         """The unique index that the key needs: PostgreSQL refers to no other."""
-        return _fitted(f"{self.target}_tenant_id_id")
+        return _fitted(f"{self.target}_tenant_id_{self.target_column}")
 
     def statement(self) -> str:
         """Without a look at the rows that are there, which would lock them all meanwhile."""
         return (
             f'ALTER TABLE "{self.table}" ADD CONSTRAINT "{self.name}" '
-            f'FOREIGN KEY (tenant_id, "{self.column}") REFERENCES "{self.target}" (tenant_id, id) '
+            f'FOREIGN KEY (tenant_id, "{self.column}") '
+            f'REFERENCES "{self.target}" (tenant_id, "{self.target_column}") '
             "DEFERRABLE INITIALLY DEFERRED NOT VALID"
         )
 
@@ -58,4 +60,7 @@ def same_tenant_keys() -> Iterator[SameTenantKey]:
         for field in fields:
             target = field.related_model
             if target in owned:
-                yield SameTenantKey(model._meta.db_table, field.column, target._meta.db_table)
+                pointed_to = field.target_field.column
+                yield SameTenantKey(
+                    model._meta.db_table, field.column, target._meta.db_table, pointed_to
+                )

@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from django.db import connections
 
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant
@@ -19,6 +18,7 @@ from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from integrations.sync.outcomes import succeed
 from integrations.sync.run_writer import RunWriter
+from tests.concurrency import at_once, in_a_thread
 from tests.factories import make_integration, make_tenant
 from tests.integrations.connecting.connections import connect
 from tests.syncing import claimed
@@ -109,10 +109,6 @@ def test_who_did_what_is_kept(connected: Integration) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_people_who_connect_one_account_at_once_get_one(sandbox: SandboxServer) -> None:
-    from django.db import connections  # noqa: PLC0415
-
-    from tests.factories import make_tenant  # noqa: PLC0415
-
     tenant = make_tenant()
     outcomes: list[str] = []
 
@@ -127,14 +123,8 @@ def test_two_people_who_connect_one_account_at_once_get_one(sandbox: SandboxServ
             outcomes.append("made")
         except DomainError as error:
             outcomes.append(error.code)
-        finally:
-            connections.close_all()
 
-    threads = [threading.Thread(target=go) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[go] * 5)
 
     assert sorted(outcomes) == ["integration_exists"] * 4 + ["made"]
     assert Integration.objects.count() == 1
@@ -155,10 +145,8 @@ def test_disconnecting_while_a_run_ends_locks_nobody_out() -> None:
             succeed(RunWriter(run, slow))
         except Exception as error:  # noqa: BLE001  the test reads it
             troubles.append(error)
-        finally:
-            connections.close_all()
 
-    thread = threading.Thread(target=finish)
+    thread = threading.Thread(target=in_a_thread(finish))
     thread.start()
     time.sleep(0.2)
     lifecycle.disconnect_integration(integration=integration, actor=None)

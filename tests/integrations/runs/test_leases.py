@@ -11,6 +11,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from audit_site.db import walls
 from companies.models import Company
 from integrations.models import Integration, Issue, SyncEvent, SyncRun
 from integrations.runs import dispatching, history, leases
@@ -147,7 +148,7 @@ def test_a_connection_that_is_cut_in_a_page_costs_the_run_nothing(
 
     def cut(moment: str, subject: str) -> None:
         if (moment, subject) == ("page", "contacts"):
-            with connection.cursor() as cursor:
+            with walls.as_owner(), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(OperationalError):

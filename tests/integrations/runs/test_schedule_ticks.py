@@ -204,7 +204,7 @@ def test_a_tick_costs_the_same_however_much_is_planned_or_waits(
     time_machine: Any, db: None
 ) -> None:
     time_machine.move_to(NOON, tick=False)
-    tenant = make_tenant()
+    tenant, other = make_tenant(), make_tenant()
     for _ in range(2):
         due_integration(tenant)
     schedule.dispatch_due()
@@ -212,7 +212,7 @@ def test_a_tick_costs_the_same_however_much_is_planned_or_waits(
     for count in (1, 30):
         for _ in range(count):
             due_integration(tenant)  # its two runs are under way: it waits
-            make_integration(make_tenant())
+            make_integration(other)
         with CaptureQueriesContext(connection) as queries:
             schedule.dispatch_due()
         costs.append(len(queries))

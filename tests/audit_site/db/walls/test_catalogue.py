@@ -117,6 +117,16 @@ def test_the_application_may_change_rows_and_nothing_else() -> None:
     assert (owned, may_create) == (0, False)
 
 
+def test_the_functions_of_the_import_list_use_an_index_behind_a_policy() -> None:
+    """`migrate` runs as a superuser here."""
+    found = ask(
+        "SELECT p.oid::regprocedure::text, p.proleakproof FROM pg_proc p"
+        " WHERE p.oid IN ('textlike(text,text)'::regprocedure, 'upper(text)'::regprocedure)"
+    )
+
+    assert sorted(found) == [("textlike(text,text)", True), ("upper(text)", True)]
+
+
 def test_what_a_table_lost_is_built_again_and_the_rest_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
