@@ -11,11 +11,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from agreements.decisions import choose
-from audit_site.tenants.models import Tenant, TenantOwned, User
+from audit_site.tenants.models import BrowserSession, Tenant, TenantOwned, User
+from audit_site.tenants.own_address import ask_for_address
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
 from integrations.words.saying import say_word
-from tests.clients import api_of
+from tests.clients import api_of, browser
 from tests.factories import (
     make_agreement,
     make_company,
@@ -77,6 +78,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
+    stranger = make_member(other_tenant)
+    browser(stranger)
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
@@ -91,6 +94,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "companies": {"pk": str(company.pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
+        "prove": {"key": str(ask_for_address(user=stranger, email="new@example.com").key)},
+        "sessions": {"pk": BrowserSession.objects.get(user=stranger).pk},
+        "devices": {"session_id": BrowserSession.objects.get(user=stranger).pk},
         "decisions": {"pk": str(decision.pk if decision else "")},
     }
 

@@ -17,9 +17,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit_site.errors import DomainError
-from audit_site.tenants.audit import record_audit
 from audit_site.tenants.fields import clean_email, invalid
-from audit_site.tenants.models import AddressChange, Membership, User
+from audit_site.tenants.models import AddressChange, User
+from audit_site.tenants.own_trail import record_of_person
 
 SALT: Final = "audit_site.own_address"
 VALID: Final = timedelta(days=1)
@@ -54,7 +54,8 @@ def ask_for_address(*, user: User, email: str) -> Asked:
         raise invalid("email", "This is your address already.")
     AddressChange.objects.filter(user=user).delete()
     change = AddressChange.objects.create(user=user, email=email)
-    _record(user, "address.asked", {"email": user.email}, {"email": email})
+    before, after = {"email": user.email}, {"email": email}
+    record_of_person(user, "address.asked", actor=user, before=before, after=after)
     return Asked(change, None if address_owner(email) else link_key(change))
 
 
@@ -73,10 +74,12 @@ def ends_at(change: AddressChange) -> datetime:
     return change.asked_at + VALID
 
 
+@transaction.atomic
 def cancel_address(*, user: User) -> None:
     """Forget the address that a person asked for; its link is worth nothing from now on."""
     for change in AddressChange.objects.filter(user=user):
-        _record(user, "address.cancelled", {"email": change.email}, {})
+        asked = {"email": change.email}
+        record_of_person(user, "address.cancelled", actor=user, before=asked)
         change.delete()
 
 
@@ -94,6 +97,7 @@ def find_by_link(user: User, key: str) -> AddressChange:
             "another_person",
             "This link is of another account than the one that you are signed in to.",
             "Sign out, and sign in as the person who asked for the new address.",
+            status=404,
         )
     return change
 
@@ -118,7 +122,8 @@ def _prove(user: User, key: str) -> str:
     held.email = user.email = new
     held.save(update_fields=["email"])
     change.delete()
-    _record(held, "address.changed", {"email": old}, {"email": new})
+    before, after = {"email": old}, {"email": new}
+    record_of_person(held, "address.changed", actor=held, before=before, after=after)
     return old
 
 
@@ -129,19 +134,6 @@ def _worthless() -> DomainError:
         "Ask for the new address once more.",
         status=410,
     )
-
-
-def _record(user: User, action: str, before: dict[str, str], after: dict[str, str]) -> None:
-    """In the trail of each tenant of theirs."""
-    for membership in Membership.objects.filter(user=user).select_related("tenant"):
-        record_audit(
-            tenant=membership.tenant,
-            actor=user,
-            action=action,
-            subject=user,
-            before=before,
-            after=after,
-        )
 
 
 def forget_address_changes() -> None:
