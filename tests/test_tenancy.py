@@ -11,12 +11,13 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from agreements.decisions import choose
-from audit_site.tenants.models import AuditEvent, Tenant, TenantOwned, User
+from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, TenantOwned, User
+from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import ConnectionTest, SyncRun
 from integrations.words.saying import say_word
-from tests.clients import api_of
+from tests.clients import api_of, browser
 from tests.factories import (
     make_agreement,
     make_company,
@@ -81,9 +82,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
-    token, _ = create_api_token(
-        tenant=other_tenant, user=make_member(other_tenant), scopes=["read"], name="Theirs"
-    )
+    stranger = make_member(other_tenant)
+    browser(stranger)
+    token, _ = create_api_token(tenant=other_tenant, user=stranger, scopes=["read"], name="Theirs")
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
     return {
         "integrations": {
@@ -100,6 +101,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(make_member(other_tenant).pk)},
         "people": {"pk": str(make_invitation(other_tenant).pk), "token": "no-such-link"},
+        "prove": {"key": str(ask_for_address(user=stranger, email="new@example.com").key)},
+        "sessions": {"pk": BrowserSession.objects.get(user=stranger).pk},
+        "devices": {"session_id": BrowserSession.objects.get(user=stranger).pk},
         "decisions": {"pk": str(decision.pk if decision else "")},
         "tokens": {"pk": str(token.pk)},
         "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},

@@ -21,8 +21,8 @@ from audit_site.errors import DomainError
 from audit_site.tenants.addresses import clean_address
 from audit_site.tenants.fields import invalid
 from audit_site.tenants.models import AddressChange, User
+from audit_site.tenants.own_trail import record_of_person
 from audit_site.tenants.proof import holder_of
-from audit_site.tenants.sign_in_audit import record_of_person
 
 SALT: Final = "audit_site.own_address"
 VALID: Final = timedelta(days=1)
@@ -48,9 +48,8 @@ def ask_for_address(*, user: User, email: str) -> Asked:
         raise invalid("email", "This is your address already.")
     AddressChange.objects.filter(user=user).delete()
     change = AddressChange.objects.create(user=user, email=email)
-    record_of_person(
-        user, "address.asked", actor=user, before={"email": user.email}, after={"email": email}
-    )
+    before, after = {"email": user.email}, {"email": email}
+    record_of_person(user, "address.asked", actor=user, before=before, after=after)
     return Asked(change, None if holder_of(email) else link_key(change))
 
 
@@ -69,12 +68,12 @@ def ends_at(change: AddressChange) -> datetime:
     return change.asked_at + VALID
 
 
+@transaction.atomic
 def cancel_address(*, user: User) -> None:
     """Forget the address that a person asked for; its link is worth nothing from now on."""
     for change in AddressChange.objects.filter(user=user):
-        record_of_person(
-            user, "address.cancelled", actor=user, before={"email": change.email}, after={}
-        )
+        asked = {"email": change.email}
+        record_of_person(user, "address.cancelled", actor=user, before=asked)
         change.delete()
 
 
@@ -92,6 +91,7 @@ def find_by_link(user: User, key: str) -> AddressChange:
             "another_person",
             "This link is of another account than the one that you are signed in to.",
             "Sign out, and sign in as the person who asked for the new address.",
+            status=404,
         )
     return change
 
@@ -116,9 +116,8 @@ def _prove(user: User, key: str) -> str:
     held.email = user.email = new
     held.save(update_fields=["email"])
     change.delete()
-    record_of_person(
-        held, "address.changed", actor=held, before={"email": old}, after={"email": new}
-    )
+    before, after = {"email": old}, {"email": new}
+    record_of_person(held, "address.changed", actor=held, before=before, after=after)
     return old
 
 

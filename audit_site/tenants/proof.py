@@ -13,8 +13,8 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from audit_site.tenants.models import User
+from audit_site.tenants.own_trail import record_of_person
 from audit_site.tenants.sessions import end_sessions
-from audit_site.tenants.sign_in_audit import record_of_person
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,10 @@ from typing import Any, Final
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from django.contrib.auth import signals as auth
-from django.db import transaction
 from django.dispatch import Signal
 
-from audit_site.db import walls
-from audit_site.tenants.audit import record_audit
-from audit_site.tenants.models import Membership, User
+from audit_site.tenants.models import User
+from audit_site.tenants.own_trail import record_of_person
 
 log = logging.getLogger(__name__)
 
@@ -36,34 +34,6 @@ DONE: Final[dict[Signal, str]] = {
     mfa.authenticator_removed: "person.second_factor_removed",
     mfa.authenticator_reset: "person.second_factor_renewed",
 }
-
-
-@transaction.atomic
-def record_of_person(
-    user: User,
-    action: str,
-    *,
-    actor: User | None,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    """Write an act that is about a person into the trail of each of their tenants.
-
-    In the order of their ids, as whoever writes to several chains.
-    """
-    with walls.as_person(user.pk):
-        rows = Membership.objects.filter(user=user).select_related("tenant").order_by("tenant_id")
-        tenants = [membership.tenant for membership in rows]
-    for tenant in tenants:
-        with walls.within(tenant.pk):
-            record_audit(
-                tenant=tenant,
-                actor=actor,
-                action=action,
-                subject=user,
-                before=before,
-                after=after,
-            )
 
 
 def connect() -> None:

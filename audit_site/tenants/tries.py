@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -142,21 +143,26 @@ def _key(pace: Pace, *parts: str) -> str:
 
 @transaction.atomic
 def _count(counted: Iterable[tuple[Pace, str]]) -> None:
-    now, wait = timezone.now(), timedelta(0)
-    rows = []
-    for pace, key in counted:
-        row = _held(key, now)
-        wait = max(wait, row.free_at - now)
+    held = [(pace, _held(key)) for pace, key in counted]
+    now = timezone.now()  # not before: who came first may have held them for a while
+    wait = max(_wait_of(row, now) for _, row in held)
+    if wait > timedelta(0):
+        raise TooManyTries(math.ceil(wait.total_seconds()))
+    for pace, row in held:
         row.tries = pace.left_of(row.tries, now - row.last_at) + 1
         row.last_at, row.free_at = now, now + pace.wait_after(row.tries)
-        rows.append(row)
-    if wait > timedelta(0):
-        raise TooManyTries(-(-int(wait.total_seconds() * 1000) // 1000))
-    TryCount.objects.bulk_update(rows, ["tries", "last_at", "free_at"])
+    TryCount.objects.bulk_update([row for _, row in held], ["tries", "last_at", "free_at"])
 
 
-def _held(key: str, now: datetime) -> TryCount:
+def _wait_of(row: TryCount, now: datetime) -> timedelta:
+    """How long it still is until the next try; clocks of two machines may differ a little."""
+    has_wait = row.free_at > row.last_at
+    return row.free_at - now if has_wait else timedelta(0)
+
+
+def _held(key: str) -> TryCount:
     """The row of this key, which nobody else changes until the transaction ends."""
+    now = timezone.now()
     TryCount.objects.bulk_create(
         [TryCount(key=key, last_at=now, free_at=now)], ignore_conflicts=True
     )

@@ -17,7 +17,8 @@ from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.views import PROBLEMS, TenantViewSet
 from audit_site.tenants.devices import device_name
 from audit_site.tenants.models import BrowserSession, Role
-from audit_site.tenants.sessions import current_id, end_session, end_sessions, sessions_of
+from audit_site.tenants.own_sessions import sign_out_elsewhere, sign_out_of
+from audit_site.tenants.sessions import current_id, sessions_of
 
 
 class OwnSessions(IsViewer):
@@ -85,7 +86,7 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantVie
     @extend_schema(request=None, responses={204: None, **PROBLEMS}, operation_id="end_session")
     def destroy(self, request: Request, pk: str) -> Response:
         """Sign out of that browser: its next request is a stranger's."""
-        if not end_session(self.actor, pk):
+        if not sign_out_of(self.actor, pk):
             raise Http404
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -94,5 +95,5 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantVie
     )
     def destroy_others(self, request: Request) -> Response:
         """Sign out everywhere but here; with a token, everywhere."""
-        end_sessions(self.actor, but=current_id(request._request))
+        sign_out_elsewhere(self.actor, but=current_id(request._request))
         return Response(status=status.HTTP_204_NO_CONTENT)

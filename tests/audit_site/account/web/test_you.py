@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.test import Client
 
-from audit_site.tenants.models import BrowserSession, User
+from audit_site.tenants.models import AuditEvent, BrowserSession, User
 from audit_site.tenants.sessions import hash_of
 from tests.clients import browser, page_text
 from tests.factories import make_user
@@ -33,6 +33,8 @@ def test_the_name_is_changed(alex: User) -> None:
 
     alex.refresh_from_db()
     assert alex.name == "Alexandra"
+    event = AuditEvent.objects.get(action="person.renamed")
+    assert event.details == {"before": {"name": "Alex Admin"}, "after": {"name": "Alexandra"}}
 
 
 def test_each_device_is_named_with_its_address(alex: User) -> None:
@@ -69,6 +71,8 @@ def test_everywhere_else_and_everywhere(alex: User) -> None:
     here, there, mobile = sign_in(alex), sign_in(alex), sign_in(alex)
 
     here.post(f"{YOU}devices/end-others/")
+    event = AuditEvent.objects.get(action="person.sessions_ended")
+    assert event.details == {"before": None, "after": {"sessions": 2}}
     assert "2 other devices are signed out." in page_text(here.get(YOU))
     assert [client.get(YOU).status_code for client in (here, there, mobile)] == [200, 302, 302]
     there = sign_in(alex)
