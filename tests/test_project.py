@@ -96,6 +96,15 @@ def test_the_image_writes_to_var_alone() -> None:
         assert "/var/lib/audit:uid=10001,gid=10001,mode=0700" in services[name]["tmpfs"]
 
 
+def test_the_image_runs_as_nobody_in_particular_and_holds_no_compiler() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+
+    assert "useradd --create-home --uid 10001 audit" in image
+    assert image.index("COPY . .") < image.index("USER audit") < image.index("CMD ")
+    assert "pip install --no-cache-dir --only-binary :all: --require-hashes" in image
+    assert "apt-get" not in image
+
+
 def test_no_secret_of_the_machine_gets_into_the_image() -> None:
     assert {".env", ".git", "var"} <= set((ROOT / ".dockerignore").read_text().split())
 

@@ -119,6 +119,23 @@ def test_a_secret_that_was_typed_is_found_and_not_repeated(tmp_path: Path) -> No
     assert key not in sentence
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('PASSWORD = "changed the password of"', 0),
+        ('TOKEN_GENERATOR_SECRET = "django.contrib.auth.tokens.Generator"', 0),
+        ("DATABASE_URL=postgres://user:password@host/name", 0),
+        ("DATABASE_URL=postgres://user:" + "Xk29-vQ" + "@host/name", 1),
+        ('PASSWORD = "' + "Xk29-vQ7" + '"', 1),
+    ],
+)
+def test_what_only_looks_like_a_secret_is_left_alone(tmp_path: Path, line: str, found: int) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text(f"{line}\n")
+
+    assert len([*findings([str(file)])]) == found
+
+
 def test_images_are_pinned_to_what_the_registry_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from integrations.runs.starting import start_sync_run  # noqa: E402
 
 NAME = "Demo MSP"
 # pragma: allowlist nextline secret
-PASSWORD = "demo-password-1"  # noqa: S105  # nosec B105 # of the demo on your own machine
+PASSWORD = "demo-password-1"  # noqa: S105  of the demo on your own machine
 PEOPLE = (
     ("admin@demo.example", Role.ADMIN, "Alex Admin"),
     ("member@demo.example", Role.MEMBER, "Mia Member"),

@@ -56,7 +56,7 @@ KindT = TypeVar("KindT")
 HEADERS: Final = {
     "tracking_identifier": "ApiIntegrationCode",
     "username": "UserName",
-    "secret": "Secret",  # nosec B105 # pragma: allowlist secret: a header
+    "secret": "Secret",  # pragma: allowlist secret: a header
 }
 #: Any zone's host answers; this is the one that Autotask's own documentation names.
 ZONE_INFORMATION: Final = "https://webservices.autotask.net/ATServicesRest/V1.0/zoneInformation"
