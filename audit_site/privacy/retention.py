@@ -35,9 +35,7 @@ RETENTION: Final = (
     Kept("Reports about figures", "7 days", "REPORT_DAYS", forget_reports),
     Kept("Answers kept for an `Idempotency-Key`", "24 hours", "", forget_answers),
     Kept("Sessions", "until they have run out", "", clear_sessions),
-    Kept(
-        "What is shared without a Redis (limits of sign-in)", "until it is over", "", forget_cache
-    ),
+    Kept("Limits of sign-in, where there is no Redis", "until they are over", "", forget_cache),
     Kept("Counts of limited acts", "a day", "", forget_old_counts),
     Kept("Refused keys of PSA users, as hashes", "30 days after they were used", "", forget_users),
 )
