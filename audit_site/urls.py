@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/", include("audit_site.api_urls")),
     re_path(r"^api(/|$)", NowhereView.as_view()),
     path("accounts/", include("allauth.urls")),
+    path("account/", include("audit_site.account.web.urls")),
     path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),
     path("tenant/", switch_tenant, name="switch-tenant"),
     path("", include("integrations.web.urls")),

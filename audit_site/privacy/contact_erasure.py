@@ -92,7 +92,11 @@ def _carry_out(
         rows += _erase(tenant, people, twins)
         ids = sorted({str(row.pk) for row in people})
         record_audit(
-            tenant=tenant, actor=actor, action="contact.erased", subject=subject, contacts=ids
+            tenant=tenant,
+            actor=actor,
+            action="contact.erased",
+            subject=subject,
+            after={"contacts": ids},
         )
     rows += take_out(tenant, needles) + _forget_history(twins)
     return Erased(tenant, rows, needles)
