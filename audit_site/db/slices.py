@@ -21,7 +21,7 @@ def delete_in_slices(rows: models.QuerySet[Any], size: int = SLICE) -> int:
     next time.
     """
     deleted = 0
-    for ids in _slices(rows, size):
+    for ids in slices_of(rows, size):
         for hanging in _hanging(rows.model, ids):
             delete_in_slices(hanging, size)
         with transaction.atomic():
@@ -40,7 +40,7 @@ def delete_everywhere(rows: models.QuerySet[Any], reason: str) -> None:
             delete_in_slices(rows.filter(tenant=tenant_id))
 
 
-def _slices(rows: models.QuerySet[Any], size: int) -> Iterator[list[Any]]:
+def slices_of(rows: models.QuerySet[Any], size: int) -> Iterator[list[Any]]:
     """The ids of rows in their order, so many at a time."""
     ordered = rows.order_by("pk").values_list("pk", flat=True)
     ids = list(ordered[:size])

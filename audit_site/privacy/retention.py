@@ -39,9 +39,7 @@ RETENTION: Final = (
     Kept("Sessions", "until they have run out", "", clear_sessions),
     Kept("Counts of tries to sign in, as hashes", "a day", "", forget_tries),
     Kept("Links that prove a new e-mail address", "a day", "", forget_address_changes),
-    Kept(
-        "What is shared without a Redis (limits of sign-in)", "until it is over", "", forget_cache
-    ),
+    Kept("Limits of sign-in, where there is no Redis", "until they are over", "", forget_cache),
     Kept("Counts of limited acts", "a day", "", forget_old_counts),
     Kept("Refused keys of PSA users, as hashes", "30 days after they were used", "", forget_users),
 )

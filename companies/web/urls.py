@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from companies.web import views
+from companies.web import erasing, views
 
 app_name = "companies"
 urlpatterns = [
@@ -10,6 +10,11 @@ urlpatterns = [
     path("companies/add/", views.add, name="add"),
     path("companies/<uuid:pk>/", views.company, name="detail"),
     path("companies/<uuid:pk>/edit/", views.edit, name="edit"),
+    path(
+        "companies/<uuid:pk>/contacts/<uuid:contact_id>/erase/",
+        erasing.erase,
+        name="erase-contact",
+    ),
     path("companies/<uuid:pk>/archive/", views.archive, name="archive"),
     path("companies/<uuid:pk>/restore/", views.restore, name="restore"),
     path("companies/<uuid:pk>/sync/", views.resync, name="sync"),

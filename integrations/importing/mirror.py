@@ -10,6 +10,7 @@ from datetime import datetime
 from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import folded
 from audit_site.db.lengths import fitted
+from integrations.importing.forgotten import forgotten_among
 from integrations.importing.record_store import Changes, store, values_of
 from integrations.importing.rules import broken_rules, facts_of
 from integrations.importing.said_words import CompanyWords, company_words
@@ -22,11 +23,16 @@ def store_companies(
 ) -> Changes[PsaCompanyRecord]:
     """Store companies as the PSA shows them, by id."""
     ids = [company.external_id for company in companies]
+    forgotten = forgotten_among(integration, {one.default_contact_id for one in companies})
     return store(
         PsaCompanyRecord,
         existing=PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
         incoming=[
-            {**values_of(company, PsaCompanyRecord), "search_text": _search_text(company)}
+            {
+                **values_of(company, PsaCompanyRecord),
+                "search_text": _search_text(company),
+                **({"default_contact_id": ""} if company.default_contact_id in forgotten else {}),
+            }
             for company in companies
         ],
         key=("external_id",),

@@ -3,6 +3,7 @@
 One subject a module; migrations, the API schema and everybody else import the names from here.
 """
 
+from integrations.models.forgotten import ForgottenContact
 from integrations.models.integration import (
     ConnectionTest,
     Integration,
@@ -36,6 +37,7 @@ __all__ = [
     "NO_END",
     "CompanyLink",
     "ConnectionTest",
+    "ForgottenContact",
     "ImportListVisit",
     "Integration",
     "IntegrationOwnedQuerySet",

@@ -13,10 +13,11 @@ from audit_site.db.batches import batched
 from integrations.importing import mirror
 from integrations.kinds import COMPANIES, CONTACTS, KindName
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
-from integrations.psa.contract import PsaCompany, PsaContact, RejectedRecord
+from integrations.psa.contract import PsaCompany, PsaContact, PsaPage, RejectedRecord
 from integrations.psa.errors import PsaRefused
 from integrations.sync.absent_contacts import Absent, AbsentContacts, store_absent
 from integrations.sync.agreements_phase import SomeAgreementsPhase
+from integrations.sync.list_phases import without_forgotten
 from integrations.sync.moves import note_late_merges, note_moves
 from integrations.sync.phase import Phase, PhasedSync
 from integrations.sync.rules_phase import SomeRulesPhase
@@ -111,10 +112,11 @@ class RereadContactsPhase(Phase):
             self.writer.answers.forget(part)
 
     def _store(self, records: Sequence[PsaContact], rejected: Sequence[RejectedRecord]) -> None:
-        changes = mirror.store_contacts(self.integration, records, timezone.now())
-        self.journal.add(self.name, changes, rejected)
+        known = without_forgotten(self.writer, PsaPage(tuple(records), tuple(rejected)))
+        changes = mirror.store_contacts(self.integration, known.records, timezone.now())
+        self.journal.add(self.name, changes, known.rejected)
         self.seen.note(TOUCHED, note_moves(self.checkpoint, changes))
-        self.seen.note_for_full_run(self.name, [record.external_id for record in records])
+        self.seen.note_for_full_run(self.name, [record.external_id for record in known.records])
 
     def _absent(
         self,

@@ -74,6 +74,11 @@ class Journal:
         count["gone"] += changes.count("gone")
         count["rejected"] += rejected
 
+    def count_forgotten(self, kind: str, number: int) -> None:
+        """Count what was left out because it was erased here; nothing else is noted of it."""
+        if number:
+            self.counts[kind]["forgotten"] = self.counts[kind].get("forgotten", 0) + number
+
     def add_gone(self, kind: str, rows: Iterable[models.Model]) -> None:
         """Count and log records that a complete reading no longer showed."""
         events = [self._event(kind, row.external_id, "gone", name=str(row)) for row in rows]  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -11,10 +12,11 @@ from django.utils import timezone
 
 from audit_site.db.bulk import AnyOf
 from integrations.importing import mirror
+from integrations.importing.forgotten import forgotten_among
 from integrations.importing.record_store import Changes
 from integrations.kinds import COMPANIES, CONTACTS
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
-from integrations.psa.contract import PsaPage
+from integrations.psa.contract import PsaContact, PsaPage
 from integrations.psa.listing import is_newer
 from integrations.sync.moves import note_moves
 from integrations.sync.phase import Phase
@@ -47,6 +49,10 @@ class ListPhase(Phase):
     @abstractmethod
     def store(self, records: Sequence[Any], now: datetime) -> Changes[Any]:
         """Inside a page: store what a page of the list showed."""
+
+    def known(self, page: PsaPage[Any]) -> PsaPage[Any]:
+        """Inside a page: what of a page of the list is kept here."""
+        return page
 
     def run(self) -> None:
         since = self._since()
@@ -90,6 +96,7 @@ class ListPhase(Phase):
         return self.sync_run.progress_total if is_under_way else None
 
     def _store_page(self, page: PsaPage[Any], before: set[str]) -> None:
+        page = self.known(page)
         self.report_short(self.name, page.short)
         rejected = [record for record in page.rejected if record.external_id not in before]
         records = page.records if page.again else self._without_older(page.records)
@@ -124,6 +131,20 @@ class ListPhase(Phase):
             self.journal.close_unseen(self.name)
 
 
+def without_forgotten(writer: RunWriter, page: PsaPage[PsaContact]) -> PsaPage[PsaContact]:
+    """Inside a page: contacts without those that were erased here, which are counted as such."""
+    ids = [one.external_id for one in page.records] + [one.external_id for one in page.rejected]
+    left_out = forgotten_among(writer.integration, ids)
+    if not left_out:
+        return page
+    writer.journal.count_forgotten(CONTACTS.name, len(left_out))
+    return replace(
+        page,
+        records=tuple(one for one in page.records if one.external_id not in left_out),
+        rejected=tuple(one for one in page.rejected if one.external_id not in left_out),
+    )
+
+
 class CompaniesPhase(ListPhase):
     """All companies, or those that changed."""
 
@@ -149,6 +170,9 @@ class ContactsPhase(ListPhase):
 
     def pages(self, cursor: str | None, since: datetime | None) -> Iterator[PsaPage[Any]]:
         return self.adapter.contacts(cursor=cursor, changed_since=since)
+
+    def known(self, page: PsaPage[Any]) -> PsaPage[Any]:
+        return without_forgotten(self.writer, page)
 
     def store(self, records: Sequence[Any], now: datetime) -> Changes[Any]:
         changes = mirror.store_contacts(self.integration, records, now)

@@ -6,6 +6,7 @@ from django.urls import path
 
 from audit_site.account.web import (
     audit_trail,
+    export,
     invitations,
     people,
     sessions,
@@ -23,6 +24,7 @@ urlpatterns = [
     path("people/<uuid:pk>/remove/", people.remove, name="remove"),
     path("leave/", people.leave, name="leave"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
+    path("settings/export/", export.export, name="export"),
     path("invitation/", invitations.invitation, name="opened-invitation"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("tokens/", tokens.tokens, name="tokens"),
