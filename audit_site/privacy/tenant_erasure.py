@@ -1,4 +1,7 @@
-"""Erasing a tenant: everything of theirs, in slices, resumable, and proved at the end."""
+"""Erasing a tenant: everything of theirs, in slices, resumable, and proved at the end.
+
+The work of the tables' owner (`walls.owner_sign_in`): nobody else may empty an audit trail.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,19 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.apps import apps
-from django.conf import settings
-from django.contrib.auth import SESSION_KEY
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from audit_site.db.slices import SLICE, slices_of
-from audit_site.privacy.audit_maintenance import audit_maintenance
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.owned import owned_models
+from audit_site.tenants.audit_chain import maintenance
 from audit_site.tenants.models import Membership, SharedCacheEntry, Tenant, User
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.open_adapter import budget_of
@@ -104,7 +104,7 @@ def _empty_tables(erasure: Erasure, tenant_id: str, say: Say) -> None:
     for model in owned_models():
         deleted = 0
         for ids in slices_of(model._base_manager.filter(tenant=UUID(tenant_id)), SLICE):
-            with audit_maintenance():
+            with maintenance():
                 rows = model._base_manager.filter(pk__in=ids)
                 deleted += rows._raw_delete(rows.db)
                 _count(erasure, model._meta.db_table, len(ids))
@@ -133,26 +133,12 @@ def _remove_people(erasure: Erasure, say: Say) -> None:
     """People who were in this tenant alone, with how they sign in; and what is shared of them."""
     people = User.objects.filter(pk__in=erasure.pending["people"], memberships=None)
     gone = {str(pk) for pk in people.values_list("pk", flat=True)}
-    _end_sessions(gone)
     with transaction.atomic():
         _count(erasure, User._meta.db_table, len(gone))
         people.delete()
     for word in (erasure.pending["tenant"], *gone):
         SharedCacheEntry.objects.filter(cache_key__contains=word).delete()
     say(f"{len(gone)} people erased.")
-
-
-def _sessions_of(people: set[str]) -> Iterator[Any]:
-    """Sessions of these people; who is signed in stands only inside of them."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    for session in store.get_model_class().objects.iterator(chunk_size=SLICE):
-        if str(session.get_decoded().get(SESSION_KEY, "")) in people:
-            yield session
-
-
-def _end_sessions(people: set[str]) -> None:
-    for session in list(_sessions_of(people)):
-        session.delete()
 
 
 # The proof
@@ -166,10 +152,7 @@ def traces_of(erasure: Erasure) -> list[str]:
     words = [erasure.pending["tenant"], *(one for one in people if one not in kept)]
     words += [one for one in erasure.pending["emails"] if one not in kept.values()]
     forms = [form for word in words for form in {word, word.replace("-", "")}]
-    found = [place for model in apps.get_models() for place in _stands_in(model, forms)]
-    if any(_sessions_of(set(people) - kept.keys())):
-        found.append("sessions")
-    return found
+    return [place for model in apps.get_models() for place in _stands_in(model, forms)]
 
 
 def _stands_in(model: type[models.Model], forms: list[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit_site.db import walls
 from audit_site.privacy.asked_tenant import asked_tenant
 from audit_site.privacy.contact_erasure import (
     Erased,
@@ -29,6 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant, email = asked_tenant(options["tenant"]), options["email"].strip()
+        with walls.within(tenant.pk):
+            self._erase(tenant, email)
+
+    def _erase(self, tenant: Tenant, email: str) -> None:
         results = _erase_all(tenant, email) if email else []
         if not results:
             raise CommandError("No contact of this tenant has this e-mail address.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit_site.db.walls.owner_sign_in import signed_in_as_owner
 from audit_site.privacy.asked_tenant import asked_tenant
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.tenant_erasure import NotErased, begin_erasure, carry_out, erasure_of
@@ -25,6 +26,10 @@ class Command(BaseCommand):
         parser.add_argument("--by", default="", help="who does it; default: the user of the system")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with signed_in_as_owner():
+            self._erase(options)
+
+    def _erase(self, options: dict[str, Any]) -> None:
         erasure = erasure_of(options["tenant"].lower())
         if erasure is None:
             erasure = self._begin(options)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit_site.db import walls
 from audit_site.privacy.asked_tenant import asked_tenant
 from audit_site.privacy.tenant_export import Folder, Zip, export_tenant, record_export
 
@@ -27,11 +28,12 @@ class Command(BaseCommand):
         tenant, path = asked_tenant(options["tenant"]), Path(options["to"])
         if path.exists():
             raise CommandError(f"{path} is there already. Name another one.")
-        record_export(tenant, None)
-        if path.suffix == ".zip":
-            number = _into_zip(tenant, path)
-        else:
-            number = sum(export_tenant(tenant, Folder(path)))
+        with walls.within(tenant.pk):
+            record_export(tenant, None)
+            if path.suffix == ".zip":
+                number = _into_zip(tenant, path)
+            else:
+                number = sum(export_tenant(tenant, Folder(path)))
         self.stdout.write(f"{number} rows of {tenant.name} are in {path}.")
 
 
