@@ -204,6 +204,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
 
     assert done.returncode != 0
     assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
