@@ -222,6 +222,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
 
     assert done.returncode != 0
     assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 PRODUCTION = {
