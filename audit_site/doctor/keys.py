@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from uuid import uuid4
+from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from audit_site import key_ring
+from audit_site.db import walls
 from audit_site.doctor.findings import Finding, counted, failing, ok, warning
 from audit_site.tenants.models import Tenant
+from audit_site.tenants.two_factor_secrets import BOUND_TO, TwoFactorSecrets
 from integrations import crypto
 from integrations.models import Integration
 
@@ -19,7 +23,7 @@ NO_KEY = ""
 
 def ring() -> Finding:
     try:
-        newest = _newest()
+        newest = key_ring.key_ids()[0]
     except ImproperlyConfigured as error:  # it names the form and never a key
         return failing(
             f"The keys for stored secrets can't be read. {error}",
@@ -36,7 +40,7 @@ def ring() -> Finding:
 def stored_secrets() -> Finding:
     """Each stored secret is opened and forgotten: the right id may stand before another key."""
     try:
-        newest = _newest()
+        newest = key_ring.key_ids()[0]
     except ImproperlyConfigured:
         return failing("Stored secrets can't be opened.", "See keys.ring.")
     counts, closed = _opened()
@@ -60,27 +64,37 @@ def _secrets(by_key: Counter[str]) -> str:
     return counted(sum(by_key.values()), "stored secret")
 
 
-def _newest() -> str:
-    sample = crypto.encrypt_secret("", tenant_id=uuid4(), integration_id=uuid4(), field="")
-    return sample.split(".")[1]
-
-
 def _opened() -> tuple[Counter[str], Counter[str]]:
     """How many secrets each key opened, and how many stayed closed, by the id they name."""
     counts: Counter[str] = Counter()
     closed: Counter[str] = Counter()
-    for tenant in Tenant.objects.order_by("pk"):
-        for row in Integration.objects.for_tenant(tenant).order_by("pk"):
+
+    def look(stored: str, unseal: Callable[[str], str]) -> None:
+        key = key_ring.key_id_of(stored) or NO_KEY
+        try:
+            unseal(stored)
+        except key_ring.SecretUnreadable:
+            closed[key] += 1
+        else:
+            counts[key] += 1
+
+    with walls.as_system("doctor"):
+        tenants = list(Tenant.objects.order_by("pk"))
+    for tenant in tenants:
+        with walls.within(tenant.pk):
+            rows = list(Integration.objects.for_tenant(tenant).order_by("pk"))
+        for row in rows:
             for field, stored in _sealed(row):
-                key = stored.split(".")[1] if stored.startswith("v1.") else NO_KEY
-                try:
-                    crypto.decrypt_secret(
-                        stored, tenant_id=row.tenant_id, integration_id=row.pk, field=field
-                    )
-                except crypto.SecretUnreadable:
-                    closed[key] += 1
-                else:
-                    counts[key] += 1
+                unseal = partial(
+                    crypto.decrypt_secret,
+                    tenant_id=row.tenant_id,
+                    integration_id=row.pk,
+                    field=field,
+                )
+                look(stored, unseal)
+    for batch in TwoFactorSecrets().batches():
+        for stored in (text for row in batch for text in row.sealed):
+            look(stored, partial(key_ring.unseal, bound_to=BOUND_TO))
     return counts, closed
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from audit_site.db import walls
 from audit_site.key_rotation import SealedRow, SealedRows
 from integrations import crypto
 from integrations.models import Integration
@@ -23,10 +24,13 @@ class ConnectionKeys(SealedRows):
         ).order_by("pk")
         if last is not None:
             rows = rows.filter(pk__gt=last)
-        return [SealedRow(row.pk, _sealed(row), row.tenant_id) for row in rows[:size]]
+        with walls.as_system("rotate_credentials"):
+            return [SealedRow(row.pk, _sealed(row), row.tenant_id) for row in rows[:size]]
 
     def reseal(self, row: SealedRow) -> None:
-        with transaction.atomic():
+        if row.tenant_id is None:
+            return
+        with walls.within(row.tenant_id), transaction.atomic():
             rows = Integration.objects.filter(tenant=row.tenant_id, pk=row.pk)
             locked = rows.select_for_update(no_key=True).first()
             if locked is None:

@@ -7,8 +7,6 @@ import pytest
 from tests.processes.installation import Installation, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
-#: Until the database has policies of its own, PostgreSQL is told to lack them.
-SECOND_WALL = {"database.policies"}
 
 
 def test_an_installation_that_is_well(installation: Installation) -> None:
@@ -27,7 +25,7 @@ def test_an_installation_that_is_well(installation: Installation) -> None:
     found = installation.doctor()
 
     failing = {name for name, entry in found.items() if entry["level"] == "failing"}
-    assert failing - SECOND_WALL == set()
+    assert failing == set()
     assert {name: found[name]["says"] for name in ("worker", "keys.stored", "public_address")} == {
         "worker": "A worker and its clock are at work, and run this code.",
         "keys.stored": "1 stored secret can be opened with the newest key.",
