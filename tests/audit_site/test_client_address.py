@@ -52,8 +52,6 @@ def test_limits_of_sign_in_count_the_client(
 ) -> None:
     """Behind a proxy one client's guesses don't shut out another; without one nobody may claim so."""
     settings.TRUST_PROXY = proxies
-    settings.ACCOUNT_RATE_LIMITS = {"login": "5/m/ip", "login_failed": "100/m/ip"}
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     client = Client()
 
     def guess(address: str) -> bool:

@@ -154,3 +154,13 @@ def test_an_account_that_is_switched_off_says_so_to_its_owner_alone(db: None) ->
     answer = Client().post(LOGIN, {"login": off.email, "password": PASSWORD}, follow=True)
 
     assert "This account is switched off" in page_text(answer)
+
+
+def test_what_the_library_limits_says_when_again(alex: User) -> None:
+    client = sign_in(alex)
+
+    answers = [client.post("/accounts/password/change/", {}) for _ in range(6)]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert answers[-1]["Retry-After"] == "60"
+    assert "Try again in a minute; nothing was changed." in text(answers[-1])
