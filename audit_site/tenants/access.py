@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from audit_site.db import walls
-from audit_site.tenants.models import ApiToken, Membership, Tenant, User
+from audit_site.tenants.models import ApiToken, Tenant, User
+from audit_site.tenants.selectors import memberships_of
 from audit_site.tenants.sessions import end_sessions
 
 
@@ -20,8 +20,6 @@ def end_access(user: User, tenant: Tenant) -> list[UUID]:
     tokens = ApiToken.objects.for_tenant(tenant).filter(user=user, revoked_at=None)
     revoked = list(tokens.order_by("id").values_list("id", flat=True))
     tokens.update(revoked_at=timezone.now())
-    with walls.as_person(user.pk):
-        is_elsewhere = Membership.objects.filter(user=user).exists()
-    if not is_elsewhere:
+    if not memberships_of(user):
         end_sessions(user)
     return revoked

@@ -137,14 +137,12 @@ def hash_link(token: str) -> str:
 def find_invitation(token_hash: str) -> Invitation | None:
     """The invitation that a link belongs to; None for a link of no e-mail, or of an older one."""
     with walls.as_holder(token_hash):
-        tenant_id = (
-            Invitation.objects.filter(token_hash=token_hash).values_list("tenant_id").first()
-        )
-    if tenant_id is None:
+        found = Invitation.objects.filter(token_hash=token_hash).first()
+    if found is None:
         return None
-    with walls.within(tenant_id[0]):
-        rows = Invitation.objects.select_related("tenant", "invited_by")
-        return rows.filter(tenant=tenant_id[0], token_hash=token_hash).first()
+    with walls.within(found.tenant_id):
+        rows = Invitation.objects.filter(tenant=found.tenant_id, pk=found.pk)
+        return rows.select_related("tenant", "invited_by").first()
 
 
 def why_closed(invitation: Invitation, now: datetime | None = None) -> DomainError | None:

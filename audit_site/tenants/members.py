@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from audit_site.db import walls
 from audit_site.errors import DomainError
 from audit_site.tenants.access import end_access
 from audit_site.tenants.addresses import clean_address
@@ -13,6 +12,7 @@ from audit_site.tenants.fields import clean_person_name, clean_role
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Membership, Role, Tenant, User
 from audit_site.tenants.proof import holder_of, prove
+from audit_site.tenants.selectors import memberships_of
 
 
 @transaction.atomic
@@ -46,9 +46,7 @@ def find_or_add(*, tenant: Tenant, email: str, role: str) -> User | None:
     user = holder.user
     if Membership.objects.for_tenant(tenant).filter(user=user).exists():
         return user
-    with walls.as_person(user.pk):
-        is_elsewhere = Membership.objects.filter(user=user).exists()
-    if holder.can_sign_in or holder.has_proved or is_elsewhere:
+    if holder.can_sign_in or holder.has_proved or memberships_of(user):
         return None
     _add(tenant, user, role)
     return user

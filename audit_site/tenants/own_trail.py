@@ -8,7 +8,8 @@ from django.db import transaction
 
 from audit_site.db import walls
 from audit_site.tenants.audit import record_audit
-from audit_site.tenants.models import Membership, User
+from audit_site.tenants.models import User
+from audit_site.tenants.selectors import memberships_of
 
 
 @transaction.atomic
@@ -24,10 +25,7 @@ def record_of_person(
 
     In the order of their ids, as whoever writes to several chains.
     """
-    with walls.as_person(user.pk):
-        rows = Membership.objects.filter(user=user).select_related("tenant").order_by("tenant_id")
-        tenants = [membership.tenant for membership in rows]
-    for tenant in tenants:
+    for tenant in sorted((m.tenant for m in memberships_of(user)), key=lambda one: one.pk):
         with walls.within(tenant.pk):
             record_audit(
                 tenant=tenant,

@@ -9,8 +9,8 @@ from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from audit_site.db import walls
 from audit_site.tenants.models import Membership, User
+from audit_site.tenants.selectors import memberships_of
 from audit_site.tenants.sessions import SIGNED_IN, moment
 
 #: In a session: the ids of tenants that asked for it when somebody without it signed in.
@@ -27,9 +27,7 @@ def has_two_factor(user: User) -> bool:
 
 def tenants_that_ask(user: User) -> list[str]:
     """The ids of this person's tenants that ask for two-factor sign-in."""
-    with walls.as_person(user.pk):
-        asking = Membership.objects.filter(user=user, tenant__require_two_factor=True)
-        return [str(pk) for pk in asking.values_list("tenant_id", flat=True)]
+    return [str(m.tenant_id) for m in memberships_of(user) if m.tenant.require_two_factor]
 
 
 def note_at_sign_in(request: HttpRequest, user: User) -> None:

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from audit_site.account.web.forms import NewAccountForm
+from audit_site.db import walls
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.pages.forms import add_refusal
 from audit_site.tenants.invitations import (
@@ -46,6 +47,11 @@ def invitation(request: HttpRequest, token: str = "") -> HttpResponse:
     found = find_invitation(opened) if opened else None
     if found is None:
         return render(request, "account/invitation_unknown.html", status=404)
+    with walls.within(found.tenant_id):
+        return _opened(request, found)
+
+
+def _opened(request: HttpRequest, found: Invitation) -> HttpResponse:
     closed = why_closed(found)
     if closed is not None:
         return _closed(request, found, closed)

@@ -19,7 +19,7 @@ from audit_site.pages.views import PageRequest, page, paged, tenant_of
 from audit_site.tenants import invitations, members
 from audit_site.tenants.mails import is_mail_configured
 from audit_site.tenants.middleware import SESSION_KEY
-from audit_site.tenants.models import Invitation, Membership, Role
+from audit_site.tenants.models import Invitation, Role
 from audit_site.tenants.people import (
     Person,
     find_person,
@@ -28,6 +28,7 @@ from audit_site.tenants.people import (
     people_rows,
     read_people,
 )
+from audit_site.tenants.selectors import memberships_of
 
 #: Code of a "no" → the field that it is shown at.
 FIELD_OF = {"already_member": "email", "already_invited": "email", "last_admin": "role"}
@@ -131,12 +132,12 @@ def remove(request: PageRequest, pk: UUID) -> HttpResponse:
 def leave(request: PageRequest) -> HttpResponse:
     """Say what ends, then let the person leave the tenant that they work in."""
     tenant = tenant_of(request)
-    others = Membership.objects.filter(user=request.user).exclude(tenant=tenant)
+    others = [m for m in memberships_of(request.user) if m.tenant_id != tenant.pk]
     if request.method == "GET":
         last = _person(request, request.user.pk).is_last_admin
         return render(request, "account/leave.html", {"is_last_admin": last, "others": others})
     members.remove_member(tenant=tenant, actor=request.user, user=request.user)
-    if others.exists():
+    if others:
         request.session.pop(SESSION_KEY, None)
     else:
         logout(request)

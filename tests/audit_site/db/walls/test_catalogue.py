@@ -57,7 +57,7 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
     )
 
     assert opened == [
-        ("wall_holder", ["tenants_apitoken"], ["SELECT"]),
+        ("wall_holder", ["tenants_apitoken", "tenants_invitation"], ["SELECT"]),
         ("wall_person", ["tenants_membership", "tenants_tenant"], ["SELECT"]),
         (
             "wall_system",
@@ -70,6 +70,7 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
                 "integrations_issue",
                 "integrations_psaword",
                 "integrations_syncrun",
+                "tenants_invitation",
                 "tenants_tenant",
             ],
             ["SELECT"],
