@@ -1,6 +1,6 @@
 """What people do that the audit trail keeps: each action with its words, in one table.
 
-`words` follow a name and precede that of the object: "Alex Admin" *disconnected* "ConnectWise". Of
+`words` follow a name and precede that of the object: "Alex Admin" *archived the audITee* "Acme". Of
 an act of people about themselves there is no object to name.
 """
 

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit_site.api.abilities import Ability, CanField, always
-from audit_site.api.permissions import IsMember, IsViewer
+from audit_site.api.permissions import ReadOrOwn
 from audit_site.api.views import PROBLEMS, TenantViewSet
 from audit_site.tenants.devices import device_name
-from audit_site.tenants.models import BrowserSession, Role
+from audit_site.tenants.models import BrowserSession
 from audit_site.tenants.own_sessions import sign_out_elsewhere, sign_out_of
 from audit_site.tenants.sessions import current_id, sessions_of
-
-
-class OwnSessions(IsViewer):
-    """Everybody's own, whatever their role; a token that only reads ends none."""
-
-    @classmethod
-    def allows(cls, request: Request) -> bool:
-        return request.auth is None or CanWrite.allows(request)
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if request.method in SAFE_METHODS or request.auth is None:
-            return super().has_permission(request, view)
-        return CanWrite().has_permission(request, view)
-
-
-class CanWrite(IsMember):
-    """A token with the scope `write`, of any role."""
-
-    role = Role.VIEWER
 
 
 class SessionSerializer(serializers.Serializer[BrowserSession]):
     """A browser in which the caller is signed in."""
 
-    abilities: ClassVar[dict[str, Ability]] = {"end": (OwnSessions, always)}
+    abilities: ClassVar[dict[str, Ability]] = {"end": (ReadOrOwn, always)}
 
     id = serializers.CharField(source="pk", help_text="Not the key that the browser holds.")
     device = serializers.SerializerMethodField(help_text="Such as “Chrome on Windows”.")
@@ -70,7 +50,7 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantVie
     """Where the caller is signed in, whatever the tenant."""
 
     serializer_class = SessionSerializer
-    permission_classes = (OwnSessions,)
+    permission_classes = (ReadOrOwn,)
 
     def get_queryset(self) -> QuerySet[BrowserSession]:
         if self.is_schema:

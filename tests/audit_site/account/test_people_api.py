@@ -112,7 +112,7 @@ def test_an_invitation_by_rest(tenant: Tenant, alex: User, admin: APIClient) -> 
         "invited",
     )
     assert (made.invited_by, made.sent_at) == (alex, None)
-    assert answer["RateLimit"].startswith('"invitations";r=59')
+    assert answer["RateLimit"].startswith('"invitations";r=99')
 
 
 def test_the_same_key_invites_once(tenant: Tenant, admin: APIClient) -> None:

@@ -106,9 +106,9 @@ def test_a_psa_company(people: dict[str, Any], tenant: Tenant, integration: Inte
     rows = people["member"].get(path).json()["results"]
 
     assert {row["name"]: row["can"] for row in rows} == {
-        "A": ["link", "diagnosis"],
+        "A": ["link", "ignore", "diagnosis"],
         "B": ["diagnosis"],
-        "C": ["import", "link", "diagnosis"],
+        "C": ["import", "link", "ignore", "diagnosis"],
     }
     assert {*people["viewer"].get(path).json()["results"][2]["can"]} == {"diagnosis"}
 

@@ -12,12 +12,12 @@ import pytest
 from rest_framework.test import APIClient
 
 from audit_site.tenants.audit import record_audit
-from audit_site.tenants.models import ApiToken, AuditEvent, Tenant, User
+from audit_site.tenants.models import ApiToken, AuditEvent, BrowserSession, Tenant, User
 from integrations.issues.inbox import open_issues
 from integrations.models import ConnectionTest, Integration, PsaCompanyRecord
 from integrations.words.saying import say_word
 from tests import access_table
-from tests.clients import api_of
+from tests.clients import api_of, browser
 from tests.factories import (
     make_agreement,
     make_api,
@@ -55,6 +55,7 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
         integration=connected, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
     record_audit(tenant=tenant, actor=None, action="company.changed", subject=company)
+    browser(callers["Admin"].user)
     record = PsaCompanyRecord.objects.filter(integration=connected).order_by("external_id")[0]
     return {
         "integrations": {
@@ -68,6 +69,8 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
         "companies": {"pk": str(company.pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
+        "users": {"pk": str(User.objects.get(email="vic@example.com").pk)},
+        "sessions": {"pk": BrowserSession.objects.get().pk},
         "tokens": {"pk": str(ApiToken.objects.filter(tenant=tenant).order_by("id")[0].pk)},
         "audit-events": {"pk": str(AuditEvent.objects.filter(tenant=tenant)[0].pk)},
     }

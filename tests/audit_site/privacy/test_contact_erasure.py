@@ -121,8 +121,8 @@ def test_nothing_of_it_stands_anywhere_afterwards(imported: Integration, alex: U
     assert erased.left_in() == []
     assert erased.rows == 16
     event = AuditEvent.objects.get(action="contact.erased")
-    assert (event.actor, event.subject_id) == (alex, str(contact.company_id))
-    assert event.details == {"after": {"contacts": [str(contact.pk)]}}
+    assert (event.actor_id, event.object_id) == (str(alex.pk), str(contact.company_id))
+    assert (event.before, event.after) == (None, {"contacts": [str(contact.pk)]})
 
 
 def test_what_tells_of_others_stays(imported: Integration, alex: User) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
@@ -19,7 +18,7 @@ from audit_site.api.models import ActCount, IdempotentRequest
 from audit_site.db.slices import SLICE, delete_in_slices
 from audit_site.privacy import retention
 from audit_site.privacy.tasks import forget_old
-from audit_site.tenants.models import SharedCacheEntry, Tenant, User
+from audit_site.tenants.models import BrowserSession, SharedCacheEntry, Tenant, TryCount, User
 from integrations.models import (
     ConnectionTest,
     Integration,
@@ -121,15 +120,16 @@ def make_one_of_each(integration: Integration, user: User, age: timedelta) -> No
     IdempotentRequest.objects.create(
         tenant=tenant, user=user, key=str(age), request_hash="", created_at=at
     )
-    Session.objects.create(session_key=str(age), session_data="", expire_date=at)
+    BrowserSession.objects.create(session_key=str(age), session_data="", expire_date=at)
+    TryCount.objects.create(key=str(age), last_at=at, free_at=at)
     SharedCacheEntry.objects.create(cache_key=str(age), value="", expires=at)
     ActCount.objects.create(tenant=tenant, act=str(age.days), began_at=at)
     PsaUser.objects.create(key=str(age), changed_at=at)
 
 
 MODELS = (
-    SyncRun, ConnectionTest, Issue, FigureReport, IdempotentRequest, Session, SharedCacheEntry,
-    ActCount, PsaUser,
+    SyncRun, ConnectionTest, Issue, FigureReport, IdempotentRequest, BrowserSession, TryCount,
+    SharedCacheEntry, ActCount, PsaUser,
 )  # fmt: skip
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP
 from django.apps import apps
-from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -20,7 +18,14 @@ from audit_site.privacy import tenant_erasure
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.owned import owned_models
 from audit_site.privacy.tenant_erasure import NotErased, carry_out, erasure_of, mark_of
-from audit_site.tenants.models import Membership, SharedCacheEntry, Tenant, TenantOwned, User
+from audit_site.tenants.models import (
+    BrowserSession,
+    Membership,
+    SharedCacheEntry,
+    Tenant,
+    TenantOwned,
+    User,
+)
 from audit_site.tenants.tokens import create_api_token
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
@@ -29,7 +34,7 @@ from integrations.words.saying import say_word
 from tests.audit_site.privacy.test_contact_erasure import stored
 from tests.clients import browser
 from tests.conftest import connect
-from tests.factories import make_issue
+from tests.factories import make_invitation, make_issue
 from tests.syncing import import_all
 
 
@@ -50,11 +55,11 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
+    make_invitation(tenant)
     create_api_token(tenant=tenant, user=alex, scopes=["read"])
     limits.spend(tenant, limits.TESTS)
     IdempotentRequest.objects.create(tenant=tenant, user=alex, key="k", request_hash="")
     TOTP.activate(alex, "JBSWY3DPEHPK3PXP")
-    EmailAddress.objects.create(user=alex, email=alex.email, primary=True, verified=True)
     SharedCacheEntry.objects.create(
         cache_key=f"used?user={alex.pk}", value="y", expires="2030-01-01T00:00Z"
     )
@@ -91,7 +96,7 @@ def test_nothing_is_left_and_nobody_else_loses_a_row(
     assert rows_of(other) == before
     assert set(rows_of(full).values()) == {0}
     assert list(User.objects.all()) == [otto]
-    assert [s.get_decoded()["_auth_user_id"] for s in Session.objects.all()] == [str(otto.pk)]
+    assert [session.user for session in BrowserSession.objects.all()] == [otto]
 
 
 def test_what_is_kept_says_when_by_whom_and_how_much_and_not_of_whom(full: Tenant) -> None:
@@ -101,9 +106,10 @@ def test_what_is_kept_says_when_by_whom_and_how_much_and_not_of_whom(full: Tenan
     erase(tenant_id, full.name)
 
     kept = Erasure.objects.get()
-    more = kept.counts.pop("tenants_user"), kept.counts.pop("tenants_auditevent")
+    more = [kept.counts.pop(f"tenants_{name}") for name in ("user", "auditevent", "auditlink")]
     events = expected.pop("tenants_auditevent")
-    assert more == (1, events + 2)  # it disconnected, and cancelled a run
+    assert events == expected.pop("tenants_auditlink")
+    assert more == [1, events + 2, events + 2]  # it disconnected, and cancelled a run
     assert kept.counts == expected
     assert (kept.by, kept.pending, kept.ended_at is not None) == ("Op", {}, True)
     assert kept.mark == mark_of(kept.salt, tenant_id)

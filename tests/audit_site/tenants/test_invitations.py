@@ -181,7 +181,7 @@ def test_a_claim_gives_way_to_who_reads_the_mail_of_the_address(
     assert claimant.email == f"{claimant.pk}@not-proved.invalid"
     assert [m.tenant for m in claimant.memberships.all()] == [other_tenant]
     lost = AuditEvent.objects.get(action="address.lost")
-    assert (lost.tenant, lost.details["before"]) == (other_tenant, {"email": "owner@example.com"})
+    assert (lost.tenant, lost.before) == (other_tenant, {"email": "owner@example.com"})
     assert [m.tenant for m in joined.user.memberships.all()] == [tenant]
 
 

@@ -34,7 +34,7 @@ def test_a_role_changes_from_the_next_request_on(tenant: Tenant, alex: User, mia
     assert problem(api.post(f"{V1}/companies/", {}))[0] == 403
     assert page.get("/companies/add/").status_code == 403
     event = AuditEvent.objects.get(action="member.role_changed")
-    assert (event.actor, event.subject_id) == (alex, str(mia.pk))
+    assert (event.actor_id, event.object_id) == (str(alex.pk), str(mia.pk))
 
 
 def test_a_token_does_no_more_than_the_role_of_now(tenant: Tenant, alex: User) -> None:

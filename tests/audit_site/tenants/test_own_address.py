@@ -98,8 +98,8 @@ def test_the_trail_says_what_became_of_what(alexs: Client, alex: User) -> None:
     alexs.post(link_to(NEW))
 
     event = AuditEvent.objects.get(action="address.changed")
-    assert (event.actor, event.subject_id) == (alex, str(alex.pk))
-    assert event.details == {"before": {"email": "alex@example.com"}, "after": {"email": NEW}}
+    assert (event.actor_id, event.object_id) == (str(alex.pk), str(alex.pk))
+    assert (event.before, event.after) == ({"email": "alex@example.com"}, {"email": NEW})
 
 
 def test_a_link_works_once(alexs: Client) -> None:
@@ -181,7 +181,7 @@ def test_an_address_that_was_taken_meanwhile_stays_with_who_has_it(
 ) -> None:
     ask(alexs)
     link = link_to(NEW)
-    EmailAddress.objects.create(user=make_user(), email=NEW, verified=True, primary=True)
+    EmailAddress.objects.filter(user=make_user()).update(email=NEW)
 
     assert alexs.post(link).status_code == 410
     alex.refresh_from_db()

@@ -79,7 +79,7 @@ def test_what_is_put_aside_is_in_no_other_number(
     body = api.get(f"{V1}/integrations/{listed.pk}/").json()["companies"]
     assert (body["importable"], body["ignored"]) == (2, 2)
     events = AuditEvent.objects.filter(action="psa_company.ignored")
-    assert sorted(events.values_list("subject_name", flat=True)) == ["Birch", "Dune"]
+    assert sorted(events.values_list("object_name", flat=True)) == ["Birch", "Dune"]
 
 
 @pytest.mark.parametrize(
