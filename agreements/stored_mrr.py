@@ -378,15 +378,15 @@ def pass_days() -> int:
     out. Safe to run as often as one likes.
     """
     passed = 0
-    for tenant_id, company_ids in _due().items():
-        with walls.within(tenant_id):
+    for tenant, company_ids in _due():
+        with walls.within(tenant.pk):
             passed += sum(
-                _pass_days_of(tenant_id, chunk) for chunk in batched(sorted(company_ids), CHUNK)
+                _pass_days_of(tenant, chunk) for chunk in batched(sorted(company_ids), CHUNK)
             )
     return passed + _refresh_all_stale()
 
 
-def _due() -> dict[UUID, list[UUID]]:
+def _due() -> list[tuple[Tenant, list[UUID]]]:
     """The companies on which a new day has come, by tenant."""
     due: dict[UUID, list[UUID]] = {}
     with walls.as_system("pass_days"):
@@ -397,19 +397,20 @@ def _due() -> dict[UUID, list[UUID]]:
             )
             for tenant_id, company_id in rows.values_list("tenant_id", "company_id"):
                 due.setdefault(tenant_id, []).append(company_id)
-    return due
+        tenants = Tenant.objects.in_bulk(due) if due else {}
+    return [(tenant, due[tenant_id]) for tenant_id, tenant in tenants.items()]
 
 
-def _pass_days_of(tenant_id: UUID, company_ids: Sequence[UUID]) -> int:
+def _pass_days_of(tenant: Tenant, company_ids: Sequence[UUID]) -> int:
     """All together, or else each on its own: one that can't be worked out holds no other up."""
     try:
-        _refresh_again(tenant_id, company_ids, Found(Differences), RefreshReason.DAY)
+        _refresh_again(tenant, company_ids, Found(Differences), RefreshReason.DAY)
     except (InterfaceError, OperationalError):
         raise  # the database's own trouble, and no company's: the next pass will do
     except Exception:
         if len(company_ids) > 1:
             log.warning("A day passes company by company", exc_info=True)
-            return sum(_pass_days_of(tenant_id, [company]) for company in company_ids)
+            return sum(_pass_days_of(tenant, [company]) for company in company_ids)
         log.exception("MRR of company %s could not be worked out", company_ids[0])
         return 0
     return len(company_ids)
@@ -434,23 +435,23 @@ def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]
     reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
     for tenant_id in tenant_ids:
         with walls.within(tenant_id):
-            companies = Company.objects.filter(tenant=tenant_id).order_by("id")
+            tenant = Tenant.objects.filter(pk=tenant_id).first()
+            if tenant is None:  # it is gone meanwhile
+                continue
+            companies = Company.objects.for_tenant(tenant).order_by("id")
             for chunk in batched(list(companies.values_list("id", flat=True)), CHUNK):
-                _refresh_again(tenant_id, chunk, found, reason)
+                _refresh_again(tenant, chunk, found, reason)
     return found
 
 
 def _refresh_again(
-    tenant_id: UUID, company_ids: Sequence[UUID], found: Found, reason: RefreshReason
+    tenant: Tenant, company_ids: Sequence[UUID], found: Found, reason: RefreshReason
 ) -> None:
     """Refresh companies of a tenant of which nothing has come from outside.
 
     What others inherit from them is as it was. The disk is not waited for: a crash may cost this
     commit, and the caller will ask again.
     """
-    tenant = Tenant.objects.filter(pk=tenant_id).first()
-    if tenant is None:
-        return
     owners = dict.fromkeys(map(str, company_ids), tenant)
     with transaction.atomic():
         if connection.vendor == "postgresql":

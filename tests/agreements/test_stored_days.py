@@ -133,7 +133,7 @@ def test_a_day_passes_for_each_tenant_by_itself(time_machine: Any, db: None) -> 
             counts.append((stored_mrr.pass_days(), len(queries)))
 
     assert [passed for passed, _ in counts] == [2, 8]
-    own = 12 if connection.vendor == "postgresql" else 11  # it does not wait for the disk
+    own = 11 if connection.vendor == "postgresql" else 10  # it does not wait for the disk
     assert (counts[1][1] - counts[0][1]) / 6 == own
     for number, tenant in enumerate(tenants, 1):
         assert shown(tenant) == {"Half": [f"{number}/1 {tenant.currency}"]}

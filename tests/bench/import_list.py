@@ -173,7 +173,7 @@ def fill(companies: int) -> dict[str, Any]:
             "id,tenant_id,integration_id,external_id,name,search_text,status,type,is_active,is_deleted,"
             "is_merged,merged_into,is_own,default_contact_id,url,contact_count,active_contact_count,"
             "reachable_contact_count,primary_contact_id,importable,rule_codes,fingerprint,"
-            "first_seen_at,seen_at",
+            "first_seen_at,seen_at,ignored_by_name",
             io.StringIO(),
         ),
         "integrations_psacontactrecord": (
@@ -215,7 +215,7 @@ def fill(companies: int) -> dict[str, Any]:
                 "integrations_psacompanyrecord", new_id(), tenant.pk, psa.pk, key, name,
                 folded(f"{name} {key}"), status, "Customer", "t", "f", "f", "", "f", f"C{key}", "",
                 1, 1, 1, f"C{key}", "t" if ready else "f", "[]" if ready else '["inactive"]', "f" * 32,
-                now - timedelta(minutes=5 if is_new else 10_000 + position), now,
+                now - timedelta(minutes=5 if is_new else 10_000 + position), now, "",
             )  # fmt: skip
             put(
                 "integrations_psacontactrecord", new_id(), tenant.pk, psa.pk, f"C{key}", key, "Ada",
