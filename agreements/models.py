@@ -37,6 +37,8 @@ class Agreement(TenantOwned):
     `lines_fingerprint` is of all its lines together, "" where some may not be as they came last.
     """
 
+    worked_together = True
+
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="agreements")
     integration = models.ForeignKey(
         "integrations.Integration", on_delete=models.PROTECT, related_name="+"
@@ -95,6 +97,8 @@ class AgreementLine(TenantOwned):
     `[{"start_date", "end_date", "units", "unit_price", "amount"}]`, dates ISO, numbers as text.
     """
 
+    worked_together = True
+
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="lines")
     external_id = models.CharField(max_length=100)
     position = models.PositiveIntegerField(default=0)
@@ -137,6 +141,8 @@ class AgreementLine(TenantOwned):
 class AgreementChoices(TenantOwned):
     """What people decided about an agreement. A table of its own, which no sync ever writes."""
 
+    worked_together = True
+
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="choices")
     exclude = models.BooleanField(default=False)
     force_include = models.BooleanField(default=False)
@@ -150,6 +156,8 @@ class AgreementChoices(TenantOwned):
 
 class LineChoices(TenantOwned):
     """What people decided about a line. `force_include`: it recurs, whatever its dates say."""
+
+    worked_together = True
 
     line = models.OneToOneField(AgreementLine, on_delete=models.CASCADE, related_name="choices")
     exclude = models.BooleanField(default=False)
@@ -191,6 +199,7 @@ class CompanyBook(TenantOwned):
     `version` rises whenever anything that a figure shows has changed.
     """
 
+    worked_together = True
     seen_by_system = ("pass_days", "verify_mrr")
 
     company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="book")
@@ -207,6 +216,8 @@ class CompanyBook(TenantOwned):
 
 class CompanyMrr(TenantOwned):
     """A company's MRR in one currency: exact ("n/d"), and in the currency's minor units."""
+
+    worked_together = True
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="stored_mrr")
     currency = models.CharField(max_length=10)
@@ -228,6 +239,8 @@ class AgreementMrr(TenantOwned):
     """An agreement's MRR. `last_day` is the last day of its window, null = open; `next_change` the
     next day on which something of it can change by itself, 9999-12-31 = never, null = not known.
     """
+
+    worked_together = True
 
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="stored_mrr")
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")

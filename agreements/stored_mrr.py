@@ -368,52 +368,44 @@ def _settle(
     return differing
 
 
-# All tenants, one by one
+# Many tenants at once
 
 
 def pass_days() -> int:
-    """Refresh what a new day has changed, each tenant by its own calendar.
+    """Refresh what a new day has changed, each tenant by its own calendar, many tenants at once.
 
     And what a sync had marked and did not come to work out. Returns how many companies were worked
     out. Safe to run as often as one likes.
     """
-    passed = 0
-    for tenant, company_ids in _due():
-        with walls.within(tenant.pk):
-            passed += sum(
-                _pass_days_of(tenant, chunk) for chunk in batched(sorted(company_ids), CHUNK)
-            )
-    return passed + _refresh_all_stale()
+    return sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_stale()
 
 
-def _due() -> list[tuple[Tenant, list[UUID]]]:
-    """The companies on which a new day has come, by tenant."""
-    due: dict[UUID, list[UUID]] = {}
+def _due() -> list[tuple[UUID, UUID]]:
+    """The companies on which a new day has come, `(tenant id, company id)` in order."""
+    due: list[tuple[UUID, UUID]] = []
     with walls.as_system("pass_days"):
         for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
             today = Tenant(timezone=zone).today()
             rows = CompanyBook.objects.filter(
                 tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
             )
-            for tenant_id, company_id in rows.values_list("tenant_id", "company_id"):
-                due.setdefault(tenant_id, []).append(company_id)
-        tenants = Tenant.objects.in_bulk(due) if due else {}
-    return [(tenant, due[tenant_id]) for tenant_id, tenant in tenants.items()]
+            due += rows.values_list("tenant_id", "company_id")
+    return sorted(due)
 
 
-def _pass_days_of(tenant: Tenant, company_ids: Sequence[UUID]) -> int:
+def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
     """All together, or else each on its own: one that can't be worked out holds no other up."""
     try:
-        _refresh_again(tenant, company_ids, Found(Differences), RefreshReason.DAY)
+        _refresh_again(companies, Found(Differences), RefreshReason.DAY)
     except (InterfaceError, OperationalError):
         raise  # the database's own trouble, and no company's: the next pass will do
     except Exception:
-        if len(company_ids) > 1:
+        if len(companies) > 1:
             log.warning("A day passes company by company", exc_info=True)
-            return sum(_pass_days_of(tenant, [company]) for company in company_ids)
-        log.exception("MRR of company %s could not be worked out", company_ids[0])
+            return sum(_pass_days_of([company]) for company in companies)
+        log.exception("MRR of company %s could not be worked out", companies[0][1])
         return 0
-    return len(company_ids)
+    return len(companies)
 
 
 def _refresh_all_stale() -> int:
@@ -432,28 +424,27 @@ def _refresh_all_stale() -> int:
 
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:
     """Compare everything stored for some tenants with what is computed, and mend what differs."""
+    with walls.together(tenant_ids):
+        rows = Company.objects.filter(tenant__in=tenant_ids).order_by("tenant", "id")
+        companies = list(rows.values_list("tenant_id", "id"))
     reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
-    for tenant_id in tenant_ids:
-        with walls.within(tenant_id):
-            tenant = Tenant.objects.filter(pk=tenant_id).first()
-            if tenant is None:  # it is gone meanwhile
-                continue
-            companies = Company.objects.for_tenant(tenant).order_by("id")
-            for chunk in batched(list(companies.values_list("id", flat=True)), CHUNK):
-                _refresh_again(tenant, chunk, found, reason)
+    for chunk in batched(companies, CHUNK):
+        _refresh_again(chunk, found, reason)
     return found
 
 
 def _refresh_again(
-    tenant: Tenant, company_ids: Sequence[UUID], found: Found, reason: RefreshReason
+    companies: Sequence[tuple[UUID, UUID]], found: Found, reason: RefreshReason
 ) -> None:
-    """Refresh companies of a tenant of which nothing has come from outside.
+    """Refresh companies (`tenant id, company id`) of which nothing has come from outside.
 
     What others inherit from them is as it was. The disk is not waited for: a crash may cost this
     commit, and the caller will ask again.
     """
-    owners = dict.fromkeys(map(str, company_ids), tenant)
-    with transaction.atomic():
+    tenant_ids = {tenant_id for tenant_id, _ in companies}
+    with walls.together(tenant_ids), transaction.atomic():
+        tenants = Tenant.objects.in_bulk(tenant_ids)
+        owners = {str(company): tenants[owner] for owner, company in companies if owner in tenants}
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit TO off")

@@ -18,6 +18,8 @@ class Company(TenantOwned):
     `type` is ours: an import sets it by the PSA's, and nothing but a person changes it then.
     """
 
+    worked_together = True
+
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
         ARCHIVED = "archived", "Archived"

@@ -16,9 +16,10 @@ SETTING: Final = "audit.maintenance"
 
 _LINK_ON_POSTGRESQL: Final = """
 CREATE FUNCTION audit_link() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET audit.tenant = ''
+SET search_path = public, pg_temp
 AS $$
 DECLARE
+    asking text := coalesce(current_setting('audit.tenant', true), '');
     last bigint;
     previous text;
 BEGIN
@@ -35,6 +36,7 @@ BEGIN
             previous || ' ' || (last + 1)::text || ' ' || NEW.content_hash, 'UTF8'
         )), 'hex')
     );
+    PERFORM set_config('audit.tenant', asking, true);
     RETURN NULL;
 END
 $$;

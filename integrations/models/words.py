@@ -29,6 +29,7 @@ class PsaWord(TenantOwned):
     who did it. Until `followed_at` not all that rests on it has been worked out again.
     """
 
+    worked_together = True
     seen_by_system = ("follow_words",)
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="words")

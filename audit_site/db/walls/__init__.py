@@ -18,6 +18,7 @@ from audit_site.db.walls.asker import (
     door,
     enter,
     of_tenant,
+    together,
     within,
 )
 from audit_site.db.walls.owners import first_by_tenant, owners_of
@@ -36,5 +37,6 @@ __all__ = [
     "first_by_tenant",
     "of_tenant",
     "owners_of",
+    "together",
     "within",
 ]

@@ -57,6 +57,11 @@ def id_setting(name: str) -> str:
     return f"nullif({setting(name)}, '')::uuid"
 
 
+def ids_setting(name: str) -> str:
+    """A setting as a list of ids; NULL, in which nothing is, when it is not told."""
+    return f"nullif({setting(name)}, '')::uuid[]"
+
+
 def owned_models() -> list[type[models.Model]]:
     """The models whose rows belong to one tenant, with those that migrations make by themselves."""
     tenant = apps.get_model(TENANT_TABLE)
@@ -91,6 +96,9 @@ def _policies_of(model: type[models.Model]) -> Iterator[Policy]:
     """Of a table with a tenant; its model says who else may read (`TenantOwned`)."""
     table = model._meta.db_table
     yield Policy(table, f"{PREFIX}tenant", "ALL", f"tenant_id = {id_setting('tenant')}")
+    if getattr(model, "worked_together", False):
+        of_several = f"tenant_id = ANY ({ids_setting('tenants')})"
+        yield Policy(table, f"{PREFIX}together", "ALL", of_several)
     if reasons := getattr(model, "seen_by_system", ()):
         listed = ", ".join(f"'{reason}'" for reason in reasons)
         yield Policy(table, f"{PREFIX}system", "SELECT", f"{setting('system')} IN ({listed})")
@@ -110,6 +118,8 @@ def _policies_of_tenants() -> Iterator[Policy]:
     # nothing but names of our own tables
     theirs = f'id IN (SELECT m.tenant_id FROM "{memberships}" m WHERE {of_person})'  # noqa: S608  # nosec B608
     yield Policy(table, f"{PREFIX}tenant", "ALL", f"id = {id_setting('tenant')}")
+    of_several = f"id = ANY ({ids_setting('tenants')})"
+    yield Policy(table, f"{PREFIX}together", "SELECT", of_several)
     yield Policy(table, f"{PREFIX}system", "SELECT", f"{setting('system')} <> ''")
     yield Policy(table, f"{PREFIX}person", "SELECT", theirs)
 

@@ -54,12 +54,15 @@ class TenantQuerySet(models.QuerySet[ModelT]):
 class TenantOwned(models.Model):
     """A row that belongs to one tenant, grandchildren included.
 
-    PostgreSQL shows it to its tenant alone (`audit_site.db.walls`), and, to read, to whom the model
-    says: to the system, which looks there for what is due, for these reasons; to the person whose
-    id a field holds; to the one who holds the secret whose hash a field holds. `application_may`:
-    what the application does with such rows at all, where that is less than everything.
+    PostgreSQL shows it to its tenant alone (`audit_site.db.walls`); where it is `worked_together`,
+    also to the clock's work for several tenants that it names (`walls.together`); and, to read, to
+    whom the model says: to the system, which looks there for what is due, for these reasons; to the
+    person whose id a field holds; to the one who holds the secret whose hash a field holds.
+    `application_may`: what the application does with such rows at all, where that is less than
+    everything.
     """
 
+    worked_together: ClassVar[bool] = False
     seen_by_system: ClassVar[tuple[str, ...]] = ()
     seen_by_person: ClassVar[str] = ""
     seen_by_holder: ClassVar[str] = ""

@@ -22,6 +22,7 @@ def test_who_asks_is_told_by_settings() -> None:
 
     assert told == {
         "audit.tenant": str(ACME),
+        "audit.tenants": "",
         "audit.person": str(GRACE),
         "audit.secret": "",
         "audit.system": "",

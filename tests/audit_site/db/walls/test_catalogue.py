@@ -33,7 +33,11 @@ def test_each_table_with_a_tenant_has_forced_row_security_and_its_policies() -> 
     assert len(tables) > 25
     assert {model._meta.db_table for model in owned_models()} == {*tables} - {"tenants_tenant"}
     assert [name for (name,) in secured] == tables
-    assert policies == [(name, ["wall_owner", "wall_tenant"]) for name in tables]
+    together = {model._meta.db_table for model in owned_models() if model.worked_together}
+    for name, own in policies:
+        more = ["wall_together"] if name in together else []
+        assert own == ["wall_owner", "wall_tenant", *more], name
+    assert [name for name, _ in policies] == tables
 
 
 def test_each_policy_for_everybody_compares_the_row_with_the_asking_tenant() -> None:
@@ -49,10 +53,30 @@ def test_each_policy_for_everybody_compares_the_row_with_the_asking_tenant() -> 
     ]
 
 
+def test_what_the_clock_works_through_for_many_tenants_is_named_here() -> None:
+    opened = ask(
+        "SELECT tablename, cmd FROM pg_policies WHERE policyname = 'wall_together' ORDER BY 1"
+    )
+
+    assert opened == [
+        ("agreements_agreement", "ALL"),
+        ("agreements_agreementchoices", "ALL"),
+        ("agreements_agreementline", "ALL"),
+        ("agreements_agreementmrr", "ALL"),
+        ("agreements_companybook", "ALL"),
+        ("agreements_companymrr", "ALL"),
+        ("agreements_linechoices", "ALL"),
+        ("companies_company", "ALL"),
+        ("integrations_psaword", "ALL"),
+        ("tenants_tenant", "SELECT"),
+    ]
+
+
 def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
     opened = ask(
         "SELECT policyname, array_agg(tablename::text ORDER BY tablename), array_agg(DISTINCT cmd)"
-        " FROM pg_policies WHERE policyname NOT IN ('wall_tenant', 'wall_owner')"
+        " FROM pg_policies WHERE policyname NOT IN"
+        " ('wall_tenant', 'wall_owner', 'wall_together')"
         " GROUP BY policyname ORDER BY policyname"
     )
 
@@ -64,6 +88,7 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
             [
                 "agreements_companybook",
                 "agreements_figurereport",
+                "api_actcount",
                 "api_idempotentrequest",
                 "integrations_connectiontest",
                 "integrations_integration",
