@@ -11,6 +11,7 @@ import pytest
 import stamina
 import structlog
 from celery import current_app
+from django.core.management.base import BaseCommand
 from django.db import connection
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
@@ -83,6 +84,22 @@ def django_db_setup(django_db_setup: None) -> None:
     if postgres_url():
         connection.close()
         connection.settings_dict["OPTIONS"]["assume_role"] = ROLE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_are_who_they_are() -> Iterator[None]:
+    """Ours begin as nobody, as they do outside of tests; Django's own work for the test."""
+    execute = BaseCommand.execute
+
+    def as_nobody(command: BaseCommand, *args: Any, **options: Any) -> Any:
+        if type(command).__module__.startswith("django."):
+            return execute(command, *args, **options)
+        with walls.door():
+            return execute(command, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseCommand, "execute", as_nobody)
+        yield
 
 
 def pytest_collection_finish() -> None:

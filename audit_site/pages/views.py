@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from audit_site.errors import Explained
 from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
-from audit_site.tenants.selectors import admins_of
+from audit_site.tenants.selectors import admins_of, memberships_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 ViewT = TypeVar("ViewT", bound=Callable[..., HttpResponseBase])
@@ -110,11 +110,10 @@ def page_above(path: str) -> str:
 def refused(request: HttpRequest, role: str) -> HttpResponse:
     """Say who may, and whom to ask."""
     membership: Membership | None = getattr(request, "membership", None)
-    elsewhere = Membership.objects.filter(user=request.user.pk)
     context = {
         "needed": role,
         "admins": admins_of(membership.tenant) if membership else [],
-        "has_left": membership is None and elsewhere.exists(),
+        "has_left": membership is None and bool(memberships_of(cast("User", request.user))),
     }
     return render(request, "403.html", context, status=403)
 

@@ -65,7 +65,7 @@ def _add(tenant: Tenant, user: User, role: str) -> None:
 def change_role(*, tenant: Tenant, actor: User, user: User, role: str) -> Membership:
     """Let a member do more or less from now on; the last admin stays one."""
     clean_role(role)
-    membership = _held(tenant, actor, user)
+    membership = _held(tenant, user, by=actor)
     if membership.role != role:
         if role != Role.ADMIN:
             _refuse_last_admin(membership)
@@ -88,7 +88,7 @@ def remove_member(*, tenant: Tenant, actor: User, user: User) -> None:
 
     Who takes themselves out leaves, which everybody may.
     """
-    membership = _held(tenant, actor, user)
+    membership = _held(tenant, user, by=None if actor == user else actor)
     _refuse_last_admin(membership)
     membership.delete()
     tokens = end_access(user, tenant)
@@ -114,11 +114,14 @@ def admin_still(tenant: Tenant, actor: User) -> None:
         )
 
 
-def _held(tenant: Tenant, actor: User, user: User) -> Membership:
-    """A membership as it is now, under the lock that all changes of members take."""
+def _held(tenant: Tenant, user: User, *, by: User | None) -> Membership:
+    """A membership as it is now, under the lock that all changes of members take.
+
+    `by`: who has to be an admin for it; None = nobody, for the person leaves.
+    """
     lock_tenant(tenant)
-    if actor != user:
-        admin_still(tenant, actor)
+    if by is not None:
+        admin_still(tenant, by)
     membership = Membership.objects.for_tenant(tenant).filter(user=user).first()
     if membership is None:
         raise DomainError(

@@ -17,8 +17,9 @@ from audit_site.account.web.person_page import PersonRequest, person_page
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants import own_address
 from audit_site.tenants.devices import device_name
-from audit_site.tenants.models import BrowserSession, Membership, User
+from audit_site.tenants.models import BrowserSession, User
 from audit_site.tenants.own_name import rename
+from audit_site.tenants.selectors import memberships_of
 from audit_site.tenants.sessions import current_id, sessions_of
 from audit_site.tenants.tries import TooManyTries, admit
 
@@ -42,9 +43,7 @@ def _you(request: PersonRequest, form: NameForm, status: int = 200) -> HttpRespo
         "factors": factors_of(user),
         "has_password": user.has_usable_password(),
         "sessions": devices(request),
-        "own_memberships": Membership.objects.filter(user=user)
-        .select_related("tenant")
-        .order_by("tenant__name"),
+        "own_memberships": sorted(memberships_of(user), key=lambda one: one.tenant.name),
     }
     return render(request, "account/you.html", context, status=status)
 

@@ -138,6 +138,20 @@ def test_of_two_last_admins_who_go_at_once_one_stays(act: str) -> None:
     assert list(roles(tenant).values()).count("admin") == 1
 
 
+def test_who_is_no_admin_any_more_does_not_make_themselves_one_again(
+    tenant: Tenant, alex: User
+) -> None:
+    """Their request was let through before they were demoted, and comes to its turn after it."""
+    other = make_member(tenant)
+    change_role(tenant=tenant, actor=other, user=alex, role="viewer")
+
+    with pytest.raises(DomainError) as refused:
+        change_role(tenant=tenant, actor=alex, user=alex, role="admin")
+
+    assert (refused.value.code, refused.value.status) == ("admin_required", 403)
+    assert roles(tenant)["alex@example.com"] == "viewer"
+
+
 @pytest.mark.parametrize("role", ["admin", "member", "viewer"])
 def test_who_was_seen_is_noted_at_most_every_five_minutes(tenant: Tenant, role: str) -> None:
     user = make_member(tenant, role)
