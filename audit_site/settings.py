@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
+from agreements.mrr.currencies import CODES_OF_TODAY
 from audit_site.api.schema_hooks import CONVENTIONS
 from audit_site.env import (
     env_bool,
@@ -75,6 +76,8 @@ HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 #: For how long things are kept (audit_site.privacy.retention).
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
 REPORT_DAYS = env_int("REPORT_DAYS", 7)
+#: What a tenant's own currency may be.
+CURRENCIES = frozenset(CODES_OF_TODAY)
 #: How often a tenant may do it within an hour (audit_site.limits).
 LIMIT_TESTS = env_int("LIMIT_TESTS", 60)
 LIMIT_SYNCS = env_int("LIMIT_SYNCS", 60)

@@ -16,6 +16,8 @@ def tenant(request: HttpRequest) -> dict[str, Any]:
     if membership is None:
         return {
             "tenant": None,
+            "idle_hours": settings.SESSION_IDLE_HOURS,
+            "most_days": settings.SESSION_MAX_DAYS,
             "membership": None,
             "help_email": settings.HELP_EMAIL,
             "two_factor_for": getattr(request, "two_factor_for", None),

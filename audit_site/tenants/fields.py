@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.db import models
 
 from audit_site.db.folded_text import is_storable
@@ -53,6 +54,6 @@ def clean_time_zone(time_zone: str) -> str:
 
 def clean_currency(currency: str) -> str:
     currency = currency.strip().upper()
-    if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
+    if currency not in settings.CURRENCIES:
         raise invalid("currency", "A currency is an ISO 4217 code such as USD.")
     return currency

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from audit_site.tenants.mails import subject_of
 from audit_site.tenants.models import User
 from audit_site.tenants.tries import TooManyTries, admit
 from audit_site.tenants.two_factor import is_last_of_a_tenant_that_asks
@@ -78,7 +79,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().send_mail(template_prefix, email, {**context, **public, **common})
 
     def format_email_subject(self, subject: str) -> str:
-        return f"[{PublicSite().name}] {subject}"
+        return subject_of(subject)
 
 
 class TwoFactorAdapter(SealedSecrets):

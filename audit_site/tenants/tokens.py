@@ -63,7 +63,8 @@ def make_token(
     made_with: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token for oneself: it may do no more than its maker, and lives no longer than a token
-    that makes it. Returns it with its plain text, which is not kept.
+    that makes it (as long, where nothing is said). Returns it with its plain text, which is not
+    kept.
     """
     name = name.strip()
     if not name:
@@ -72,6 +73,8 @@ def make_token(
         most = length_of(ApiToken, "name")
         raise _field_error("name", "max_length", f"A name has at most {most} characters.")
     _refuse_more(scopes, scopes_of_maker)
+    if expires_at is None and made_with is not None:
+        expires_at = made_with.expires_at
     _refuse_end(expires_at, made_with)
     return create_api_token(
         tenant=membership.tenant,
@@ -94,7 +97,7 @@ def _refuse_end(expires_at: datetime | None, made_with: ApiToken | None) -> None
     if expires_at is not None and expires_at <= timezone.now():
         raise _field_error("expires_at", "invalid", "Choose a moment to come, or none.")
     latest = made_with.expires_at if made_with else None
-    if latest is not None and (expires_at is None or expires_at > latest):
+    if latest is not None and expires_at is not None and expires_at > latest:
         message = f"The token that makes it ends on {latest:%Y-%m-%d %H:%M} UTC; choose no later."
         raise _field_error("expires_at", "invalid", message)
 

@@ -25,7 +25,7 @@ def ask_to_reset(email: str) -> str:
     client = Client(SERVER_NAME="evil.example.net")
     assert client.post("/accounts/password/reset/", {"email": email}).status_code == 302
     (sent,) = mail.outbox
-    assert sent.subject.startswith("[audit.example.com] ")
+    assert sent.subject.startswith("[audIT] ")
     return str(sent.body)
 
 

@@ -85,7 +85,7 @@ def test_opening_the_link_asks_and_the_button_makes_the_change(alexs: Client, al
     address = EmailAddress.objects.get(user=alex)
     assert (address.email, address.verified, address.primary) == (NEW, True, True)
     assert [sent.to for sent in mail.outbox] == [["alex@example.com"]]
-    assert mail.outbox[0].subject == "[127.0.0.1:8000] Your e-mail address was changed"
+    assert mail.outbox[0].subject == "[audIT] Your e-mail address was changed"
     assert events() == ["address.asked", "address.changed"]
     assert Client().post(LOGIN, {"login": NEW, "password": PASSWORD}).status_code == 302
     assert (

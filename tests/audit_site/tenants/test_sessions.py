@@ -154,4 +154,4 @@ def test_a_new_password_signs_out_the_other_devices_and_says_so_by_mail(alex: Us
     assert (is_signed_in(here), is_signed_in(there)) == (True, False)
     assert BrowserSession.objects.filter(user=alex).count() == 1
     (sent,) = mail.outbox
-    assert (sent.to, sent.subject) == ([alex.email], "[127.0.0.1:8000] Your password was changed")
+    assert (sent.to, sent.subject) == ([alex.email], "[audIT] Your password was changed")

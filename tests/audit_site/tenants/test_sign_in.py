@@ -90,7 +90,7 @@ def test_a_new_password_by_link_signs_out_everywhere_and_says_so(alex: User) -> 
     assert client.post(form, typed)["Location"] == f"{RESET}key/done/"
 
     assert elsewhere.get("/account/you/").status_code == 302
-    assert mail.outbox[1].subject == "[127.0.0.1:8000] Your password was set anew by a link"
+    assert mail.outbox[1].subject == "[audIT] Your password was set anew by a link"
     assert "This link is not valid any more" in page_text(Client().get(link))
     assert guess(Client(), alex.email).status_code == 200
     assert Client().post(LOGIN, {"login": alex.email, "password": PASSWORD}).status_code == 200

@@ -51,9 +51,7 @@ def test_an_app_is_set_up_with_a_picture_or_a_typed_key(alex: User) -> None:
     assert answer["Location"] == f"{MFA}recovery-codes/"
     codes = page_text(client.get(answer["Location"]))
     assert len(re.findall(r"<li><code>\w+</code></li>", codes)) == 10
-    assert [sent.subject for sent in mail.outbox] == [
-        "[127.0.0.1:8000] An authenticator app was turned on"
-    ]
+    assert [sent.subject for sent in mail.outbox] == ["[audIT] An authenticator app was turned on"]
 
 
 def test_recovery_codes_are_shown_once(alex: User) -> None:
