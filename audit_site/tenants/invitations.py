@@ -72,8 +72,8 @@ def is_invited(*, tenant: Tenant, email: str) -> bool:
 def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     """Send a new e-mail with a new link: the one before opens nothing from then on."""
     held = _held(invitation, actor)
-    held.sent_at, held.expires_at = None, timezone.now() + VALID_FOR
-    held.save(update_fields=["sent_at", "expires_at"])
+    held.token_hash, held.sent_at, held.expires_at = None, None, timezone.now() + VALID_FOR
+    held.save(update_fields=["token_hash", "sent_at", "expires_at"])
     _audit(held, actor, "person.invited_again", after={"email": held.email, "role": held.role})
     enqueue(TASK)
     return held
