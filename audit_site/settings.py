@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
+from audit_site import error_reports
 from audit_site.api.schema_hooks import CONVENTIONS
 from audit_site.env import (
     env_bool,
@@ -549,9 +550,4 @@ structlog.configure(
 if _sentry_dsn := os.environ.get("SENTRY_DSN", ""):
     import sentry_sdk
 
-    sentry_sdk.init(
-        dsn=_sentry_dsn,
-        send_default_pii=False,
-        include_local_variables=False,
-        max_request_body_size="never",
-    )
+    sentry_sdk.init(dsn=_sentry_dsn, send_default_pii=False, **error_reports.options())
