@@ -13,7 +13,7 @@ from django.utils import timezone
 from agreements import mrr
 from agreements.fields import ExactDecimalField
 from audit_site.db.presence import PresenceMixin
-from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
+from audit_site.tenants.models import Mailed, TenantOwned, TenantQuerySet, User
 from companies.models import Company
 from integrations.models import IntegrationOwnedQuerySet
 
@@ -265,11 +265,10 @@ class AgreementMrr(TenantOwned):
         return mrr.money_text(self.currency, Fraction(self.exact))
 
 
-class FigureReport(TenantOwned):
+class FigureReport(Mailed):
     """What a person who doubts a figure sends to our help address, as they were shown it.
 
-    `content` is the report as JSON text, `note` what they said; `sent_at` is null while it waits
-    for the mail server.
+    `content` is the report as JSON text, `note` what they said.
     """
 
     seen_by_system = ("send_reports",)
@@ -280,7 +279,6 @@ class FigureReport(TenantOwned):
     note = models.TextField(blank=True)
     sent_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["FigureReport"].as_manager()
 

@@ -6,16 +6,13 @@ It is kept as it was shown, and sent by a worker: a mail server that is away del
 from __future__ import annotations
 
 import json
-import logging
 from datetime import timedelta
-from smtplib import SMTPException
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from agreements import mrr
@@ -24,17 +21,16 @@ from agreements.figures import CompanyFigure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, FigureReport
 from agreements.mrr.edition import EDITION
 from audit_site import limits
-from audit_site.db import walls
 from audit_site.db.slices import delete_everywhere
 from audit_site.errors import DomainError
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.mails import is_mail_configured, subject_of
 from audit_site.tenants.models import User
+from audit_site.tenants.waiting_mails import Letter, send_waiting
 from companies.models import Company
 from integrations.models import SyncRun
 
-log = logging.getLogger(__name__)
 TASK: Final = "agreements.send_reports"
 #: What is sent at once; the rest follows at the next stroke of the clock.
 MOST_AT_ONCE: Final = 20
@@ -133,31 +129,14 @@ def send_waiting_reports() -> None:
     worker that dies in between has sent one once or never.
     """
     forget_reports()
-    waiting = FigureReport.objects.filter(sent_at=None)
-    first = walls.first_by_tenant(waiting.order_by("id"), "send_reports", MOST_AT_ONCE)
-    for tenant_id, pks in first.items():
-        with walls.within(tenant_id):
-            rows = waiting.filter(tenant=tenant_id, pk__in=pks).order_by("id")
-            if not _send_all(rows.select_related("tenant", "company", "sent_by")):
-                return  # the mail server is away: the others would wait for it one by one
-
-
-def _send_all(waiting: QuerySet[FigureReport]) -> bool:
-    """Send a tenant's reports; False when the mail server is away."""
-    for report in waiting:
-        own = FigureReport.objects.filter(tenant=report.tenant_id, pk=report.pk)
-        if not own.filter(sent_at=None).update(sent_at=timezone.now()):
-            continue
-        try:
-            _mail(report).send()
-        except (SMTPException, OSError) as error:
-            log.warning("mail_not_sent report=%s error=%s", report.pk, type(error).__name__)
-            own.update(sent_at=None)
-            return False
-        except Exception:  # this one report must not hold the others up
-            log.exception("report_not_made report=%s", report.pk)
-            own.update(sent_at=None)
-    return True
+    send_waiting(
+        FigureReport.objects.all(),
+        lambda report: Letter(make=lambda: _mail(report)),
+        name="report",
+        reason="send_reports",
+        related=("tenant", "company", "sent_by"),
+        most_at_once=MOST_AT_ONCE,
+    )
 
 
 def forget_reports() -> None:

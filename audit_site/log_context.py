@@ -22,11 +22,12 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     """A structlog processor, the last before rendering: whoever wrote the line."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = _without_secrets(value)
+            event[name] = without_secrets(value)
     return event
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """A text in which opening links and API tokens end in “…”."""
     for secret in SECRETS:
         text = secret.sub(r"\1…", text)
     return text

@@ -16,6 +16,7 @@ from django.contrib.messages import constants as message_levels
 from django.core.exceptions import ImproperlyConfigured
 
 from agreements.mrr.currencies import CODES_OF_TODAY
+from audit_site import error_reports
 from audit_site.api.schema_hooks import CONVENTIONS
 from audit_site.env import (
     env_bool,
@@ -552,9 +553,4 @@ structlog.configure(
 if _sentry_dsn := os.environ.get("SENTRY_DSN", ""):
     import sentry_sdk
 
-    sentry_sdk.init(
-        dsn=_sentry_dsn,
-        send_default_pii=False,
-        include_local_variables=False,
-        max_request_body_size="never",
-    )
+    sentry_sdk.init(dsn=_sentry_dsn, send_default_pii=False, **error_reports.options())

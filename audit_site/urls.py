@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from audit_site.account.web.two_factor import RemovePasskeyView
+from audit_site.account.web.two_factor import RemovePasskeyView, TurnOffAppView
 from audit_site.api.views import NowhereView
 from audit_site.pages.views import switch_tenant
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path("accounts/email/", RedirectView.as_view(pattern_name="account:you")),
     re_path(r"^accounts/confirm-email/", RedirectView.as_view(pattern_name="account:you")),
     path("accounts/2fa/webauthn/keys/<int:pk>/remove/", RemovePasskeyView.as_view()),
+    path("accounts/2fa/totp/deactivate/", TurnOffAppView.as_view()),
     path("accounts/", include("allauth.urls")),
     path("account/", include("audit_site.account.web.urls")),
     path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),

@@ -7,8 +7,8 @@ from typing import Any, Final
 from celery import shared_task
 
 from audit_site import worker_heartbeat
+from audit_site.tenants.mails import MailNotSent
 from integrations.connecting import address_changes, connection_test, outage_mails
-from integrations.connecting.admin_mail import MailNotSent
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
 from integrations.words import following

@@ -21,7 +21,14 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.fields import clean_person_name, clean_role
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.members import admin_still
-from audit_site.tenants.models import VALID_FOR, Invitation, Membership, Tenant, User
+from audit_site.tenants.models import (
+    NEVER_TRIED,
+    VALID_FOR,
+    Invitation,
+    Membership,
+    Tenant,
+    User,
+)
 from audit_site.tenants.proof import give_way, holder_of, prove
 
 TASK: Final = "tenants.send_invitations"
@@ -72,8 +79,10 @@ def is_invited(*, tenant: Tenant, email: str) -> bool:
 def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     """Send a new e-mail with a new link: the one before opens nothing from then on."""
     held = _held(invitation, actor)
-    held.sent_at, held.expires_at = None, timezone.now() + VALID_FOR
-    held.save(update_fields=["sent_at", "expires_at"])
+    renewed = {**NEVER_TRIED, "token_hash": None, "expires_at": timezone.now() + VALID_FOR}
+    for name, value in renewed.items():
+        setattr(held, name, value)
+    held.save(update_fields=list(renewed))
     _audit(held, actor, "person.invited_again", after={"email": held.email, "role": held.role})
     enqueue(TASK)
     return held

@@ -32,6 +32,7 @@ COLUMNS: Final = (
     "joined",
     "mail_sent",
     "good_until",
+    "refused",
 )
 _MOMENT: Final = models.DateTimeField()
 #: A place in the list: the address, and the id where two have the same.
@@ -42,7 +43,7 @@ Place = tuple[str, str]
 class Person:
     """A member, or who is invited; `pk` is the user's id or the invitation's.
 
-    `sent_at` and `expires_at` are those of the invitation.
+    `sent_at`, `expires_at` and `mail_refused` are those of the invitation.
     """
 
     pk: UUID
@@ -55,6 +56,7 @@ class Person:
     joined_at: datetime | None
     sent_at: datetime | None
     expires_at: datetime | None
+    mail_refused: str
     is_last_admin: bool
 
     @property
@@ -134,6 +136,7 @@ def _members(tenant: Tenant) -> QuerySet[Membership]:
         joined=F("created_at"),
         mail_sent=Value(None, _MOMENT),
         good_until=Value(None, _MOMENT),
+        refused=Value(""),
     )
 
 
@@ -152,6 +155,7 @@ def _invited(tenant: Tenant) -> QuerySet[Invitation]:
             joined=Value(None, _MOMENT),
             mail_sent=F("sent_at"),
             good_until=F("expires_at"),
+            refused=F("mail_refused"),
         )
     )
 

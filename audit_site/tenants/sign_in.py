@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,12 +13,13 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from audit_site.tenants.mails import subject_of
+from audit_site.tenants.mails import MailNotSent, subject_of, troubles_named
 from audit_site.tenants.models import User
 from audit_site.tenants.tries import TooManyTries, admit
 from audit_site.tenants.two_factor import is_last_of_a_tenant_that_asks
 from audit_site.tenants.two_factor_secrets import SealedSecrets
 
+log = logging.getLogger(__name__)
 PASSKEY_NAMES: Final = ("Passkey", "Second passkey")
 
 
@@ -69,6 +71,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return reverse("account:you")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send what only tells of an act, which is done: a mail server changes nothing of it."""
+        try:
+            self.send_or_raise(template_prefix, email, context)
+        except MailNotSent as trouble:
+            log.warning("mail_not_sent template=%s error=%s", template_prefix, trouble)
+
+    def send_or_raise(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send what an act can't do without; raises MailNotSent."""
         here = self.request.build_absolute_uri("/")
         public = {
             name: value.replace(here, f"{settings.PUBLIC_URL}/", 1)
@@ -76,7 +86,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             if isinstance(value, str) and value.startswith(here)
         }
         common = {"current_site": PublicSite(), "help_email": settings.HELP_EMAIL}
-        super().send_mail(template_prefix, email, {**context, **public, **common})
+        with troubles_named():
+            super().send_mail(template_prefix, email, {**context, **public, **common})
 
     def format_email_subject(self, subject: str) -> str:
         return subject_of(subject)

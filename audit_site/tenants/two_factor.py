@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -57,6 +58,19 @@ def is_last_of_a_tenant_that_asks(authenticator: Authenticator) -> bool:
     if rest.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
         return False
     return bool(tenants_that_ask(authenticator.user))
+
+
+@transaction.atomic
+def take_away(authenticator: Authenticator) -> bool:
+    """Delete a factor, unless it is the last of who needs one; False = it stays.
+
+    Of two factors that are taken away at once, the second is looked at when the first is gone.
+    """
+    User.objects.select_for_update(no_key=True).get(pk=authenticator.user_id)
+    if is_last_of_a_tenant_that_asks(authenticator):
+        return False
+    Authenticator.objects.filter(pk=authenticator.pk).delete()
+    return True
 
 
 class TwoFactorMiddleware:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from smtplib import SMTPException
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from audit_site.tenants.mails import one_line, subject_of
+from audit_site.tenants.mails import MailNotSent, MailRefused, one_line, send, subject_of
 from audit_site.tenants.models import Tenant
 from audit_site.tenants.selectors import admins_of
 from integrations.connecting.health import health_now
@@ -19,10 +18,6 @@ from integrations.connecting.selectors import latest_of
 from integrations.models import Integration
 
 log = logging.getLogger(__name__)
-
-
-class MailNotSent(Exception):
-    """The mail server did not take the e-mail: try again later. Holds no address and no answer."""
 
 
 def recipients_of(integration: Integration) -> list[str]:
@@ -34,7 +29,8 @@ def send_to_admins(
 ) -> None:
     """One message to all: the mail server takes it for everybody or for nobody.
 
-    Raises MailNotSent when it does not take it.
+    Raises MailNotSent when it may take it later. What it will never take is given up with a line in
+    the log: trying for ever would change nothing.
     """
     context = {
         "name": one_line(integration.name),
@@ -46,11 +42,14 @@ def send_to_admins(
     }
     body = render_to_string(f"integrations/mail/{template}.txt", context)
     try:
-        send_mail(subject_of(subject), body, None, recipients)
-    except (SMTPException, OSError) as error:
-        cause = type(error).__name__
-        log.warning("mail_not_sent integration=%s error=%s", integration.pk, cause)
-        raise MailNotSent(cause) from None
+        send(EmailMessage(subject_of(subject), body, to=recipients))
+    except MailRefused as refusal:
+        log.warning("mail_refused integration=%s answer=%s", integration.pk, refusal)
+        if not refusal.is_final:
+            raise
+    except MailNotSent as trouble:
+        log.warning("mail_not_sent integration=%s error=%s", integration.pk, trouble)
+        raise
 
 
 def in_words(moment: datetime, tenant: Tenant) -> str:

@@ -17,6 +17,7 @@ from audit_site.account.web.person_page import PersonRequest, person_page
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants import own_address
 from audit_site.tenants.devices import device_name
+from audit_site.tenants.mails import MailNotSent
 from audit_site.tenants.models import BrowserSession, User
 from audit_site.tenants.own_name import rename
 from audit_site.tenants.selectors import memberships_of
@@ -25,6 +26,9 @@ from audit_site.tenants.tries import TooManyTries, admit
 
 #: A person with more devices ends them all at once.
 MOST_SHOWN = 50
+NOT_TAKEN = (
+    "Our mail server could not send to this address. Check how it is written, or try again later."
+)
 
 
 @person_page("GET")
@@ -99,31 +103,37 @@ def change_address(request: PersonRequest) -> HttpResponse:
         except TooManyTries as wait:
             form.add_error(None, wait.sentence)
             request.retry_after = wait.seconds  # type: ignore[attr-defined]
+        except MailNotSent:
+            form.add_error("email", NOT_TAKEN)
     status = 422 if form.is_bound else 200
     return render(request, "account/change_address.html", {"form": form}, status=status)
 
 
 def _ask(request: PersonRequest, email: str) -> HttpResponse:
+    """Note the address and send both mails. Raises MailNotSent when the link can't be sent: nothing
+    changes without it, so that there is nothing to tell the old address.
+    """
     admit(request, request.user.email, "address")  # each one sends two mails
     asked = own_address.ask_for_address(user=request.user, email=email)
     new = asked.change.email
-    _mail(request, "address_asked", request.user.email, {"new_email": new})
     _send_link(request, new, asked.key)
+    notice = {"user": request.user, "new_email": new}
+    get_adapter(request).send_mail("account/email/address_asked", request.user.email, notice)
     messages.success(request, f"We have sent a link to {new}. Open it to make the change.")
     return redirect("account:you")
 
 
 def _send_link(request: PersonRequest, email: str, key: str | None) -> None:
     if key is None:
-        _mail(request, "address_taken", email, {})
+        _send_or_raise(request, "address_taken", email, {})
         return
     link = settings.PUBLIC_URL + reverse("account:prove-address", args=[key])
-    _mail(request, "address_proof", email, {"link": link})
+    _send_or_raise(request, "address_proof", email, {"link": link})
 
 
-def _mail(request: HttpRequest, name: str, email: str, context: dict[str, Any]) -> None:
+def _send_or_raise(request: HttpRequest, name: str, email: str, context: dict[str, Any]) -> None:
     context = {**context, "user": request.user}
-    get_adapter(request).send_mail(f"account/email/{name}", email, context)
+    get_adapter(request).send_or_raise(f"account/email/{name}", email, context)
 
 
 @person_page("POST", is_sensitive=True)
@@ -136,6 +146,9 @@ def send_link_again(request: PersonRequest) -> HttpResponse:
         return _ask(request, change.email)
     except TooManyTries as wait:
         raise DomainError("too_many_requests", wait.sentence, status=429) from None
+    except MailNotSent:
+        messages.error(request, NOT_TAKEN)
+        return redirect("account:you")
 
 
 @person_page("POST")

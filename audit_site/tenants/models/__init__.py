@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit_site.tenants.models.address_changes import AddressChange
 from audit_site.tenants.models.audit import AuditEvent, AuditLink
 from audit_site.tenants.models.invitations import VALID_FOR, Invitation
+from audit_site.tenants.models.mailed import NEVER_TRIED, Mailed
 from audit_site.tenants.models.people import ROLE_RANK, Membership, Role, User, UserManager
 from audit_site.tenants.models.sessions import BrowserSession
 from audit_site.tenants.models.shared_cache import SharedCacheEntry
@@ -13,6 +14,7 @@ from audit_site.tenants.models.tokens import ApiToken, Scope
 from audit_site.tenants.models.tries import TryCount
 
 __all__ = [
+    "NEVER_TRIED",
     "ROLE_RANK",
     "VALID_FOR",
     "AddressChange",
@@ -21,6 +23,7 @@ __all__ = [
     "AuditLink",
     "BrowserSession",
     "Invitation",
+    "Mailed",
     "Membership",
     "Role",
     "Scope",

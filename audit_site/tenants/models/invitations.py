@@ -8,8 +8,9 @@ from typing import Final, Self
 from django.db import models
 from django.utils.timezone import now
 
+from audit_site.tenants.models.mailed import Mailed
 from audit_site.tenants.models.people import Role, User
-from audit_site.tenants.models.tenants import TenantOwned, TenantQuerySet
+from audit_site.tenants.models.tenants import TenantQuerySet
 
 VALID_FOR: Final = timedelta(days=7)
 
@@ -20,10 +21,11 @@ class InvitationQuerySet(TenantQuerySet["Invitation"]):
         return self.filter(accepted_at=None, revoked_at=None)
 
     def waiting_for_mail(self) -> Self:
-        return self.open().filter(sent_at=None)
+        """Those whose e-mail was not sent; one that ran out meanwhile has to be sent again."""
+        return self.open().filter(sent_at=None, mail_refused="", expires_at__gt=now())
 
 
-class Invitation(TenantOwned):
+class Invitation(Mailed):
     """A person is asked to join; its link is good once, for its address alone.
 
     The link's 256 random bits are in the e-mail only: `token_hash` is their SHA-256, and None until
@@ -42,8 +44,6 @@ class Invitation(TenantOwned):
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(default=now, editable=False)
-    #: When the e-mail was given to the mail server; None = it waits to be sent.
-    sent_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

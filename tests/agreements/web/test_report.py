@@ -19,6 +19,7 @@ from integrations.models import Integration, SyncRun
 from integrations.runs.selectors import last_reading
 from tests.clients import browser, text
 from tests.factories import make_agreement, make_company, make_integration, make_link
+from tests.mail_server import picky_server
 
 
 @pytest.fixture
@@ -108,7 +109,24 @@ def test_a_report_that_can_not_be_sent_does_not_hold_the_others_up(
 
     assert [sent.body.splitlines()[0] for sent in mail.outbox] == ["second"]
     assert FigureReport.objects.get(sent_at=None) == bad
-    assert f"report_not_made report={bad.pk}" in caplog.text
+    assert f"mail_not_made report={bad.pk}" in caplog.text
+
+
+@pytest.mark.usefixtures("_mail")
+def test_a_report_that_is_refused_is_not_tried_again(
+    vic: User, company: Company, settings: Any
+) -> None:
+    for note in ("first", "second"):
+        browser(vic).post(page_of(company), {"note": note})
+
+    with picky_server(settings) as server:
+        server.after_data = "552 5.3.4 Message too big"
+        send_waiting_reports()
+        send_waiting_reports()
+
+    assert server.asked == [settings.HELP_EMAIL] * 2
+    kept = FigureReport.objects.values_list("sent_at", "mail_refused")
+    assert list(kept) == [(None, "552 5.3.4")] * 2
 
 
 @pytest.mark.usefixtures("_mail")

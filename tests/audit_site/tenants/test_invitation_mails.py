@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from audit_site.tenants.invitation_mails import send_waiting_invitations
 from audit_site.tenants.invitations import find_invitation, hash_link, invite, send_again, withdraw
@@ -75,6 +77,16 @@ def test_sent_again_the_link_is_another_and_the_first_ends(invited: Invitation, 
     first, second = links()
     assert find_invitation(hash_link(first)) is None
     assert find_invitation(hash_link(second)) == invited
+
+
+def test_the_first_link_ends_before_the_second_is_sent(invited: Invitation, alex: User) -> None:
+    send_waiting_invitations()
+    (first,) = links()
+    Invitation.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    send_again(invitation=invited, actor=alex)
+
+    assert find_invitation(hash_link(first)) is None
+    assert Invitation.objects.get().token_hash is None
 
 
 def test_what_was_withdrawn_is_not_sent(invited: Invitation, alex: User) -> None:

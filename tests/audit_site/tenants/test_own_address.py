@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email import message_from_string
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import Client
 from audit_site.tenants.models import AddressChange, AuditEvent, Membership, User
 from tests.clients import page_text, text
 from tests.factories import PASSWORD, make_member, make_tenant, make_user
+from tests.mail_server import picky_server
 from tests.signing_in import LOGIN, later, prove_again, sign_in
 
 YOU, ASK = "/account/you/", "/account/you/email/"
@@ -39,6 +41,10 @@ def link_to(address: str) -> str:
     return found[1]
 
 
+def decoded(raw: str) -> str:
+    return str(message_from_string(raw).get_payload(decode=True), "utf-8")
+
+
 def events() -> list[str]:
     found = AuditEvent.objects.filter(action__startswith="address.").order_by("at")
     return list(found.values_list("action", flat=True))
@@ -60,13 +66,45 @@ def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old_one(
 ) -> None:
     assert ask(alexs)["Location"] == YOU
 
-    assert [sent.to for sent in mail.outbox] == [["alex@example.com"], [NEW]]
-    assert "asked to sign in with new@example.com" in str(mail.outbox[0].body)
+    assert [sent.to for sent in mail.outbox] == [[NEW], ["alex@example.com"]]
+    assert "asked to sign in with new@example.com" in str(mail.outbox[1].body)
     alex.refresh_from_db()
     assert alex.email == "alex@example.com"
     assert not EmailAddress.objects.filter(email=NEW).exists()
     assert "We sent a link to <strong>new@example.com</strong>." in page_text(alexs.get(YOU))
     assert events() == ["address.asked"]
+
+
+def test_a_notice_that_is_refused_fails_nothing(
+    alexs: Client, alex: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with picky_server(settings) as server:
+        server.answers["alex@example.com"] = "550 5.1.1 No such user"
+        assert ask(alexs)["Location"] == YOU
+        (sent,) = server.taken
+        link = re.search(r"/account/you/email/prove/\S+", decoded(sent[1]))[0]
+        assert alexs.post(link)["Location"] == YOU
+
+    alex.refresh_from_db()
+    assert (sent[0], alex.email) == ([NEW], NEW)
+    assert server.asked == [NEW, "alex@example.com", "alex@example.com"]
+    assert events() == ["address.asked", "address.changed"]
+    told = "mail_not_sent template=account/email/address_asked error=550 5.1.1"
+    assert told in caplog.text
+    assert "alex@example.com" not in caplog.text
+
+
+def test_a_link_that_is_refused_is_said(alexs: Client, settings: Any) -> None:
+    with picky_server(settings) as server:
+        server.answers[NEW] = "550 5.1.1 No such user"
+        answer = ask(alexs)
+        again = alexs.post(f"{ASK}again/", follow=True)
+
+    assert answer.status_code == 422
+    assert "Our mail server could not send to this address." in text(answer)
+    assert f'value="{NEW}"' in text(answer)
+    assert "Our mail server could not send to this address." in page_text(again)
+    assert server.asked == [NEW, NEW]
 
 
 def test_opening_the_link_asks_and_the_button_makes_the_change(alexs: Client, alex: User) -> None:

@@ -17,6 +17,7 @@ from django.test import Client
 from audit_site.tenants.models import AuditEvent, Membership, Tenant, User
 from tests.clients import browser
 from tests.factories import PASSWORD
+from tests.mail_server import picky_server
 
 SIGN_IN = "/accounts/login/"
 
@@ -143,3 +144,16 @@ def test_addresses(alex: User) -> None:
         ("person.email_changed", {"email": "old@example.com"}, {"email": "new@example.com"}),
         ("person.email_removed", None, {"email": "old@example.com"}),
     ]
+
+
+def test_a_notice_that_is_refused_loses_no_event(alex: User, settings: Any) -> None:
+    client = sign_in(alex.email)
+    new = "four-new-words-here"
+    with picky_server(settings) as server:
+        server.answers[alex.email] = "550 5.1.1 No such user"
+        typed = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+        answer = client.post("/accounts/password/change/", typed)
+
+    assert answer["Location"] == "/account/you/"
+    assert server.asked == [alex.email]
+    assert AuditEvent.objects.filter(action="person.password_changed").count() == 1

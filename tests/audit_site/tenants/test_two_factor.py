@@ -12,8 +12,11 @@ from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
 from django.test import Client
 
-from audit_site.tenants.models import Membership, Tenant, User
+from audit_site.tenants.models import AuditEvent, Membership, Tenant, User
+from audit_site.tenants.two_factor import take_away
 from tests.clients import V1, api_of, browser, page_text, problem, text
+from tests.concurrency import at_once
+from tests.factories import make_member, make_tenant
 from tests.signing_in import (
     LOGIN,
     code_now,
@@ -206,6 +209,41 @@ def test_so_does_the_last_passkey(asking: Tenant, alex: User) -> None:
 
     assert "Your company asks for two-factor sign-in." in page_text(answer)
     assert Authenticator.objects.filter(pk=key.pk).exists()
+
+
+def test_a_passkey_beside_an_app_can_go(asking: Tenant, alex: User) -> None:
+    client = sign_in(alex)
+    set_up_an_app(client)
+    key = Authenticator.objects.create(
+        user=alex, type="webauthn", data={"name": "Laptop", "credential": {}}
+    )
+
+    answer = client.post(f"{MFA}webauthn/keys/{key.pk}/remove/")
+
+    assert answer["Location"] == f"{MFA}webauthn/"
+    assert not Authenticator.objects.filter(pk=key.pk).exists()
+    assert AuditEvent.objects.filter(action="person.second_factor_removed").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_factors_taken_away_at_once_one_stays() -> None:
+    tenant = make_tenant(require_two_factor=True)
+    person = make_member(tenant, "viewer")
+    for _ in range(10):
+        app, key = (
+            Authenticator.objects.create(user=person, type=kind, data={})
+            for kind in ("totp", "webauthn")
+        )
+        done: list[bool] = []
+
+        at_once(
+            lambda one=app, done=done: done.append(take_away(one)),
+            lambda one=key, done=done: done.append(take_away(one)),
+        )
+
+        assert sorted(done) == [False, True]
+        assert Authenticator.objects.filter(user=person).count() == 1
+        Authenticator.objects.all().delete()
 
 
 def test_elsewhere_it_can_be_turned_off(alex: User) -> None:

@@ -9,9 +9,9 @@ import pytest
 from celery import current_app
 from django.core import mail
 
+from audit_site.tenants.mails import MailNotSent
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.connecting import address_changes, lifecycle
-from integrations.connecting.admin_mail import MailNotSent
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY, connect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from celery import current_app
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from integrations.connecting.admin_mail import MailNotSent
+from audit_site.tenants.mails import MailNotSent
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, close_issues
 from integrations.models import Integration, Issue
@@ -19,6 +20,7 @@ from integrations.tasks import tell_admins as task
 from tests.concurrency import at_once
 from tests.factories import make_integration, make_member, make_tenant
 from tests.integrations.issues.outages import SMTP, begin, mail_admins, subjects
+from tests.mail_server import picky_server
 
 
 def closed_port() -> int:
@@ -114,6 +116,38 @@ def test_the_task_gives_up_after_hours_and_breaks_nobody(
     assert timedelta(hours=4) < timedelta(seconds=sum(waits)) < timedelta(hours=5)
     assert max(waits) < current_app.conf.broker_transport_options.get("visibility_timeout", 3600)
     assert Issue.objects.get().told_at is None
+
+
+def test_an_admin_whose_address_is_refused_keeps_no_other_from_hearing(
+    integration: Integration, settings: Any
+) -> None:
+    make_member(integration.tenant, email="gone@example.com")
+    with picky_server(settings) as server:
+        server.answers["gone@example.com"] = "550 5.1.1 No such user"
+        begin(integration)
+
+        mail_admins(integration, "began")
+
+    assert [recipients for recipients, _ in server.taken] == [
+        ["ada@example.com", "grace@example.com"]
+    ]
+
+
+@pytest.mark.parametrize(("answer", "is_told"), [("550 5.1.1 No", True), ("450 4.2.0 No", False)])
+def test_what_is_refused_for_good_is_not_tried_again(
+    integration: Integration, settings: Any, caplog: Any, answer: str, is_told: bool
+) -> None:
+    with picky_server(settings) as server:
+        server.answers = dict.fromkeys(["ada@example.com", "grace@example.com"], answer)
+        begin(integration)
+
+        for _ in range(2):
+            with nullcontext() if is_told else pytest.raises(MailNotSent):
+                mail_admins(integration, "began")
+
+    assert len(server.asked) == (2 if is_told else 4)
+    assert f"mail_refused integration={integration.pk} answer={answer[:9]}" in caplog.text
+    assert (Issue.objects.get().told_at is not None) == is_told
 
 
 @pytest.mark.django_db(transaction=True)
