@@ -352,6 +352,7 @@ MFA_ADAPTER = "audit_site.tenants.sign_in.TwoFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "audIT"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off (RFC 6238)
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so that nobody claims another's address
 MFA_RATE_LIMITS = {"webauthn_login": None}

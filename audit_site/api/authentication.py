@@ -23,8 +23,6 @@ from audit_site.tenants.two_factor import is_needed
 
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)
-#: … and that a token is right is not said to the cache more often than this.
-RIGHT_REMEMBERED_EVERY = timedelta(hours=1)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -54,10 +52,9 @@ class BearerAuthentication(BaseAuthentication):
 
     @staticmethod
     def _note_use(token: ApiToken, address: str) -> None:
+        wrong_tokens.remember_right(token.token_hash)
         now = timezone.now()
         last = token.last_used_at
-        if last is None or now - last > RIGHT_REMEMBERED_EVERY:
-            wrong_tokens.remember_right(token.token_hash)
         if last is None or now - last > USE_NOTED_EVERY:
             ApiToken.objects.filter(pk=token.pk).update(
                 last_used_at=now, last_used_ip=address or None

@@ -13,7 +13,7 @@ from audit_site import key_ring
 from audit_site.db import walls
 from audit_site.doctor.findings import Finding, counted, failing, ok, warning
 from audit_site.tenants.models import Tenant
-from audit_site.tenants.two_factor_secrets import BOUND_TO, TwoFactorSecrets
+from audit_site.tenants.two_factor_secrets import SealedSecrets, TwoFactorSecrets
 from integrations import crypto
 from integrations.models import Integration
 
@@ -51,6 +51,12 @@ def stored_secrets() -> Finding:
             "or has with other bytes.",
             "Bring the key back into CREDENTIAL_KEYS, or have those connections' keys typed again.",
         )
+    if readable := counts.pop(NO_KEY, 0):
+        return failing(
+            f"{counted(readable, 'secret')} of two-factor sign-in stored readable, by an older "
+            "release.",
+            "Run `python manage.py rotate_credentials`, which encrypts them.",
+        )
     if older := {key: number for key, number in counts.items() if key != newest}:
         named = ", ".join(f"“{key}” ({number})" for key, number in sorted(older.items()))
         return warning(
@@ -65,7 +71,10 @@ def _secrets(by_key: Counter[str]) -> str:
 
 
 def _opened() -> tuple[Counter[str], Counter[str]]:
-    """How many secrets each key opened, and how many stayed closed, by the id they name."""
+    """How many secrets each key opened, and how many stayed closed, by the id they name.
+
+    Opened by NO_KEY: those that are stored readable.
+    """
     counts: Counter[str] = Counter()
     closed: Counter[str] = Counter()
 
@@ -92,9 +101,10 @@ def _opened() -> tuple[Counter[str], Counter[str]]:
                     field=field,
                 )
                 look(stored, unseal)
+    opener = SealedSecrets().decrypt  # which takes what no key protects as it is
     for batch in TwoFactorSecrets().batches():
         for stored in (text for row in batch for text in row.sealed):
-            look(stored, partial(key_ring.unseal, bound_to=BOUND_TO))
+            look(stored, opener)
     return counts, closed
 
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
+from django.db.models import Exists, OuterRef, Q, TextField
+from django.db.models.functions import Cast, Lower
 from django.utils import timezone
 
 from audit_site.db.slices import SLICE, slices_of
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.owned import owned_models
 from audit_site.tenants.audit_chain import maintenance
-from audit_site.tenants.models import Membership, SharedCacheEntry, Tenant, User
+from audit_site.tenants.locks import lock_tenant
+from audit_site.tenants.models import (
+    ApiToken,
+    AuditEvent,
+    Invitation,
+    Membership,
+    SharedCacheEntry,
+    Tenant,
+    TenantOwned,
+    User,
+)
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.open_adapter import budget_of
 from integrations.models import Integration
@@ -55,24 +67,65 @@ def erasure_of(tenant_id: str) -> Erasure | None:
 
 @transaction.atomic
 def begin_erasure(tenant: Tenant, by: str) -> Erasure:
-    """Shut everybody out, and note what is to be done; from here on it only goes forward."""
-    users = User.objects.filter(memberships__tenant=tenant)
-    people = list(users.exclude(memberships__in=Membership.objects.exclude(tenant=tenant)))
+    """Shut everybody out, and note what is to be done; from here on it only goes forward.
+
+    Under the lock that who accepts an invitation takes: they are in already, or never get in.
+    """
+    lock_tenant(tenant)
+    Invitation.objects.for_tenant(tenant).open().update(revoked_at=timezone.now())
     salt, tenant_id = secrets.token_hex(16), str(tenant.pk)
+    members = Membership.objects.filter(tenant=tenant)
     erasure = Erasure.objects.create(
         salt=salt,
         mark=mark_of(salt, tenant_id),
         by=by,
-        pending={
-            "tenant": tenant_id,
-            "people": [str(user.pk) for user in people],
-            "emails": [user.email for user in people],
-        },
+        counts={Membership._meta.db_table: members.count()},
+        pending={"tenant": tenant_id, "people": [], "emails": []},
     )
-    erasure.counts = {Membership._meta.db_table: users.count()}
-    erasure.save(update_fields=["counts"])
-    Membership.objects.filter(tenant=tenant).delete()
+    _note_people(erasure)
+    members.delete()
     return erasure
+
+
+def _note_people(erasure: Erasure) -> None:
+    """Note who stands in the tenant and in no other, before the rows that say so go."""
+    tenant, known = UUID(erasure.pending["tenant"]), set(erasure.pending["people"])
+    found = User.objects.filter(_stands_in_rows_of(tenant)).exclude(_is_elsewhere(tenant))
+    new = [user for user in found.order_by("pk") if str(user.pk) not in known]
+    if new:
+        erasure.pending["people"] += [str(user.pk) for user in new]
+        erasure.pending["emails"] += [user.email for user in new]
+        erasure.save(update_fields=["pending"])
+
+
+def _stands_in_rows_of(tenant: UUID) -> Q:
+    """Who is a member or was one: made something, was told of by the audit trail, was invited."""
+    asked = Invitation.objects.filter(tenant=tenant).annotate(address=Lower("email"))
+    events = AuditEvent.objects.filter(tenant=tenant)
+    told = {*events.order_by().values_list("person_id", flat=True).distinct()}
+    about = events.filter(object_type=User._meta.model_name).order_by()
+    told |= {*about.values_list("object_id", flat=True).distinct()}
+    return (
+        Q(pk__in=Membership.objects.filter(tenant=tenant).values("user"))
+        | Q(pk__in=ApiToken.objects.filter(tenant=tenant).values("user"))
+        | Q(pk__in=[one for one in told if _is_id(one)])
+        | Q(Exists(asked.filter(address=Lower(OuterRef("email")))))
+    )
+
+
+def _is_elsewhere(tenant: UUID) -> Q:
+    """Who is in another tenant, or is asked to join one."""
+    asked = Invitation.objects.exclude(tenant=tenant).open().annotate(address=Lower("email"))
+    members = Membership.objects.exclude(tenant=tenant).values("user")
+    return Q(pk__in=members) | Q(Exists(asked.filter(address=Lower(OuterRef("email")))))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def carry_out(erasure: Erasure, say: Say = lambda _: None) -> None:
@@ -83,12 +136,16 @@ def carry_out(erasure: Erasure, say: Say = lambda _: None) -> None:
     tenant_id = erasure.pending["tenant"]
     _stop_work(tenant_id)
     for _ in range(MOST_PASSES):
+        _note_people(erasure)
         _empty_tables(erasure, tenant_id, say)
         if _remove_tenant(tenant_id):
             break
     _remove_people(erasure, say)
-    if places := traces_of(erasure):
-        raise NotErased(places)
+    traces = traces_of(erasure)
+    if traces.of_others:
+        say(f"Somebody of its people also stands in rows of others: {', '.join(traces.of_others)}.")
+    if traces.left:
+        raise NotErased(traces.left)
     _end(erasure)
 
 
@@ -131,7 +188,8 @@ def _remove_tenant(tenant_id: str) -> bool:
 
 def _remove_people(erasure: Erasure, say: Say) -> None:
     """People who were in this tenant alone, with how they sign in; and what is shared of them."""
-    people = User.objects.filter(pk__in=erasure.pending["people"], memberships=None)
+    tenant = UUID(erasure.pending["tenant"])
+    people = User.objects.filter(pk__in=erasure.pending["people"]).exclude(_is_elsewhere(tenant))
     gone = {str(pk) for pk in people.values_list("pk", flat=True)}
     with transaction.atomic():
         _count(erasure, User._meta.db_table, len(gone))
@@ -144,20 +202,60 @@ def _remove_people(erasure: Erasure, say: Say) -> None:
 # The proof
 
 
-def traces_of(erasure: Erasure) -> list[str]:
-    """Columns of any table in which the tenant's id stands, or somebody of its people alone."""
-    people = erasure.pending["people"]
-    stayed = User.objects.filter(pk__in=people, memberships__isnull=False)
-    kept = {str(user.pk): user.email for user in stayed}
-    words = [erasure.pending["tenant"], *(one for one in people if one not in kept)]
-    words += [one for one in erasure.pending["emails"] if one not in kept.values()]
-    forms = [form for word in words for form in {word, word.replace("-", "")}]
-    return [place for model in apps.get_models() for place in _stands_in(model, forms)]
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Columns in which something stands: `left` has to go, `of_others` is theirs.
+
+    Other tenants may know the same people, and a person may use an address that another one had.
+    """
+
+    left: list[str]
+    of_others: list[str]
 
 
-def _stands_in(model: type[models.Model], forms: list[str]) -> Iterator[str]:
-    if model is Erasure:
-        return
+def traces_of(erasure: Erasure) -> Traces:
+    """Where the tenant's id stands, in any table, or somebody of its people alone."""
+    named = erasure.pending["people"]
+    stayed = User.objects.filter(pk__in=named).values_list("pk", "email")
+    kept = {text for pk, email in stayed for text in (str(pk), email)}
+    ids = [_either_form(pk) for pk in named if pk not in kept]
+    addresses = [_whole(one) for one in erasure.pending["emails"] if one not in kept]
+    tenant = [_either_form(erasure.pending["tenant"])]
+    traces = Traces([], [])
+    for model in apps.get_models():
+        if model is Erasure:
+            continue
+        theirs = traces.of_others
+        traces.left.extend(_stands_in(model, tenant))
+        if issubclass(model, TenantOwned):
+            theirs.extend(_stands_in(model, ids + addresses))
+        elif _is_of_people(model):
+            traces.left.extend(_stands_in(model, ids))
+            theirs.extend(_stands_in(model, addresses))
+        else:
+            traces.left.extend(_stands_in(model, ids + addresses))
+    return Traces([*dict.fromkeys(traces.left)], traces.of_others)
+
+
+def _is_of_people(model: type[models.Model]) -> bool:
+    """Whether each row is one person's and goes with them: what is there is of those who stay."""
+    return model is User or any(
+        field.related_model is User and not field.null for field in model._meta.concrete_fields
+    )
+
+
+def _either_form(pk: str) -> str:
+    """An id as a pattern, with and without its dashes."""
+    return pk.replace("-", "-?")
+
+
+def _whole(address: str) -> str:
+    """An address as a pattern that no longer one has in it; it may stand in quotes."""
+    before = r"(^|[^\w.+'-]|(^|[^\w])')"
+    return rf"{before}{re.escape(address)}($|[^\w.-]|\.($|[^\w]))"
+
+
+def _stands_in(model: type[models.Model], patterns: list[str]) -> Iterator[str]:
     for field in model._meta.concrete_fields:
         target = getattr(field, "target_field", field)
         if not isinstance(target, (models.UUIDField, models.CharField, models.TextField)) and (
@@ -165,10 +263,7 @@ def _stands_in(model: type[models.Model], forms: list[str]) -> Iterator[str]:
         ):
             continue
         rows = model._base_manager.annotate(told=Cast(field.attname, TextField()))
-        wanted = Q()
-        for form in forms:
-            wanted |= Q(told__icontains=form)
-        if forms and rows.filter(wanted).exists():
+        if patterns and rows.filter(told__iregex="|".join(patterns)).exists():
             yield f"{model._meta.db_table}.{field.column}"
 
 

@@ -34,7 +34,14 @@ from integrations.models import Integration
 #: The form of the files; it rises when a reader would have to know.
 FORMAT: Final = 1
 #: Parts of a column's name by which it opens something, or proves that somebody could.
-SECRET_PARTS: Final = ("password", "secret_hash", "token_hash", "key_hash", "salt")
+SECRET_PARTS: Final = (
+    "password",
+    "secret_hash",
+    "token_hash",
+    "key_hash",
+    "request_hash",
+    "salt",
+)
 #: Tables that are written as CSV as well.
 FOR_PEOPLE: Final = (Company, Contact, Agreement, AgreementLine, CompanyMrr)
 #: What is told of the people of a tenant.

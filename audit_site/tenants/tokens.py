@@ -14,10 +14,11 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site.db.lengths import fitted, length_of
-from audit_site.errors import FieldErrors
+from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants import wrong_tokens
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.fields import invalid
+from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import ApiToken, Membership, Role, Scope, Tenant, User
 
 TOKEN_PREFIX = "audit_"  # noqa: S105  a mark by which secret scanners know our tokens
@@ -116,10 +117,16 @@ def create_api_token(
     expires_at: datetime | None = None,
     actor: User | None = None,
 ) -> tuple[ApiToken, str]:
-    """Create a token and return it with its plain text, which is not kept."""
+    """Create a token of a member and return it with its plain text, which is not kept.
+
+    Under the lock that all changes of members take: nobody gets one while they are removed.
+    """
     unknown = sorted(set(scopes) - set(Scope.values))
     if unknown or not scopes:
         raise invalid("scopes", f"Scopes are {', '.join(Scope.values)}.")
+    lock_tenant(tenant)
+    if not Membership.objects.for_tenant(tenant).filter(user=user).exists():
+        raise DomainError("no_member", "Tokens are for members.", "Ask an admin to be added.")
     plain = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         tenant=tenant,

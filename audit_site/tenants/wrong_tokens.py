@@ -1,7 +1,8 @@
 """Wrong tokens from one address: counted, so that guessing costs the database nothing.
 
 Over the limit of a minute, a token from that address is looked up only if it was right before: its
-hash is remembered in the cache. Who works from the same address goes on; who guesses gets 429.
+hash is remembered in the cache, and by each process that it came to. Who works from the same
+address goes on; who guesses gets 429.
 Each process asks the cache about the addresses alone that it had wrong tokens from. Without the
 cache nothing is counted, and everything is looked up.
 """
@@ -29,6 +30,12 @@ MINUTE: Final = 60
 REMEMBERED: Final = timedelta(days=30)
 #: Addresses that sent this process wrong ones: the minute, and which.
 _suspects: dict[int, set[str]] = {}
+#: Right ones that came to this process, and the minute in which it last told the cache.
+_seen_right: dict[str, int] = {}
+#: So many of them are known by a process at the most: then it begins again.
+MOST_SEEN: Final = 10_000
+#: What the cache remembers is made to last again once it is so old.
+RENEWED_AFTER: Final = timedelta(days=1)
 
 
 class TooManyWrongTokensError(DomainError):
@@ -78,14 +85,27 @@ def refuse_too_many(address: str, token_hash: str = "") -> None:
         return
     if cache.get(_key(network, minute), 0) < settings.LIMIT_WRONG_TOKENS:
         return
+    if token_hash in _seen_right:
+        return
     if not token_hash or cache.get(_right(token_hash)) is None:
         raise TooManyWrongTokensError(MINUTE - int(time.time()) % MINUTE)
 
 
 @_without_cache
 def remember_right(token_hash: str) -> None:
-    """This token is right: it is looked up, whatever else comes from its address."""
-    cache.set(_right(token_hash), 1, timeout=int(REMEMBERED.total_seconds()))
+    """This token is right: it is looked up, whatever else comes from its address.
+
+    Call it whenever one is: once a minute a process looks whether the cache still knows.
+    """
+    minute = _minute()
+    if _seen_right.get(token_hash) == minute:
+        return
+    if len(_seen_right) >= MOST_SEEN:
+        _seen_right.clear()
+    _seen_right[token_hash] = minute
+    key, now = _right(token_hash), int(time.time())
+    if now - cache.get(key, 0) >= RENEWED_AFTER.total_seconds():
+        cache.set(key, now, timeout=int(REMEMBERED.total_seconds()))
 
 
 def _minute() -> int:

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from audit_site import limits
 from audit_site.api.models import ActCount
+from audit_site.db import walls
 from audit_site.tenants.models import Tenant, User
 from integrations.models import ConnectionTest, Integration, SyncRun
 from integrations.runs.starting import start_sync_run
@@ -148,7 +149,7 @@ def test_at_once_it_is_never_more(settings: Any) -> None:
             connections.close_all()
         return True
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4, initializer=walls.enter, initargs=(walls.asker(),)) as pool:
         assert sum(pool.map(spend, range(8))) == 3
 
 

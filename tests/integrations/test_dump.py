@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 from pathlib import Path
 
@@ -10,14 +12,16 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
 from django.db import connection
 
+from audit_site.api.models import IdempotentRequest
 from audit_site.tenants.models import Tenant
 from audit_site.tenants.tokens import create_api_token
 from integrations.connecting.lifecycle import disconnect_integration, update_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
+from tests.clients import V1
 from tests.conftest import connect
 from tests.databases import named, postgres_url
-from tests.factories import PASSWORD, make_member
+from tests.factories import PASSWORD, make_api, make_member
 from tests.worker import work_off
 
 TOTP_KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -63,6 +67,31 @@ def test_a_dump_holds_no_secret_in_any_form(
 
     assert b"alex@example.com" in stored  # it is the database, and what was just written is there
     assert [what for what, secret in secrets.items() if secret.encode() in stored] == []
+
+
+def test_a_request_that_is_remembered_tells_nothing_of_its_keys(
+    transactional_db: None, tenant: Tenant
+) -> None:
+    """Also to who guesses: without SECRET_KEY no guess can be tried."""
+    body = {
+        "psa": "connectwise",
+        "credentials": {
+            "server_url": "https://na.myconnectwise.net",
+            "company_id": "acme",
+            "public_key": "aaaaaaaaaaaaaaaa",
+            "private_key": "canary-77aa0e51-key",
+        },
+    }
+    url = f"{V1}/integrations/"
+
+    answer = make_api(tenant).post(url, body, format="json", HTTP_IDEMPOTENCY_KEY="k")
+
+    assert answer.status_code == 201
+    kept = IdempotentRequest.objects.get()
+    stored, guess = dump(), "\n".join(["POST", url, json.dumps(body, sort_keys=True)])
+    assert kept.request_hash.encode() in stored
+    assert hashlib.sha256(guess.encode()).hexdigest().encode() not in stored
+    assert b"canary-77aa0e51-key" not in stored
 
 
 def test_after_a_disconnect_not_even_the_ciphertext_is_there(

@@ -22,13 +22,17 @@ OTHERS = 2000
 #: Makes them in the installation's own database, under the key that is the newest at that moment.
 MAKE = f"""
 import django; django.setup()
+from audit_site.db import walls
 from audit_site.tenants.models import Tenant
 from integrations.connecting.credentials import seal_credentials
 from integrations.models import Integration
+with walls.as_system("command"):
+    tenant = Tenant.objects.get()
+walls.enter(walls.Asker(tenant=tenant.pk))
 rows = []
 for number in range({OTHERS}):
     keys = {{"server_url": "https://psa.example", "company_id": str(number), "public_key": "a"}}
-    row = Integration(tenant=Tenant.objects.get(), psa="connectwise", name=str(number),
+    row = Integration(tenant=tenant, psa="connectwise", name=str(number),
         account_key=str(number), status="untested", credentials=keys)
     keys["private_key"] = f"secret of {{number}}"
     row.credentials = seal_credentials(row, keys, row.psa_info)
@@ -38,8 +42,13 @@ Integration.objects.bulk_create(rows, batch_size=500)
 #: Opens them all with the newest key alone.
 OPEN = """
 import django; django.setup()
+from audit_site.db import walls
+from audit_site.tenants.models import Tenant
 from integrations.connecting.credentials import open_credentials
 from integrations.models import Integration
+with walls.as_system("command"):
+    tenant = Tenant.objects.get()
+walls.enter(walls.Asker(tenant=tenant.pk))
 for row in Integration.objects.filter(status="untested"):
     assert open_credentials(row, row.credentials)["private_key"] == f"secret of {row.name}"
 print("all open")

@@ -61,7 +61,9 @@ class TokenCreateSerializer(StrictSerializer):
     name = serializers.CharField(max_length=length_of(ApiToken, "name"))
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False)
     expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="Left out or null: never, or as the token that makes it."
+        required=False,
+        allow_null=True,
+        help_text="Left out or null: never, or as the token that makes it.",
     )
 
 

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import add_never_cache_headers
 
 from audit_site.account.web.token_form import MAY, TokenForm
-from audit_site.errors import FieldErrors
+from audit_site.errors import DomainError, FieldErrors
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import ApiToken, Role, Scope
 from audit_site.tenants.tokens import (
@@ -63,6 +63,8 @@ def tokens(request: PageRequest) -> HttpResponse:
             )
         except FieldErrors as error:
             form.add_refusal(error)
+        except DomainError as error:
+            form.add_error(None, error.sentence)
         else:
             return _shown_once(request, form, token, plain)
     shown = paged(request, _tokens(request))

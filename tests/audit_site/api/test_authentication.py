@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
@@ -106,6 +107,49 @@ def test_ten_thousand_wrong_tokens_lock_nobody_out(
         assert api.get(f"{V1}/me/").status_code == 200
     time_machine.move_to("2026-11-25 12:01:00Z", tick=False)
     assert ask_with(f"audit_{'n' * 43}") == "authentication_failed"
+
+
+def test_a_token_in_use_is_always_remembered(
+    settings: Any, mia: User, time_machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a process that was not asked before, once the cache had to begin again."""
+    settings.CACHES = MEMORY
+    time_machine.move_to("2026-11-25 12:00:10Z", tick=False)
+    api = api_of(mia)
+    ApiToken.objects.update(last_used_at=timezone.now())  # a moment ago, as it always is
+    for moment in ("2026-11-25 12:00:20Z", "2026-12-24 12:00:20Z", "2027-01-22 12:00:10Z"):
+        time_machine.move_to(moment, tick=False)
+        assert api.get(f"{V1}/me/").status_code == 200
+
+    for is_new_process in (False, True):
+        if is_new_process:
+            monkeypatch.setattr(wrong_tokens, "_seen_right", {})
+        else:
+            cache.clear()
+        for number in range(40):
+            ask_with(f"audit_{number:043}")
+        assert api.get(f"{V1}/me/").status_code == 200
+        time_machine.move_to("2027-01-22 12:01:10Z", tick=False)
+        assert api.get(f"{V1}/me/").status_code == 200
+
+
+def test_a_process_looks_once_a_minute_whether_the_cache_knows_a_token(
+    settings: Any, mia: User, time_machine: Any, django_assert_num_queries: Any
+) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "shared_cache",
+        }
+    }
+    time_machine.move_to("2026-11-25 12:00:10Z", tick=False)
+    wrong_tokens.remember_right("a" * 64)
+
+    with django_assert_num_queries(0):
+        wrong_tokens.remember_right("a" * 64)
+    time_machine.move_to("2026-11-25 12:01:10Z", tick=False)
+    with django_assert_num_queries(1):
+        wrong_tokens.remember_right("a" * 64)
 
 
 def ask_with(plain: str) -> str:

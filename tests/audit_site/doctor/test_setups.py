@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from allauth.mfa.models import Authenticator
 from celery import current_app
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from audit_site import worker_heartbeat
+from audit_site import key_ring, worker_heartbeat
 from audit_site.doctor.examination import CHECKS
 from audit_site.doctor.findings import Finding
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from tests.audit_site.doctor.servers import behind, mail_server, something_else, web
 from tests.certificates import make_certificate
@@ -148,6 +151,25 @@ def test_keys_and_what_is_stored_with_them(
     settings.CREDENTIAL_KEYS = ring
 
     assert told("keys.stored") == (level, says, mend)
+
+
+def test_secrets_that_an_older_release_kept_readable(alex: User) -> None:
+    kept = {"seed": key_ring.seal("a seed", "two-factor"), "migrated_codes": ["11111111"]}
+    Authenticator.objects.create(user=alex, type="totp", data={"secret": "JBSWY3DPEHPK3PXP"})
+    Authenticator.objects.create(user=alex, type="recovery_codes", data=kept)
+
+    found = told("keys.stored")
+    call_command("rotate_credentials", stdout=io.StringIO())
+
+    assert found == (
+        "failing",
+        "2 secrets of two-factor sign-in stored readable, by an older release.",
+        "Run `python manage.py rotate_credentials`, which encrypts them.",
+    )
+    assert told("keys.stored")[:2] == (
+        "ok",
+        "3 stored secrets can be opened with the newest key.",
+    )
 
 
 def test_a_migration_that_was_not_applied(db: None) -> None:

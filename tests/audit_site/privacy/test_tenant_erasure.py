@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP
 from django.apps import apps
 from django.core.management import CommandError, call_command
@@ -14,12 +15,25 @@ from agreements.decisions import choose
 from agreements.models import Agreement
 from audit_site import limits
 from audit_site.api.models import IdempotentRequest
+from audit_site.errors import DomainError
+from audit_site.ids import new_id
 from audit_site.privacy import tenant_erasure
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.owned import owned_models
-from audit_site.privacy.tenant_erasure import NotErased, carry_out, erasure_of, mark_of
+from audit_site.privacy.tenant_erasure import (
+    NotErased,
+    begin_erasure,
+    carry_out,
+    erasure_of,
+    mark_of,
+    traces_of,
+)
+from audit_site.tenants.invitations import accept_as_new
+from audit_site.tenants.members import remove_member
 from audit_site.tenants.models import (
+    AuditEvent,
     BrowserSession,
+    Invitation,
     Membership,
     SharedCacheEntry,
     Tenant,
@@ -27,6 +41,7 @@ from audit_site.tenants.models import (
     User,
 )
 from audit_site.tenants.tokens import create_api_token
+from companies.models import Contact
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -34,7 +49,7 @@ from integrations.words.saying import say_word
 from tests.audit_site.privacy.test_contact_erasure import stored
 from tests.clients import browser
 from tests.conftest import connect
-from tests.factories import make_invitation, make_issue
+from tests.factories import make_company, make_invitation, make_issue, make_member, make_user
 from tests.syncing import import_all
 
 
@@ -47,9 +62,17 @@ def erase(tenant_id: object, name: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
+def link_at_once() -> None:
+    """Chain events as they come, and not when this test's transaction ends: it never does."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS audit_link IMMEDIATE")
+
+
 @pytest.fixture
 def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
+    link_at_once()
     integration = connect(tenant, sandbox, "connectwise")
     import_all(integration)
     choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
@@ -156,6 +179,93 @@ def test_a_person_who_is_in_another_tenant_stays(
     assert code == 0
     assert User.objects.get() == alex
     assert Membership.objects.get().tenant == other_tenant
+
+
+def test_rows_of_others_that_know_the_same_people_are_told_of_and_hold_nothing_up(
+    tenant: Tenant, other_tenant: Tenant, alex: User, otto: User
+) -> None:
+    Membership.objects.create(tenant=other_tenant, user=alex, role="viewer")
+    remove_member(tenant=other_tenant, actor=otto, user=alex)
+    make_company(other_tenant)
+    Contact.objects.update(email="Alex@example.com")
+    User.objects.filter(pk=otto.pk).update(email="otto.alex@example.com")
+    EmailAddress.objects.create(user=otto, email=alex.email)  # he only says that it is his
+
+    said, code = erase(tenant.pk, tenant.name)
+
+    assert (code, said.splitlines()[-2]) == (
+        0,
+        "Somebody of its people also stands in rows of others: account_emailaddress.email, "
+        "tenants_auditevent.object_id, companies_contact.email.",
+    )
+    assert User.objects.get() == otto
+    assert AuditEvent.objects.get().action == "member.removed"
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        ("ann@x.example", True),
+        ("To: Ann <Ann@X.example>, told.", True),
+        ("It's 'ann@x.example'.", True),
+        ('{"email": "ann@x.example"}', True),
+        ("joann@x.example", False),
+        ("o'ann@x.example", False),
+        ("jo.ann@x.example", False),
+        ("jo-ann@x.example", False),
+        ("ann@x.example.org", False),
+        ("ann@xyexample", False),
+    ],
+)
+def test_an_address_is_looked_for_as_a_whole(db: None, text: str, stands: bool) -> None:
+    SharedCacheEntry.objects.create(cache_key="k", value=text, expires="2030-01-01T00:00Z")
+    pending = {"tenant": str(new_id()), "people": [], "emails": ["ann@x.example"]}
+
+    traces = traces_of(Erasure(pending=pending))
+
+    assert traces.left == ["shared_cache.value"] * stands
+    assert traces.of_others == []
+
+
+def test_people_whom_no_other_tenant_has_go_and_others_stay(
+    tenant: Tenant, other_tenant: Tenant, alex: User, mia: User, otto: User
+) -> None:
+    never_came = make_user(email="never@example.com", is_proved=False)
+    never_came.set_unusable_password()
+    never_came.save()
+    make_invitation(tenant, email=never_came.email)
+    remove_member(tenant=tenant, actor=alex, user=mia)
+    elsewhere = make_member(other_tenant, email="both@example.com")
+    Membership.objects.create(tenant=tenant, user=elsewhere, role="member")
+    remove_member(tenant=tenant, actor=alex, user=elsewhere)
+    asked_elsewhere = make_user(email="asked@example.com")
+    for asking in (tenant, other_tenant):
+        make_invitation(asking, email=asked_elsewhere.email)
+    unknown_here = make_user(email="unknown@example.com")
+
+    said, code = erase(tenant.pk, tenant.name)
+
+    assert code == 0
+    assert "3 people erased." in said.splitlines()
+    assert {*User.objects.all()} == {otto, elsewhere, asked_elsewhere, unknown_here}
+    assert Invitation.objects.get().tenant == other_tenant
+
+
+def test_nobody_gets_in_any_more_and_who_still_did_goes_too(
+    tenant: Tenant, alex: User, mia: User
+) -> None:
+    asked = make_invitation(tenant, email="new@example.com")
+    erasure = begin_erasure(tenant, "Op")
+
+    with pytest.raises(DomainError) as refused:
+        accept_as_new(invitation=asked, name="New", password="a-long-enough-phrase-31")
+    late = make_member(tenant, email="late@example.com")
+    carry_out(erasure)
+
+    assert refused.value.code == "invitation_withdrawn"
+    assert not User.objects.filter(pk__in=[alex.pk, mia.pk, late.pk]).exists()
+    assert erasure.counts["tenants_user"] == 3
+    assert erasure.pending == {}
 
 
 def test_what_still_stands_somewhere_is_named_and_the_erasure_stays_open(

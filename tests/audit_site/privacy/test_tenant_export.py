@@ -123,6 +123,7 @@ def test_no_secret_is_in_it_nor_what_proves_one(
     assert "token_hash" not in token
     manifest = json.loads(files["manifest.json"])
     assert manifest["left_out"]["tenants_apitoken"] == ["token_hash"]
+    assert manifest["left_out"]["api_idempotentrequest"] == ["request_hash"]
     assert "password" in manifest["left_out"]["tenants_user"]
     assert rows_in(files, "integrations_integration")[0]["credentials"] == {
         "company_id": "audit-demo",

@@ -68,16 +68,16 @@ def ids(tenant: Tenant) -> list[str]:
 
 
 @contextmanager
-def as_application() -> Iterator[Any]:
+def as_application(tenant: Tenant) -> Iterator[Any]:
     """A cursor of a role that may do to all tables whatever a grant can give, and owns nothing."""
     if connection.vendor != "postgresql":
         pytest.skip("SQLite knows no roles")
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {ROLE} NOLOGIN")  # gone with the transaction
         cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")
-        cursor.execute(f"SET LOCAL ROLE {ROLE}")
+        cursor.execute(f"SET LOCAL ROLE {ROLE}; SET LOCAL audit.tenant = '{tenant.pk}'")
         yield cursor
-        cursor.execute("RESET ROLE")
+        cursor.execute("RESET ROLE; SET LOCAL audit.tenant = ''")
 
 
 def test_each_tenant_has_a_chain_of_its_own_from_one_on(trail: Tenant) -> None:
@@ -113,7 +113,7 @@ def test_what_is_hashed_is_all_of_an_event() -> None:
 def test_the_applications_role_can_not_rewrite_it(
     trail: Tenant, table: str, statement: str, setting: str
 ) -> None:
-    with as_application() as cursor:
+    with as_application(trail) as cursor:
         cursor.execute(f"SET LOCAL audit.maintenance = '{setting}'")
         refuse(lambda: cursor.execute(statement.format(table)))
         cursor.execute("SET LOCAL audit.maintenance = 'off'")
@@ -130,7 +130,7 @@ def test_the_applications_role_writes_events_and_no_links(trail: Tenant) -> None
         "CREATE TEMP TABLE mine (LIKE tenants_auditevent); "
         "CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION audit_link()"
     )
-    with as_application() as cursor:
+    with as_application(trail) as cursor:
         record(trail, "d.d")
         refuse(lambda: cursor.execute(link))
         refuse(lambda: cursor.execute(borrowed), "permission denied for function audit_link")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from audit_site.errors import DomainError
 from audit_site.tenants.members import change_role, remove_member
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, User
-from audit_site.tenants.tokens import create_api_token
+from audit_site.tenants.tokens import create_api_token, make_token
 from tests.clients import V1, api_of, browser, problem, text
 from tests.concurrency import at_once
 from tests.factories import make_member
@@ -150,6 +154,41 @@ def test_who_is_no_admin_any_more_does_not_make_themselves_one_again(
 
     assert (refused.value.code, refused.value.status) == ("admin_required", 403)
     assert roles(tenant)["alex@example.com"] == "viewer"
+
+
+def test_who_is_removed_gets_no_token_any_more(tenant: Tenant, alex: User, mia: User) -> None:
+    before = Membership.objects.select_related("tenant", "user").get(user=mia)
+    remove_member(tenant=tenant, actor=alex, user=mia)
+
+    made = {"scopes_of_maker": ["read"], "name": "Late", "scopes": ["read"]}
+
+    assert refusal(make_token, membership=before, **made) == (409, "no_member")
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_is_made_while_its_owner_is_removed_does_not_survive() -> None:
+    tenant = Tenant.objects.create(name="MSP")
+    admin, mia = make_member(tenant), make_member(tenant, "member")
+    removing, making = threading.Event(), threading.Event()
+
+    def remove() -> None:
+        with transaction.atomic():
+            remove_member(tenant=tenant, actor=admin, user=mia)
+            removing.set()
+            making.wait(10)
+            time.sleep(0.3)  # the other one waits for the lock
+
+    def make() -> None:
+        removing.wait(10)
+        making.set()
+        with suppress(DomainError):
+            create_api_token(tenant=tenant, user=mia, scopes=["read"])
+
+    at_once(remove, make)
+
+    assert roles(tenant) == {admin.email: "admin"}
+    assert not ApiToken.objects.filter(revoked_at=None).exists()
 
 
 @pytest.mark.parametrize("role", ["admin", "member", "viewer"])
