@@ -9,7 +9,6 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from agreements.decisions import choose
 from agreements.models import Agreement
@@ -62,17 +61,9 @@ def erase(tenant_id: object, name: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def link_at_once() -> None:
-    """Chain events as they come, and not when this test's transaction ends: it never does."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS audit_link IMMEDIATE")
-
-
 @pytest.fixture
 def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
-    link_at_once()
     integration = connect(tenant, sandbox, "connectwise")
     import_all(integration)
     choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
