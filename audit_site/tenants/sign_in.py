@@ -77,6 +77,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         common = {"current_site": PublicSite(), "help_email": settings.HELP_EMAIL}
         super().send_mail(template_prefix, email, {**context, **public, **common})
 
+    def add_message(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        match = request.resolver_match
+        if match is None or match.url_name != "account_reset_password_from_key":
+            super().add_message(request, *args, **kwargs)  # the page that follows that one says it
+
     def format_email_subject(self, subject: str) -> str:
         return f"[{PublicSite().name}] {subject}"
 
