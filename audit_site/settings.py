@@ -314,15 +314,13 @@ PASSWORD_HASHERS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("name", "email")},
-    },
-    {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 10},
     },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "audit_site.tenants.passwords.GuessablePasswordValidator"},
+    {
+        "NAME": "audit_site.tenants.passwords.GuessablePasswordValidator",
+        "OPTIONS": {"min_length": 10},
+    },
 ]
 ACCOUNT_ADAPTER = "audit_site.tenants.sign_in.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -339,7 +337,13 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None  # asked for: “Stay signed in”
-ACCOUNT_FORMS = {"reset_password": "audit_site.tenants.sign_in_forms.ResetPasswordForm"}
+ACCOUNT_FORMS = {
+    "reset_password": "audit_site.tenants.sign_in_forms.ResetPasswordForm",
+    "change_password": "audit_site.tenants.sign_in_forms.ChangePasswordForm",
+    "set_password": "audit_site.tenants.sign_in_forms.SetPasswordForm",
+    "reset_password_from_key": "audit_site.tenants.sign_in_forms.ResetPasswordKeyForm",
+    "reauthenticate": "audit_site.tenants.sign_in_forms.PasswordAgainForm",
+}
 #: Guesses are counted by audit_site.tenants.tries, which locks nobody else out.
 ACCOUNT_RATE_LIMITS = dict.fromkeys(
     ("login", "login_failed", "reset_password", "reset_password_from_key", "reauthenticate")
@@ -357,6 +361,7 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so that nobody claims another's address
 MFA_RATE_LIMITS = {"webauthn_login": None}
 MFA_FORMS = {
+    "activate_totp": "audit_site.tenants.sign_in_forms.AddAppForm",
     "authenticate": "audit_site.tenants.sign_in_forms.CodeForm",
     "reauthenticate": "audit_site.tenants.sign_in_forms.CodeAgainForm",
     "authenticate_webauthn": "audit_site.tenants.sign_in_forms.PasskeyForm",

@@ -8,10 +8,21 @@ from datetime import timedelta
 from typing import Any
 
 import time_machine
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.webauthn.internal.auth import WebAuthn
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 from django.utils import timezone
+from fido2.cose import ES256
+from fido2.utils import websafe_encode
+from fido2.webauthn import (
+    AttestationObject,
+    AttestedCredentialData,
+    AuthenticatorData,
+    CollectedClientData,
+)
 
 from audit_site.tenants.models import User
 from tests.factories import PASSWORD
@@ -37,6 +48,25 @@ def turn_on_two_factor(user: User) -> str:
     """Give a person an authenticator app and recovery codes; return one of the codes."""
     totp.TOTP.activate(user, SECRET)
     return RecoveryCodes.activate(user).get_unused_codes()[0]
+
+
+def add_passkey(user: User, name: str = "Laptop") -> Authenticator:
+    """Give a person a passkey whose private half nobody has."""
+    key = ES256.from_cryptography_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+    made = AttestedCredentialData.create(bytes(16), name.encode(), key)
+    answer = {
+        "clientDataJSON": CollectedClientData.create("webauthn.create", b"x", "https://x.example"),
+        "attestationObject": AttestationObject.create(
+            "none", AuthenticatorData.create(bytes(32), 0x41, 0, made), {}
+        ),
+    }
+    credential = {
+        "id": websafe_encode(name.encode()),
+        "rawId": websafe_encode(name.encode()),
+        "type": "public-key",
+        "response": {part: websafe_encode(value) for part, value in answer.items()},
+    }
+    return WebAuthn.add(user, name, credential).instance
 
 
 def code_now() -> str:

@@ -32,7 +32,7 @@ def trail_csv(tenant: Tenant, actor: User, asked: TrailFilter) -> StreamingHttpR
         subject=tenant,
         after={
             "actor": asked.actor,
-            "action": asked.action,
+            "action": " ".join(asked.actions),
             "object": asked.object,
             "from": asked.start,
             "to": asked.end,

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from audit_site.db import walls
 from audit_site.errors import Explained
 from audit_site.tenants.middleware import LOST, SESSION_KEY
 from audit_site.tenants.models import Membership, Role, Tenant, User
@@ -107,14 +108,29 @@ def page_above(path: str) -> str:
     return "/"
 
 
+def _chosen(request: HttpRequest) -> Tenant | None:
+    """The tenant that a person worked in until they were taken out of it; None where none is kept.
+
+    Only what they were let into is ever kept in a session.
+    """
+    kept = request.session.get(SESSION_KEY)
+    if not kept:
+        return None
+    with walls.within(UUID(kept)):
+        return Tenant.objects.filter(pk=kept).first()
+
+
 def refused(request: HttpRequest, role: str) -> HttpResponse:
     """Say who may, and whom to ask."""
     membership: Membership | None = getattr(request, "membership", None)
     context = {
         "needed": role,
+        "is_look": request.method == "GET",
         "admins": admins_of(membership.tenant) if membership else [],
-        "has_left": membership is None and bool(memberships_of(cast("User", request.user))),
     }
+    if membership is None:
+        context["left"] = _chosen(request)
+        context["has_others"] = bool(memberships_of(cast("User", request.user)))
     return render(request, "403.html", context, status=403)
 
 

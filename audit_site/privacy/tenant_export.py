@@ -141,9 +141,8 @@ def record_export(tenant: Tenant, actor: User | None) -> None:
     record_audit(
         tenant=tenant,
         actor=actor,
-        action="export.downloaded",
+        action="tenant.exported",
         subject=tenant,
-        after={"what": "everything"},
     )
 
 

@@ -10,10 +10,12 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from audit_site.db.folded_text import storable
-from audit_site.tenants.models import AuditEvent, Tenant
+from audit_site.tenants.models import AuditEvent, Membership, Tenant
 
 #: So many events are held at once while all of them are written somewhere.
 AT_ONCE: Final = 500
+#: People who left are looked for among so many of the newest events.
+RECENT: Final = 2000
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
 
@@ -21,15 +23,20 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 class TrailFilter:
     """What is asked for; empty and None leave nothing out.
 
-    `actor`: the id of a person or a token, or one of the types of actors. `object`: an id or a type
-    of objects, or a part of a name. `start` is in, `end` is out.
+    `actor`: the id of a person or a token, or one of the types of actors. `actions`: any of them.
+    `object`: an id or a type of objects, or a part of a name. `start` is in, `end` is out.
     """
 
     actor: str = ""
-    action: str = ""
+    actions: tuple[str, ...] = ()
     object: str = ""
     start: datetime | None = None
     end: datetime | None = None
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether it ends before it starts, so that nothing could be found."""
+        return self.start is not None and self.end is not None and self.end <= self.start
 
 
 def list_events(tenant: Tenant, asked: TrailFilter) -> QuerySet[AuditEvent]:
@@ -38,8 +45,8 @@ def list_events(tenant: Tenant, asked: TrailFilter) -> QuerySet[AuditEvent]:
     if asked.actor:
         of_one = Q(actor_id=asked.actor) | Q(person_id=asked.actor)
         rows = rows.filter(of_one | Q(actor_type=asked.actor))
-    if asked.action:
-        rows = rows.filter(action=asked.action)
+    if asked.actions:
+        rows = rows.filter(action__in=asked.actions)
     if text := storable(asked.object.strip()):
         named = Q(object_name__icontains=text)
         rows = rows.filter(named | Q(object_id=text) | Q(object_type=text))
@@ -48,6 +55,18 @@ def list_events(tenant: Tenant, asked: TrailFilter) -> QuerySet[AuditEvent]:
     if asked.end is not None:
         rows = rows.filter(at__lt=asked.end)
     return rows
+
+
+def people_of_trail(tenant: Tenant) -> dict[str, str]:
+    """Who may stand in the trail, by id: members, and who did something lately and has left."""
+    rows = AuditEvent.objects.for_tenant(tenant).order_by("-at", "-id")
+    recent = rows.values_list("actor_type", "actor_id", "actor_name")[:RECENT]
+    people: dict[str, str] = {}
+    for kind, pk, name in recent:
+        if kind == AuditEvent.Actor.USER:
+            people.setdefault(pk, f"{name} (left)")
+    members = Membership.objects.for_tenant(tenant).select_related("user")
+    return people | {str(member.user_id): str(member.user) for member in members}
 
 
 def older_than(rows: QuerySet[AuditEvent], event: AuditEvent) -> QuerySet[AuditEvent]:

@@ -48,7 +48,7 @@ def invite(
     _hold(tenant, actor)
     if Membership.objects.for_tenant(tenant).filter(user__email__iexact=address).exists():
         raise DomainError(
-            "already_member", f"{address} is a member already.", "Change their role instead."
+            "already_member", f"{address} is in this account already.", "Change their role instead."
         )
     if is_invited(tenant=tenant, email=address):
         raise DomainError(

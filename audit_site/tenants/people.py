@@ -111,6 +111,13 @@ def find_person(tenant: Tenant, pk: UUID) -> Person | None:
     return found[0] if found else None
 
 
+def find_by_address(tenant: Tenant, email: str) -> Person | None:
+    """A member or who is invited, by the address; in upper or lower case."""
+    within = Q(address=email.strip().lower())
+    found = read_people(tenant, people_rows(tenant, within=within)[:1])
+    return found[0] if found else None
+
+
 def member_of(tenant: Tenant, pk: UUID) -> User | None:
     members = Membership.objects.for_tenant(tenant).filter(user=pk).select_related("user")
     found = members.first()

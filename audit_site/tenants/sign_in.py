@@ -89,6 +89,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         with troubles_named():
             super().send_mail(template_prefix, email, {**context, **public, **common})
 
+    def add_message(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        match = request.resolver_match
+        if match is None or match.url_name != "account_reset_password_from_key":
+            super().add_message(request, *args, **kwargs)  # the page that follows that one says it
+
     def format_email_subject(self, subject: str) -> str:
         return subject_of(subject)
 

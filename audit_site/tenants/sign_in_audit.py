@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
+from allauth.mfa.models import Authenticator
 from django.contrib.auth import signals as auth
 from django.dispatch import Signal
 
@@ -46,9 +47,16 @@ def connect() -> None:
 
 
 def _heard(*, signal: Signal, user: User | None = None, **told: Any) -> None:
-    if user is not None:
+    if user is not None and not _goes_along(signal, told):
         before, after = _what(told)
         record_of_person(user, DONE[signal], actor=user, before=before, after=after)
+
+
+def _goes_along(signal: Signal, told: dict[str, Any]) -> bool:
+    """Whether it tells of recovery codes that come with the first factor, or go with the last."""
+    authenticator = told.get("authenticator")
+    is_codes = getattr(authenticator, "type", None) == Authenticator.Type.RECOVERY_CODES
+    return is_codes and signal in {mfa.authenticator_added, mfa.authenticator_removed}
 
 
 def _what(told: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

@@ -4,23 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from allauth.account.forms import ResetPasswordForm as AllauthResetForm
+from allauth.account import forms as account
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
+from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from audit_site.tenants import passwords
 from audit_site.tenants.known_devices import account_name
 from audit_site.tenants.sign_in import admit_or_refuse
 from audit_site.tenants.tries import TooManyTries, admit
+
+#: What fields are called, by their names.
+LABELS: Final = {
+    "code": "Code",
+    "email": "E-mail",
+    "oldpassword": "Current password",
+    "password": "Password",
+    "password1": "New password",
+    "password2": "New password again",
+}
+
+
+class Plain:
+    """A form in our words: placeholders, which repeat labels, are left out."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = LABELS.get(name, field.label)
+            if name == "password1":
+                field.help_text = passwords.HELP
+
+
+class ChangePasswordForm(Plain, account.ChangePasswordForm):  # type: ignore[misc]
+    pass
+
+
+class SetPasswordForm(Plain, account.SetPasswordForm):  # type: ignore[misc]
+    pass
+
+
+class ResetPasswordKeyForm(Plain, account.ResetPasswordKeyForm):  # type: ignore[misc]
+    pass
+
+
+class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class AddAppForm(Plain, ActivateTOTPForm):  # type: ignore[misc]
+    pass
 
 
 class CountedCode:
@@ -49,11 +96,11 @@ class CountedPasskey:
         return authenticator
 
 
-class CodeForm(CountedCode, AuthenticateForm):  # type: ignore[misc]
+class CodeForm(Plain, CountedCode, AuthenticateForm):  # type: ignore[misc]
     pass
 
 
-class CodeAgainForm(CountedCode, ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(Plain, CountedCode, ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
@@ -95,7 +142,7 @@ def _readable() -> Iterator[None]:
         raise ValidationError("This is no passkey.", code="invalid") from None
 
 
-class ResetPasswordForm(AllauthResetForm):  # type: ignore[misc]
+class ResetPasswordForm(Plain, account.ResetPasswordForm):  # type: ignore[misc]
     """Asking for a link. Who asks too often waits; who got enough mails gets no more."""
 
     def clean_email(self) -> str:

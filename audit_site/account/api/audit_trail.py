@@ -133,13 +133,16 @@ class AuditEventViewSet(TenantViewSet):
 
     def _asked(self, request: Request) -> TrailFilter:
         given = request.query_params
-        return TrailFilter(
+        asked = TrailFilter(
             actor=given.get("actor", ""),
-            action=given.get("action", ""),
+            actions=tuple(filter(None, [given.get("action")])),
             object=given.get("object", ""),
             start=self._moment(request, "from"),
             end=self._moment(request, "to"),
         )
+        if asked.is_backwards:
+            raise invalid("to", "It lies before `from`: the first of the two comes first.")
+        return asked
 
     def _moment(self, request: Request, name: str) -> datetime | None:
         read = read_start if name == "from" else read_end

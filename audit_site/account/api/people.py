@@ -149,7 +149,9 @@ class PersonViewSet(TenantViewSet):
         found = self._member_or_invited(pk)
         if isinstance(found, User):
             raise DomainError(
-                "already_member", f"{found} is a member already.", "Change their role instead."
+                "already_member",
+                f"{found} is in this account already.",
+                "Change their role instead.",
             )
         acts.send_again(invitation=found, actor=self.actor)
         return Response(self._shown(self._person(pk)))

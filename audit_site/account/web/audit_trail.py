@@ -16,15 +16,16 @@ from audit_site.account.audit_downloads import trail_csv
 from audit_site.account.web.audit_values import event_rows
 from audit_site.db.folded_text import is_storable
 from audit_site.pages.views import PageRequest, page, tenant_of
-from audit_site.tenants.audit_actions import ACTIONS
+from audit_site.tenants.audit_actions import GROUPS, actions_said, words_of
 from audit_site.tenants.audit_trail import (
     TrailFilter,
     list_events,
     older_than,
+    people_of_trail,
     read_end,
     read_start,
 )
-from audit_site.tenants.models import AuditEvent, Membership, Role, Tenant
+from audit_site.tenants.models import AuditEvent, Role, Tenant
 
 PAGE_SIZE: Final = 50
 ACTORS: Final = [
@@ -32,6 +33,27 @@ ACTORS: Final = [
     (AuditEvent.Actor.SYSTEM, "audIT itself"),
     (AuditEvent.Actor.OPERATOR, "An operator"),
 ]
+#: Words that end so are no sentence without what follows.
+LEADING_ON: Final = (" as", " from", " of")
+
+
+def grouped_actions() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The choices of what was done: each sentence once, by what it is about."""
+    return [
+        (title, sorted(_sentences(group), key=lambda choice: choice[1].casefold()))
+        for title, group in GROUPS.items()
+    ]
+
+
+def _sentences(group: dict[str, str]) -> list[tuple[str, str]]:
+    firsts = {words: action for action, words in reversed(group.items())}
+    return [(action, _begun(words)) for words, action in firsts.items()]
+
+
+def _begun(words: str) -> str:
+    """Words as a choice: `disconnected` → `Disconnected`; those that lead to a name end in …"""
+    text = words[0].upper() + words[1:].rstrip(":")
+    return f"{text} …" if text.endswith(LEADING_ON) else text
 
 
 class TrailForm(forms.Form):
@@ -39,12 +61,7 @@ class TrailForm(forms.Form):
 
     actor = forms.ChoiceField(label="Who", required=False)
     action = forms.ChoiceField(
-        label="Did",
-        required=False,
-        choices=[
-            ("", "Anything"),
-            *((action, f"{words.rstrip(':').capitalize()} …") for action, words in ACTIONS.items()),
-        ],
+        label="Did", required=False, choices=[("", "Anything"), *grouped_actions()]
     )
     object = forms.CharField(
         label="What",
@@ -53,14 +70,14 @@ class TrailForm(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "Name or id"}),
     )
 
-    def __init__(self, tenant: Tenant, data: Any) -> None:
+    def __init__(self, tenant: Tenant, people: dict[str, str], data: Any) -> None:
         super().__init__(data)
         self.tenant = tenant
         for name, label in (("from", "From"), ("to", "To")):
             day = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
             self.fields[name] = forms.DateField(label=label, required=False, widget=day)
         who: Any = self.fields["actor"]
-        who.choices = [("", "Anybody"), *_people(tenant), *ACTORS]
+        who.choices = [("", "Anybody"), *_by_name(people), *ACTORS]
         if (asked := str(data.get("actor", ""))) not in dict(who.choices) and is_storable(asked):
             who.choices.append((asked, "One person or token"))
         for field in self.fields.values():
@@ -75,9 +92,9 @@ class TrailForm(forms.Form):
         values = self.cleaned_data
         days = {name: values[name].isoformat() if values[name] else "" for name in ("from", "to")}
         try:
-            return TrailFilter(
+            asked = TrailFilter(
                 actor=values["actor"],
-                action=values["action"],
+                actions=actions_said(words_of(values["action"])),
                 object=values["object"],
                 start=read_start(days["from"], self.tenant),
                 end=read_end(days["to"], self.tenant),
@@ -85,6 +102,10 @@ class TrailForm(forms.Form):
         except (ValueError, OverflowError):
             self.add_error(None, "There is nothing from those days: choose others.")
             return None
+        if asked.is_backwards:
+            self.add_error("to", "This day lies before the first one.")
+            return None
+        return asked
 
     @property
     def query(self) -> str:
@@ -92,17 +113,16 @@ class TrailForm(forms.Form):
         return urlencode({name: self.data[name] for name in self.fields if self.data.get(name)})
 
 
-def _people(tenant: Tenant) -> list[tuple[str, str]]:
-    members = Membership.objects.for_tenant(tenant).select_related("user")
-    people = [(str(member.user_id), str(member.user)) for member in members]
-    return sorted(people, key=lambda person: person[1].casefold())
+def _by_name(people: dict[str, str]) -> list[tuple[str, str]]:
+    return sorted(people.items(), key=lambda person: person[1].casefold())
 
 
 @page("GET", role=Role.ADMIN, section="audit")
 def audit_trail(request: PageRequest) -> HttpResponse:
     """What was done, by the filters of the form."""
     tenant = tenant_of(request)
-    form = TrailForm(tenant, request.GET)
+    people = people_of_trail(tenant)
+    form = TrailForm(tenant, people, request.GET)
     asked = form.asked
     rows = list_events(tenant, asked) if asked else AuditEvent.objects.none()
     before = _event(tenant, request.GET.get("before", ""))
@@ -110,7 +130,8 @@ def audit_trail(request: PageRequest) -> HttpResponse:
     context = {
         "form": form,
         "query": form.query,
-        "rows": event_rows(events[:PAGE_SIZE]),
+        "rows": event_rows(events[:PAGE_SIZE], people),
+        "is_read": asked is not None,
         "is_first": before is None,
         "older": events[PAGE_SIZE - 1].pk if len(events) > PAGE_SIZE else None,
     }
@@ -130,7 +151,7 @@ def _event(tenant: Tenant, text: str) -> AuditEvent | None:
 def download(request: PageRequest) -> HttpResponseBase:
     """All that the filters leave, as CSV."""
     tenant = tenant_of(request)
-    form = TrailForm(tenant, request.GET)
+    form = TrailForm(tenant, people_of_trail(tenant), request.GET)
     asked = form.asked
     if asked is None:
         return redirect(f"{reverse('account:audit')}?{form.query}")

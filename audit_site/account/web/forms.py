@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.utils.html import format_html
 
+from audit_site.tenants import passwords
 from audit_site.tenants.models import Role, Tenant
 
 MAY: Final = {
@@ -66,7 +67,7 @@ class NewAccountForm(AccountForm):
         label="Password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least ten characters, and none of the common ones.",
+        help_text=passwords.HELP,
     )
 
 

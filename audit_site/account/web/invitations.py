@@ -13,6 +13,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -47,7 +48,7 @@ def invitation(request: HttpRequest, token: str = "") -> HttpResponse:
     found = find_invitation(opened) if opened else None
     if found is None:
         return render(request, "account/invitation_unknown.html", status=404)
-    with walls.within(found.tenant_id):
+    with walls.within(found.tenant_id), timezone.override(found.tenant.zone):
         return _opened(request, found)
 
 

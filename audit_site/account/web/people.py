@@ -22,6 +22,7 @@ from audit_site.tenants.middleware import SESSION_KEY
 from audit_site.tenants.models import Invitation, Role
 from audit_site.tenants.people import (
     Person,
+    find_by_address,
     find_person,
     invitation_of,
     member_of,
@@ -38,6 +39,7 @@ FIELD_OF = {"already_member": "email", "already_invited": "email", "last_admin":
 def people(request: PageRequest) -> HttpResponse:
     """Everybody in the tenant and who is invited, with the form that invites."""
     form = InviteForm(request.POST or None)
+    found: Person | None = None
     if form.is_valid():
         try:
             invitation = acts.invite(
@@ -45,6 +47,7 @@ def people(request: PageRequest) -> HttpResponse:
             )
         except DomainError as error:
             add_refusal(form, error, at=FIELD_OF)
+            found = find_by_address(tenant_of(request), str(form.data["email"]))
         else:
             messages.success(request, f"An invitation is on its way to {invitation.email}.")
             return redirect("account:people")
@@ -54,6 +57,7 @@ def people(request: PageRequest) -> HttpResponse:
         "page": shown,
         "people": read_people(tenant_of(request), cast("Any", shown.object_list)),
         "form": form,
+        "found": found,
         "sends_mail": is_mail_configured(),
     }
     return render(request, "account/people.html", context, status=422 if form.errors else 200)

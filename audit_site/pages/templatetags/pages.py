@@ -52,6 +52,12 @@ def look(state: str) -> str:
     return LOOKS.get(state, "")
 
 
+@register.filter
+def in_fours(text: str) -> str:
+    """A key in groups of four, to be typed."""
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
     """An icon; with a label when it alone says something."""

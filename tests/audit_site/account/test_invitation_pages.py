@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -177,3 +178,12 @@ def test_pressing_accept_signed_out_does_nothing(
 
     assert "You had been signed out, so nothing was done." in page_text(answer)
     assert members(tenant) == ["alex@example.com"]
+
+
+def test_its_days_are_those_of_the_account(
+    client: Client, tenant: Tenant, invited: Invitation
+) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(timezone="Pacific/Auckland")
+    Invitation.objects.update(expires_at=datetime(2099, 6, 15, 20, tzinfo=UTC))
+
+    assert "16 Jun 2099" in page_text(client.get(LINK))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_an_invitation_is_made_and_said(tenant: Tenant, alex: User) -> None:
     ("over", "said"),
     [
         ({"email": "аda@example.com"}, "has letters that look like others"),  # noqa: RUF001
-        ({"email": "Mia@Example.com"}, "mia@example.com is a member already."),
+        ({"email": "Mia@Example.com"}, "mia@example.com is in this account already."),
         ({"email": "invited@example.com"}, "invited@example.com is invited already."),
         ({"name": "n" * 10_000}, "A name has at most 150 characters."),
         ({"role": "owner"}, "Select a valid choice."),
@@ -180,3 +181,21 @@ def test_limits_hold_for_pages(tenant: Tenant, alex: User, settings: Any) -> Non
     assert answer.status_code == 422
     assert "Try again in 60 minutes." in text(answer)
     assert Invitation.objects.count() == 1
+
+
+def test_who_is_here_already_is_one_click_away(tenant: Tenant, alex: User, mia: User) -> None:
+    typed = {"email": "MIA@example.com", "name": "", "role": "viewer"}
+
+    page = text(browser(alex).post(PEOPLE, typed))
+
+    assert f'<a href="{PEOPLE}{mia.pk}/">Show Mia Member</a>' in page
+
+
+def test_the_role_of_the_last_admin_can_not_be_chosen(alex: User, mia: User) -> None:
+    own = page_text(browser(alex).get(f"{PEOPLE}{alex.pk}/"))
+    other = page_text(browser(alex).get(f"{PEOPLE}{mia.pk}/"))
+
+    assert "Alex Admin is the only admin. Make somebody else an admin first" in own
+    assert '<fieldset class="mb-3" disabled>' in own
+    assert re.search(r'<button type="submit"\s+class="btn btn-primary"\s+disabled>Save', own)
+    assert " disabled>" not in other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.test import Client
 
+from audit_site.tenants.members import remove_member
 from audit_site.tenants.models import Membership, Tenant, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -36,7 +37,7 @@ def test_who_is_in_no_tenant_reads_that(db: None) -> None:
     answer = client.get("/integrations/")
 
     assert answer.status_code == 403
-    assert "You are in no account yet." in text(answer)
+    assert "<h1>You are in no account yet</h1>" in text(answer)
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(alex: User) -> None:
@@ -57,3 +58,36 @@ def test_sign_up_is_closed(client: Client, db: None) -> None:
     assert answer.status_code in {200, 302, 403}
     assert not Membership.objects.exists()
     assert not Company.objects.exists()
+
+
+def test_who_was_taken_out_reads_of_which_account(
+    alex: User, mia: User, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    Membership.objects.create(tenant=other_tenant, user=mia, role="viewer")
+    client = browser(mia)
+    client.post("/tenant/", {"tenant": str(tenant.pk)})
+    remove_member(tenant=tenant, actor=alex, user=mia)
+
+    with_another = client.post("/companies/add/", {"name": "x"})
+    Membership.objects.filter(user=mia).delete()
+    client.session.update({"tenant": str(tenant.pk)})
+    alone = text(client.get("/companies/"))
+
+    heading = f"<h1>You are no member of {tenant.name} any more</h1>"
+    assert with_another.status_code == 403
+    assert heading in text(with_another)
+    assert "Go on in your other account" in text(with_another)
+    assert heading in alone
+    assert 'href="/account/you/">You</a>' in alone
+    assert 'href="/accounts/logout/">Sign out</a>' in alone
+
+
+def test_a_look_is_no_change(tenant: Tenant, alex: User, vic: User) -> None:
+    looked = text(browser(vic).get("/account/people/"))
+    changed = text(browser(vic).post("/account/people/", {}))
+
+    assert "<h1>This page is for admins</h1>" in looked
+    assert f"Your role in {tenant.name} is viewer. Ask an administrator:" in looked
+    assert "<h1>This is not yours to change</h1>" in changed
+    assert alex.email in looked
+    assert alex.email in changed

@@ -274,10 +274,22 @@ def test_an_admin_erases_by_page_and_nobody_else(
     assert refused == [403, 404]
     assert "Erase Zoë Quertz-Canary?" in asked
     assert "In ConnectWise Manage nothing changes." in asked
+    assert "The next one in ConnectWise Manage that can be reached takes its place;" in asked
     assert kept
     assert "Erased, everywhere." in page_text(done)
     assert not Contact.objects.filter(pk=contact.pk).exists()
     assert browser(alex).post(address).status_code == 404
+
+
+def test_a_company_of_ones_own_is_left_without_a_primary_contact(
+    tenant: Tenant, alex: User
+) -> None:
+    contact = Contact.objects.get(company=make_company(tenant, name="Acme"))
+    address = f"/companies/{contact.company_id}/contacts/{contact.pk}/erase/"
+
+    asked = page_text(browser(alex).get(address))
+
+    assert "primary contact of Acme, which then has none until you name another one." in asked
 
 
 def erase_by_command(*arguments: str) -> str:

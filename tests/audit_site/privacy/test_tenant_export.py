@@ -180,8 +180,12 @@ def test_an_admin_downloads_it_and_that_is_noted(
         files = {name: archive.read(name) for name in archive.namelist()}
     assert [row["name"] for row in rows_in(files, "companies_company")] == ["Ärzte GmbH"]
     assert company.pk == Company.objects.get().pk
-    event = AuditEvent.objects.get(action="export.downloaded")
-    assert (event.actor_id, event.after) == (str(alex.pk), {"what": "everything"})
+    event = AuditEvent.objects.get(action="tenant.exported")
+    assert (event.actor_id, event.object_id, event.after) == (
+        str(alex.pk),
+        str(event.tenant_id),
+        None,
+    )
     assert "Your account may have 1 downloads of data an hour" in refused
     assert browser(mia).post(address).status_code == 403
 

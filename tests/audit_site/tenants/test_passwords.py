@@ -7,6 +7,12 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
 from audit_site.tenants.models import User
+from audit_site.tenants.sign_in_forms import (
+    ChangePasswordForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+    SetPasswordForm,
+)
 
 ALEX = User(email="alexandra.winter@northwind.example", name="Alexandra Winter")
 
@@ -46,3 +52,32 @@ def test_the_refusal_says_what_to_do() -> None:
         "This password is among those that are guessed first. Take a longer one, such as four words "
         "that have nothing to do with each other."
     ]
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("short", "password_too_short"),
+        ("qwertyuiop", "password_guessable"),
+        ("alexandra.winter", "password_guessable"),
+        ("Alexandra Winter 1", "password_guessable"),
+    ],
+)
+def test_one_sentence_says_why(password: str, code: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        validate_password(password, ALEX)
+
+    assert [error.code for error in caught.value.error_list] == [code]
+
+
+def test_forms_of_the_library_are_in_our_words() -> None:
+    forms = [ChangePasswordForm(), SetPasswordForm(), ResetPasswordKeyForm(), ResetPasswordForm()]
+
+    labels = [[field.label for field in form.fields.values()] for form in forms]
+    new = ["New password", "New password again"]
+    assert labels == [["Current password", *new], new, new, ["E-mail"]]
+    fields = [field for form in forms for field in form.fields.values()]
+    assert [field for field in fields if "placeholder" in field.widget.attrs] == []
+    assert {field.help_text for field in fields if field.label == "New password"} == {
+        "At least ten characters. Nothing that many people use, and nothing made of your name."
+    }

@@ -15,7 +15,7 @@ from django.core import mail
 from django.test import Client
 
 from audit_site.tenants.models import AuditEvent, Membership, Tenant, User
-from tests.clients import browser
+from tests.clients import browser, page_text
 from tests.factories import PASSWORD
 from tests.mail_server import picky_server
 
@@ -95,7 +95,11 @@ def test_a_password_that_was_set_by_a_link(alex: User, settings: Any) -> None:
     assert link
     form = client.get(link[0], follow=True).redirect_chain[-1][0]
 
-    client.post(form, {"password1": "another-battery-9", "password2": "another-battery-9"})
+    typed = {"password1": "another-battery-9", "password2": "another-battery-9"}
+    done = client.post(form, typed, follow=True)
+
+    assert '<h1 class="mb-3">Your password is set</h1>' in page_text(done)
+    assert "Your password is changed." not in page_text(done)
 
     actions = [action for action, *_ in trail()]
     assert actions[:1] == ["person.password_reset"]

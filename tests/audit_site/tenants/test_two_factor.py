@@ -12,6 +12,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
 from django.test import Client
 
+from audit_site.pages.templatetags.pages import in_fours
 from audit_site.tenants.models import AuditEvent, Membership, Tenant, User
 from audit_site.tenants.two_factor import take_away
 from tests.clients import V1, api_of, browser, page_text, problem, text
@@ -19,6 +20,7 @@ from tests.concurrency import at_once
 from tests.factories import make_member, make_tenant
 from tests.signing_in import (
     LOGIN,
+    add_passkey,
     code_now,
     prove_again,
     sign_in,
@@ -38,7 +40,8 @@ def asking(tenant: Tenant) -> Tenant:
 def set_up_an_app(client: Client) -> Any:
     prove_again(client)
     shown = page_text(client.get(f"{MFA}totp/activate/"))
-    secret = re.search(r'<code class="key">(\w+)</code>', shown)[1]
+    secret = re.search(r'data-copy="(\w+)"', shown)[1]
+    assert f'<code class="key">{in_fours(secret)}</code>' in shown
     counter = next(iter(totp.yield_hotp_counters_from_time()))
     code = totp.format_hotp_value(totp.hotp_value(secret, counter))
     return client.post(f"{MFA}totp/activate/", {"code": code})
@@ -262,3 +265,32 @@ def test_what_is_no_passkey_is_refused(alex: User) -> None:
 
     assert answer.status_code == 200
     assert "This is no passkey." in text(answer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_app_with_its_codes_is_one_line_of_the_trail(tenant: Tenant, alex: User) -> None:
+    client = sign_in(alex)
+    set_up_an_app(client)
+    client.post(f"{MFA}totp/deactivate/")
+
+    written = AuditEvent.objects.filter(action__startswith="person.second_factor").order_by("id")
+    assert [(event.action, event.after) for event in written] == [
+        ("person.second_factor_added", {"factor": "TOTP Authenticator"}),
+        ("person.second_factor_removed", {"factor": "TOTP Authenticator"}),
+    ]
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+def test_a_passkey_is_offered_to_who_has_one(alex: User, has_one: bool) -> None:
+    turn_on_two_factor(alex)
+    if has_one:
+        add_passkey(alex)
+
+    page = page_text(sign_in(alex).get(f"{MFA}authenticate/"))
+
+    assert ("Use a passkey" in page) is has_one
+    assert '<button class="btn btn-primary w-100" type="submit">Sign in</button>' in page
+
+
+def test_keys_are_read_in_fours() -> None:
+    assert in_fours("JBSWY3DPEH") == "JBSW Y3DP EH"

@@ -270,3 +270,15 @@ def test_a_refused_auditee_keeps_what_was_typed(
     assert field(page, "last_name") == "Lund"
     assert field(page, "email") == contact.get("email", "")
     assert not Company.objects.exists()
+
+
+def test_its_agreements_are_cards_on_a_phone(mia: User, tenant: Tenant) -> None:
+    company = make_company(tenant, name="Acme")
+    make_agreement(company, make_integration(tenant), amount="300")
+
+    page = re.sub(r"\s+", " ", text(browser(mia).get(f"/companies/{company.pk}/")))
+
+    assert '<table class="table cards"><caption class="visually-hidden">Agreements of Acme' in page
+    assert 'data-label="Dates"' in page
+    assert 'data-label="Billing"' in page
+    assert '<td class="num money">' in page

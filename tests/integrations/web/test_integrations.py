@@ -84,3 +84,12 @@ def test_the_guide_leads_to_the_vendors_own_help(alex: User, psa: str) -> None:
 
     assert f'<a href="{info.help_url}" rel="noopener noreferrer" target="_blank">Read more' in page
     assert info.help_url.startswith("https://")
+
+
+def test_another_account_is_connected_by_admins_alone(
+    alex: User, vic: User, tenant: Tenant
+) -> None:
+    make_integration(tenant)
+
+    assert text(browser(alex).get("/integrations/")).count("Connect another account") == 1
+    assert "Connect another account" not in text(browser(vic).get("/integrations/"))

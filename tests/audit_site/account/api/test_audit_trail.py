@@ -114,6 +114,7 @@ def test_days_are_the_accounts_own_and_moments_exact(
         "from=2026-06-15T10:00:00",
         "to=0001-01-01",
         "to=9999-12-31",
+        "to=2026-06-14&from=2026-06-15",
         "from=9999-12-31T23:59:59-23:00",
     ],
 )

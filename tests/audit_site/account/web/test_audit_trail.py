@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import Model
 
-from audit_site.account.web.audit_values import values_of
+from agreements.models import Agreement, AgreementLine
+from audit_site.account.web.audit_values import OBJECTS, values_of
 from audit_site.tenants.audit import record_audit
-from audit_site.tenants.models import AuditEvent, Tenant, User
+from audit_site.tenants.audit_actions import ACTIONS
+from audit_site.tenants.members import remove_member
+from audit_site.tenants.models import ApiToken, AuditEvent, Invitation, Tenant, User
 from companies.models import Company
+from integrations.models import Integration, PsaCompanyRecord, PsaWord, SyncRun
 from tests.clients import browser, csv_rows, page_text, text
 from tests.factories import make_company
 from tests.queries import queries
@@ -75,6 +83,7 @@ def test_the_filters_are_one_form_that_keeps_what_was_chosen(
     ("query", "said"),
     [
         ("?from=soon", "Enter a valid date."),
+        ("?from=2026-02-02&to=2026-02-01", "This day lies before the first one."),
         ("?to=9999-12-31", "There is nothing from those days"),
         ("?action=no.such", "no.such is not one of the available choices"),
         (f"?object={'x' * 201}", "at most 200 characters"),
@@ -87,6 +96,7 @@ def test_what_can_not_be_read_is_said_and_kept(
 
     assert answer.status_code == 422
     assert said in text(answer)
+    assert "Nothing fits" not in text(answer)
     back = browser(alex).get(f"{TRAIL}trail.csv{query}")
     assert (back.status_code, back["Location"]) == (302, TRAIL + query)
 
@@ -161,10 +171,99 @@ def test_it_is_for_admins_of_this_tenant(mia: User, vic: User, otto: User, acme:
             {"in_use": False, "psa": ""},
             [("In use at once", "", "no"), ("PSA", "", "nothing")],
         ),
+        (
+            None,
+            {"email": "a@b.c", "timezone": "UTC", "owner": "7c"},
+            [("E-mail", "", "a@b.c"), ("Time zone", "", "UTC"), ("Owner", "", "Ann")],
+        ),
+        (None, {"action": "tenant.exported"}, [("Action", "", "downloaded everything of")]),
         (None, None, []),
     ],
 )
 def test_values_are_words(before: Any, after: Any, lines: list[tuple[str, str, str]]) -> None:
-    values = values_of(AuditEvent(before=before, after=after))
+    values = values_of(AuditEvent(before=before, after=after), {"7c": "Ann"})
 
     assert [(value.label, value.before, value.after) for value in values] == lines
+
+
+#: What is written into the trail as its object, as the code says it → the models that it may be.
+SUBJECTS: dict[str, tuple[type[Model], ...]] = {
+    "company": (Company,),
+    "company or tenant": (Company, Tenant),
+    "held": (Tenant,),
+    "integration": (Integration,),
+    "invitation": (Invitation,),
+    "issue.integration": (Integration,),
+    "locked": (Integration,),
+    "record": (PsaCompanyRecord,),
+    "record.line or record.agreement": (AgreementLine, Agreement),
+    "report.company": (Company,),
+    "row": (PsaWord,),
+    "run": (SyncRun,),
+    "subject": (Company, Integration),
+    "tenant": (Tenant,),
+    "token": (ApiToken,),
+    "user": (User,),
+}
+
+
+def subjects_in_the_code() -> Iterator[str]:
+    for root in ("audit_site", "companies", "agreements", "integrations"):
+        for path in Path(root).rglob("*.py"):
+            if "record_audit" not in (code := path.read_text()) or "migrations" in path.parts:
+                continue
+            for node in ast.walk(ast.parse(code)):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "record_audit":
+                    yield from (ast.unparse(k.value) for k in node.keywords if k.arg == "subject")
+
+
+def test_every_kind_of_object_has_a_word() -> None:
+    assert set(subjects_in_the_code()) == set(SUBJECTS)
+    models = {model._meta.model_name for kinds in SUBJECTS.values() for model in kinds}
+    assert models - set(OBJECTS) == set()
+    assert OBJECTS["psacompanyrecord"] == "PSA company"
+
+
+def test_what_was_done_is_chosen_by_sentences_in_groups(alex: User, acme: Company) -> None:
+    page = page_text(browser(alex).get(TRAIL))
+
+    choices = re.findall(r'<option value="([a-z_]+\.[a-z_]+)">(.*?)</option>', page)
+    said = [words for _, words in choices]
+    assert len(said) == len(set(said)) == len(set(ACTIONS.values()))
+    assert ("company.figure_reported", "Asked about the MRR of …") in choices
+    assert ("token.created", "Made the API token") in choices
+    assert page.index('<optgroup label="Connections and keys">') < page.index("Changed the address")
+
+
+def test_two_actions_of_one_sentence_are_found_together(alex: User, tenant: Tenant) -> None:
+    for action in ("person.email_changed", "address.changed"):
+        record_audit(tenant=tenant, actor=alex, action=action, subject=alex)
+
+    page = page_text(browser(alex).get(f"{TRAIL}?action=person.email_changed"))
+
+    assert acts(page) == ["Alex Admin changed their e-mail address"] * 2
+
+
+def test_who_left_is_offered_and_named(alex: User, mia: User, acme: Company) -> None:
+    tenant = acme.tenant
+    remove_member(tenant=tenant, actor=alex, user=mia)
+    record_audit(
+        tenant=tenant, actor=alex, action="company.changed", subject=acme, after={"by": str(mia.pk)}
+    )
+
+    page = page_text(browser(alex).get(TRAIL))
+
+    assert f'<option value="{mia.pk}">Mia Member (left)</option>' in page
+    assert '<th scope="row">By</th><td>Mia Member (left)</td>' in page
+    assert f'<option value="{alex.pk}">Alex Admin</option>' in page
+
+
+def test_ways_in_are_words_for_people(alex: User, acme: Company) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+    client = browser(alex)
+    client.post(f"/companies/{acme.pk}/archive/", {"confirm": "yes"}, headers={"user-agent": agent})
+
+    page = page_text(client.get(f"{TRAIL}?actor={alex.pk}&action=company.archived"))
+
+    shown = re.findall(r">([^<>]+)<", page[page.rindex("<td>") :])[:3]
+    assert [words.strip() for words in shown] == ["Browser", "127.0.0.1", "Firefox on Linux"]
