@@ -17,6 +17,7 @@ from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
 from audit_site.db import walls
+from audit_site.tenants import wrong_tokens
 from audit_site.tenants.audit_chain import maintenance
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
@@ -139,8 +140,9 @@ def _no_waiting() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nobody_asked() -> None:
-    """What the last request of another test left in the context of logs is of no concern here."""
+    """What the last request of another test left in the process is of no concern here."""
     structlog.contextvars.clear_contextvars()
+    wrong_tokens._suspects.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from agreements.decisions import choose
 from agreements.models import Agreement

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,15 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from audit_site.db import walls
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.audit_chain import BEGINNING, HASHED, content_hash, maintenance, verify
 from audit_site.tenants.models import AuditEvent, AuditLink, Tenant
 from tests.concurrency import at_once
+from tests.databases import ROLE
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db
-ROLE = f"audit_test_application_{os.getpid()}"
 TABLES = ["tenants_auditevent", "tenants_auditlink"]
 
 
@@ -69,15 +69,13 @@ def ids(tenant: Tenant) -> list[str]:
 
 @contextmanager
 def as_application(tenant: Tenant) -> Iterator[Any]:
-    """A cursor of a role that may do to all tables whatever a grant can give, and owns nothing."""
+    """A cursor of the application's role, which here may do to all tables what a grant can give."""
     if connection.vendor != "postgresql":
         pytest.skip("SQLite knows no roles")
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {ROLE} NOLOGIN")  # gone with the transaction
-        cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")
-        cursor.execute(f"SET LOCAL ROLE {ROLE}; SET LOCAL audit.tenant = '{tenant.pk}'")
+        cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")  # until the test ends
+    with walls.within(tenant.pk), connection.cursor() as cursor:
         yield cursor
-        cursor.execute("RESET ROLE; SET LOCAL audit.tenant = ''")
 
 
 def test_each_tenant_has_a_chain_of_its_own_from_one_on(trail: Tenant) -> None:
