@@ -113,7 +113,7 @@ def test_who_is_removed_keeps_what_they_have_elsewhere(
     assert ApiToken.objects.get().revoked_at is None
     refused = page.post("/companies/add/", {"name": "Meant for the first tenant"})
     assert refused.status_code == 403
-    assert "You are no member of that account any more" in text(refused)
+    assert f"You are no member of {tenant.name} any more" in text(refused)
     assert "MSP" in page.get("/companies/").content.decode()
     assert page.get(f"{V1}/me/").json()["tenant"]["id"] == str(other_tenant.pk)
     assert page.post("/account/leave/").status_code == 302
