@@ -26,7 +26,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     """Address of every page, found by walking as a person would."""
     found = {"sign-in": "/accounts/login/", "integrations": "/integrations/"}
     page.goto(f"{base}/integrations/")
-    settings = page.get_by_role("link", name="Settings").first.get_attribute("href") or ""
+    main = page.locator("main")
+    settings = main.get_by_role("link", name="Settings").first.get_attribute("href") or ""
     found |= {
         "connect": "/integrations/connect/connectwise/",
         "connect-autotask": "/integrations/connect/autotask/",
