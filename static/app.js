@@ -183,6 +183,10 @@ function markWrong(form) {
 document.addEventListener("htmx:beforeSwap", function (event) {
   if (keptForm(event) && event.detail.xhr.status === 422) event.detail.shouldSwap = true;
 });
+// A row that has been put aside can't be chosen any more.
+document.addEventListener("htmx:afterSwap", function () {
+  document.querySelectorAll("[data-import-form]").forEach(tickChosen);
+});
 document.addEventListener("htmx:afterRequest", function (event) {
   const form = keptForm(event);
   const answer = event.detail.xhr;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from string import ascii_lowercase
 from uuid import UUID
 
@@ -11,16 +11,17 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audit_site.errors import DomainError
 from audit_site.limits import TooManyRequestsError
 from audit_site.pages.views import PageRequest, came_from, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import finding, ignoring, import_companies
 from integrations.importing.import_rows import ImportRow, import_rows
-from integrations.importing.selectors import chosen_companies, list_psa_companies
+from integrations.importing.selectors import chosen_companies, list_psa_companies, looked_at
 from integrations.models import Integration
 from integrations.psa.errors import PsaError
-from integrations.web.import_page import import_page
+from integrations.web.import_page import import_page, import_row
 from integrations.web.integrations import find_integration
 from integrations.web.new_companies import new_since
 
@@ -78,23 +79,33 @@ def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("POST", role=Role.MEMBER, section="integrations")
 def ignore(request: PageRequest, pk: UUID) -> HttpResponse:
     """Put a company aside, from the list and back to it."""
-    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
-    ignoring.ignore_company(integration=integration, external_id=external_id, actor=request.user)
-    said = "is ignored. Find it under “Ignored” to take it back."
-    return _back_to_list(request, integration, external_id, said)
+    return _changed(
+        request, pk, ignoring.ignore_company, "is ignored. Show ignored ones to take it back."
+    )
 
 
 @page("POST", role=Role.MEMBER, section="integrations")
 def unignore(request: PageRequest, pk: UUID) -> HttpResponse:
     """Take that back."""
-    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
-    ignoring.unignore_company(integration=integration, external_id=external_id, actor=request.user)
-    return _back_to_list(request, integration, external_id, "is not ignored any more.")
+    return _changed(request, pk, ignoring.unignore_company, "is not ignored any more.")
 
 
-def _back_to_list(
-    request: PageRequest, integration: Integration, external_id: str, said: str
+def _changed(
+    request: PageRequest, pk: UUID, change: Callable[..., None], said: str
 ) -> HttpResponse:
+    """Change one company; with a script its row takes the place of the old one."""
+    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
+    try:
+        change(integration=integration, external_id=external_id, actor=request.user)
+    except DomainError as error:
+        if not request.htmx:
+            raise
+        messages.error(request, error.sentence)
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    if request.htmx:
+        row = import_row(integration, external_id, looked_at(integration, request.user))
+        context = {"integration": integration, "info": integration.psa_info, "row": row}
+        return render(request, "integrations/_import_row.html", context)
     name = names_of(integration, [external_id])[external_id]
     messages.success(request, f"“{name}” {said}")
     return redirect(came_from(request, reverse("integrations:import-list", args=[integration.pk])))

@@ -78,6 +78,12 @@ def import_page(integration: Integration, asked: QueryDict, since: datetime | No
     )
 
 
+def import_row(integration: Integration, external_id: str, since: datetime | None) -> ImportRow:
+    """One row, as the list shows it. The company is there."""
+    records = list(list_psa_companies(integration).filter(external_id=external_id))
+    return next(_rows(integration, records, since))
+
+
 def yes_or_no(text: str | None) -> bool | None:
     return {"yes": True, "no": False}.get(text or "")
 

@@ -46,6 +46,10 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "settings": "/account/settings/",
         "tokens": "/account/tokens/",
         "audit-trail": "/account/audit/",
+        "export": "/account/settings/export/",
+        "you": "/account/you/",
+        "two-factor": "/accounts/2fa/",
+        "password": "/accounts/password/change/",
     }
     page.goto(f"{base}/account/people/")
     found["person"] = page.locator("tbody a").last.get_attribute("href") or ""

@@ -111,7 +111,7 @@ def test_the_page_hides_them_until_they_are_asked_for(mia: User, listed: Integra
     searched = page_text(client.get(f"{address}?search=bir"))
     taken_back = text(client.post(f"{address}unignore/", **send))
 
-    assert "“Birch” is ignored. Find it under “Ignored” to take it back." in said
+    assert "“Birch” is ignored. Show ignored ones to take it back." in said
     assert "<strong>Birch</strong>" not in whole
     assert "1 ignored company is not shown." in whole
     assert "<strong>Birch</strong>" in asked
@@ -120,6 +120,22 @@ def test_the_page_hides_them_until_they_are_asked_for(mia: User, listed: Integra
     assert "<strong>Birch</strong>" in searched
     assert "“Birch” is not ignored any more." in taken_back
     assert "<strong>Birch</strong>" in page_text(client.get(address))
+
+
+def test_with_a_script_its_row_alone_changes(mia: User, listed: Integration) -> None:
+    client, address = browser(mia), f"/integrations/{listed.pk}/companies/"
+    send: dict[str, Any] = {"data": {"external_id": "2"}, "HTTP_HX_REQUEST": "true"}
+
+    ignored = page_text(client.post(f"{address}ignore/", **send))
+    back = page_text(client.post(f"{address}unignore/", **send))
+    refused = client.post(f"{address}ignore/", data={"external_id": "no"}, HTTP_HX_REQUEST="true")
+
+    assert (ignored.count("<tr>"), back.count("<tr>")) == (1, 1)
+    assert "Ignored by Mia Member" in ignored
+    assert f'hx-post="{address}unignore/"' in ignored
+    assert f'hx-post="{address}ignore/"' in back
+    assert refused["HX-Refresh"] == "true"
+    assert "showed no company with this id" in page_text(client.get(address))
 
 
 def test_what_becomes_an_auditee_is_ignored_no_more(tenant: Tenant, listed: Integration) -> None:
