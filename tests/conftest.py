@@ -11,6 +11,7 @@ import pytest
 import stamina
 import structlog
 from celery import current_app
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.test import TransactionTestCase
@@ -85,6 +86,15 @@ def django_db_setup(django_db_setup: None) -> None:
     if postgres_url():
         connection.close()
         connection.settings_dict["OPTIONS"]["assume_role"] = ROLE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _passwords_are_hashed_cheaply() -> Iterator[None]:
+    """By the same algorithm, which is made to cost a tenth of a second and a hundred megabytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
+            patch.setattr(Argon2PasswordHasher, name, value)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.processes.installation import Installation, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.once, pytest.mark.timeout(240)]
 
 
 def test_an_installation_that_is_well(installation: Installation) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.databases import ROOT
 from tests.processes.installation import Installation, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.once, pytest.mark.timeout(300)]
 
 NEW = "new:" + base64.b64encode(b"n" * 32).decode()
 #: So many connections without a PSA are there beside the one that is read.

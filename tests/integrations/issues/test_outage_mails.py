@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core import mail
+from django.core.mail import EmailMessage
 
 from audit_site.tenants.models import Tenant
 from integrations.connecting import outage_mails
@@ -222,4 +223,4 @@ def test_a_mail_is_plain_and_not_escaped(integration: Integration) -> None:
 
     assert "R&D <east> has not been reachable" in mail.outbox[0].body
     assert 'What happened: It said "no" & left.' in mail.outbox[0].body
-    assert mail.outbox[0].alternatives == []
+    assert type(mail.outbox[0]) is EmailMessage  # plain text alone
