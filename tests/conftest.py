@@ -24,6 +24,7 @@ from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
+from tests.beside_postgres import touches_a_database
 from tests.databases import ROLE, drop_template, postgres_url, template
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off
@@ -44,13 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a second database only what touches one runs again (AUDIT_TEST_DATABASE_ONLY)."""
-    touching = {"db", "transactional_db", "live_server", "installation"}
-    chosen = [
-        item
-        for item in items
-        if touching & set(getattr(item, "fixturenames", ()))
-        or any(item.get_closest_marker(name) for name in ("django_db", "browser", "once"))
-    ]
+    chosen = [item for item in items if touches_a_database(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

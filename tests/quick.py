@@ -17,17 +17,26 @@ LONG = ("browser", "once", "postgres", "processes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    variants: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        variants[named(item)] |= psas_of(item)
+    one_psa = of_one_psa(items)
     chosen = [
         item
         for item in items
-        if not any(item.get_closest_marker(name) for name in LONG)
-        and (not psas_of(item) or one_of(variants[named(item)], named(item)) in psas_of(item))
+        if item in one_psa and not any(item.get_closest_marker(name) for name in LONG)
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
+
+
+def of_one_psa(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Those that are about no PSA by their variant, and of the others those of one."""
+    variants: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        variants[named(item)] |= psas_of(item)
+    return {
+        item
+        for item in items
+        if not psas_of(item) or one_of(variants[named(item)], named(item)) in psas_of(item)
+    }
 
 
 def named(item: pytest.Item) -> str:

@@ -25,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
 #: Two processes more than cores: some tests wait for leases and browsers. Long ones go around.
 PROCESSES = (os.cpu_count() or 2) + 2
-PYTEST = [sys.executable, "-m", "pytest", "--dist", "worksteal", "-q", "-rs"]
+PYTEST = [sys.executable, "-m", "pytest", "--dist", "worksteal", "-q", "-rs", "--durations=15"]
 
 #: Compiled once, also where the environment says to leave no __pycache__: each of some
 #: hundred processes would compile everything again.
@@ -177,7 +177,8 @@ def main() -> int:
     postgres, redis = find_postgres(), find_redis()
     shared = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": redis}
     # what needs one database only has PostgreSQL where there is one
-    left_out = ["-m", "not browser and not once"] if postgres else []
+    beside = ["-p", "tests.beside_postgres", "-m", "not browser and not once"]
+    left_out = beside if postgres else []
     outcomes = [run_suite("SQLite", {**shared, "DATABASE_URL": ""}, [*left_out, *arguments])]
     if postgres:
         again = {"DATABASE_URL": postgres, "AUDIT_TEST_DATABASE_ONLY": "1"}
@@ -188,7 +189,7 @@ def main() -> int:
     if postgres:
         say(
             "(On PostgreSQL runs what touches a database; the browser tests, the bad days and the "
-            "thousand companies run only there.)"
+            "thousand companies run only there, and what runs for each PSA on SQLite for one.)"
         )
     else:
         say("PostgreSQL   skipped: none answers on 127.0.0.1:5432 and DATABASE_URL is not set")

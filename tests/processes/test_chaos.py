@@ -42,7 +42,7 @@ from tests.processes.story import (
 )
 from tests.processes.victims import Redis, Victims, dice_of, kill_at_random
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.once, pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

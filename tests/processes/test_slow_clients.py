@@ -15,7 +15,7 @@ import requests
 from integrations.sandbox.server import SandboxServer
 from tests.processes.installation import Installation, installed
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.once, pytest.mark.processes, pytest.mark.timeout(120)]
 
 CLIENTS = 200
 HALF_A_HEAD = b"GET /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "

@@ -14,6 +14,8 @@ from audit_site import worker_heartbeat
 from audit_site.doctor.examination import CHECKS
 from tests.audit_site.doctor.servers import behind, web
 
+pytestmark = pytest.mark.once
+
 
 def run(*arguments: str) -> tuple[int, str]:
     out = StringIO()

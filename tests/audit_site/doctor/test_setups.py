@@ -25,6 +25,8 @@ from integrations.connecting.lifecycle import create_integration
 from tests.audit_site.doctor.servers import behind, mail_server, something_else, web
 from tests.certificates import make_certificate
 
+pytestmark = pytest.mark.once
+
 #: Two keys for stored secrets, of which the tests know the bytes.
 FIRST = "first:Zmlyc3Qta2V5LW9mLXRlc3RzLTAwMDAwMDAwMDAwMDA="
 SECOND = "second:c2Vjb25kLWtleS1vZi10ZXN0cy0wMDAwMDAwMDAwMDA="

@@ -52,7 +52,7 @@ from tests.conftest import connect
 from tests.factories import make_company, make_invitation, make_issue, make_member, make_user
 from tests.syncing import import_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
 def erase(tenant_id: object, name: str) -> tuple[str, int]:
