@@ -64,7 +64,7 @@ def test_from_the_reason_to_the_figure_without_javascript_on_a_phone(
     look(page, "words")
     page.goto(f"{live_server.url}/companies/{company.pk}/mrr/")
     expect(page.get_by_text("USD 100.00").first).to_be_visible()
-    expect(page.get_by_text('The billing cycle "Contract" means annual here')).to_be_visible()
+    expect(page.get_by_text('The billing cycle "Contract" means annual here').first).to_be_visible()
     look(page, "mrr")
     page.goto(f"{live_server.url}/integrations/{Integration.objects.get().pk}/words/")
     page.get_by_role("button", name="Undo what Contract means").click()
