@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -16,21 +16,29 @@ MOST_ERRORS: Final = 50
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A request body. A field it does not know is an error, not silence; nested ones too."""
+    """A request body. A field it does not know is an error, not silence; nested ones too.
+
+    `only_read` names fields that answers show and that no request sets.
+    """
+
+    only_read: ClassVar[frozenset[str]] = frozenset()
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             writable = {name for name, field in self.fields.items() if not field.read_only}
             unknown = {
-                name: [
-                    serializers.ErrorDetail("There is no such field here.", code="unknown_field")
-                ]
+                name: [serializers.ErrorDetail(self._refusal(name), code="unknown_field")]
                 for name in data
                 if name not in writable
             }
             if unknown:
                 raise serializers.ValidationError(unknown)
         return super().to_internal_value(data)
+
+    def _refusal(self, name: Any) -> str:
+        if name in self.only_read:
+            return "This can be read, and not changed here."
+        return "There is no such field here."
 
 
 def with_from(fields: dict[str, Any], before: str, field: Any) -> dict[str, Any]:

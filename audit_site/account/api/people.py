@@ -70,6 +70,11 @@ class PersonSerializer(serializers.Serializer[Person]):
     expires_at = serializers.DateTimeField(
         allow_null=True, help_text="Until when an invitation can be accepted; null = a member."
     )
+    mail_refused = serializers.CharField(
+        allow_blank=True,
+        help_text="What the mail server said when it refused the invitation, such as 550 5.1.1; "
+        "empty = it did not.",
+    )
     can = CanField(ABILITIES)
 
 

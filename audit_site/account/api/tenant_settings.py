@@ -36,6 +36,8 @@ class TenantSettingsSerializer(serializers.Serializer[Tenant]):
 class TenantUpdateSerializer(StrictSerializer):
     """What is left out stays as it is."""
 
+    only_read = frozenset({"id", "company_limit", "can"})
+
     name = serializers.CharField(required=False)
     timezone = serializers.CharField(required=False)
     currency = serializers.CharField(required=False)

@@ -48,6 +48,7 @@ def test_members_and_invited_stand_in_one_list(
         "last_seen_at": "",
         "joined_at": "",
         "expires_at": None,
+        "mail_refused": "",
         "can": [],
     }
     assert second == {
@@ -60,6 +61,7 @@ def test_members_and_invited_stand_in_one_list(
         "last_seen_at": None,
         "joined_at": None,
         "expires_at": made.expires_at.isoformat().replace("+00:00", "Z"),
+        "mail_refused": "",
         "can": ["edit", "delete", "invite"],
     }
     assert (third["id"], third["two_factor"], third["can"]) == (

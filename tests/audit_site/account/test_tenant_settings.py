@@ -95,6 +95,15 @@ def test_bad_input_changes_nothing(
     )
 
 
+def test_what_can_only_be_read_is_said_to_be_so(admin: APIClient) -> None:
+    answer = admin.patch(TENANT, {"company_limit": 9999, "limit": 1})
+
+    assert {error["field"]: error["message"] for error in answer.json()["errors"]} == {
+        "company_limit": "This can be read, and not changed here.",
+        "limit": "There is no such field here.",
+    }
+
+
 @pytest.mark.parametrize("role", ["member", "viewer"])
 def test_it_is_for_admins(tenant: Tenant, role: str) -> None:
     api = make_api(tenant, role)
