@@ -26,7 +26,7 @@ def _asked_days(request: PageRequest) -> Days:
     """The days of a movement; the rest of the page is always as of today."""
     query = request.GET.copy()
     query.pop("as_of", None)
-    return Days.of(query, tenant_of(request).today())
+    return Days.of(query, tenant_of(request))
 
 
 @page("GET", section="mrr")
@@ -80,7 +80,7 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
 def series_csv(request: PageRequest) -> HttpResponse:
     """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
     tenant, company = _narrowed(request)
-    days = Days.of(request.GET, tenant.today())
+    days = Days.of(request.GET, tenant)
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
@@ -95,7 +95,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
 def movement_csv(request: PageRequest) -> HttpResponse:
     """The movement between two days as CSV, company by company."""
     tenant, company = _narrowed(request)
-    days = Days.of(request.GET, tenant.today())
+    days = Days.of(request.GET, tenant)
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
