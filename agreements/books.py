@@ -102,8 +102,8 @@ def _json_again(row: mrr.Agreement | mrr.Line, columns: JsonArray) -> str:
 class AgreementText:
     """An agreement and its lines as JSON: what the engine is given, without the lines, and what is
     shown beside that. A line is `[the engine's, shown]`, with `gone_from` behind where it has one;
-    those fields of the engine's that are no columns are not in it. `words`: kind and key of each word on its
-    lines, where anything was said of words.
+    those fields of the engine's that are no columns are not in it. `words`: kind and key of each
+    word on its lines, where anything was said of words.
     """
 
     engine: str

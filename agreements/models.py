@@ -286,9 +286,7 @@ class BookVersion(TenantOwned):
 
     worked_together = True
 
-    company = models.ForeignKey(
-        Company, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     known_from = models.DateTimeField()
     edition = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=10)
@@ -318,9 +316,7 @@ class BookPiece(TenantOwned):
 
     worked_together = True
 
-    company = models.ForeignKey(
-        Company, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     agreement = models.UUIDField(null=True, blank=True)
     part = models.PositiveSmallIntegerField(default=0)
     known_from = models.DateTimeField()

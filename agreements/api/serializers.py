@@ -9,7 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agreements import mrr
+from agreements.causes import KINDS
 from agreements.figures import AgreementRow, CompanyFigure
+from agreements.history import ShownVersion
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
@@ -23,7 +25,7 @@ from audit_site.api.serializers import (
 )
 from companies.models import Company
 from integrations.api.serializers.integrations import PsaField
-from integrations.importing.linking import link_of
+from integrations.importing.linking import link_at, link_of
 
 
 class AverageSerializer(serializers.Serializer[Any]):
@@ -37,7 +39,26 @@ class TotalSerializer(MoneySerializer):
     average = AverageSerializer()
 
 
-class TenantMrrSerializer(serializers.Serializer[Any]):
+class KnownSerializer(serializers.Serializer[Any]):
+    """What is said beside a figure that is asked for with `known_at`, and not otherwise."""
+
+    known_at = serializers.DateTimeField(
+        required=False, help_text="The moment of `known_at`, where it was given."
+    )
+    is_known = serializers.BooleanField(
+        required=False,
+        help_text="Whether anything was known at that moment; only where `known_at` was given.",
+    )
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().to_representation(instance)
+        if found.get("known_at") is None:
+            for name in ("known_at", "is_known"):
+                found.pop(name, None)
+        return found
+
+
+class TenantMrrSerializer(KnownSerializer):
     as_of = serializers.DateField()
     totals = TotalSerializer(many=True)
     companies = serializers.IntegerField(help_text="How many companies count.")
@@ -158,7 +179,7 @@ class SourceSerializer(serializers.Serializer[Any]):
     last_synced_at = serializers.DateTimeField(allow_null=True)
 
 
-class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
+class CompanyMrrSerializer(KnownSerializer):
     as_of = serializers.DateField()
     company = serializers.SerializerMethodField()
     totals = TotalSerializer(many=True)
@@ -172,14 +193,40 @@ class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
     @extend_schema_field(SourceSerializer)
     def get_source(self, figure: CompanyFigure) -> dict[str, Any]:
         company: Company = self.context["company"]
-        link = link_of(company)
+        at = figure.known_at
+        link = link_of(company) if at is None else link_at(company, at)
+        synced_at = link.last_synced_at if link else None
+        if at and synced_at and synced_at > at:
+            synced_at = None  # when it was read before that is not kept
         return SourceSerializer(
             {
                 "psa": link.integration.psa if link else None,
                 "integration": str(link.integration_id) if link else None,
-                "last_synced_at": link.last_synced_at if link else None,
+                "last_synced_at": synced_at,
             }
         ).data
+
+
+class CauseSerializer(serializers.Serializer[Any]):
+    """What changed a book: a run, or a person."""
+
+    kind = serializers.ChoiceField(KINDS)
+    run = serializers.CharField(allow_null=True)
+    user = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_blank=True)
+
+
+class BookVersionSerializer(serializers.Serializer[ShownVersion]):
+    """What was known of a company from a moment on, until the next version."""
+
+    id = serializers.CharField(source="version.id")
+    known_from = serializers.DateTimeField(source="version.known_from")
+    known_to = serializers.DateTimeField(allow_null=True, help_text="null = until now.")
+    cause = CauseSerializer()
+    mrr_before = TotalSerializer(
+        many=True, help_text="As of the day of `known_from`, as it was known just before."
+    )
+    mrr_after = TotalSerializer(many=True, help_text="As of the day of `known_from`.")
 
 
 # By month, and from one day to another
@@ -190,7 +237,7 @@ class MonthSerializer(serializers.Serializer[Any]):
     recognized = MoneySerializer(many=True)
 
 
-class SeriesSerializer(serializers.Serializer[Any]):
+class SeriesSerializer(KnownSerializer):
     to = serializers.CharField()
     months = MonthSerializer(many=True)
 

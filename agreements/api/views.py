@@ -15,7 +15,9 @@ from rest_framework.response import Response
 from agreements import mrr
 from agreements.api.parameters import (
     COMPANY,
+    KNOWN_AT,
     read_as_of,
+    read_known_at,
     read_months,
     read_stretch,
 )
@@ -29,6 +31,7 @@ from agreements.api.serializers import (
     TenantMrrSerializer,
     shown_bridge,
 )
+from agreements.as_known import known_books, known_etag, months_as_known, tenant_as_known
 from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
@@ -42,13 +45,19 @@ from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, owned_or_inv
 
 class TenantMrrView(Endpoint):
     @extend_schema(
-        parameters=[AS_OF],
+        parameters=[AS_OF, KNOWN_AT],
         responses={200: TenantMrrSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell the MRR of all active companies together, by currency."""
-        tenant, as_of = tenant_of(request), read_as_of(request)
+        tenant, as_of, at = tenant_of(request), read_as_of(request), read_known_at(request)
+        if at is not None:
+            return conditional(
+                request,
+                known_etag(tenant, at),
+                lambda: TenantMrrSerializer(tenant_as_known(tenant, at, as_of)).data,
+            )
         return conditional(
             request,
             tenant_etag(tenant, "mrr"),
@@ -62,6 +71,7 @@ class SeriesView(Endpoint):
             OpenApiParameter("from", OpenApiTypes.STR, required=True, description="2026-01"),
             OpenApiParameter("to", OpenApiTypes.STR, required=True, description="2026-12"),
             COMPANY,
+            KNOWN_AT,
         ],
         responses={200: SeriesSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr_series",
@@ -70,14 +80,22 @@ class SeriesView(Endpoint):
         """Tell what each calendar month earns, by currency; at most 120 months."""
         tenant = tenant_of(request)
         first, months = read_months(request)
-        company_id = read_id(request, "company")
+        company_id, at = read_id(request, "company"), read_known_at(request)
 
         def build() -> Any:
-            book = tenant_book(tenant, company_id=company_id)
-            recognized = recognized_by_month(book, first, months)
+            said = {}
+            if at is not None:
+                known = known_books(tenant, at, company_id)
+                recognized = months_as_known(known, first, months)
+                said = {"known_at": at, "is_known": known.is_known}
+            else:
+                book = tenant_book(tenant, company_id=company_id)
+                recognized = recognized_by_month(book, first, months)
             ends = {"from": recognized[0]["month"], "to": recognized[-1]["month"]}
-            return SeriesSerializer({**ends, "months": recognized}).data
+            return SeriesSerializer({**ends, "months": recognized, **said}).data
 
+        if at is not None:
+            return conditional(request, known_etag(tenant, at, company_id), build)
         return conditional(request, tenant_etag(tenant, "series"), build)
 
 

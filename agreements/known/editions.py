@@ -62,7 +62,10 @@ class Rules:
             [*agreements, *context],
             frame.currency,
             {name: self.source.decode(source) for name, source in frame.sources.items()},
-            {(account, kind, key): self.word.decode(word) for account, kind, key, word in frame.words},
+            {
+                (account, kind, key): self.word.decode(word)
+                for account, kind, key, word in frame.words
+            },
         )
 
 

@@ -24,7 +24,17 @@ from audit_site.ids import new_id
 from audit_site.tenants.models import Tenant
 
 ONE_TICK = timedelta(microseconds=1)
-VERSION = ("id", "tenant_id", "company_id", "known_from", "edition", "kind", "run", "user_id", "name")
+VERSION = (
+    "id",
+    "tenant_id",
+    "company_id",
+    "known_from",
+    "edition",
+    "kind",
+    "run",
+    "user_id",
+    "name",
+)
 PIECE = ("id", "tenant_id", "company_id", "agreement", "part", "known_from", "base", "value")
 
 
@@ -123,9 +133,9 @@ def _stored_pieces(changed: Sequence[Candidate]) -> dict[str, dict[values.Key, _
     if not found:
         return found
     rows = BookPiece.objects.for_tenants({one.tenant.pk: one.tenant for one in changed}.values())
-    rows = with_base(rows.filter(AnyOf("company_id", found), known_to=None))
+    known = with_base(rows.filter(AnyOf("company_id", found), known_to=None))
     columns = (IdText("company_id"), "id", "agreement", "part", "base", "value", "base_value")
-    for company_id, id_, agreement, part, base, value, base_value in rows.values_list(*columns):
+    for company_id, id_, agreement, part, base, value, base_value in known.values_list(*columns):
         text = values.unpack(value, base_value)
         base_text = text if base_value is None else values.unpack(base_value)
         key = values.as_key(agreement, part)
