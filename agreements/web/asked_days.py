@@ -1,4 +1,4 @@
-"""The days and the moment that a page's address asks for, and what is wrong with those that are none."""
+"""The days and the moment that an address asks for, and what is wrong with those that are none."""
 
 from __future__ import annotations
 

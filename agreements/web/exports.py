@@ -13,8 +13,8 @@ from agreements import mrr
 from agreements.figures import Month
 from agreements.models import ChoiceRecord, FigureReport
 from agreements.mrr.figures import CLASSES
-from agreements.templatetags.decisions import decision
 from agreements.web.asked_days import as_text
+from agreements.web.decision_words import decision
 from agreements.web.mrr_page import MrrPage
 from audit_site.pages.downloads import csv_response
 from audit_site.pages.views import PageRequest, tenant_of
