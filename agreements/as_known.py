@@ -6,7 +6,6 @@ Before a company's first version nothing was known of it, and it counts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -38,6 +37,7 @@ class Known:
     at: datetime
     books: dict[str, KnownBook]
     today: date
+    archived: frozenset[str] = frozenset()
 
     @property
     def is_known(self) -> bool:
@@ -61,18 +61,17 @@ def known_books(tenant: Tenant, at: datetime, company_id: UUID | None = None) ->
     books = books_at(tenant, at, chosen)
     zones = [book.frame.timezone for book in books.values()]
     zone = max(zones, key=zones.count) if zones else tenant.timezone
-    if company_id is None:
-        for archived in archived_at(tenant, at):
-            books.pop(str(archived), None)
-    return Known(at, books, Tenant(timezone=zone).today(at))
+    archived = frozenset(archived_at(tenant, at)) if company_id is None else frozenset()
+    active = {id_: book for id_, book in books.items() if id_ not in archived}
+    return Known(at, active, Tenant(timezone=zone).today(at), archived)
 
 
-def archived_at(tenant: Tenant, at: datetime) -> Collection[UUID]:
+def archived_at(tenant: Tenant, at: datetime) -> set[str]:
     """The companies that were archived at a moment."""
     periods = ArchivedPeriod.objects.for_tenant(tenant).filter(
         Q(restored_at=None) | Q(restored_at__gt=at), archived_at__lte=at
     )
-    return set(periods.values_list("company", flat=True))
+    return {str(id_) for id_ in periods.values_list("company", flat=True)}
 
 
 def company_as_known(company: Company, at: datetime, as_of: date | None = None) -> CompanyFigure:

@@ -17,6 +17,7 @@ from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
 from agreements.mrr.ledger import CODES as LEFT_OUT
 from agreements.mrr.ledger import WARNING_CODES
+from agreements.restated import RestatedCompany, RestatedMovement, mrr_in
 from audit_site.api.serializers import (
     MoneySerializer,
     StrictSerializer,
@@ -26,6 +27,9 @@ from audit_site.api.serializers import (
 from companies.models import Company
 from integrations.api.serializers.integrations import PsaField
 from integrations.importing.linking import link_at, link_of
+
+#: The class of what became known between two moments.
+RESTATED = "restated"
 
 
 class AverageSerializer(serializers.Serializer[Any]):
@@ -246,9 +250,24 @@ class SeriesSerializer(KnownSerializer):
 
 
 class MovedRowSerializer(serializers.Serializer[Any]):
+    """What a row brings a month before and after. Of class `restated`: a field of the row that
+    became known to be another, with its values before and after.
+    """
+
     row_id = serializers.CharField()
-    before = serializers.CharField()
-    after = serializers.CharField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+    field = serializers.CharField(required=False)
+    name = serializers.CharField(required=False, help_text="What people call the row.")
+    mrr_before = serializers.CharField(required=False)
+    mrr_after = serializers.CharField(required=False)
+    run = serializers.CharField(
+        required=False, allow_null=True, help_text="The sync run that brought it."
+    )
+    at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="When it became known."
+    )
+    cause = serializers.CharField(required=False, help_text="Of which kind the cause is.")
 
 
 class MovedCompanySerializer(serializers.Serializer[Any]):
@@ -258,7 +277,7 @@ class MovedCompanySerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """`class` is a word of Python's too."""
-        kinds = serializers.ChoiceField(CLASSES)
+        kinds = serializers.ChoiceField((*CLASSES, RESTATED))
         fields = super().get_fields()
         return {"company": fields.pop("company"), "class": kinds, **fields}
 
@@ -266,6 +285,9 @@ class MovedCompanySerializer(serializers.Serializer[Any]):
 class BridgeSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField()
     opening = serializers.CharField()
+    restated = serializers.CharField(
+        required=False, help_text="Only where `known_from`, `known_to` or `known_at` is given."
+    )
     new = serializers.CharField()
     reactivation = serializers.CharField()
     expansion = serializers.CharField()
@@ -278,6 +300,12 @@ class BridgeSerializer(serializers.Serializer[Any]):
 
 class MovementSerializer(serializers.Serializer[Any]):
     to = serializers.DateField()
+    known_from = serializers.DateTimeField(
+        required=False, help_text="As known when the opening is, where that was asked for."
+    )
+    known_to = serializers.DateTimeField(
+        required=False, help_text="As known when all else is, where that was asked for."
+    )
     currencies = BridgeSerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
@@ -306,6 +334,43 @@ def _moved(currency: str, company: mrr.CompanyMovement) -> dict[str, Any]:
         "amount": text(company.exact),
         "rows": rows,
     }
+
+
+def shown_restated_bridge(bridge: RestatedMovement) -> dict[str, Any]:
+    """As `shown_bridge`, with what was restated before all else."""
+    restated = [_restated(bridge.currency, company) for company in bridge.restated_companies]
+    return {
+        "currency": bridge.currency,
+        **{name: part.amount for name, part in bridge.parts.items()},
+        "rounding_difference": bridge.rounding_difference,
+        "companies": [
+            *restated,
+            *(_moved(bridge.currency, company) for company in bridge.companies),
+        ],
+    }
+
+
+def _restated(currency: str, company: RestatedCompany) -> dict[str, Any]:
+    text = partial(mrr.money_text, currency)
+    rows = []
+    for change in company.changes:
+        mrr_before, mrr_after = mrr_in(currency, change)
+        rows.append(
+            {
+                "row_id": change.row_id,
+                "field": change.field,
+                "before": change.before,
+                "after": change.after,
+                "name": change.label,
+                "mrr_before": text(mrr_before),
+                "mrr_after": text(mrr_after),
+                "run": change.by.run,
+                "at": change.by.at,
+                "cause": change.by.kind,
+            }
+        )
+    amount = text(company.exact)
+    return {"company": company.company_id, "class": RESTATED, "amount": amount, "rows": rows}
 
 
 # Choices

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -16,7 +19,10 @@ from agreements import mrr
 from agreements.api.parameters import (
     COMPANY,
     KNOWN_AT,
+    KNOWN_FROM,
+    KNOWN_TO,
     read_as_of,
+    read_knowings,
     read_known_at,
     read_months,
     read_stretch,
@@ -30,11 +36,13 @@ from agreements.api.serializers import (
     SeriesSerializer,
     TenantMrrSerializer,
     shown_bridge,
+    shown_restated_bridge,
 )
 from agreements.as_known import known_books, known_etag, months_as_known, tenant_as_known
 from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from agreements.restated import restated_movement
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.parameters import AS_OF, read_id
@@ -105,15 +113,24 @@ class MovementView(Endpoint):
             OpenApiParameter("from", OpenApiTypes.DATE, required=True),
             OpenApiParameter("to", OpenApiTypes.DATE, required=True),
             COMPANY,
+            KNOWN_AT,
+            KNOWN_FROM,
+            KNOWN_TO,
         ],
         responses={200: MovementSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr_movement",
     )
     def get(self, request: Request) -> HttpResponse:
-        """Bridge the MRR of one day to that of a later one, by currency and company."""
+        """Bridge the MRR of one day to that of a later one, by currency and company.
+
+        What became known between `known_from` and `known_to` is `restated`, and no movement.
+        """
         tenant = tenant_of(request)
         start, end = read_stretch(request)
         company_id = read_id(request, "company")
+        known_from, known_to = read_knowings(request)
+        if known_from is not None:
+            return self._restated(request, (start, end), company_id, (known_from, known_to))
 
         def build() -> Any:
             book = tenant_book(tenant, company_id=company_id)
@@ -121,6 +138,28 @@ class MovementView(Endpoint):
             return MovementSerializer({"from": start, "to": end, "currencies": bridges}).data
 
         return conditional(request, tenant_etag(tenant, "movement"), build)
+
+    def _restated(
+        self,
+        request: Request,
+        days: tuple[date, date],
+        company_id: UUID | None,
+        knowings: tuple[datetime, datetime | None],
+    ) -> HttpResponse:
+        tenant, (known_from, known_to) = tenant_of(request), knowings
+        until = known_to or timezone.now()
+
+        def build() -> Any:
+            after = known_books(tenant, until, company_id)
+            before = known_books(tenant, known_from, company_id) if known_from < until else after
+            bridges = restated_movement(tenant, before, after, *days)
+            said = {"from": days[0], "to": days[1], "known_from": known_from, "known_to": until}
+            shown = [shown_restated_bridge(bridge) for bridge in bridges]
+            return MovementSerializer({**said, "currencies": shown}).data
+
+        if known_to is None:
+            return conditional(request, tenant_etag(tenant, "movement"), build)
+        return conditional(request, known_etag(tenant, known_to, company_id), build)
 
 
 #: How many decisions of its history an answer holds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,43 +16,11 @@ from agreements.models import AgreementLine, BookPiece, BookVersion
 from audit_site.tenants.models import Tenant
 from companies import services
 from companies.models import Company
+from tests.agreements.known.moments import HOUR, NOON, sync, text
 from tests.clients import V1, problem
 from tests.factories import (
-    make_agreement,
     make_api,
-    make_company,
-    make_integration,
-    make_line,
-    make_link,
 )
-
-NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-def text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-@pytest.fixture
-def line(tenant: Tenant, time_machine: Any) -> AgreementLine:
-    """One of two lines; its company's book is known from noon on."""
-    time_machine.move_to(NOON, tick=False)
-    company, integration = make_company(tenant), make_integration(tenant)
-    make_link(company, integration)
-    agreement = make_agreement(company, integration, amount="0", name="Managed services")
-    line = make_line(agreement, quantity="1", unit_price="100", description="Managed Firewall")
-    make_line(agreement, quantity="2", unit_price="25", description="Backup")
-    with caused_by("sync", name="ConnectWise"):
-        stored_mrr.refresh(tenant, [company.pk])
-    return line
-
-
-def change(line: AgreementLine, price: str) -> None:
-    line.unit_price = price
-    line.save()
-    with caused_by("sync", name="ConnectWise"):
-        stored_mrr.refresh(line.tenant, [line.agreement.company_id])
 
 
 def test_a_figure_is_told_as_it_was_known(
@@ -62,7 +29,7 @@ def test_a_figure_is_told_as_it_was_known(
     address = f"{V1}/companies/{line.agreement.company_id}/mrr/"
     first = api.get(address).json()
     time_machine.move_to(NOON + HOUR, tick=False)
-    change(line, "3100")
+    sync(line, unit_price="3100")
     second = api.get(address).json()
     time_machine.move_to(NOON + 2 * HOUR, tick=False)
 
@@ -81,7 +48,7 @@ def test_a_figure_is_told_as_it_was_known(
 def test_a_refresh_that_changes_nothing_keeps_nothing(line: AgreementLine) -> None:
     before = BookVersion.objects.count(), BookPiece.objects.count()
 
-    change(line, "100")
+    sync(line, unit_price="100")
 
     assert (BookVersion.objects.count(), BookPiece.objects.count()) == before == (1, 2)
 
@@ -89,7 +56,7 @@ def test_a_refresh_that_changes_nothing_keeps_nothing(line: AgreementLine) -> No
 def test_only_the_piece_that_differs_is_kept_anew(line: AgreementLine, time_machine: Any) -> None:
     time_machine.move_to(NOON + HOUR, tick=False)
 
-    change(line, "3100")
+    sync(line, unit_price="3100")
 
     assert BookVersion.objects.count() == 2
     pieces = sorted(BookPiece.objects.all(), key=lambda p: (p.agreement is not None, p.known_from))
@@ -103,7 +70,7 @@ def test_versions_say_what_changed_and_by_how_much(
     line: AgreementLine, api: APIClient, time_machine: Any
 ) -> None:
     time_machine.move_to(NOON + HOUR, tick=False)
-    change(line, "3100")
+    sync(line, unit_price="3100")
     time_machine.move_to(NOON + 2 * HOUR, tick=False)
     choose(agreement=line.agreement, line=line, actor=api.user, changes={"exclude": True}, note="x")
 
@@ -143,7 +110,7 @@ def test_versions_take_the_same_queries_whatever_their_number(
     api.get(address)  # which notes that the token is used
     for number in range(1, 7):
         time_machine.move_to(NOON + number * HOUR, tick=False)
-        change(line, str(100 + number))
+        sync(line, unit_price=str(100 + number))
         with CaptureQueriesContext(connection) as queries:
             api.get(address)
         counts.append(len(queries))
@@ -162,7 +129,7 @@ def test_what_is_marked_is_kept_before_anybody_is_answered_from_it(
         stored_mrr.mark_stale(company.tenant, [company.pk])
     seen = api.get(address).json()
     time_machine.move_to(NOON + 2 * HOUR, tick=False)
-    change(line, "300")
+    sync(line, unit_price="300")
 
     then = api.get(address, {"known_at": text(NOON + HOUR + HOUR / 2)}).json()
 
@@ -227,7 +194,7 @@ def test_a_past_moment_has_the_same_etag_for_ever(
     address = f"{V1}/companies/{line.agreement.company_id}/mrr/?known_at={text(NOON)}"
     first = api.get(address)
     time_machine.move_to(NOON + 30 * HOUR, tick=False)
-    change(line, "3100")
+    sync(line, unit_price="3100")
 
     assert api.get(address)["ETag"] == first["ETag"]
     assert api.get(address, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
