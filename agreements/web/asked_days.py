@@ -19,21 +19,26 @@ from companies.models import Company
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
 KNOWN: Final = "known"
+#: As known at which moment the movement opens; by default as known when it closes.
+OPENS: Final = "opens"
+MOMENTS: Final = {KNOWN: "As known at the end of", OPENS: "Opening as known at the end of"}
 
 
 @dataclass(slots=True)
 class Days:
     """An as-of day, and a movement that ends on it unless the address says otherwise.
 
-    `known_at` is the moment as known at which figures are asked for; None = now. `given` is what
-    the address itself names: what links and forms pass on. `troubles` are sentences about what
-    could not be used; the defaults take its place.
+    `known_at` is the moment as known at which figures are asked for; None = now. `opens_at`: the
+    movement opens as known then; None = as known when it closes. `given` is what the address itself
+    names: what links and forms pass on. `troubles` are sentences about what could not be used; the
+    defaults take its place.
     """
 
     as_of: date
     start: date
     end: date
     known_at: datetime | None = None
+    opens_at: datetime | None = None
     given: dict[str, str] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
@@ -51,11 +56,9 @@ class Days:
                     given[name] = day
                 else:
                     troubles.append(trouble_with(name, text))
-        known_at = None
-        if text := query.get(KNOWN):
-            known_at = moment_in(text, tenant)
-            if known_at is None:
-                troubles.append(KNOWN_WANTED)
+        moments, wrong = _moments(query, tenant)
+        troubles += wrong
+        known_at = moments.get(KNOWN)
         as_of = given.get("as_of", tenant.today(known_at))
         end = given.get("to", as_of)
         last_month = date.fromordinal(end.replace(day=1).toordinal() - 1)
@@ -64,15 +67,15 @@ class Days:
             del given["from"]
         start = given.get("from", last_month)
         named = {name: day.isoformat() for name, day in given.items()}
-        if known_at is not None:
-            named[KNOWN] = as_text(known_at)
-        return cls(as_of, start, end, known_at, named, troubles)
+        named |= {name: as_text(moment) for name, moment in moments.items()}
+        return cls(as_of, start, end, known_at, moments.get(OPENS), named, troubles)
 
     @property
     def movement_query(self) -> str:
         """The days of the movement as a query: `from=2026-10-31&to=2026-11-29`."""
         days = {"from": self.start.isoformat(), "to": self.end.isoformat()}
-        return urlencode({**days, **self._known})
+        opens = {OPENS: self.given[OPENS]} if OPENS in self.given else {}
+        return urlencode({**days, **self._known, **opens})
 
     @property
     def figure_query(self) -> str:
@@ -89,9 +92,14 @@ class Days:
         given = {name: day for name, day in self.given.items() if name != "as_of"}
         return f"&{urlencode(given)}" if given else ""
 
+    @property
+    def moment(self) -> datetime:
+        """The moment as known at which figures are asked for."""
+        return self.known_at or timezone.now()
+
     def fixed(self) -> Days:
         """The same days as known at a moment: now, where none was asked for."""
-        known_at = self.known_at or timezone.now()
+        known_at = self.moment
         return replace(self, known_at=known_at, given={**self.given, KNOWN: as_text(known_at)})
 
     def csv_addresses(self, company: Company | None = None) -> dict[str, str]:
@@ -115,9 +123,23 @@ class Days:
         return HttpResponse(f"{text}\n", status=400, content_type="text/plain; charset=utf-8")
 
 
-KNOWN_WANTED: Final = (
-    "As known on: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and none to come."
-)
+def _moments(query: QueryDict, tenant: Tenant) -> tuple[dict[str, datetime], list[str]]:
+    """The moments that an address names, and what is wrong with those that can't be used."""
+    found: dict[str, datetime] = {}
+    troubles = []
+    for name, title in MOMENTS.items():
+        if text := query.get(name):
+            if moment := moment_in(text, tenant):
+                found[name] = moment
+            else:
+                troubles.append(
+                    f"{title}: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and "
+                    "none to come."
+                )
+    if OPENS in found and found[OPENS] > found.get(KNOWN, found[OPENS]):
+        troubles.append("The movement must not open with what became known after its end.")
+        del found[OPENS]
+    return found, troubles
 
 
 def moment_in(text: str, tenant: Tenant) -> datetime | None:

@@ -9,11 +9,12 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements import mrr, reports
+from agreements import reports
 from agreements.as_known import company_as_known
 from agreements.figures import CompanyFigure, company_figure
 from agreements.remarks import remarks_on_figure
 from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_books import movement_as_asked
 from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
 from audit_site import limits
@@ -46,13 +47,16 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     days = Days.of(request.GET, company.tenant)
     days.show_troubles(request)
     figure = figure_as_asked(company, days)
-    movement = mrr.movement(figure.book, days.start, days.end)
+    if days.opens_at is None:
+        movement = figure.engine.movement(figure.book, days.start, days.end)
+    else:
+        movement = movement_as_asked(company.tenant, days, company.pk)
     context = {
         "company": company,
         "link": link_of(company),
         "remarks": remarks_on_figure(company, figure.totals),
         "page": mrr_page(company.tenant, figure),
-        "months": charts.by_month(figure.book, figure.as_of),
+        "months": charts.by_month([figure.part], figure.as_of),
         "movements": movement_rows.by_row(movement, figure.ledger),
         "days": days,
         "can_send": is_mail_configured(),
@@ -74,7 +78,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     exports.record_export(
         request, what="ledger", company=company, as_of=days.as_of, known_at=days.known_at
     )
-    return exports.ledger_csv(company, mrr_page(company.tenant, figure))
+    return exports.ledger_csv(company, mrr_page(company.tenant, figure), days)
 
 
 @page("GET", "POST", section="companies")

@@ -56,7 +56,7 @@ def test_a_figure_as_known_then_and_now(alex: User, client_company: Company) -> 
 
 def test_nobody_knows_what_is_to_come(alex: User, client_company: Company) -> None:
     address = f"/companies/{client_company.pk}/mrr/"
-    sentence = "As known on: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and none"
+    sentence = "As known at the end of: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and none"
 
     for query in ("known=2199-01-01", "known=soon", "known=2026-13-01", "known=0001-01-01T00:00"):
         page = browser(alex).get(f"{address}?{query}")
@@ -138,3 +138,28 @@ def test_none_of_it_is_another_tenants(otto: User, client_company: Company, path
     address = f"/companies/{client_company.pk}/{path}?known=2026-01-01"
 
     assert browser(otto).get(address).status_code == 404
+
+
+def test_a_movement_says_what_became_known_since_it_was_last_told(
+    alex: User, client_company: Company
+) -> None:
+    client, then = browser(alex), f"{yesterday():%Y-%m-%d}"
+    days = f"from=2025-12-31&to=2026-01-31&opens={then}"
+
+    page = words(client.get(f"/companies/{client_company.pk}/mrr/?{days}"))
+    book = words(client.get(f"/mrr/charts/?{days}"))
+    file = read_csv(client.get(f"/mrr/movement.csv?{days}"))
+    refused = client.get("/mrr/movement.csv?from=2025-12-31&opens=2026-11-02&known=2026-11-01")
+
+    assert "Restated: USD 3,000.00" in page
+    assert "Managed Firewall 100.00 before, 3,100.00 after price of Managed Firewall" in page
+    assert re.search(
+        r"price of Managed Firewall 100 → 3,100 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)", page
+    )
+    assert "Restated: USD 3,000.00 audITee Amount Amber Vet USD 3,000.00" in book
+    assert [(row["Movement"], row["Amount"]) for row in file] == [
+        ("opening", "100.00"),
+        ("restated", "3000.00"),
+        ("closing", "3100.00"),
+    ]
+    assert text(refused) == "The movement must not open with what became known after its end.\n"
