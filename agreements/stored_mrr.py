@@ -123,7 +123,7 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
 
     With them those of companies whose agreements inherit from theirs.
     """
-    wanted = sorted(map(str, {*company_ids, *_children_elsewhere(tenant, company_ids)}))
+    wanted = sorted(map(str, with_children(tenant, company_ids)))
     for chunk in batched(wanted, CHUNK):
         with transaction.atomic(savepoint=False):
             _refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), RefreshReason.CHANGE)
@@ -136,7 +136,7 @@ def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     Who asks for a marked company's MRR gets it worked out (`figures.company_totals`), with a new
     version. Sums over all companies and the order by MRR follow later.
     """
-    wanted = {*company_ids, *_children_elsewhere(tenant, company_ids)}
+    wanted = with_children(tenant, company_ids)
     _mark(tenant, CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted)))
 
 
@@ -178,12 +178,15 @@ def _waiting() -> QuerySet[CompanyBook]:
     return CompanyBook.objects.filter(is_marked | Q(kept_edition__lt=editions.current().edition))
 
 
-def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """Companies that have agreements whose parents are these companies'."""
+def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
+    """These companies, and those that have agreements whose parents are theirs.
+
+    Who removes agreements asks before, and has these books refreshed after.
+    """
     ours = Agreement.objects.for_tenant(tenant)
     parents = ours.filter(AnyOf("company_id", company_ids)).values("external_id")
     children = ours.exclude(parent_external_id="").filter(parent_external_id__in=parents)
-    return set(children.values_list("company_id", flat=True)) - set(company_ids)
+    return {*company_ids, *children.values_list("company_id", flat=True)}
 
 
 def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
