@@ -111,7 +111,8 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
             if id_ not in plan.brought
         },
     }
-    following.save(update_fields=["before"])
+    following.given_name = following.given_name or plan.link.given_name
+    following.save(update_fields=["before", "given_name"])
 
 
 def _kept(link: CompanyLink) -> Kept:
