@@ -25,6 +25,7 @@ from integrations.importing.said_words import words_of
 from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
+NOT_GONE: Mapping[UUID, datetime | None] = {}
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
@@ -197,13 +198,25 @@ def sources() -> dict[str, mrr.Source]:
     }
 
 
-def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
-    """Settle one company's book; `ref` of its agreements and lines are their model instances."""
+def prepare_company(
+    tenant: Tenant,
+    company_id: UUID,
+    *,
+    without: Collection[UUID] = (),
+    gone: Mapping[UUID, datetime | None] = NOT_GONE,
+    put_back: Collection[UUID] = (),
+) -> list[mrr.Prepared]:
+    """Settle one company's book; `ref` of its agreements and lines are their model instances.
+
+    As if some agreements were not there, others gone since another moment than is stored, and
+    others not set aside any more.
+    """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
     rows: Iterable[Any] = chosen.select_related("integration", "typed")
-    for row in rows:
-        agreement = _agreement(row.json, row.gone_at, tenant)
+    for row in (row for row in rows if row.pk not in without):
+        agreement = _agreement(row.json, gone.get(row.pk, row.gone_at), tenant)
+        agreement.set_aside = agreement.set_aside and row.pk not in put_back
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))

@@ -18,6 +18,7 @@ from agreements import stored_mrr
 from agreements.decisions import choose
 from agreements.models import MANUAL, Agreement, TypedAgreement, TypedChange
 from agreements.typed_values import FIELDS, read_typed, typed_values
+from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from audit_site.ids import new_id
 from audit_site.tenants.audit import record_audit
@@ -112,8 +113,7 @@ def _held(agreement: Agreement) -> Agreement:
     """The typed agreement as it is now, held until the transaction ends."""
     refuse_psas(agreement)
     _hold(agreement.company)
-    rows = _typed_of(agreement.company).select_related("tenant", "company__tenant", "typed")
-    stored = rows.filter(pk=agreement.pk).first()
+    stored = _typed_of(agreement.company).filter(pk=agreement.pk).first()
     if stored is None:
         message = "Somebody has removed this agreement."
         raise DomainError("not_found", message, status=404)
@@ -135,36 +135,38 @@ def refuse_psas(agreement: Agreement) -> None:
 
 
 @transaction.atomic
-def set_aside(*, link: CompanyLink, actor: User | None) -> None:
-    """A company was linked: what was typed of it counts no more on any day, and stays listed.
+def set_aside(*, links: Sequence[CompanyLink], actor: User | None) -> None:
+    """Companies were linked: what was typed of them counts no more on any day, and stays listed.
 
-    Call it in the transaction that makes the link.
+    Call it in the transaction that makes the links of one tenant, under the companies' locks.
     """
-    _hold(link.company)
-    rows = list(_typed_of(link.company).filter(set_aside=False))
+    if not links:
+        return
+    tenant, by_company = links[0].tenant, {link.company_id: link for link in links}
+    chosen = Agreement.objects.for_tenant(tenant).typed().filter(AnyOf("company_id", by_company))
+    rows = list(_with_details(chosen.filter(set_aside=False)))
     now = timezone.now()
     for agreement in rows:
         agreement.set_aside = True
-        agreement.typed.set_aside_at, agreement.typed.set_aside_link = now, link
+        agreement.typed.set_aside_at = now
+        agreement.typed.set_aside_link = by_company[agreement.company_id]
     _save_aside(rows, Act.SET_ASIDE, actor)
     if rows:
-        stored_mrr.refresh(link.tenant, [link.company_id])
+        stored_mrr.refresh(tenant, {row.company_id for row in rows})
 
 
 @transaction.atomic
 def put_back(*, link: CompanyLink, actor: User | None) -> None:
     """A link was undone: what was set aside for it is as it was before.
 
-    Where the company has another link meanwhile, it stays aside for that one. Call it in the
-    transaction that undoes the link.
+    Where the company was linked again since, it stays aside for that link. Call it in the
+    transaction that undoes the link, under the company's lock.
     """
-    _hold(link.company)
-    rows = list(_typed_of(link.company).filter(set_aside=True, typed__set_aside_link=link))
-    others = CompanyLink.objects.for_tenant(link.tenant).in_force().filter(company=link.company_id)
-    other = others.exclude(pk=link.pk).first()
-    if other is not None:
+    rows = list(set_aside_for(link))
+    following = next_link(link)
+    if following is not None:
         for agreement in rows:
-            agreement.typed.set_aside_link = other
+            agreement.typed.set_aside_link = following
         TypedAgreement.objects.bulk_update([row.typed for row in rows], ["set_aside_link"])
         return
     for agreement in rows:
@@ -178,6 +180,18 @@ def put_back(*, link: CompanyLink, actor: User | None) -> None:
         stored_mrr.refresh(link.tenant, [link.company_id])
 
 
+def set_aside_for(link: CompanyLink) -> QuerySet[Agreement]:
+    """What was set aside for a link."""
+    return _typed_of(link.company).filter(set_aside=True, typed__set_aside_link=link)
+
+
+def next_link(link: CompanyLink) -> CompanyLink | None:
+    """The link of the same company that came after this one, and was not undone."""
+    rows = CompanyLink.objects.for_tenant(link.tenant).standing()
+    rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
+    return rows.order_by("linked_at", "id").first()
+
+
 def _save_aside(rows: Sequence[Agreement], act: str, actor: User | None) -> None:
     Agreement.objects.bulk_update(rows, ["set_aside"])
     details = [row.typed for row in rows]
@@ -189,7 +203,11 @@ def _save_aside(rows: Sequence[Agreement], act: str, actor: User | None) -> None
 
 def _typed_of(company: Company) -> QuerySet[Agreement]:
     rows = Agreement.objects.for_tenant(company.tenant).typed().filter(company=company)
-    return rows.select_related("tenant", "typed").order_by("id")
+    return _with_details(rows)
+
+
+def _with_details(rows: QuerySet[Agreement]) -> QuerySet[Agreement]:
+    return rows.select_related("tenant", "company__tenant", "typed").order_by("id")
 
 
 # What all of them do

@@ -23,7 +23,6 @@ from agreements.typed import (
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
-from integrations.models import CompanyLink
 from tests.factories import make_agreement, make_company, make_integration, make_link
 
 GOLD: dict[str, Any] = {
@@ -198,7 +197,7 @@ def test_a_link_sets_it_aside_on_all_days_until_somebody_counts_it(
     company = make_company(tenant)
     agreement = add_agreement(company=company, actor=alex, values=GOLD)
 
-    set_aside(link=make_link(company, make_integration(tenant)), actor=alex)
+    set_aside(links=[make_link(company, make_integration(tenant))], actor=alex)
 
     assert totals(company) == []
     past = company_figure(company, date(2026, 2, 1))
@@ -221,10 +220,11 @@ def test_an_undone_link_leaves_it_as_it_was(tenant: Tenant, alex: User) -> None:
     company = make_company(tenant)
     agreement = add_agreement(company=company, actor=alex, values=GOLD)
     link = make_link(company, make_integration(tenant))
-    set_aside(link=link, actor=alex)
+    set_aside(links=[link], actor=alex)
     agreement.refresh_from_db()
     choose(agreement=agreement, actor=alex, changes={"force_include": True}, note="Counts")
-    CompanyLink.objects.filter(pk=link.pk).update(unlinked_at=timezone.now())
+    link.unlinked_at = link.undone_at = timezone.now()
+    link.save()
 
     put_back(link=link, actor=alex)
 
