@@ -10,20 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from agreements import books
 from agreements.figures import Total, totals_on
 from agreements.models import Agreement
+from agreements.typed import set_aside_for
 from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
 from integrations.models import CompanyLink
-
-#: The source of agreements that no PSA has shown: no link brings them.
-TYPED: Final = "manual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class UndoPlan:
     leaving: list[Agreement] = field(default_factory=list)
     brought: set[str] = field(default_factory=set)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
+    typed_again: list[Agreement] = field(default_factory=list)
 
     @cached_property
     def mrr_before(self) -> list[Total]:
@@ -67,7 +66,11 @@ class UndoPlan:
     def mrr_after(self) -> list[Total]:
         ids = {agreement.pk for agreement in self.leaving}
         book = books.prepare_company(
-            self.company.tenant, self.company.pk, without=ids, gone=self.gone
+            self.company.tenant,
+            self.company.pk,
+            without=ids,
+            gone=self.gone,
+            put_back={agreement.pk for agreement in self.typed_again},
         )
         return self._totals(book)
 
@@ -256,10 +259,14 @@ def _there_afterwards(plan: UndoPlan) -> list[str]:
 
 
 def _plan_agreements(plan: UndoPlan) -> None:
-    """What the link brought leaves for every day; what it ended goes on as before."""
+    """What the link brought leaves for every day; what it ended goes on as before, and what was
+    typed and set aside for it counts again.
+    """
+    if plan.next_link is None:
+        plan.typed_again = list(set_aside_for(plan.link))
     before = _before(plan.link)["agreements"]
     rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
-    for row in rows.exclude(source=TYPED).order_by("id"):
+    for row in rows.from_psas().order_by("id"):
         id_ = str(row.pk)
         if not _was_there(plan, "agreements", id_):
             continue
