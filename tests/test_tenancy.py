@@ -96,7 +96,11 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         },
         "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
-        "companies": {"pk": str(company.pk), "contact_id": str(company.contacts.get().pk)},
+        "companies": {
+            "pk": str(company.pk),
+            "contact_id": str(company.contacts.get().pk),
+            "agreement_id": str(agreement.pk),
+        },
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(make_member(other_tenant).pk)},
