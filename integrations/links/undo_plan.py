@@ -148,7 +148,7 @@ def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) ->
     following = plan.next_link
     return (
         following is not None
-        and following.unlinked_at is None
+        and following.is_in_force
         and following.integration_id == integration_id
         and gone_at is None
     )

@@ -38,7 +38,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
-    if link.unlinked_at is None:
+    if link.is_in_force:
         stop_reading(link, company, actor)
     if plan.next_link is None:
         _put_back(plan)
