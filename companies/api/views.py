@@ -17,16 +17,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements import typed
-from agreements.api.parameters import read_as_of
+from agreements.api.parameters import KNOWN_AT, read_as_of, read_known_at
 from agreements.api.serializers import (
     AgreementSerializer,
+    BookVersionSerializer,
     CompanyMrrSerializer,
     TypedUpdateSerializer,
     TypedWriteSerializer,
     agreement_body,
     changed_agreement,
 )
+from agreements.as_known import company_as_known, known_etag
 from agreements.figures import company_figure, company_totals
+from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, CompanyMrr
 from agreements.overview import with_mrr
 from agreements.versions import company_etag
@@ -398,14 +401,28 @@ class CompanyViewSet(TenantViewSet):
         rows = rows.select_related("tenant", "company__tenant", "integration")
         return get_object_or_404(rows, pk=find_uuid(agreement_id))
 
-    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
+    @extend_schema(
+        parameters=[AS_OF, KNOWN_AT],
+        responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS},
+    )
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
         """Tell its MRR on a day, row by row: the ledger adds up to the totals."""
-        company, as_of = self.get_object(), read_as_of(request)
+        company, as_of, at = self.get_object(), read_as_of(request), read_known_at(request)
 
         def build() -> Any:
-            figure = company_figure(company, as_of)
+            figure = company_as_known(company, at, as_of) if at else company_figure(company, as_of)
             return CompanyMrrSerializer(figure, context={"company": company}).data
 
+        if at is not None:
+            return conditional(request, known_etag(self.tenant, at, company.pk), build)
         return conditional(request, company_etag(company), build)
+
+    @extend_schema(responses={200: BookVersionSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def versions(self, request: Request, pk: str) -> Response:
+        """List what was known of its MRR and since when, newest first, with what changed it."""
+        company = self.get_object()
+        page = self.paginate_queryset(versions_of(company))
+        shown: Any = shown_versions(company, list(page or []))
+        return self.get_paginated_response(BookVersionSerializer(shown, many=True).data)

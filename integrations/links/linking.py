@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agreements import typed
+from agreements.causes import caused_by
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
@@ -88,7 +89,8 @@ def link_many(*, integration: Integration, pairs: Sequence[Pair], actor: User | 
     if chosen:
         _create(integration, chosen, actor, result)
     if result.links:
-        typed.set_aside(links=result.links, actor=actor)
+        with caused_by("link", actor=actor):
+            typed.set_aside(links=result.links, actor=actor)
         result.sync_run = _start_reading(integration, result.links)
     return result
 

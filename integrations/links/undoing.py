@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agreements import stored_mrr, typed
+from agreements.causes import caused_by
 from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
@@ -45,8 +46,9 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     else:
         _rewrite(plan, plan.next_link)
     _end(link)
-    typed.put_back(link=link, actor=actor)
-    _take_out_agreements(plan)
+    with caused_by("undo_link", actor=actor):
+        typed.put_back(link=link, actor=actor)
+        _take_out_agreements(plan)
     _audit(plan, actor)
     return plan
 
