@@ -295,9 +295,9 @@ class CompanyViewSet(TenantViewSet):
 
         The same preview that is under way is joined. It is kept for a day.
         """
-        values = read_body(LinkWriteSerializer, request)
+        company, values = self.get_object(), read_body(LinkWriteSerializer, request)
         preview = start_preview(
-            company=self.get_object(),
+            company=company,
             integration=self._integration(values["integration"]),
             external_id=values["external_id"],
             actor=self.actor,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from agreements.figures import company_totals
 from agreements.models import Agreement
@@ -15,8 +17,9 @@ from integrations.links.undo_plan import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
+from tests.clients import V1
 from tests.conftest import TODAY, connect
-from tests.factories import make_tenant
+from tests.factories import make_api, make_tenant
 from tests.integrations.links.stories import (
     again,
     by_hand,
@@ -34,6 +37,7 @@ def test_the_measured_case(connected: Integration, sandbox: SandboxServer) -> No
     before = own_values(company)
 
     linked(company, connected, wrong)
+    believed = timezone.now()
     assert company_totals(company.tenant, [company.pk])[company.pk] == [
         {"currency": "USD", "amount": "12187.60"}
     ]
@@ -48,6 +52,23 @@ def test_the_measured_case(connected: Integration, sandbox: SandboxServer) -> No
     other = _linked_at_once(sandbox, "connectwise", right)
     assert everything(again(company)) == everything(other)
     assert own_values(company)["name"] == again(other).name
+    _is_told(company, believed)
+
+
+def _is_told(company: Company, believed: datetime) -> None:
+    """What was believed meanwhile is there, as it was said then, and why it changed."""
+    api, address = make_api(company.tenant), f"{V1}/companies/{company.pk}"
+    known = believed.isoformat().replace("+00:00", "Z")
+    meanwhile = api.get(f"{address}/mrr/", {"known_at": known}).json()
+    assert [(one["currency"], one["amount"]) for one in meanwhile["totals"]] == [
+        ("USD", "12187.60")
+    ]
+    versions = api.get(f"{address}/versions/").json()["results"]
+    kinds = [version["cause"]["kind"] for version in versions]
+    assert [kinds[0], kinds[1], kinds[2]] == ["link", "undo_link", "link"]
+    undone = versions[1]
+    amounts = [[one["amount"] for one in undone[side]] for side in ("mrr_before", "mrr_after")]
+    assert amounts == [["12187.60"], []]
 
 
 def _a_record_of_12187_60(sandbox: SandboxServer) -> str:
