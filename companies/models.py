@@ -106,6 +106,12 @@ class Contact(TenantOwned):
         """Whether it has what is plausibly an e-mail address or a phone number."""
         return bool(email_in(self.email) or phone_in(self.phone))
 
+    @property
+    def can_be_primary(self) -> bool:
+        """Whether it is active and can be reached; of one that was typed in any text will do."""
+        typed = not self.external_id and bool(self.email or self.phone)
+        return self.is_active and (typed or self.has_method)
+
 
 class PrimaryChoice(TenantOwned):
     """That a person has chosen the primary contact of a company, instead of the rule.

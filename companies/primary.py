@@ -61,7 +61,7 @@ def refuse_unreachable(contact: Contact) -> None:
             "Make the contact active in the PSA and re-sync, or choose another one.",
             status=400,
         )
-    if not (contact.has_method if contact.external_id else contact.email or contact.phone):
+    if not contact.can_be_primary:
         raise DomainError(
             "contact_without_method",
             f"{contact.full_name or 'This contact'} has no e-mail address and no phone number.",
