@@ -1,8 +1,7 @@
 """Which of many companies are worth a comparison, and which pairs come out of it.
 
-Pure: no database. Nobody is compared with everybody: names meet by their rarest words (also with a
-slip in them), their spelling in one piece and their initials, the rest by domain, address and phone
-number.
+Pure: no database. Nobody is compared with everybody: names meet by their spelling in one piece, with
+a slip in it, by their words in any order and by rare words; the rest by domain, address and number.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from heapq import nlargest
 from itertools import chain
 from typing import Final, Generic, TypeVar
 
+from integrations.matching.names import COMMON
 from integrations.matching.rule import (
     LEAD,
     SUGGEST_FROM,
@@ -28,14 +28,15 @@ from integrations.matching.rule import (
 OursT = TypeVar("OursT", bound=Hashable)
 TheirsT = TypeVar("TheirsT", bound=Hashable)
 
-#: So many a company is compared with at the most, beside those of equal spelling.
-MOST_COMPARED: Final = 150
-#: A word, domain or number that so many have leads to nobody.
-MOST_OF_A_KEY: Final = 400
+#: Of those whom one key leads to so many are compared: of more, none is better than the others.
+MOST_OF_A_KEY: Final = 50
+#: A word that more than so many have leads to nobody.
+MOST_OF_A_WORD: Final = 20
 #: Of a company so many matches are kept.
 MOST_KEPT: Final = 10
-#: A word with fewer letters is not looked for with a slip in it.
+#: Names with fewer letters are not looked for with a slip in them; of longer ones so many letters.
 SHORTEST_WITH_SLIP: Final = 4
+LONGEST_WITH_SLIP: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,66 +54,60 @@ class Pair(Generic[OursT, TheirsT]):
 
 
 class Index(Generic[TheirsT]):
-    """Companies by what they can be found by."""
+    """Companies by what they can be found by.
+
+    Whoever is found by nothing here has less than `SUGGEST_FROM` points: alike names share a key,
+    or their spelling but for a letter, and with others that is worth nothing without an address, a
+    domain or a number in common.
+    """
 
     def __init__(self, profiles: Mapping[TheirsT, Profile]) -> None:
-        self._profiles = profiles
         self._by_key: dict[str, list[TheirsT]] = defaultdict(list)
+        self._by_slip: dict[int, list[TheirsT]] = defaultdict(list)
         self._by_word: dict[str, list[TheirsT]] = defaultdict(list)
         for theirs, profile in profiles.items():
             for key in _keys_of(profile):
                 self._by_key[key].append(theirs)
+            for rest in _with_slip(profile.name.glued):
+                self._by_slip[rest].append(theirs)
             for word in set(profile.name.words):
                 self._by_word[word].append(theirs)
-        self._by_slip: dict[str, list[str]] = defaultdict(list)
-        for word in self._by_word:
-            for rest in _with_slip(word):
-                self._by_slip[rest].append(word)
 
     def near(self, profile: Profile) -> Iterable[TheirsT]:
-        """Those worth a comparison, the likeliest first."""
+        """Those worth a comparison, each once."""
         found: dict[TheirsT, None] = {}
         for key in _keys_of(profile):
-            for theirs in self._by_key.get(key, ())[:MOST_OF_A_KEY]:
-                found[theirs] = None
-        for named in sorted(self._named(profile), key=len):
-            if len(named) > MOST_OF_A_KEY or len(found) >= MOST_COMPARED:
-                break
-            found.update(dict.fromkeys(named))
-        return found
-
-    def _named(self, profile: Profile) -> Iterator[list[TheirsT]]:
-        """For each word of a name those who have it, and those who have it with a slip."""
+            found.update(dict.fromkeys(self._by_key.get(key, ())[:MOST_OF_A_KEY]))
+        for rest in _with_slip(profile.name.glued):
+            found.update(dict.fromkeys(self._by_slip.get(rest, ())[:MOST_OF_A_KEY]))
         for word in set(profile.name.words):
-            others = chain.from_iterable(self._by_slip.get(rest, ()) for rest in _with_slip(word))
-            for one in {word, *others}:
-                if one in self._by_word:
-                    yield self._by_word[one]
+            named = self._by_word.get(word, ())
+            if len(named) <= MOST_OF_A_WORD:
+                found.update(dict.fromkeys(named))
+        return found
 
 
 def _keys_of(profile: Profile) -> Iterator[str]:
     """What a company is found by as a whole, each marked by what it is."""
     name = profile.name
-    yield from (f"n{spelling}" for spelling in name.in_one_piece)
+    yield from (f"n{piece}" for piece in name.pieces)
     if name.words:
         yield f"k{name.key}"
-    if len(name.words) == 1:
-        yield f"i{name.glued}"
-    elif len(name.words) >= 3:
-        yield f"i{name.initials}"
-    if len(name.glued) >= 8:
-        yield from (f"g{rest}" for rest in (name.glued[:6], name.glued[-6:]))
+        yield f"c{' '.join(sorted({*name.words} - COMMON))}"
     yield from (f"d{domain}" for domain in profile.domains)
     yield from (f"a{address}" for address in profile.addresses)
     yield from (f"p{number}" for number in profile.numbers)
 
 
-def _with_slip(word: str) -> Iterator[str]:
-    """A word, and the word without each of its letters: equal for two that differ by one."""
-    if len(word) >= SHORTEST_WITH_SLIP and word.isalpha():
-        yield word
-        for place in range(min(len(word), 20)):
-            yield word[:place] + word[place + 1 :]
+def _with_slip(glued: str) -> Iterator[int]:
+    """A name in one piece, and without each of its letters: equal for two that differ by a slip.
+
+    As hashes: there are many.
+    """
+    if len(glued) >= SHORTEST_WITH_SLIP:
+        yield hash(glued)
+        for place in range(min(len(glued), LONGEST_WITH_SLIP)):
+            yield hash(glued[:place] + glued[place + 1 :])
 
 
 def shared_by(*sides: Collection[Profile]) -> Shared:

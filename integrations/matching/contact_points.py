@@ -26,8 +26,8 @@ FREE_MAIL: Final = frozenset(
     }
 )
 FREE_NAMES: Final = frozenset({"gmx", "hotmail", "live", "outlook", "web", "yahoo", "yandex"})
-#: Kept free for examples (RFC 2606, 6761): nobody has mail there.
-RESERVED: Final = re.compile(r"(^|\.)(example\.(com|net|org)|example|invalid|localhost|test)$")
+#: What people type who have no address: kept free for examples (RFC 2606), nobody has mail there.
+RESERVED: Final = re.compile(r"(^|\.)(example\.(com|net|org)|invalid|localhost)$")
 COUNTRY: Final = re.compile(r"(com|co|[a-z]{2,3})(\.[a-z]{2})?")
 #: The machine, where a domain names one.
 MACHINE: Final = re.compile(r"^(mail|email|smtp|mx|www|office)\d?\.(?=.+\.)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from integrations.matching.legal_endings import without_endings
@@ -35,25 +34,16 @@ class Name:
     """A name as it is compared. `words` in their order; none = it says nothing.
 
     `endings` are the legal ones, which are not among the words. `spellings`: the words as a text,
-    in each way to write the letters that have two.
+    in each way to write the letters that have two; `pieces`: the same without blanks. `key` is
+    equal for the same words in any order.
     """
 
     words: tuple[str, ...]
     endings: frozenset[str]
     spellings: frozenset[str]
-
-    @property
-    def key(self) -> str:
-        """Equal for the same words in any order."""
-        return " ".join(sorted(self.words))
-
-    @property
-    def glued(self) -> str:
-        return "".join(self.words)
-
-    @property
-    def in_one_piece(self) -> frozenset[str]:
-        return frozenset(spelling.replace(" ", "") for spelling in self.spellings)
+    pieces: frozenset[str]
+    key: str
+    glued: str
 
     @property
     def is_short(self) -> bool:
@@ -65,7 +55,6 @@ class Name:
         return "".join(word[0] for word in self.words)
 
 
-@lru_cache(maxsize=50_000)
 def read_name(text: str) -> Name:
     """A name without case, accents, punctuation, connecting words and legal endings."""
     words, endings = without_endings(_words(text))
@@ -73,7 +62,10 @@ def read_name(text: str) -> Name:
     spelt_out = unicodedata.normalize("NFC", text).translate(SPELT_OUT)
     if spelt_out != text:
         spellings.add(" ".join(without_endings(_words(spelt_out))[0]))
-    return Name(words, endings, frozenset(spellings - {""}))
+    spellings.discard("")
+    pieces = frozenset(spelling.replace(" ", "") for spelling in spellings)
+    key, glued = " ".join(sorted(words)), "".join(words)
+    return Name(words, endings, frozenset(spellings), pieces, key, glued)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -99,3 +91,7 @@ def _with_initials(words: list[str]) -> list[str]:
         joined += [letters, word] if letters else [word]
         letters = ""
     return [*joined, letters] if letters else joined
+
+
+#: Of a side that says no name, or no city.
+NO_NAME: Final = read_name("")

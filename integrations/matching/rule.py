@@ -5,16 +5,15 @@ Pure: no database. docs/matching.md publishes it with its table of cases, which 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 
 from rapidfuzz.distance import OSA
 
 from integrations.matching.contact_points import address_of, domain_of, number_of
-from integrations.matching.names import COMMON, Name, read_name
+from integrations.matching.names import COMMON, NO_NAME, Name, read_name
 
 #: From so many points on a pair is suggested.
 SUGGEST_FROM: Final = 60
@@ -35,6 +34,7 @@ NAME_POINTS: Final[Mapping[str, int]] = {
     "similar_name": 0,  # by their distance, see `_similar`
     "name_within": 40,
     "initials": 40,
+    "another_word": 0,
     "names_differ": 0,
 }
 #: Points for and against, added to those of the names.
@@ -43,13 +43,15 @@ OTHER_POINTS: Final[Mapping[str, int]] = {
     "same_email": 12,
     "shared_domain": 4,
     "other_domain": -15,
+    "nothing_in_common": -25,
     "same_phone": 10,
     "shared_phone": 3,
     "same_city": 3,
     "other_city": -20,
 }
-#: Whatever the names say: a domain and a number that nobody else has are the same.
+#: A domain and a number that nobody else has are the same, and the names say nothing against it.
 SAME_DOMAIN_AND_PHONE: Final = 64
+SAME_TWICE: Final = (["same_domain", "same_phone"], ["same_email", "same_phone"])
 
 MESSAGES: Final[Mapping[str, str]] = {
     "same_name": "Same name.",
@@ -60,11 +62,13 @@ MESSAGES: Final[Mapping[str, str]] = {
     "similar_name": "The names differ by a letter or two.",
     "name_within": "One name is a part of the other.",
     "initials": "One name is the initials of the other.",
+    "another_word": "The names share a word, and each has another one.",
     "names_differ": "The names differ.",
     "same_domain": "Same e-mail domain ({}).",
     "same_email": "Same e-mail address.",
     "shared_domain": "Same e-mail domain ({}), which others have as well.",
     "other_domain": "The e-mail domains differ.",
+    "nothing_in_common": "Neither e-mail domain nor phone number is the same.",
     "same_phone": "Same phone number.",
     "shared_phone": "Same phone number, which others have as well.",
     "same_city": "Same city ({}).",
@@ -84,7 +88,7 @@ class Profile:
     addresses: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
-    city: Name = field(default_factory=lambda: read_name(""))
+    city: Name = NO_NAME
 
 
 def profile_of(
@@ -97,7 +101,7 @@ def profile_of(
         frozenset(filter(None, map(address_of, emails))),
         frozenset(filter(None, map(domain_of, emails))),
         frozenset(filter(None, map(number_of, phones))),
-        read_name(city),
+        read_name(city) if city else NO_NAME,
     )
 
 
@@ -139,8 +143,7 @@ def compare(ours: Profile, theirs: Profile, shared: Shared = NOTHING_SHARED) -> 
         *_by_city(ours, theirs),
     ]
     score = points + sum(OTHER_POINTS[code] for code, _ in more)
-    said = {code for code, _ in more}
-    if "same_phone" in said and said & {"same_domain", "same_email"}:
+    if code != "another_word" and [code for code, _ in more[:2]] in SAME_TWICE:
         score = max(score, SAME_DOMAIN_AND_PHONE)
     return Match(min(max(score, 0), 100), ((code, ""), *more))
 
@@ -152,7 +155,7 @@ def compare_names(ours: Name, theirs: Name) -> tuple[str, int]:
     """What two names have in common, and the points of that."""
     if not ours.words or not theirs.words:
         return "names_differ", 0
-    if ours.key == theirs.key or ours.in_one_piece & theirs.in_one_piece:
+    if ours.key == theirs.key or ours.pieces & theirs.pieces:
         code = _same(ours, theirs)
         return code, NAME_POINTS[code]
     only_ours, only_theirs = _differing(ours, theirs)
@@ -163,7 +166,7 @@ def compare_names(ours: Name, theirs: Name) -> tuple[str, int]:
         return "similar_name", _similar(ours, theirs)
     if _is_initials(ours, theirs) or _is_initials(theirs, ours):
         return "initials", NAME_POINTS["initials"]
-    return "names_differ", 0
+    return ("another_word" if {*ours.words} & {*theirs.words} else "names_differ"), 0
 
 
 def _same(ours: Name, theirs: Name) -> str:
@@ -175,8 +178,12 @@ def _same(ours: Name, theirs: Name) -> str:
 
 
 def _differing(ours: Name, theirs: Name) -> tuple[list[str], list[str]]:
-    mine, others = Counter(ours.words), Counter(theirs.words)
-    return sorted((mine - others).elements()), sorted((others - mine).elements())
+    only_ours, only_theirs = list(ours.words), list(theirs.words)
+    for word in ours.words:
+        if word in only_theirs:
+            only_ours.remove(word)
+            only_theirs.remove(word)
+    return sorted(only_ours), sorted(only_theirs)
 
 
 def _within(ours: Name, theirs: Name, rest: list[str]) -> str:
@@ -229,15 +236,16 @@ def _is_initials(short: Name, long: Name) -> bool:
 
 def _by_mail(ours: Profile, theirs: Profile, shared: Shared) -> list[tuple[str, str]]:
     same = sorted(ours.domains & theirs.domains)
-    own = [domain for domain in same if domain not in shared.domains]
-    if own:
-        return [("same_domain", own[0])]
+    if same:
+        own = [domain for domain in same if domain not in shared.domains]
+        return [("same_domain", own[0]) if own else ("shared_domain", same[0])]
     addresses = ours.addresses & theirs.addresses
     if any(address not in shared.addresses for address in addresses):
         return [("same_email", "")]
-    if same:
-        return [("shared_domain", same[0])]
-    return [("other_domain", "")] if ours.domains and theirs.domains else []
+    if not ours.domains or not theirs.domains:
+        return []
+    calls_another = ours.numbers and theirs.numbers and not ours.numbers & theirs.numbers
+    return [("nothing_in_common" if calls_another else "other_domain", "")]
 
 
 def _by_phone(ours: Profile, theirs: Profile, shared: Shared) -> list[tuple[str, str]]:
