@@ -25,6 +25,7 @@ from integrations.importing.said_words import words_of
 from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
+NOT_GONE: Mapping[UUID, datetime | None] = {}
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
@@ -192,12 +193,21 @@ def sources() -> dict[str, mrr.Source]:
     }
 
 
-def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
-    """Settle one company's book; `ref` of its agreements and lines are their model instances."""
+def prepare_company(
+    tenant: Tenant,
+    company_id: UUID,
+    *,
+    without: Collection[UUID] = (),
+    gone: Mapping[UUID, datetime | None] = NOT_GONE,
+) -> list[mrr.Prepared]:
+    """Settle one company's book; `ref` of its agreements and lines are their model instances.
+
+    As if some agreements were not there, and others gone since another moment than is stored.
+    """
     kept: dict[str, Kept] = {}
     rows: Iterable[Any] = agreements_of(tenant).filter(company=company_id)
-    for row in rows:
-        agreement = _agreement(row.json, row.gone_at, tenant)
+    for row in (row for row in rows if row.pk not in without):
+        agreement = _agreement(row.json, gone.get(row.pk, row.gone_at), tenant)
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))

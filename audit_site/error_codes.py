@@ -280,6 +280,19 @@ _RULES: Final = (
         "Unlink it first, if that link is wrong.",
     ),
     ErrorCode(
+        "already_undone",
+        "Undone already",
+        "The link was undone before, perhaps by somebody else at the same moment.",
+        "Load the audITee again; nothing more was changed.",
+    ),
+    ErrorCode(
+        "nothing_to_undo",
+        "Nothing to go back to",
+        "There is nothing that the audITee was before the link: the import made it, or the link is "
+        "older than what audIT keeps of the time before one.",
+        "Unlink it, or archive the audITee.",
+    ),
+    ErrorCode(
         "paused",
         "Paused",
         "A person has paused the integration; nothing of it is read.",

@@ -39,6 +39,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "company.restored": "brought back the audITee",
         "company.linked": "linked the audITee",
         "company.unlinked": "unlinked the audITee",
+        "company.link_undone": "undid the link of the audITee",
         "psa_company.ignored": "put aside the PSA company",
         "psa_company.unignored": "took back that they put aside the PSA company",
         "company.figure_reported": "asked about the MRR of",

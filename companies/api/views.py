@@ -41,9 +41,11 @@ from companies.api.serializers import (
 from companies.models import Company
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import import_companies, linking
+from integrations.importing import import_companies
+from integrations.importing.linking import owner_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
+from integrations.links.linking import link_company, unlink_company
 from integrations.models import Integration
 from integrations.runs import starting
 
@@ -149,7 +151,7 @@ class CompanyViewSet(TenantViewSet):
         """Change an audITee; `status` archives it and brings it back. The PSA owns linked ones."""
         company = self.get_object()
         values = read_body(CompanyUpdateSerializer, request)
-        owner = linking.owner_of(company)
+        owner = owner_of(company)
         services.update_company(company=company, actor=self.actor, owned_by=owner, **values)
         return Response(self._fresh(company))
 
@@ -196,7 +198,7 @@ class CompanyViewSet(TenantViewSet):
         """Link an audITee to a company of a PSA. It takes no place of the licence."""
         company = self.get_object()
         values = read_body(LinkWriteSerializer, request)
-        linking.link_company(
+        link_company(
             company=company,
             integration=self._integration(values["integration"]),
             external_id=values["external_id"],
@@ -210,7 +212,7 @@ class CompanyViewSet(TenantViewSet):
     def unlink(self, request: Request, pk: str) -> Response:
         """End the link: all stays as it was last seen, and becomes yours to edit."""
         company = self.get_object()
-        linking.unlink_company(company=company, actor=self.actor)
+        unlink_company(company=company, actor=self.actor)
         return Response(self._fresh(company))
 
     @extend_schema(

@@ -22,16 +22,16 @@ from companies import services
 from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import linking
 from integrations.importing.import_rows import import_rows
 from integrations.importing.link_preview import preview_link
-from integrations.importing.linking import link_of
+from integrations.importing.linking import link_of, owner_of
 from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
     integration_with,
     list_psa_companies,
 )
+from integrations.links.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs
@@ -157,7 +157,7 @@ def _status_to_say(link: CompanyLink | None, record: PsaCompanyRecord | None) ->
 def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     """Name, type and primary contact; of a linked one the type alone is ours."""
     found = _company(request, pk)
-    owner = linking.owner_of(found)
+    owner = owner_of(found)
     initial = CompanyForm.values_of(found)
     form = CompanyForm(request.POST or None, initial=initial, is_owned=bool(owner))
     if form.is_valid():
@@ -231,7 +231,7 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     if _is_done(link_of(found), request, integration, external_id):
         return redirect("companies:detail", pk)
     if request.method == "POST" and integration is not None:
-        linking.link_company(
+        link_company(
             company=found, integration=integration, external_id=external_id, actor=request.user
         )
         return redirect("companies:detail", pk)
@@ -299,7 +299,7 @@ def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what changes, then unlink."""
     found = _company(request, pk)
     if request.method == "POST":
-        linking.unlink_company(company=found, actor=request.user)
+        unlink_company(company=found, actor=request.user)
         messages.success(
             request,
             "Unlinked. Everything stays as it was last seen. Name and primary contact are yours to "

@@ -20,12 +20,20 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
         """Those that nobody has ended; also those that rest while their integration is off."""
         return self.filter(IN_FORCE)
 
+    def standing(self) -> Self:
+        """All but those that were undone, as if they had never been."""
+        return self.filter(undone_at=None)
+
 
 class CompanyLink(TenantOwned):
     """Ties a company to a PSA company. Rests while its integration is disconnected.
 
     `problem_codes` are the import rules that the PSA company breaks now: it stays linked and is
     flagged. `read_at` is when the newest stored reading of its agreements began.
+
+    `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
+    knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
+    last name that the link has given it. An undone link is ended, too.
     """
 
     integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
@@ -39,6 +47,10 @@ class CompanyLink(TenantOwned):
     last_synced_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     problem_codes = models.JSONField(default=list)
+    before = models.JSONField(null=True, blank=True)
+    left = models.JSONField(null=True, blank=True)
+    given_name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    undone_at = models.DateTimeField(null=True, blank=True)
 
     objects = CompanyLinkQuerySet.as_manager()
 
