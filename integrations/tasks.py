@@ -9,6 +9,7 @@ from celery import shared_task
 from audit_site import worker_heartbeat
 from audit_site.tenants.mails import MailNotSent
 from integrations.connecting import address_changes, connection_test, outage_mails
+from integrations.matching import suggesting
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
 from integrations.words import following
@@ -28,6 +29,7 @@ def run_sync(tenant_id: str, run_id: str) -> None:
 def sweep() -> None:
     worker_heartbeat.beat()
     dispatching.sweep()
+    suggesting.send_due()
 
 
 @shared_task(name="integrations.dispatch_due")
@@ -73,3 +75,13 @@ def follow_word(tenant_id: str, word_id: str) -> None:
 @shared_task(name="integrations.follow_words")
 def follow_words() -> None:
     following.follow_lost()
+
+
+@shared_task(name="integrations.want_suggestions")
+def want_suggestions(tenant_id: str) -> None:
+    suggesting.want_suggestions(tenant_id=tenant_id)
+
+
+@shared_task(name="integrations.match_links")
+def match_links(tenant_id: str, matching_id: str) -> None:
+    suggesting.match_links(tenant_id=tenant_id, matching_id=matching_id)

@@ -14,6 +14,7 @@ from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact
+from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
@@ -47,6 +48,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     _end(link)
     _take_out_agreements(plan)
     _audit(plan, actor)
+    suggestions_may_differ(company.tenant)
     return plan
 
 

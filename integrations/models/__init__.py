@@ -28,6 +28,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
+from integrations.models.suggestions import LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
@@ -44,10 +45,13 @@ __all__ = [
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkMatching",
+    "LinkSuggestion",
     "PsaCompanyRecord",
     "PsaContactRecord",
     "PsaUser",
     "PsaWord",
+    "SuggestionKind",
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",
