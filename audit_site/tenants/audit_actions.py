@@ -40,6 +40,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "company.linked": "linked the audITee",
         "company.unlinked": "unlinked the audITee",
         "company.link_undone": "undid the link of the audITee",
+        "suggestion.dismissed": "said that a suggested link is wrong for",
+        "suggestion.restored": "took back that a suggested link is wrong for",
         "psa_company.ignored": "put aside the PSA company",
         "psa_company.unignored": "took back that they put aside the PSA company",
         "company.figure_reported": "asked about the MRR of",

@@ -196,9 +196,7 @@ def _is_spelt_alike(ours: list[str], theirs: list[str]) -> bool:
     """Whether each word has one on the other side that is the same but for slips."""
     if len(ours) != len(theirs) or len(ours) > 2:
         return False
-    return any(
-        all(map(_is_slip, ours, order)) for order in permutations(theirs)
-    )
+    return any(all(map(_is_slip, ours, order)) for order in permutations(theirs))
 
 
 def _is_slip(one: str, other: str) -> bool:

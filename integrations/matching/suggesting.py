@@ -186,9 +186,7 @@ COLUMNS: Final = (
 
 
 @transaction.atomic
-def _store(
-    matching: LinkMatching, rows: LinkSuggestionQuerySet, found: Iterable[Found]
-) -> None:
+def _store(matching: LinkMatching, rows: LinkSuggestionQuerySet, found: Iterable[Found]) -> None:
     """Write what differs; suggestions that nothing speaks for any more go. Three statements."""
     known = {(row.company_id, row.record_id): row for row in rows}
     written = []
@@ -199,9 +197,7 @@ def _store(
             {"code": code, "message": sentence(code, value)} for code, value in pair.match.reasons
         ]
         values = (pair.match.score, reasons, pair.rivals, pair.is_sure, one.mark)
-        if row is None or values != (
-            *(row.score, row.reasons, row.rivals, row.is_sure, row.mark),
-        ):
+        if row is None or values != (*(row.score, row.reasons, row.rivals, row.is_sure, row.mark),):
             pk = row.pk if row else new_id()
             owner = (matching.tenant_id, matching.kind, pair.ours, pair.theirs)
             written.append((pk, *owner, matching.source_id, *values, timezone.now()))

@@ -82,9 +82,7 @@ class LinkSuggestion(TenantOwned):
             )
         ]
         indexes = [
-            models.Index(
-                F("tenant"), F("score").desc(), F("id"), name="suggestions_best_first"
-            ),
+            models.Index(F("tenant"), F("score").desc(), F("id"), name="suggestions_best_first"),
             models.Index(fields=["tenant", "record"], name="suggestions_by_record"),
         ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -44,6 +46,7 @@ from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import list_psa_companies, looked_at
+from integrations.importing.suggested import is_suggested, suggestions_for
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
 from integrations.models import Integration, PsaCompanyRecord, lock_integration
@@ -266,12 +269,18 @@ class IntegrationViewSet(TenantViewSet):
             new=flag(request, "new"),
             since=since,
         )
-        if flag(request, "suggested"):
-            rows = rows.none()  # an audITee is suggested for none of them
-        page = import_rows(self.paginate_queryset(rows) or [], since)
-        return self.get_paginated_response(
-            PsaCompanySerializer(page, many=True, context={"request": request}).data
-        )
+        if (suggested := flag(request, "suggested")) is not None:
+            rows = rows.filter(is_suggested() if suggested else ~is_suggested())
+        page = self.paginate_queryset(rows) or []
+        return self.get_paginated_response(self._psa_companies(request, page, since))
+
+    def _psa_companies(
+        self, request: Request, records: Sequence[PsaCompanyRecord], since: datetime | None
+    ) -> Any:
+        """Rows of the import list with the audITees that are suggested for them."""
+        context = {"request": request, "suggested": suggestions_for(records)}
+        rows = import_rows(records, since)
+        return PsaCompanySerializer(rows, many=True, context=context).data
 
     @extend_schema(
         request=None,
@@ -315,9 +324,9 @@ class IntegrationViewSet(TenantViewSet):
         self, request: Request, integration: Integration, external_id: str
     ) -> Response:
         """A row of the import list as it is now."""
-        records = list_psa_companies(integration).filter(external_id=external_id)
-        (row,) = import_rows(records, looked_at(integration, self.actor))
-        return Response(PsaCompanySerializer(row, context={"request": request}).data)
+        records = list(list_psa_companies(integration).filter(external_id=external_id))
+        since = looked_at(integration, self.actor)
+        return Response(self._psa_companies(request, records, since)[0])
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

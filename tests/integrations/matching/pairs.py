@@ -78,8 +78,14 @@ def firm(random: Random, used: set[str]) -> Firm:
         words = [own, random.choice(TRADES)] if random.random() < 0.85 else [own, "Holding"]
         if len(own) >= 4 and " ".join(words) not in used:
             used.add(" ".join(words))
-            domain = f"{own.lower()}{words[1].split()[0].lower()}.{random.choice(('com', 'io', 'de'))}"
-            return Firm(words, domain, f"+1 {random.randint(201, 989)} {random.randint(200, 999)} {random.randint(0, 9999):04d}")
+            domain = (
+                f"{own.lower()}{words[1].split()[0].lower()}.{random.choice(('com', 'io', 'de'))}"
+            )
+            return Firm(
+                words,
+                domain,
+                f"+1 {random.randint(201, 989)} {random.randint(200, 999)} {random.randint(0, 9999):04d}",
+            )
 
 
 Noise = Callable[[Random, Firm, Written], None]
@@ -121,7 +127,6 @@ def _word_more(random: Random, made: Firm, theirs: Written) -> None:
     theirs.name = f"{theirs.name} {random.choice(('North', 'Partners', 'West'))}"
 
 
-
 def _renamed(random: Random, made: Firm, theirs: Written) -> None:
     theirs.name = f"{''.join(random.choices(SYLLABLES, k=4)).capitalize()} Ventures"
 
@@ -139,7 +144,9 @@ def _other_domain(random: Random, made: Firm, theirs: Written) -> None:
 
 
 def _other_number(random: Random, made: Firm, theirs: Written) -> None:
-    theirs.phones = [f"{random.randint(201, 989)}-555-{random.randint(0, 9999):04d} x{random.randint(1, 99)}"]
+    theirs.phones = [
+        f"{random.randint(201, 989)}-555-{random.randint(0, 9999):04d} x{random.randint(1, 99)}"
+    ]
 
 
 KINDS: Final[dict[str, tuple[Noise, ...]]] = {
@@ -223,7 +230,10 @@ def _add_trap(world: World, random: Random, used: set[str], number: int) -> None
             there.name = f"{made.words[0]} {random.choice(('Trust', 'North', 'Academy'))}"
             there.emails, there.phones = ours.emails, ours.phones
         case 3:
-            theirs = {key: made.written(random), f"{key}b": made.written(random, f"{ours.name} LLC")}
+            theirs = {
+                key: made.written(random),
+                f"{key}b": made.written(random, f"{ours.name} LLC"),
+            }
         case 4:
             ours.name, there.name = f"{made.name} 12", f"{made.name} 13"
             there.emails = ours.emails

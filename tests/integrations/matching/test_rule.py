@@ -46,7 +46,9 @@ def test_the_page_has_all_of_the_cases() -> None:
     assert len(cases()) == 52
 
 
-texts = st.text(max_size=40) | st.sampled_from(["Acme Corp", "Amber Vet", "Weber GmbH & Co. KG", "🦊"])
+texts = st.text(max_size=40) | st.sampled_from(
+    ["Acme Corp", "Amber Vet", "Weber GmbH & Co. KG", "🦊"]
+)
 profiles = st.builds(
     profile_of, texts, st.lists(st.emails(), max_size=2), st.lists(texts, max_size=2), texts
 )

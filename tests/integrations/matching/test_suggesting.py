@@ -76,9 +76,7 @@ def _no_longer(integration: Integration, company: Company, record: PsaCompanyRec
     }
 
 
-@pytest.mark.parametrize(
-    "what", ["linked", "taken", "archived", "gone", "ignored", "disconnected"]
-)
+@pytest.mark.parametrize("what", ["linked", "taken", "archived", "gone", "ignored", "disconnected"])
 def test_what_can_not_be_linked_is_not_offered_from_that_moment_on(
     integration: Integration, what: str
 ) -> None:
@@ -94,9 +92,7 @@ def test_what_can_not_be_linked_is_not_offered_from_that_moment_on(
 
 
 @pytest.mark.parametrize("flag", ["is_deleted", "is_merged", "is_own"])
-def test_what_is_no_company_of_theirs_is_not_suggested(
-    integration: Integration, flag: str
-) -> None:
+def test_what_is_no_company_of_theirs_is_not_suggested(integration: Integration, flag: str) -> None:
     pair(integration, "Amber Vet")
     PsaCompanyRecord.objects.update(**{flag: True})
 
@@ -155,7 +151,6 @@ def test_tenants_are_not_mixed(integration: Integration, other_tenant: Tenant) -
 
 
 # When
-
 
 
 def due(tenant: Tenant) -> LinkMatching:
