@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from audit_site.tenants.models import AuditEvent, Tenant
 from companies.models import Company, Contact
+from integrations.matching.sides import mark_of, our_sides, their_sides
 from integrations.models import (
     CompanyLink,
     Integration,
@@ -266,8 +267,6 @@ def test_what_changed_meanwhile_is_rejected_by_itself_and_the_others_are_linked(
 
 def matched_only(integration: Integration, company: Company, record: PsaCompanyRecord) -> None:
     """A suggestion that was worked out although others are out of date."""
-    from integrations.matching.sides import mark_of, our_sides, their_sides
-
     ours = our_sides(integration.tenant, Company.objects.filter(pk=company.pk))[company.pk]
     theirs = their_sides(integration)[record.pk]
     LinkSuggestion.objects.create(

@@ -122,7 +122,7 @@ def test_contacts_that_are_gone_say_nothing(integration: Integration) -> None:
 
 
 def test_several_accounts_are_rivals_of_each_other(integration: Integration) -> None:
-    company, _ = pair(integration, "Amber Vet", email="ada@ambervet.com")
+    pair(integration, "Amber Vet", email="ada@ambervet.com")
     other = make_integration(integration.tenant)
     record = make_psa_company(other, name="Amber Vet")
     make_psa_contact(other, "1", record.external_id, email="bob@ambervet.com")
