@@ -11,13 +11,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agreements import mrr
-from agreements.models import Agreement, AgreementLine
+from agreements.models import MANUAL, Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
@@ -38,6 +38,10 @@ def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
     return JsonArray(*(columns[name] for name in fields[: len(columns)]))
 
 
+#: What somebody chose as replaced is of the agreement's own account, or both are typed.
+SAME_ACCOUNT = Q(choices__renews__integration=F("integration")) | Q(
+    choices__renews__source=MANUAL, source=MANUAL
+)
 AGREEMENT = _json_of(
     mrr.Agreement,
     source="source",
@@ -57,7 +61,7 @@ AGREEMENT = _json_of(
     parent_id="parent_external_id",
     renews_id=Coalesce(
         Case(  # an id of another account means nothing in this one
-            When(choices__renews__integration=F("integration"), then="choices__renews__external_id")
+            When(SAME_ACCOUNT, then="choices__renews__external_id")
         ),
         "renews_external_id",
     ),
@@ -65,11 +69,12 @@ AGREEMENT = _json_of(
     exclude=Coalesce("choices__exclude", False),
     force_include=Coalesce("choices__force_include", False),
     assume_renewal=Coalesce("choices__assume_renewal", False),
-    account=IdText("integration_id"),
+    account=Coalesce(IdText("integration_id"), Value("", TextField())),
     type="type",
     status="status",
     former_type="former_type",
     type_changed_on="type_changed_on",
+    set_aside="set_aside",
 )
 LINE = _json_of(
     mrr.Line,
@@ -184,8 +189,8 @@ def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tena
 
 
 def sources() -> dict[str, mrr.Source]:
-    """What the engine needs to know of each PSA, by its key."""
-    return {
+    """What the engine needs to know of each PSA, by its key, and of what was typed in here."""
+    return {MANUAL: mrr.Source("audIT")} | {
         info.key: mrr.Source(
             info.name, info.bills_when_inactive, info.agreement_word, info.recurring_type
         )
@@ -199,15 +204,19 @@ def prepare_company(
     *,
     without: Collection[UUID] = (),
     gone: Mapping[UUID, datetime | None] = NOT_GONE,
+    put_back: Collection[UUID] = (),
 ) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances.
 
-    As if some agreements were not there, and others gone since another moment than is stored.
+    As if some agreements were not there, others gone since another moment than is stored, and
+    others not set aside any more.
     """
     kept: dict[str, Kept] = {}
-    rows: Iterable[Any] = agreements_of(tenant).filter(company=company_id)
+    chosen = agreements_of(tenant).filter(company=company_id)
+    rows: Iterable[Any] = chosen.select_related("integration", "typed")
     for row in (row for row in rows if row.pk not in without):
         agreement = _agreement(row.json, gone.get(row.pk, row.gone_at), tenant)
+        agreement.set_aside = agreement.set_aside and row.pk not in put_back
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))

@@ -264,6 +264,8 @@ def _settled(agreement: Agreement, meaning: Meaning, by_id: ById) -> str | None:
         return "duplicate_id"
     if meaning.exclude:
         return "excluded_by_user"
+    if agreement.set_aside and not agreement.force_include:
+        return "set_aside"
     if name == NOT_RECURRING or (meaning.recurring is False and not agreement.force_include):
         return "not_recurring"
     if name == ONE_TIME:

@@ -48,6 +48,11 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "What counts in MRR": {
         "mrr.choice_made": "decided about",
+        "agreement.typed": "typed in the agreement",
+        "agreement.changed": "changed the typed agreement",
+        "agreement.removed": "removed the typed agreement",
+        "agreement.set_aside": "set aside, by linking a PSA, the agreement",
+        "agreement.put_back": "put back, by undoing a link, the agreement",
         "word.said": "said what it means:",
         "word.changed": "changed what it means:",
         "word.undone": "took back what it means:",

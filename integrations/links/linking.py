@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from agreements import typed
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
@@ -89,6 +90,7 @@ def link_many(*, integration: Integration, pairs: Sequence[Pair], actor: User | 
     if chosen:
         _create(integration, chosen, actor, result)
     if result.links:
+        typed.set_aside(links=result.links, actor=actor)
         result.sync_run = _start_reading(integration, result.links)
     return result
 

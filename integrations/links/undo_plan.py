@@ -10,20 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from agreements import books
 from agreements.figures import Total, totals_on
 from agreements.models import Agreement
+from agreements.typed import set_aside_for
 from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
 from integrations.models import CompanyLink
-
-#: The source of agreements that no PSA has shown: no link brings them.
-TYPED: Final = "manual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +49,14 @@ class UndoPlan:
     name: str = ""
     type: str = ""
     primary: str | None = None
+    changes: list[Replaced] = field(default_factory=list)
     leaving_people: list[Contact] = field(default_factory=list)
     kept_people: list[Contact] = field(default_factory=list)
     back_people: list[tuple[Contact, dict[str, Any]]] = field(default_factory=list)
     leaving: list[Agreement] = field(default_factory=list)
     brought: set[str] = field(default_factory=set)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
-
-    @cached_property
-    def changes(self) -> list[Replaced]:
-        """The audITee's own fields that change now; none of one that is linked again."""
-        if self.next_link is not None:
-            return []
-        company, primary = self.company, self.people.get(self.primary or "")
-        now = next((person for person in self.people.values() if person.is_primary), None)
-        fields = [
-            Replaced("name", company.name, self.name),
-            Replaced("type", company.type, self.type),
-        ]
-        if now != primary:
-            return [*_differing(fields), Replaced("primary_contact", _named(now), _named(primary))]
-        return _differing(fields)
+    typed_again: list[Agreement] = field(default_factory=list)
 
     @cached_property
     def mrr_before(self) -> list[Total]:
@@ -81,16 +66,16 @@ class UndoPlan:
     def mrr_after(self) -> list[Total]:
         ids = {agreement.pk for agreement in self.leaving}
         book = books.prepare_company(
-            self.company.tenant, self.company.pk, without=ids, gone=self.gone
+            self.company.tenant,
+            self.company.pk,
+            without=ids,
+            gone=self.gone,
+            put_back={agreement.pk for agreement in self.typed_again},
         )
         return self._totals(book)
 
     def _totals(self, book: Any) -> list[Total]:
         return totals_on(book, self.company.tenant.today())
-
-
-def _differing(fields: list[Replaced]) -> list[Replaced]:
-    return [one for one in fields if one.before != one.after]
 
 
 def _named(person: Contact | None) -> str:
@@ -217,6 +202,7 @@ def _plan_own_fields(plan: UndoPlan) -> None:
     changed_since = left is not None and left["type"] != now["type"]
     plan.type = now["type"] if changed_since else before["type"]
     plan.primary = _primary(plan, now["primary"], left)
+    plan.changes = _own_changes(plan)
 
 
 def _now(plan: UndoPlan) -> Kept:
@@ -231,6 +217,25 @@ def _now(plan: UndoPlan) -> Kept:
         "contacts": [],
         "agreements": {},
     }
+
+
+def _own_changes(plan: UndoPlan) -> list[Replaced]:
+    """The audITee's own fields that change now; none of one that is linked again."""
+    if plan.next_link is not None:
+        return []
+    company, primary = plan.company, plan.people.get(plan.primary or "")
+    now = next((person for person in plan.people.values() if person.is_primary), None)
+    changes = [
+        Replaced(name, before, after)
+        for name, before, after in (
+            ("name", company.name, plan.name),
+            ("type", company.type, plan.type),
+        )
+        if before != after
+    ]
+    if now != primary:
+        changes.append(Replaced("primary_contact", _named(now), _named(primary)))
+    return changes
 
 
 def _primary(plan: UndoPlan, now: str | None, left: Left | None) -> str | None:
@@ -254,10 +259,14 @@ def _there_afterwards(plan: UndoPlan) -> list[str]:
 
 
 def _plan_agreements(plan: UndoPlan) -> None:
-    """What the link brought leaves for every day; what it ended goes on as before."""
+    """What the link brought leaves for every day; what it ended goes on as before, and what was
+    typed and set aside for it counts again.
+    """
+    if plan.next_link is None:
+        plan.typed_again = list(set_aside_for(plan.link))
     before = _before(plan.link)["agreements"]
     rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
-    for row in rows.exclude(source=TYPED).order_by("id"):
+    for row in rows.from_psas().order_by("id"):
         id_ = str(row.pk)
         if not _was_there(plan, "agreements", id_):
             continue

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from agreements import stored_mrr
+from agreements import stored_mrr, typed
 from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
@@ -46,6 +46,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     else:
         _rewrite(plan, plan.next_link)
     _end(link)
+    typed.put_back(link=link, actor=actor)
     _take_out_agreements(plan)
     _audit(plan, actor)
     suggestions_may_differ(company.tenant)
@@ -113,7 +114,8 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
             if id_ not in plan.brought
         },
     }
-    following.save(update_fields=["before"])
+    following.given_name = following.given_name or plan.link.given_name
+    following.save(update_fields=["before", "given_name"])
 
 
 def _kept(link: CompanyLink) -> Kept:

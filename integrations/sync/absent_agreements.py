@@ -110,7 +110,7 @@ class AbsentAgreements:
         Unless the PSA of now shows no agreements at all, of anybody.
         """
         read = links.filter(read_at__isnull=False).values("company")
-        now = Agreement.objects.for_tenant(self.integration.tenant).present()
+        now = Agreement.objects.for_tenant(self.integration.tenant).present().from_psas()
         shown = Exists(now.filter(integration=self.integration, company=OuterRef("company")))
         rows = now.filter(company__in=read).exclude(integration=self.integration)
         former = dict(rows.annotate(is_followed=shown).values_list("pk", "is_followed"))

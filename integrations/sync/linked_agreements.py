@@ -116,7 +116,7 @@ class AgreementStore:
     ) -> QuerySet[Agreement]:
         """Stored agreements of these companies, and those of the same ids that have moved here."""
         named = AnyOf("external_id", [record.external_id for record in incoming])
-        existing = Agreement.objects.filter(
+        existing = Agreement.objects.from_psas().filter(
             AnyOf("company_id", companies) | (Q(integration=self.integration) & Q(named)),
             **self.owner,
         )
