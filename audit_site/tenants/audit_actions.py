@@ -40,6 +40,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "company.linked": "linked the audITee",
         "company.unlinked": "unlinked the audITee",
         "company.link_undone": "undid the link of the audITee",
+        "links.batch_undone": "undid together the",
         "suggestion.dismissed": "said that a suggested link is wrong for",
         "suggestion.restored": "took back that a suggested link is wrong for",
         "psa_company.ignored": "put aside the PSA company",

@@ -47,4 +47,6 @@ def _offered() -> Any:
 
 
 def _reasons(row: LinkSuggestion) -> list[Reason]:
-    return [{**reason, "fix": ""} for reason in row.reasons]
+    return [
+        {"code": reason["code"], "message": reason["message"], "fix": ""} for reason in row.reasons
+    ]

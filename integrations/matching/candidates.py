@@ -1,7 +1,8 @@
 """Which of many companies are worth a comparison, and which pairs come out of it.
 
-Pure: no database. Nobody is compared with everybody: names meet by their spelling in one piece, with
-a slip in it, by their words in any order and by rare words; the rest by domain, address and number.
+Pure: no database. Nobody is compared with everybody: names meet by their spelling in one piece,
+with a slip in it, by their words in any order and by rare words; the rest by domain, address and
+number.
 """
 
 from __future__ import annotations

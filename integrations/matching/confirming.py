@@ -16,6 +16,7 @@ from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from companies.services import suggestions_may_differ
 from integrations.links.linking import link_many, lock_companies
+from integrations.matching.batches import keep_batch
 from integrations.matching.pairs import (
     CHANGED,
     NOT_SUGGESTED,
@@ -31,6 +32,7 @@ from integrations.matching.sides import mark_of, our_sides, their_sides
 from integrations.models import (
     CompanyLink,
     Integration,
+    LinkBatch,
     PsaCompanyRecord,
     SyncRun,
     lock_integration,
@@ -46,6 +48,7 @@ class ConfirmResult:
     links: list[CompanyLink] = field(default_factory=list)
     rejected: list[RejectedPair] = field(default_factory=list)
     sync_runs: list[SyncRun] = field(default_factory=list)
+    batch: LinkBatch | None = None
 
 
 @transaction.atomic
@@ -54,9 +57,9 @@ def confirm_pairs(
 ) -> ConfirmResult:
     """Link each of these pairs, if it is suggested and as it was when it was suggested.
 
-    What can't be linked is rejected by itself; the others are. Takes the locks of all accounts, then
-    of all audITees, each in the order of their ids. How many statements it takes depends on the
-    number of accounts, and on that of pairs for the audit trail alone.
+    What can't be linked is rejected by itself; the others are. Takes the locks of all accounts,
+    then of all audITees, each in the order of their ids. How many statements it takes depends on
+    the number of accounts, and on that of pairs for the audit trail alone.
     """
     refuse_too_many(pairs)
     limits.spend(tenant, limits.IMPORTS)
@@ -70,7 +73,21 @@ def confirm_pairs(
         _confirm(some[0].integration, some, actor, result)
     if any(one.code == CHANGED.code for one in result.rejected):
         suggestions_may_differ(tenant)
+    result.batch = keep_batch(tenant, result.links, _said(known, result.rejected), actor)
     return result
+
+
+def _said(known: Iterable[KnownPair], rejected: Iterable[RejectedPair]) -> list[dict[str, str]]:
+    """What was rejected, as the batch keeps it."""
+    names = {
+        pair.asked: (pair.company.name, pair.suggestion.record.name if pair.suggestion else "")
+        for pair in known
+    }
+    return [
+        {"name": ours, "theirs": theirs, "code": one.code, "message": one.message}
+        for one in rejected
+        for ours, theirs in (names.get(one.pair, ("", one.pair.external_id)),)
+    ]
 
 
 def _lock(tenant: Tenant, pairs: Iterable[KnownPair]) -> None:

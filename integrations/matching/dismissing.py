@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +26,7 @@ from integrations.matching.pairs import (
 from integrations.models import LinkSuggestion
 
 #: What is written of who dismissed it, when nobody did.
-NOBODY: Final = {"dismissed_at": None, "dismissed_by_name": ""}
+NOBODY: Final[Mapping[str, object]] = {"dismissed_at": None, "dismissed_by_name": ""}
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ def _change(
     pairs: Sequence[AskedPair],
     actor: User | None,
     action: str,
-    values: dict[str, object],
+    values: Mapping[str, object],
 ) -> DismissResult:
     refuse_too_many(pairs)
     known, bad = known_pairs(tenant, pairs)

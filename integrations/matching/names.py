@@ -11,7 +11,7 @@ from integrations.matching.legal_endings import without_endings
 
 #: Letters that no decomposition takes apart.
 LETTERS: Final = str.maketrans(
-    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h"}
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i", "ħ": "h"}
 )
 #: How German, Danish and Swedish names are written where there are no such letters.
 SPELT_OUT: Final = str.maketrans(

@@ -28,7 +28,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
-from integrations.models.suggestions import LinkMatching, LinkSuggestion, SuggestionKind
+from integrations.models.suggestions import LinkBatch, LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
@@ -45,6 +45,7 @@ __all__ = [
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkBatch",
     "LinkMatching",
     "LinkSuggestion",
     "PsaCompanyRecord",

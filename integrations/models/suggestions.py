@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
 from integrations.models.integration import Integration
 from integrations.models.links import CompanyLink
@@ -141,3 +141,33 @@ class LinkMatching(TenantOwned):
         if self.lease_until is not None and self.lease_until > timezone.now():
             return "running"
         return "queued" if self.wanted_at else "done"
+
+
+class LinkBatch(TenantOwned):
+    """Suggestions that a person confirmed together: its `links`, and what was rejected, as in
+    `[{"name", "theirs", "code", "message"}]`.
+
+    `undo_wanted_at`: somebody (`undo_by`) takes all of it back, which a worker does; `left` says of
+    which links it could not, as in `[{"name", "code", "message"}]`.
+    """
+
+    seen_by_system = ("match_links",)
+
+    made_at = models.DateTimeField(default=timezone.now)
+    made_by_name = models.CharField(max_length=255, blank=True)
+    rejected = models.JSONField(default=list)
+    undo_wanted_at = models.DateTimeField(null=True, blank=True)
+    undo_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    undo_done_at = models.DateTimeField(null=True, blank=True)
+    left = models.JSONField(default=list)
+
+    objects = TenantQuerySet["LinkBatch"].as_manager()
+
+    def __str__(self) -> str:
+        return f"links of {self.made_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_being_undone(self) -> bool:
+        return self.undo_wanted_at is not None and self.undo_done_at is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -64,11 +65,6 @@ class LinkSuggestionViewSet(TenantViewSet):
             dismissed=flag(self.request, "dismissed") is True,
         )
 
-    def list(self, request: Request) -> Response:
-        """List pairs that are probably the same, best first; never one of two equally good ones."""
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(self._shown(list(page or [])))
-
     @extend_schema(
         parameters=[DRY_RUN],
         request=PairsSerializer,
@@ -110,10 +106,10 @@ class LinkSuggestionViewSet(TenantViewSet):
             restore_pairs(tenant=self.tenant, pairs=self._pairs(), actor=self.actor)
         )
 
-    def _pairs(self) -> list[AskedPair]:
+    def _pairs(self) -> Sequence[AskedPair]:
         return [AskedPair(**pair) for pair in read_body(PairsSerializer, self.request)["pairs"]]
 
-    def _shown(self, rows: list[LinkSuggestion]) -> Any:
+    def _shown(self, rows: Sequence[LinkSuggestion]) -> Any:
         context = {"request": self.request}
         return LinkSuggestionSerializer(rows, many=True, context=context).data
 
@@ -130,3 +126,8 @@ class LinkSuggestionViewSet(TenantViewSet):
     def _changed(self, result: DismissResult) -> Response:
         rejected = RejectedPairSerializer(result.rejected, many=True).data
         return Response({"suggestions": self._shown(result.suggestions), "rejected": rejected})
+
+    def list(self, request: Request) -> Response:
+        """List pairs that are probably the same, best first; never one of two equally good ones."""
+        page = self.paginate_queryset(self.get_queryset()) or ()
+        return self.get_paginated_response(self._shown([*page]))
