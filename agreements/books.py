@@ -228,6 +228,23 @@ def prepare_company(
     return _prepared(found, _context(found), tenant, words_of(tenant))
 
 
+def stored_agreements(tenant: Tenant, company_id: UUID) -> list[mrr.Agreement]:
+    """A company's agreements with their lines as the engine takes them; `ref` is their id."""
+    kept = read(agreements_of(tenant).filter(company=company_id), [tenant])
+    add_lines(kept, lines_of([tenant]).filter(AnyOf("agreement_id", [item.id for item in kept])))
+    return [item.agreement for item in kept]
+
+
+def end_before(agreement: mrr.Agreement, day: date) -> None:
+    """Out of MRR from a day on, as one that its PSA no longer shows."""
+    _end(agreement, day - ONE_DAY)
+
+
+def prepare_values(tenant: Tenant, agreements: Sequence[mrr.Agreement]) -> list[mrr.Prepared]:
+    """Settle a book of agreements that are not all stored, by the tenant's words."""
+    return mrr.prepare(mrr.Book([*agreements], tenant.currency, sources(), words_of(tenant)))
+
+
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:
     """Settle the book of all these agreements together."""
     return mrr.prepare(book_of(tenant, chosen))

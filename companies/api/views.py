@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -32,11 +33,11 @@ from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.dry_run import DRY_RUN, rehearsable
 from audit_site.api.idempotency import idempotent
-from audit_site.api.parameters import AS_OF, flag, query, read_id
+from audit_site.api.parameters import AS_OF, flag, invalid, query, read_id
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid, owned_or_invalid
-from audit_site.limits import IMPORTS, RESYNCS, limited
+from audit_site.limits import IMPORTS, LOOKUPS, RESYNCS, limited
 from companies import services
 from companies.api.serializers import (
     CompanyCreateSerializer,
@@ -49,6 +50,11 @@ from companies.api.serializers import (
     RejectedImportSerializer,
 )
 from companies.models import Company
+from integrations.api.serializers.links import (
+    LinkPreviewSerializer,
+    PastLinkSerializer,
+    UnlinkSerializer,
+)
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies
@@ -56,7 +62,9 @@ from integrations.importing.linking import owner_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
 from integrations.links.linking import link_company, unlink_company
-from integrations.models import Integration
+from integrations.links.previewing import start_preview
+from integrations.links.undoing import undo_link
+from integrations.models import CompanyLink, Integration, LinkPreview
 from integrations.runs import starting
 
 
@@ -223,14 +231,91 @@ class CompanyViewSet(TenantViewSet):
         )
         return Response(self._fresh(company))
 
-    @extend_schema(request=None, responses={200: CompanySerializer, **PROBLEMS})
+    @extend_schema(
+        parameters=[DRY_RUN],
+        request=UnlinkSerializer,
+        responses={200: CompanySerializer, **PROBLEMS},
+    )
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @rehearsable
     @idempotent
     def unlink(self, request: Request, pk: str) -> Response:
-        """End the link: all stays as it was last seen, and becomes yours to edit."""
-        company = self.get_object()
-        unlink_company(company=company, actor=self.actor)
+        """End the link: all stays as it was last seen, and becomes yours to edit.
+
+        With `undo` it is as if the link had never been: name, type, contacts and primary contact
+        are as before, and what came with it counts on no day.
+        """
+        company, values = self.get_object(), read_body(UnlinkSerializer, request)
+        if values["undo"]:
+            undo_link(company=company, actor=self.actor, link_id=self._past_link(company, values))
+        elif "link" in values:
+            raise invalid("link", "A link is named only to be undone.")
+        else:
+            unlink_company(company=company, actor=self.actor)
         return Response(self._fresh(company))
+
+    def _past_link(self, company: Company, values: dict[str, Any]) -> UUID | None:
+        if "link" not in values:
+            return None
+        return owned_or_invalid(self._links(company), "link", values["link"]).pk
+
+    def _links(self, company: Company) -> QuerySet[CompanyLink]:
+        return CompanyLink.objects.for_tenant(self.tenant).filter(company=company)
+
+    @extend_schema(responses={200: PastLinkSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def links(self, request: Request, pk: str) -> Response:
+        """List its links, the newest first: the one in force, ended ones and undone ones."""
+        rows = self._links(self.get_object()).select_related("integration", "linked_by")
+        page = self.paginate_queryset(rows.order_by("-id"))
+        context = {"request": request}
+        return self.get_paginated_response(
+            PastLinkSerializer(page, many=True, context=context).data
+        )
+
+    @extend_schema(
+        request=LinkWriteSerializer,
+        responses={202: LinkPreviewSerializer, **PROBLEMS},
+        operation_id="create_link_preview",
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="link/preview",
+        url_name="link-previews",
+        permission_classes=[IsMember],
+    )
+    @limited(LOOKUPS)
+    @idempotent
+    def preview_link(self, request: Request, pk: str) -> Response:
+        """Work out what a link would change, money included: the PSA is asked by a worker.
+
+        The same preview that is under way is joined. It is kept for a day.
+        """
+        values = read_body(LinkWriteSerializer, request)
+        preview = start_preview(
+            company=self.get_object(),
+            integration=self._integration(values["integration"]),
+            external_id=values["external_id"],
+            actor=self.actor,
+        )
+        body = LinkPreviewSerializer(preview, context={"request": request}).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        responses={200: LinkPreviewSerializer, **PROBLEMS}, operation_id="get_link_preview"
+    )
+    @action(
+        detail=True,
+        url_path="link/preview/(?P<preview_id>[^/]+)",
+        url_name="link-preview",
+        permission_classes=[IsViewer],
+    )
+    def link_preview(self, request: Request, pk: str, preview_id: str) -> Response:
+        """Read a preview; ask again until its state is `done`."""
+        rows = LinkPreview.objects.for_tenant(self.tenant).filter(company=self.get_object())
+        preview = get_object_or_404(rows.select_related("company"), pk=find_uuid(preview_id))
+        return Response(LinkPreviewSerializer(preview, context={"request": request}).data)
 
     @extend_schema(
         request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}

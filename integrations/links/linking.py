@@ -95,6 +95,14 @@ def link_many(*, integration: Integration, pairs: Sequence[Pair], actor: User | 
     return result
 
 
+def refuse_pair(integration: Integration, company: Company, external_id: str) -> None:
+    """Raise the DomainError with which this link would be refused now."""
+    result = LinkResult()
+    _choose(integration, [(company, external_id)], result)
+    for rejected in result.rejected:
+        raise rejected.error
+
+
 def lock_companies(tenant: Tenant, ids: Sequence[UUID]) -> dict[UUID, Company]:
     """These audITees as they are now, held until the transaction ends."""
     rows = Company.objects.for_tenant(tenant).filter(AnyOf("id", ids)).order_by("id")

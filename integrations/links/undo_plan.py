@@ -15,8 +15,9 @@ from uuid import UUID
 
 from agreements import books
 from agreements.figures import Total, totals_on
-from agreements.models import Agreement
+from agreements.models import Agreement, ChoiceRecord
 from agreements.typed import set_aside_for
+from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
@@ -73,6 +74,12 @@ class UndoPlan:
             put_back={agreement.pk for agreement in self.typed_again},
         )
         return self._totals(book)
+
+    @cached_property
+    def decisions(self) -> int:
+        """How many decisions of people leave with the agreements."""
+        rows = ChoiceRecord.objects.for_tenant(self.company.tenant)
+        return rows.filter(AnyOf("agreement_id", [row.pk for row in self.leaving])).count()
 
     def _totals(self, book: Any) -> list[Total]:
         return totals_on(book, self.company.tenant.today())

@@ -47,7 +47,7 @@ def keep_batch(
 
 @transaction.atomic
 def undo_batch(*, batch: LinkBatch, actor: User | None) -> None:
-    """Have a worker undo each link of a batch that is not undone yet. Nothing more when one does."""
+    """Have a worker undo each link of a batch that is not undone yet; nothing when one does."""
     rows = LinkBatch.objects.for_tenant(batch.tenant).filter(pk=batch.pk)
     free = rows.filter(undo_wanted_at=None) | rows.exclude(undo_done_at=None)
     now = timezone.now()
@@ -82,9 +82,7 @@ def carry_undo_out(*, tenant_id: str, batch_id: str) -> None:
             if error.code != "already_undone":
                 sentence = f"{error.message} {error.fix}".strip()
                 left.append({"name": link.company.name, "code": error.code, "message": sentence})
-    rows.filter(undo_wanted_at=batch.undo_wanted_at).update(
-        undo_done_at=timezone.now(), left=left
-    )
+    rows.filter(undo_wanted_at=batch.undo_wanted_at).update(undo_done_at=timezone.now(), left=left)
 
 
 def send_lost() -> None:

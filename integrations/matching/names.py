@@ -11,13 +11,23 @@ from integrations.matching.legal_endings import without_endings
 
 #: Letters that no decomposition takes apart.
 LETTERS: Final = str.maketrans(
-    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i", "ħ": "h"}
+    {
+        "ø": "o",
+        "æ": "ae",
+        "œ": "oe",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "\u0131": "i",
+        "ħ": "h",
+    }
 )
 #: How German, Danish and Swedish names are written where there are no such letters.
 SPELT_OUT: Final = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"}
 )
-APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
+APOSTROPHES: Final = re.compile("['`\u00b4\u02bc\u2018\u2019]")
 WORD: Final = re.compile(r"[^\W_]+")
 #: Written into a name without a blank.
 IN_ONE_PIECE: Final = re.compile("(株式会社|有限会社|合同会社)")

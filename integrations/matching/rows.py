@@ -30,8 +30,10 @@ class SuggestionRow:
 
 def suggestion_rows(tenant: Tenant, rows: Sequence[LinkSuggestion]) -> list[SuggestionRow]:
     """These suggestions in their order. Two statements."""
-    people = Contact.objects.for_tenant(tenant).present().filter(
-        AnyOf("company_id", [row.company_id for row in rows]), is_primary=True
+    people = (
+        Contact.objects.for_tenant(tenant)
+        .present()
+        .filter(AnyOf("company_id", [row.company_id for row in rows]), is_primary=True)
     )
     ours = {person.company_id: person for person in people}
     theirs = _primary_of([row.record for row in rows], tenant)

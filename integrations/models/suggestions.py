@@ -52,10 +52,10 @@ class LinkSuggestionQuerySet(TenantQuerySet["LinkSuggestion"]):
 class LinkSuggestion(TenantOwned):
     """An audITee and a PSA company that are probably the same (docs/matching.md).
 
-    `source`: the account that the audITee leaves, where it is to move to that of `record`. `reasons`
-    as in `[{"code", "message"}]`. `mark` is a hash of what was compared: one that differs now has
-    changed since. `is_sure`: enough points to be confirmed unread. A dismissed one stays, and the
-    pair is not suggested again until somebody takes that back.
+    `source`: the account that the audITee leaves, where it is to move to that of `record`.
+    `reasons` as in `[{"code", "message"}]`. `mark` is a hash of what was compared: one that differs
+    now has changed since. `is_sure`: enough points to be confirmed unread. A dismissed one stays,
+    and the pair is not suggested again until somebody takes that back.
     """
 
     kind = models.CharField(max_length=10, choices=SuggestionKind, default=SuggestionKind.LINK)

@@ -76,7 +76,7 @@ def test_what_is_ticked_is_linked_and_the_page_says_what_came_of_each(
     assert "1 linked, 1 not" in body
     assert "Amber Vet" in body
     assert "<strong>Zephyr Legal</strong> and Another: Names or contacts have changed" in body
-    assert f'href="/companies/{two[0].company_id}/unlink/"' in body
+    assert f'href="/companies/{two[0].company_id}/undo-link/"' in body
     assert batch.made_by_name == str(mia)
     assert list(batch.links.values_list("company__name", flat=True)) == ["Amber Vet"]
 
@@ -143,7 +143,7 @@ def test_an_undo_whose_message_was_lost_is_sent_again(
     messages: list[str],
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    _, batch = confirm(browser(mia), suggestions=[two[0].pk])
+    confirm(browser(mia), suggestions=[two[0].pk])
     LinkBatch.objects.update(undo_wanted_at="2026-01-01T00:00:00Z")
     messages.clear()
 

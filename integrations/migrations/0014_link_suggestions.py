@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('companies', '0002_type'),
-        ('integrations', '0012_links_with_a_way_back'),
+        ('integrations', '0013_link_previews'),
         ('tenants', '0010_seal_two_factor_secrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
