@@ -292,6 +292,12 @@ _RULES: Final = (
         "They are compared again now: look at the suggestion in a minute.",
     ),
     ErrorCode(
+        "moved_before",
+        "Came from there",
+        "The audITee came from that account by a move.",
+        "Undo that move: it leads back.",
+    ),
+    ErrorCode(
         "named_twice",
         "Named twice",
         "Two pairs of one call name the same audITee or the same PSA company.",

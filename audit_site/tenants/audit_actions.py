@@ -21,6 +21,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "integration.tested": "tested",
         "integration.paused": "paused",
         "integration.resumed": "resumed",
+        "integration.moves_asked": "asked where audITees may move from",
         "integration.schedule_changed": "changed the schedule of",
     },
     "Syncs and issues": {
@@ -38,6 +39,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "company.archived": "archived the audITee",
         "company.restored": "brought back the audITee",
         "company.linked": "linked the audITee",
+        "company.moved": "moved the audITee",
         "company.unlinked": "unlinked the audITee",
         "company.link_undone": "undid the link of the audITee",
         "links.batch_undone": "undid together the",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.db import transaction
@@ -15,8 +15,9 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from companies.services import suggestions_may_differ
-from integrations.links.linking import link_many, lock_companies
+from integrations.links.linking import LinkResult, Pair, link_many, lock_companies
 from integrations.matching.batches import keep_batch
+from integrations.matching.moving import move_many
 from integrations.matching.pairs import (
     CHANGED,
     NOT_SUGGESTED,
@@ -24,6 +25,7 @@ from integrations.matching.pairs import (
     KnownPair,
     RejectedPair,
     known_pairs,
+    not_yours,
     refuse_too_many,
     rejected,
     unknown_company,
@@ -66,9 +68,11 @@ def confirm_pairs(
     known, bad = known_pairs(tenant, pairs)
     result = ConfirmResult(rejected=bad)
     by_account: dict[UUID, list[KnownPair]] = defaultdict(list)
-    for pair in known:
+    held = _lock(tenant, known)
+    for pair in held:
         by_account[pair.integration.pk].append(pair)
-    _lock(tenant, known)
+    there = {pair.asked for pair in held}  # of some the audITee was erased at this moment
+    bad += [rejected(pair.asked, not_yours()) for pair in known if pair.asked not in there]
     for _, some in sorted(by_account.items()):
         _confirm(some[0].integration, some, actor, result)
     if any(one.code == CHANGED.code for one in result.rejected):
@@ -90,12 +94,23 @@ def _said(known: Iterable[KnownPair], rejected: Iterable[RejectedPair]) -> list[
     ]
 
 
-def _lock(tenant: Tenant, pairs: Iterable[KnownPair]) -> None:
-    pairs = list(pairs)
+def _lock(tenant: Tenant, pairs: Sequence[KnownPair]) -> list[KnownPair]:
+    """The same pairs with the links that their audITees have now, all of it held."""
     accounts = {pair.integration.pk: pair.integration for pair in pairs}
+    for suggestion in (one for pair in pairs for one in pair.suggestions):
+        if suggestion.source is not None:
+            accounts[suggestion.source.pk] = suggestion.source
     for _, integration in sorted(accounts.items()):
         lock_integration(integration)
-    lock_companies(tenant, [pair.company.pk for pair in pairs])
+    ids = [pair.company.pk for pair in pairs]
+    held = lock_companies(tenant, ids)
+    links = CompanyLink.objects.for_tenant(tenant).in_force().filter(AnyOf("company_id", ids))
+    of_company = {link.company_id: link for link in links.select_related("integration__tenant")}
+    return [
+        replace(pair, company=held[pair.company.pk], link=of_company.get(pair.company.pk))
+        for pair in pairs
+        if pair.company.pk in held
+    ]
 
 
 def _confirm(
@@ -110,14 +125,31 @@ def _confirm(
     except DomainError as error:
         result.rejected += [rejected(pair.asked, error) for pair in pairs]
         return
-    wanted = _wanted(integration, pairs, result)
-    made = link_many(
-        integration=integration,
-        pairs=[(pair.company, pair.external_id) for pair in wanted],
-        actor=actor,
-    )
+    moves: dict[UUID, list[KnownPair]] = defaultdict(list)
+    links = []
+    for pair in _wanted(integration, pairs, result):
+        suggestion = pair.suggestion
+        if suggestion is not None and suggestion.source is not None:
+            moves[suggestion.source.pk].append(pair)
+        else:
+            links.append(pair)
+    if links:
+        made = link_many(integration=integration, pairs=_both(links), actor=actor)
+        _note(made, links, result)
+    for _, some in sorted(moves.items()):
+        source = some[0].suggestion and some[0].suggestion.source
+        if source is not None:
+            made = move_many(source=source, target=integration, pairs=_both(some), actor=actor)
+            _note(made, some, result)
+
+
+def _both(pairs: Iterable[KnownPair]) -> list[Pair]:
+    return [(pair.company, pair.external_id) for pair in pairs]
+
+
+def _note(made: LinkResult, pairs: Iterable[KnownPair], result: ConfirmResult) -> None:
+    asked = {(pair.company.pk, pair.external_id): pair.asked for pair in pairs}
     result.links += made.links
-    asked = {(pair.company.pk, pair.external_id): pair.asked for pair in wanted}
     result.rejected += [
         rejected(asked[one.company.pk, one.external_id], one.error) for one in made.rejected
     ]
@@ -131,7 +163,8 @@ def _wanted(
     ids = [pair.external_id for pair in pairs]
     rows = PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", ids))
     there = set(rows.values_list("external_id", flat=True))
-    linked_ours, linked_theirs = _linked(integration, pairs)
+    links = CompanyLink.objects.of(integration).in_force().filter(AnyOf("external_id", ids))
+    taken = set(links.values_list("external_id", flat=True))
     companies = Company.objects.for_tenant(integration.tenant)
     active = companies.filter(
         AnyOf("id", [pair.company.pk for pair in pairs]), status=Company.Status.ACTIVE
@@ -142,7 +175,7 @@ def _wanted(
         suggestion = pair.suggestion
         if pair.external_id not in there:
             result.rejected.append(rejected(pair.asked, unknown_company(integration)))
-        elif pair.company.pk in linked_ours or pair.external_id in linked_theirs:
+        elif pair.external_id in taken or (pair.link is not None and suggestion is None):
             wanted.append(pair)
         elif (
             suggestion is None
@@ -156,16 +189,3 @@ def _wanted(
         else:
             wanted.append(pair)
     return wanted
-
-
-def _linked(integration: Integration, pairs: Sequence[KnownPair]) -> tuple[set[UUID], set[str]]:
-    """Which audITees of these pairs are linked, and which companies of the account."""
-    links = CompanyLink.objects.for_tenant(integration.tenant).in_force()
-    ours = links.filter(AnyOf("company_id", [pair.company.pk for pair in pairs]))
-    theirs = links.filter(
-        AnyOf("external_id", [pair.external_id for pair in pairs]), integration=integration
-    )
-    return (
-        set(ours.values_list("company_id", flat=True)),
-        set(theirs.values_list("external_id", flat=True)),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.importing.rules import explain
-from integrations.models import Integration, LinkSuggestion
+from integrations.models import CompanyLink, Integration, LinkSuggestion
 
 #: So many pairs a call.
 MOST_PAIRS: Final = 500
@@ -38,12 +38,21 @@ class RejectedPair:
 
 @dataclass(frozen=True, slots=True)
 class KnownPair:
-    """A pair whose audITee and account are the tenant's. `suggestion`: what is stored of it."""
+    """A pair whose audITee and account are the tenant's, and what is suggested of it: a link, a
+    move. `link`: the one in force that the audITee has.
+    """
 
     asked: AskedPair
     company: Company
     integration: Integration
-    suggestion: LinkSuggestion | None
+    link: CompanyLink | None
+    suggestions: tuple[LinkSuggestion, ...]
+
+    @property
+    def suggestion(self) -> LinkSuggestion | None:
+        """What is suggested as things stand: for who is linked, a move from there."""
+        leaves = self.link.integration_id if self.link else None
+        return next((one for one in self.suggestions if one.source_id == leaves), None)
 
     @property
     def external_id(self) -> str:
@@ -68,7 +77,7 @@ def known_pairs(
     tenant: Tenant, asked: Iterable[AskedPair]
 ) -> tuple[list[KnownPair], list[RejectedPair]]:
     """Each pair once, with what there is of it, and those that name nothing of the tenant's, or a
-    side that another pair names as well. Three statements.
+    side that another pair names as well. Four statements.
     """
     pairs = list(dict.fromkeys(asked))
     ids = {_uuid(one.company) for one in pairs} - {None}
@@ -76,22 +85,25 @@ def known_pairs(
     rows = Integration.objects.for_tenant(tenant).defer("credentials", "candidate")
     integrations = {row.pk: row for row in rows.select_related("tenant")}
     stored = LinkSuggestion.objects.for_tenant(tenant).filter(AnyOf("company_id", companies))
-    suggestions = {
-        (row.company_id, row.record.integration_id, row.record.external_id): row
-        for row in stored.select_related("record", "source")
-    }
+    suggestions: dict[object, list[LinkSuggestion]] = defaultdict(list)
+    for row in stored.select_related("record", "source__tenant"):
+        key = (row.company_id, row.record.integration_id, row.record.external_id)
+        suggestions[key].append(row)
+    links = CompanyLink.objects.for_tenant(tenant).in_force()
+    held = {link.company_id: link for link in links.filter(AnyOf("company_id", companies))}
     named = _named_twice(pairs)
     good, bad = [], []
     for one in pairs:
         company = companies.get(_uuid(one.company))  # type: ignore[arg-type]
         integration = integrations.get(_uuid(one.integration))  # type: ignore[arg-type]
         if company is None or integration is None:
-            bad.append(rejected(one, _not_yours(company is None)))
+            bad.append(rejected(one, not_yours("audITee" if company is None else "integration")))
         elif one in named:
             bad.append(rejected(one, NAMED_TWICE))
         else:
             key = (company.pk, integration.pk, storable(one.external_id))
-            good.append(KnownPair(one, company, integration, suggestions.get(key)))
+            link, found = held.get(company.pk), tuple(suggestions.get(key, ()))
+            good.append(KnownPair(one, company, integration, link, found))
     return good, bad
 
 
@@ -133,8 +145,7 @@ CHANGED: Final = DomainError(
 )
 
 
-def _not_yours(is_company: bool) -> DomainError:
-    what = "audITee" if is_company else "integration"
+def not_yours(what: str = "audITee") -> DomainError:
     return DomainError(
         "does_not_exist", f"There is no such {what}.", "Send an id that you have read from here."
     )

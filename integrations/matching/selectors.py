@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit_site.db.bulk import AnyOf
 from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
@@ -57,8 +57,8 @@ def matching_of(tenant: Tenant) -> LinkMatching | None:
     return rows.filter(kind=SuggestionKind.LINK).first()
 
 
-def moves_of(integration: Integration) -> list[LinkMatching]:
+def moves_of(integration: Integration) -> QuerySet[LinkMatching]:
     """The moves that were asked for from or to an account, the newest first."""
     rows = LinkMatching.objects.for_tenant(integration.tenant).filter(kind=SuggestionKind.MOVE)
     rows = rows.filter(Q(source=integration) | Q(target=integration))
-    return list(rows.select_related("source", "target").order_by("-id"))
+    return rows.select_related("source", "target").order_by("-id")

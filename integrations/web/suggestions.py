@@ -18,6 +18,7 @@ from integrations.connecting.selectors import list_integrations
 from integrations.matching.batches import undo_batch
 from integrations.matching.confirming import confirm_pairs
 from integrations.matching.dismissing import dismiss_pairs, restore_pairs
+from integrations.matching.moving import propose_moves
 from integrations.matching.pairs import MOST_PAIRS, AskedPair
 from integrations.matching.rows import batch_rows, suggestion_rows
 from integrations.matching.selectors import (
@@ -130,6 +131,21 @@ def _pairs(request: PageRequest, chosen: Sequence[LinkSuggestion]) -> list[Asked
         AskedPair(str(row.company_id), str(row.record.integration_id), row.record.external_id)
         for row in chosen
     ]
+
+
+@page("POST", role=Role.ADMIN, section="integrations")
+def move(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Have moves to another account proposed, and show them."""
+    tenant = tenant_of(request)
+    rows = list_integrations(tenant) | list_integrations(
+        tenant, status=Integration.Status.DISCONNECTED
+    )
+    source, target = find(rows, pk), _uuid(request.POST.get("to", ""))
+    chosen = list_integrations(tenant).filter(pk=target).first() if target else None
+    if chosen is None:
+        raise DomainError("nothing_chosen", "Choose the account to move to.")
+    propose_moves(source=source, target=chosen, actor=request.user)
+    return redirect(f"{reverse('integrations:suggestions')}?kind=move&integration={chosen.pk}")
 
 
 # What came of it

@@ -31,6 +31,7 @@ urlpatterns = [
         name="forget-candidate",
     ),
     path("integrations/<uuid:pk>/sync/", sync_now, name="sync"),
+    path("integrations/<uuid:pk>/move/", suggestions.move, name="move"),
     path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
     path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
     path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),

@@ -20,7 +20,14 @@ from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.requests import read_body
-from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, asks_psa, find_uuid
+from audit_site.api.views import (
+    PROBLEMS,
+    Endpoint,
+    TenantViewSet,
+    asks_psa,
+    find_uuid,
+    owned_or_invalid,
+)
 from audit_site.db.lengths import length_of
 from audit_site.limits import LOOKUPS, SYNCS, TESTS, limited
 from integrations.api.serializers.import_list import (
@@ -39,6 +46,7 @@ from integrations.api.serializers.integrations import (
 )
 from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
+from integrations.api.serializers.suggestions import LinkMatchingSerializer, MoveSerializer
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import diagnosis, finding, ignoring
@@ -49,6 +57,8 @@ from integrations.importing.selectors import list_psa_companies, looked_at
 from integrations.importing.suggested import is_suggested, suggestions_for
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
+from integrations.matching.moving import propose_moves
+from integrations.matching.selectors import moves_of
 from integrations.models import Integration, PsaCompanyRecord, lock_integration
 from integrations.psa import registry
 from integrations.runs import pausing, schedule, starting
@@ -327,6 +337,32 @@ class IntegrationViewSet(TenantViewSet):
         records = list(list_psa_companies(integration).filter(external_id=external_id))
         since = looked_at(integration, self.actor)
         return Response(self._psa_companies(request, records, since)[0])
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={202: LinkMatchingSerializer, **PROBLEMS},
+        operation_id="propose_moves",
+    )
+    @action(detail=True, methods=["post"], url_path="move-links")
+    @idempotent
+    def move_links(self, request: Request, pk: str) -> Response:
+        """Have it worked out which audITees may move to which companies of another account.
+
+        They are suggestions of kind `move` then; only those that are confirmed move.
+        """
+        values = read_body(MoveSerializer, request)
+        target = owned_or_invalid(list_integrations(self.tenant), "to", values["to"])
+        matching = propose_moves(source=self.get_object(), target=target, actor=self.actor)
+        return Response(LinkMatchingSerializer(matching).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        responses={200: LinkMatchingSerializer(many=True), **PROBLEMS}, operation_id="list_moves"
+    )
+    @move_links.mapping.get
+    def list_moves(self, request: Request, pk: str) -> Response:
+        """List the moves that were asked for from or to this account, the newest first."""
+        page = self.paginate_queryset(moves_of(self.get_object())) or ()
+        return self.get_paginated_response(LinkMatchingSerializer(page, many=True).data)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"
