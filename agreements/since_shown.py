@@ -14,7 +14,7 @@ from django.utils.dateformat import format as date_text
 from agreements import mrr
 from agreements.as_known import Known, known_books
 from agreements.known.differences import Bringer, Change, Window, changes_between
-from agreements.known.rows import RowState, row_states
+from agreements.known.rows import row_states
 from agreements.models import CompanyBook, FigureShown
 from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant, User
@@ -138,7 +138,7 @@ def differences_since(company: Company, since: datetime) -> Differences | None:
     tenant = company.tenant
     if _is_as_it_was(company, since):
         return None
-    before, after = known_books(tenant, since, company.pk), known_books(tenant, None, company.pk)
+    before, after = (known_books(tenant, at, company.pk, with_shown=False) for at in (since, None))
     then, today = before.today, after.today
     window = Window(since, after.until)
     changes = changes_between(tenant, before.books, after.books, then, window)
@@ -181,12 +181,7 @@ def _by_dates(after: Known, then: date, today: date, tenant: Tenant) -> Iterable
             if a != b:
                 old, new = (mrr.money_text(state.currency, amount) for amount in (a, b))
                 what = "MRR by its dates"
-                yield RowDifference(key[1], _label(state), what, old, new, Bringer(), tenant)
-
-
-def _label(state: RowState) -> str:
-    line = state.row.line
-    return str(line.ref if line is not None else state.item.agreement.ref)
+                yield RowDifference(key[1], state.label, what, old, new, Bringer(), tenant)
 
 
 def _totals(before: Known, then: date, after: Known, today: date) -> list[MoneyDifference]:
