@@ -13,6 +13,7 @@ from agreements import reports
 from agreements.as_known import company_as_known
 from agreements.figures import CompanyFigure, company_figure
 from agreements.remarks import remarks_on_figure
+from agreements.since_shown import Differences, differences_since, note_shown
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked
 from agreements.web.asked_days import Days
@@ -20,6 +21,7 @@ from agreements.web.mrr_page import mrr_page
 from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.mails import is_mail_configured
+from audit_site.tenants.models import User
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.importing.selectors import companies_with_links
@@ -40,6 +42,14 @@ def figure_as_asked(company: Company, days: Days) -> CompanyFigure:
     return company_as_known(company, days.known_at, days.as_of)
 
 
+def what_is_new(company: Company, user: User, days: Days) -> Differences | None:
+    """What differs from the last time that this person saw the figure of today; None = nothing."""
+    if days.known_at is not None:
+        return None
+    last = note_shown(company, user)
+    return differences_since(company, last) if last else None
+
+
 @page("GET", section="companies")
 def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     """A company's MRR as of a day: what counted, what was left out, and why."""
@@ -54,10 +64,11 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     context = {
         "company": company,
         "link": link_of(company),
+        "since": what_is_new(company, request.user, days),
         "remarks": remarks_on_figure(company, figure.totals),
         "page": mrr_page(company.tenant, figure),
         "months": charts.by_month([figure.part], figure.as_of),
-        "movements": movement_rows.by_row(movement, figure.ledger),
+        "movements": movement_rows.by_row(movement, figure.ledger, company.tenant),
         "days": days,
         "can_send": is_mail_configured(),
         **days.csv_addresses(company),

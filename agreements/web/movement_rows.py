@@ -9,11 +9,12 @@ from functools import partial
 from typing import Final
 
 from agreements import mrr
+from agreements.change_words import said_changes
 from agreements.mrr import CompanyMovement
 from agreements.restated import RestatedCompany, RestatedMovement
 from agreements.web import charts
-from agreements.web.change_words import said_changes
 from agreements.web.charts import AnyMovement
+from audit_site.tenants.models import Tenant
 
 #: How many audITees of a step a page names; the CSV has them all.
 MOST_MOVERS: Final = 50
@@ -84,7 +85,9 @@ def by_company(
     ]
 
 
-def by_row(bridges: Sequence[AnyMovement], ledger: Iterable[mrr.LedgerRow]) -> list[Bridge]:
+def by_row(
+    bridges: Sequence[AnyMovement], ledger: Iterable[mrr.LedgerRow], tenant: Tenant
+) -> list[Bridge]:
     """One audITee's steps with the rows of its ledger that moved."""
     rows = {row.row_id: row for row in ledger}
 
@@ -97,7 +100,7 @@ def by_row(bridges: Sequence[AnyMovement], ledger: Iterable[mrr.LedgerRow]) -> l
         Bridge(
             chart,
             [
-                *_restated_rows(bridge),
+                *_restated_rows(bridge, tenant),
                 *(
                     _part(bridge, moved.kind, [mover(bridge.currency, *row) for row in moved.rows])
                     for moved in bridge.companies
@@ -118,14 +121,14 @@ def company_ids(bridges: Sequence[AnyMovement]) -> set[str]:
     }
 
 
-def _restated_rows(bridge: AnyMovement) -> Iterable[Part]:
+def _restated_rows(bridge: AnyMovement, tenant: Tenant) -> Iterable[Part]:
     """The rows of which another amount became known, with what did."""
     if not isinstance(bridge, RestatedMovement) or not bridge.restated_companies:
         return
     changes = [change for company in bridge.restated_companies for change in company.changes]
     movers = [
         Mover(row.name, row.amount, before=row.before, after=row.after, sentences=row.sentences)
-        for row in said_changes(bridge.currency, changes)
+        for row in said_changes(bridge.currency, changes, tenant)
     ]
     yield _part(bridge, "restated", movers[:MOST_MOVERS], len(movers) - len(movers[:MOST_MOVERS]))
 

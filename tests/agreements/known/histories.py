@@ -56,7 +56,7 @@ class History:
     """Things that happen to a tenant's books, each by one number, and what was answered."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311
         self.tenant = make_tenant(currency="USD", timezone="Pacific/Auckland")
         self.api: APIClient = make_api(self.tenant)
         self.integration = make_integration(self.tenant)

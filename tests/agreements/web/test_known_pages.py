@@ -14,7 +14,7 @@ from django.utils import timezone
 from agreements import stored_mrr
 from agreements.causes import caused_by
 from agreements.decisions import choose
-from agreements.models import AgreementLine, BookPiece, BookVersion
+from agreements.models import AgreementLine, BookPiece, BookVersion, FigureShown
 from audit_site.tenants.models import AuditEvent, User
 from companies.models import Company
 from tests.clients import browser, text
@@ -163,3 +163,25 @@ def test_a_movement_says_what_became_known_since_it_was_last_told(
         ("closing", "3100.00"),
     ]
     assert text(refused) == "The movement must not open with what became known after its end.\n"
+
+
+def test_the_page_says_what_is_new_since_somebody_last_looked(
+    alex: User, vic: User, client_company: Company
+) -> None:
+    client, address = browser(alex), f"/companies/{client_company.pk}/mrr/"
+    FigureShown.objects.create(
+        tenant=client_company.tenant, company=client_company, user=alex, at=yesterday()
+    )
+
+    page = words(client.get(address))
+    again = words(client.get(address))
+    then = words(client.get(f"{address}?known={yesterday():%Y-%m-%d}"))
+    others = words(browser(vic).get(address))
+
+    assert re.search(
+        r"\+3,000.00 USD since you last saw it on \d+ [A-Z][a-z]+, 12:00 "
+        r"price of Managed Firewall 100 → 3,100 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)",
+        page,
+    )
+    assert "since you last saw it" in again  # one visit
+    assert "since you last saw it" not in then + others

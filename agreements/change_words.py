@@ -5,32 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
-from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 from agreements.known.differences import Bringer, Change
 from agreements.mrr import money_text
 from agreements.restated import mrr_in
+from audit_site.tenants.models import Tenant
 
-#: How a change came to be known, by the kind of what brought it. `{name}`: a person or an account.
+#: How a change came to be known, by the kind of what brought it.
 BROUGHT: Final = {
     "sync": "read",
     "import": "imported",
     "link": "linked",
-    "unlink": "unlinked by {name}",
-    "undo_link": "link undone by {name}",
-    "choice": "decided by {name}",
-    "manual": "typed by {name}",
-    "rules": "by newer rules",
-    "settings": "settings of {name}",
-    "status": "",
-    "repair": "worked out again",
+    "unlink": "unlinked",
+    "undo_link": "link undone",
+    "choice": "decided",
+    "manual": "typed",
+    "rules": "newer rules",
+    "settings": "settings changed",
+    "status": "archived or brought back",
 }
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -47,10 +45,10 @@ class SaidChange:
     sentences: list[str]
 
 
-def said_changes(currency: str, changes: Iterable[Change]) -> list[SaidChange]:
+def said_changes(currency: str, changes: Iterable[Change], tenant: Tenant) -> list[SaidChange]:
     """The changed rows in one currency, the largest first."""
     rows = groupby(sorted(changes, key=_row), key=_row)
-    found = [_said(currency, list(fields)) for _, fields in rows]
+    found = [_said(currency, list(fields), tenant) for _, fields in rows]
     return sorted(found, key=lambda row: -abs(Decimal(row.amount)))
 
 
@@ -58,43 +56,53 @@ def _row(change: Change) -> tuple[str, str, str]:
     return change.company_id, change.agreement, change.row_id
 
 
-def _said(currency: str, fields: list[Change]) -> SaidChange:
+def _said(currency: str, fields: list[Change], tenant: Tenant) -> SaidChange:
     before, after = mrr_in(currency, fields[0])
     return SaidChange(
         fields[0].label,
         money_text(currency, after - before),
         money_text(currency, before),
         money_text(currency, after),
-        [sentence_of(change) for change in fields],
+        [sentence_of(change, tenant) for change in fields],
     )
 
 
-def sentence_of(change: Change) -> str:
+def sentence_of(change: Change, tenant: Tenant) -> str:
     """`price of Managed Firewall 100 → 3,100 (read 29 Nov 02:10)`."""
-    return f"{_difference(change)}{_brought(change.by)}"
+    return f"{_difference(change)}{brought_text(change.by, tenant)}"
 
 
 def _difference(change: Change) -> str:
-    before, after = shown_value(change.before), shown_value(change.after)
     if change.field == "row":
-        if change.before is None and change.after is not None:
-            return f"{change.label} came"
-        if change.after is None and change.before is not None:
-            return f"{change.label} went"
-        return f"{change.label} comes to another amount"
-    if change.field == "company":
-        return f"{change.label}: its audITee became {after}"
-    return f"{change.called} of {change.label} {before} → {after}"
+        return came_or_went(change.label, change.before, change.after)
+    return difference_text(change.called, change.label, change.before, change.after)
 
 
-def _brought(by: Bringer) -> str:
-    """By what, and when: ` (read 29 Nov 02:10)`; nothing where it is not known."""
+def came_or_went(label: str, before: str | None, after: str | None) -> str:
+    if before is None and after is not None:
+        return f"{label} is there"
+    if after is None and before is not None:
+        return f"{label} is there no more"
+    return f"{label} comes to another amount"
+
+
+def difference_text(called: str, label: str, before: str | None, after: str | None) -> str:
+    """`price of Managed Firewall 100 → 3,100`."""
+    return f"{called} of {label} {shown_value(before)} → {shown_value(after)}"
+
+
+def brought_text(by: Bringer, tenant: Tenant) -> str:
+    """By what and when it became known: ` (read 29 Nov 02:10)`; "" = that is not known."""
     if by.at is None:
         return ""
-    local = timezone.localtime(by.at)
-    day = date_text(local, "j M" if local.year == timezone.localtime().year else "j M Y")
-    how = BROUGHT.get(by.kind, "").format(name=by.name or "a program")
-    return f" ({how} {day} {local:%H:%M})".replace("( ", "(")
+    return f" ({BROUGHT.get(by.kind, 'known')} {moment_text(by.at, tenant)})"
+
+
+def moment_text(at: datetime, tenant: Tenant) -> str:
+    """`29 Nov 02:10`, in the tenant's time zone; with the year where it is not this one."""
+    local = at.astimezone(tenant.zone)
+    is_this_year = local.year == tenant.today().year
+    return date_text(local, "j M H:i" if is_this_year else "j M Y H:i")
 
 
 def shown_value(text: str | None) -> str:
@@ -108,8 +116,3 @@ def shown_value(text: str | None) -> str:
     if DAY.fullmatch(text):
         return date_text(date.fromisoformat(text), "j M Y")
     return text
-
-
-def total_of(rows: Iterable[SaidChange], currency: str) -> str:
-    """What changed rows come to together."""
-    return money_text(currency, sum((Fraction(row.amount) for row in rows), Fraction(0)))
