@@ -13,6 +13,7 @@ from django.db import connection
 
 from agreements.decisions import choose
 from agreements.models import Agreement
+from agreements.since_shown import note_shown
 from audit_site import limits
 from audit_site.api.models import IdempotentRequest
 from audit_site.errors import DomainError
@@ -42,6 +43,7 @@ from audit_site.tenants.models import (
 )
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
+from companies.services import archive_company
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -69,7 +71,10 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
     integration = connect(tenant, sandbox, "connectwise")
     import_all(integration)
-    choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
+    agreement = Agreement.objects.all()[0]
+    choose(agreement=agreement, actor=alex, changes={"exclude": True})
+    note_shown(agreement.company, alex)
+    archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
     make_invitation(tenant)
