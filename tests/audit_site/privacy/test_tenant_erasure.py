@@ -13,6 +13,7 @@ from django.db import connection
 
 from agreements.decisions import choose
 from agreements.models import Agreement
+from agreements.since_shown import note_shown
 from audit_site import limits
 from audit_site.api.models import IdempotentRequest
 from audit_site.errors import DomainError
@@ -43,6 +44,7 @@ from audit_site.tenants.models import (
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
 from companies.primary import choose_primary
+from companies.services import archive_company
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -82,6 +84,8 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     make_typed(agreement.company, actor=alex)
     contact = Contact.objects.filter(company=agreement.company, is_primary=True).get()
     choose_primary(company=agreement.company, contact=contact, actor=alex)
+    note_shown(agreement.company, alex)
+    archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
     make_invitation(tenant)
