@@ -31,6 +31,7 @@ def look(page: Page, name: str) -> None:
     for width, scheme in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
+        page.wait_for_timeout(400)  # colours fade
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert overflowing(page) == []
         assert seen_problems(page) == []
