@@ -427,6 +427,24 @@ class BookPiece(TenantOwned):
         indexes = [models.Index(fields=["company", "known_from"], name="pieces_of_a_book")]
 
 
+class FigureShown(TenantOwned):
+    """When a person last looked at a company's figure or took it away, and when the time before
+    that was: what a visit is compared with.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField()
+    visit_before = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["FigureShown"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company", "user"], name="one_last_look_per_person")
+        ]
+
+
 class FigureReport(Mailed):
     """What a person who doubts a figure sends to our help address, as they were shown it.
 
