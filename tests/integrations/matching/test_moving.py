@@ -22,6 +22,7 @@ from integrations.models import (
     Integration,
     LinkMatching,
     PsaCompanyRecord,
+    PsaContactRecord,
 )
 from integrations.sandbox.server import SandboxServer
 from tests.clients import V1, api_of, browser, page_text, problem
@@ -265,9 +266,13 @@ def story(connected: Integration, sandbox: SandboxServer, other_tenant: Tenant) 
         company__stored_mrr__minor__gt=0,
         company__stored_mrr__currency="USD",
     ).order_by("external_id")[0]
-    change(sandbox, "companies", link.external_id, name=other.company.name)
+    change(sandbox, "companies", link.external_id, values={"name": other.company.name})
     synced(connected)
     new = connect(connected.tenant, sandbox, "autotask")
+    theirs = PsaContactRecord.objects.filter(
+        integration=new, company_external_id=other.external_id
+    )
+    theirs.update(email="", phone="")  # nothing but the name is in common
     link.company.refresh_from_db()
     totals = make_api(other_tenant).get(f"{V1}/companies/{other.company_id}/mrr/").json()["totals"]
     return Story(
@@ -322,6 +327,18 @@ def test_a_move_is_no_churn_and_the_past_stays_what_it_was(story: Story) -> None
     assert synced(story.old).state == synced(story.new).state == "succeeded"
     assert story.figure() == story.wanted
     assert story.series()[1:] == before[1:]
+
+
+def test_a_move_that_is_read_days_later_counts_from_its_own_day_on(story: Story) -> None:
+    before = story.series()
+    story.move()
+    moved_at = timezone.now() - timedelta(days=3)
+    CompanyLink.objects.in_force().filter(company=story.company).update(linked_at=moved_at)
+
+    work_off()
+
+    assert [story.figure(days) for days in (0, 1, 3)] == [story.wanted] * 3
+    assert story.figure(4) == story.figure(40) == before[3]
 
 
 def test_the_way_back_is_the_undo(story: Story) -> None:
