@@ -25,12 +25,14 @@ from companies.api.views import CompanyViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
 from integrations.api.views.issues import IssueViewSet
 from integrations.api.views.runs import SyncRunViewSet
+from integrations.api.views.suggestions import LinkSuggestionViewSet
 from integrations.api.views.words import WordViewSet
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("issues", IssueViewSet, basename="issue")
 router.register("sync-runs", SyncRunViewSet, basename="sync-run")
+router.register("link-suggestions", LinkSuggestionViewSet, basename="link-suggestion")
 router.register("companies", CompanyViewSet, basename="company")
 router.register("agreements", AgreementViewSet, basename="agreement")
 router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")

@@ -15,7 +15,7 @@ from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, Tenant
 from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import ConnectionTest, LinkPreview, SyncRun
+from integrations.models import ConnectionTest, LinkBatch, LinkPreview, SyncRun
 from integrations.words.saying import say_word
 from tests.clients import api_of, browser
 from tests.factories import (
@@ -114,6 +114,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "devices": {"session_id": BrowserSession.objects.get(user=stranger).pk},
         "decisions": {"pk": str(decision.pk if decision else "")},
         "tokens": {"pk": str(token.pk)},
+        "link-batches": {"pk": str(LinkBatch.objects.create(tenant=other_tenant).pk)},
         "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
     }
 
@@ -127,7 +128,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 93
+    assert len(OURS) == 103
 
 
 @pytest.mark.parametrize("route", OURS)

@@ -96,7 +96,7 @@ def link_to_undo(company: Company, link_id: UUID | None = None) -> CompanyLink:
     it.
     """
     rows = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
-    rows = rows.select_related("integration__tenant")
+    rows = rows.select_related("integration__tenant", "moved_from__integration__tenant")
     chosen = rows.filter(pk=link_id) if link_id else rows
     link = chosen.order_by("-linked_at", "-id").first()
     if link is None:

@@ -15,12 +15,14 @@ from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact, PrimaryChoice
+from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
 from integrations.links.linking import audited, lock_companies, stop_reading
 from integrations.links.undo_plan import UndoPlan, link_to_undo, plan_undo
 from integrations.models import CompanyLink, lock_integration
+from integrations.runs.starting import start_company_sync
 
 NOBODY: Final = UUID(int=0)
 
@@ -35,7 +37,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     DomainErrors of `link_to_undo`: of two undos at once the second.
     """
     asked = link_to_undo(company, link_id)
-    lock_integration(asked.integration)
+    _lock_accounts(asked)
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
@@ -50,7 +52,32 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
         typed.put_back(link=link, actor=actor)
         _take_out_agreements(plan)
     _audit(plan, actor)
+    _lead_back(plan)
+    suggestions_may_differ(company.tenant)
     return plan
+
+
+def _lock_accounts(link: CompanyLink) -> None:
+    """The account of the link, and the one that the audITee came from, in the order of ids."""
+    accounts = {link.integration_id: link.integration}
+    if link.moved_from is not None:
+        accounts[link.moved_from.integration_id] = link.moved_from.integration
+    for _, integration in sorted(accounts.items()):
+        lock_integration(integration)
+
+
+def _lead_back(plan: UndoPlan) -> None:
+    """An undone move leads back to the link before it, unless somebody has that PSA company now."""
+    former = plan.link.moved_from
+    if former is None or former.undone_at is not None or plan.next_link is not None:
+        return
+    taken = CompanyLink.objects.of(former.integration).in_force()
+    if taken.filter(external_id=former.external_id).exists():
+        return
+    rows = CompanyLink.objects.of(former.integration).filter(pk=former.pk)
+    rows.update(unlinked_at=None, read_at=None)
+    if not former.integration.is_disconnected:
+        start_company_sync(company=plan.company, actor=None)
 
 
 def _end(link: CompanyLink) -> None:

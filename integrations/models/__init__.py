@@ -28,6 +28,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
+from integrations.models.suggestions import LinkBatch, LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
@@ -44,11 +45,15 @@ __all__ = [
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkBatch",
+    "LinkMatching",
     "LinkPreview",
+    "LinkSuggestion",
     "PsaCompanyRecord",
     "PsaContactRecord",
     "PsaUser",
     "PsaWord",
+    "SuggestionKind",
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",
