@@ -221,6 +221,7 @@ def _now(plan: UndoPlan) -> Kept:
         "name": plan.company.name,
         "type": plan.company.type,
         "primary": next(current, None),
+        "choice": None,
         "contacts": [],
         "agreements": {},
     }

@@ -14,7 +14,7 @@ from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
@@ -94,6 +94,7 @@ def _put_back(plan: UndoPlan) -> None:
     company.name, company.type = plan.name, plan.type
     company.save(update_fields=["name", "type", "updated_at"])
     _settle_people(plan)
+    _settle_choice(plan)
     ours = Contact.objects.for_tenant(company.tenant).filter(company=company)
     wanted = ours.filter(pk=plan.primary or NOBODY)
     ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
@@ -112,6 +113,28 @@ def _settle_people(plan: UndoPlan) -> None:
     )
     kept = [person.pk for person in plan.kept_people]
     ours.filter(AnyOf("id", kept)).update(external_id="", fingerprint="", gone_at=None)
+
+
+def _settle_choice(plan: UndoPlan) -> None:
+    """Whom a person had chosen before the link is chosen again; what was chosen after it stays."""
+    tenant, link = plan.company.tenant, plan.link
+    rows = PrimaryChoice.objects.for_tenant(tenant).filter(company=plan.company)
+    current = rows.first()
+    if current and current.contact_id and link.unlinked_at and current.chosen_at > link.unlinked_at:
+        return
+    rows.delete()
+    choice = _kept(link).get("choice")
+    if not choice or choice["contact"] not in plan.people:
+        return
+    PrimaryChoice.objects.create(
+        tenant=tenant,
+        company=plan.company,
+        contact=plan.people[choice["contact"]],
+        chosen_by=User.objects.filter(pk=choice["by"]).first() if choice["by"] else None,
+        chosen_by_name=choice["by_name"] or "",
+        chosen_at=moment_of(choice["at"]) or timezone.now(),
+        gone_at=moment_of(choice["gone_at"]),
+    )
 
 
 def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
@@ -134,6 +157,7 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
         "name": plan.name,
         "type": plan.type,
         "primary": plan.primary,
+        "choice": _choice_before(plan, now),
         "contacts": contacts,
         "agreements": {
             id_: before["agreements"].get(id_, gone_at)
@@ -143,6 +167,13 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
+
+
+def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
+    """Whom a person had chosen when the next link came, as if this one had never been."""
+    choice, ended = now.get("choice"), plan.link.unlinked_at
+    at = moment_of(choice["at"]) if choice else None
+    return choice if at and ended and at > ended else _kept(plan.link).get("choice")
 
 
 def _kept(link: CompanyLink) -> Kept:

@@ -128,17 +128,15 @@ def _confirm(
     moves: dict[UUID, list[KnownPair]] = defaultdict(list)
     links = []
     for pair in _wanted(integration, pairs, result):
-        suggestion = pair.suggestion
-        if suggestion is not None and suggestion.source is not None:
-            moves[suggestion.source.pk].append(pair)
+        if pair.source is not None:
+            moves[pair.source.pk].append(pair)
         else:
             links.append(pair)
     if links:
         made = link_many(integration=integration, pairs=_both(links), actor=actor)
         _note(made, links, result)
     for _, some in sorted(moves.items()):
-        source = some[0].suggestion and some[0].suggestion.source
-        if source is not None:
+        if (source := some[0].source) is not None:
             made = move_many(source=source, target=integration, pairs=_both(some), actor=actor)
             _note(made, some, result)
 

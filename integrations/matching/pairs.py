@@ -55,6 +55,11 @@ class KnownPair:
         return next((one for one in self.suggestions if one.source_id == leaves), None)
 
     @property
+    def source(self) -> Integration | None:
+        """The account that the audITee leaves; None = nothing but a link is suggested."""
+        return self.suggestion.source if self.suggestion else None
+
+    @property
     def external_id(self) -> str:
         return self.asked.external_id
 

@@ -82,7 +82,7 @@ def _uuid(text: str) -> UUID | None:
 def confirm(request: PageRequest) -> HttpResponse:
     """Link what is ticked, or all that is sure, and show what came of it."""
     if "all" in request.POST:
-        chosen: Sequence[LinkSuggestion] = _asked(request).filter(is_sure=True)[:MOST_PAIRS]
+        chosen = [*_asked(request).filter(is_sure=True)[:MOST_PAIRS]]
     else:
         chosen = _ticked(request)
     pairs = _pairs(request, chosen)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -185,10 +186,18 @@ TRAPS: Final = (
 class World:
     """Both sides, and who is whom: ids of ours → ids of theirs, "" = of none."""
 
-    ours: dict[str, Profile]
-    theirs: dict[str, Profile]
+    our_side: dict[str, Written]
+    their_side: dict[str, Written]
     truth: dict[str, str]
     kind_of: dict[str, str]
+
+    @cached_property
+    def ours(self) -> dict[str, Profile]:
+        return {key: one.profile for key, one in self.our_side.items()}
+
+    @cached_property
+    def theirs(self) -> dict[str, Profile]:
+        return {key: one.profile for key, one in self.their_side.items()}
 
 
 def make_world(seed: int = 1, pairs: int = PAIRS, strangers: int = 2000) -> World:
@@ -206,14 +215,13 @@ def make_world(seed: int = 1, pairs: int = PAIRS, strangers: int = 2000) -> Worl
     for number in range(pairs // 5):
         _add_trap(world, random, used, number)
     for number in range(strangers):
-        world.theirs[f"s{number}"] = firm(random, used).written(random).profile
+        world.their_side[f"s{number}"] = firm(random, used).written(random)
     return world
 
 
 def _add(world: World, key: str, kind: str, ours: Written, theirs: dict[str, Written]) -> None:
-    world.ours[key], world.kind_of[key] = ours.profile, kind
-    world.truth[key] = ""
-    world.theirs.update({name: one.profile for name, one in theirs.items()})
+    world.our_side[key], world.kind_of[key], world.truth[key] = ours, kind, ""
+    world.their_side.update(theirs)
 
 
 def _add_trap(world: World, random: Random, used: set[str], number: int) -> None:

@@ -22,6 +22,7 @@ from integrations.models import (
     Integration,
     LinkMatching,
     PsaCompanyRecord,
+    PsaContactRecord,
 )
 from integrations.sandbox.server import SandboxServer
 from tests.clients import V1, api_of, browser, page_text, problem
@@ -218,11 +219,23 @@ class Story:
     old: Integration
     new: Integration
     external_id: str
-    wanted: list[Any]
+    others: APIClient
+    control: Company
+
+    @property
+    def wanted(self) -> list[Any]:
+        return self.wanted_on()
+
+    def wanted_on(self, days_ago: int = 0) -> list[Any]:
+        """What another tenant has of the company that is moved to."""
+        return self._figure(self.others, self.control, days_ago)
 
     def figure(self, days_ago: int = 0) -> list[Any]:
+        return self._figure(self.api, self.company, days_ago)
+
+    def _figure(self, api: APIClient, company: Company, days_ago: int) -> list[Any]:
         day = self.today - timedelta(days=days_ago)
-        body = self.api.get(f"{V1}/companies/{self.company.pk}/mrr/", {"as_of": str(day)}).json()
+        body = api.get(f"{V1}/companies/{company.pk}/mrr/", {"as_of": str(day)}).json()
         return [(one["currency"], one["amount"]) for one in body["totals"]]
 
     def series(self) -> list[Any]:
@@ -265,18 +278,20 @@ def story(connected: Integration, sandbox: SandboxServer, other_tenant: Tenant) 
         company__stored_mrr__minor__gt=0,
         company__stored_mrr__currency="USD",
     ).order_by("external_id")[0]
-    change(sandbox, "companies", link.external_id, name=other.company.name)
+    change(sandbox, "companies", link.external_id, values={"name": other.company.name})
     synced(connected)
     new = connect(connected.tenant, sandbox, "autotask")
+    theirs = PsaContactRecord.objects.filter(integration=new, company_external_id=other.external_id)
+    theirs.update(email="", phone="")  # nothing but the name is in common
     link.company.refresh_from_db()
-    totals = make_api(other_tenant).get(f"{V1}/companies/{other.company_id}/mrr/").json()["totals"]
     return Story(
         make_api(connected.tenant),
         link.company,
         connected,
         new,
         other.external_id,
-        [(one["currency"], one["amount"]) for one in totals],
+        make_api(other_tenant),
+        other.company,
     )
 
 
@@ -322,6 +337,20 @@ def test_a_move_is_no_churn_and_the_past_stays_what_it_was(story: Story) -> None
     assert synced(story.old).state == synced(story.new).state == "succeeded"
     assert story.figure() == story.wanted
     assert story.series()[1:] == before[1:]
+
+
+def test_a_move_that_is_read_days_later_counts_from_its_own_day_on(story: Story) -> None:
+    before, at_first = story.series(), story.figure(4)
+    story.move()
+    moved_at = timezone.now() - timedelta(days=3)
+    CompanyLink.objects.in_force().filter(company=story.company).update(linked_at=moved_at)
+
+    work_off()
+
+    since = [story.figure(days) for days in (0, 1, 3)]
+    assert since == [story.wanted_on(days) for days in (0, 1, 3)]
+    assert story.figure(4) == at_first
+    assert story.figure(40) == before[3] != story.wanted_on(40)
 
 
 def test_the_way_back_is_the_undo(story: Story) -> None:
