@@ -55,6 +55,25 @@ class Company(TenantOwned):
         return next((person for person in self.people if person.is_primary), None)
 
 
+class ArchivedPeriod(TenantOwned):
+    """When a company was archived, and brought back (null = it still is archived)."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    archived_at = models.DateTimeField(default=timezone.now)
+    restored_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["ArchivedPeriod"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=models.Q(restored_at=None),
+                name="archived_once_at_a_time",
+            )
+        ]
+
+
 class ContactQuerySet(PresenceMixin, TenantQuerySet["Contact"]):
     """Contacts, of which some may be gone."""
 

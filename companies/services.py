@@ -14,7 +14,7 @@ from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
-from companies.models import Company, Contact
+from companies.models import ArchivedPeriod, Company, Contact
 from companies.primary import choose_primary
 
 #: What to do when the licence has no room.
@@ -191,6 +191,12 @@ def archive_company(*, company: Company, actor: User | None) -> None:
         return
     company.status, company.archived_at = Company.Status.ARCHIVED, timezone.now()
     company.save(update_fields=["status", "archived_at", "updated_at"])
+    ArchivedPeriod.objects.get_or_create(
+        tenant_id=company.tenant_id,
+        company=company,
+        restored_at=None,
+        defaults={"archived_at": company.archived_at},
+    )
     _record_status(company, actor, "company.archived", Company.Status.ACTIVE)
 
 
@@ -216,4 +222,6 @@ def restore_company(*, company: Company, actor: User | None) -> None:
         raise licence_exceeded(allowance.limit)
     company.status, company.archived_at = Company.Status.ACTIVE, None
     company.save(update_fields=["status", "archived_at", "updated_at"])
+    periods = ArchivedPeriod.objects.for_tenant(company.tenant).filter(company=company)
+    periods.filter(restored_at=None).update(restored_at=timezone.now())
     _record_status(company, actor, "company.restored", Company.Status.ARCHIVED)

@@ -12,8 +12,9 @@ from celery import current_app
 
 from audit_site.tenants.models import Tenant
 from integrations.issues.outages import BEGAN, ENDED
-from integrations.models import ConnectionTest, Integration, SyncRun
+from integrations.models import ConnectionTest, Integration, LinkPreview, SyncRun
 from integrations.words.saying import say_word
+from tests.factories import make_company
 from tests.test_tenancy import snapshot
 
 OURS = ("integrations.", "agreements.", "tenants.", "api.")
@@ -34,6 +35,9 @@ def foreign(integration: Integration) -> Foreign:
     integration.save()
     test = ConnectionTest.objects.create(tenant=tenant, integration=integration)
     run = SyncRun.objects.create(tenant=tenant, integration=integration)
+    preview = LinkPreview.objects.create(
+        tenant=tenant, integration=integration, company=make_company(tenant), external_id="1"
+    )
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
@@ -42,6 +46,7 @@ def foreign(integration: Integration) -> Foreign:
         "integration_id": str(integration.pk),
         "test_id": str(test.pk),
         "run_id": str(run.pk),
+        "preview_id": str(preview.pk),
         "word_id": str(word.pk),
     }
 
@@ -59,6 +64,7 @@ def test_the_walk_finds_the_tasks() -> None:
     assert sorted(tasks_of_tenants()) == [
         "integrations.follow_word",
         "integrations.run_connection_test",
+        "integrations.run_link_preview",
         "integrations.run_sync",
         "integrations.tell_address_change",
         "integrations.tell_admins",

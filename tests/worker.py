@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from integrations.connecting.connection_test import run_connection_test
 from integrations.connecting.open_adapter import budget_of
-from integrations.models import ConnectionTest, SyncRun
+from integrations.links.preview_work import run_link_preview
+from integrations.models import ConnectionTest, LinkPreview, SyncRun
 from integrations.runs import leases
 from integrations.sync.engine import run_sync
 from integrations.sync.moments import OnMoment, unwatched
@@ -26,7 +27,7 @@ def wait_out_tests() -> None:
 
 
 def work_off(on_moment: OnMoment = unwatched) -> None:
-    """Run every connection test and sync run that is due, and what they start in turn.
+    """Run every connection test, link preview and sync run that is due, and what they start in turn.
 
     `on_moment` watches each of the runs.
     """
@@ -35,6 +36,10 @@ def work_off(on_moment: OnMoment = unwatched) -> None:
         test = ConnectionTest.objects.filter(due).order_by("id").first()
         if test is not None:
             run_connection_test(tenant_id=str(test.tenant_id), test_id=str(test.pk))
+            continue
+        preview = LinkPreview.objects.filter(due).order_by("id").first()
+        if preview is not None:
+            run_link_preview(tenant_id=str(preview.tenant_id), preview_id=str(preview.pk))
             continue
         run = SyncRun.objects.filter(due).order_by("id").first()
         if run is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -16,27 +17,30 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements import typed
-from agreements.api.parameters import read_as_of
+from agreements.api.parameters import KNOWN_AT, read_as_of, read_known_at
 from agreements.api.serializers import (
     AgreementSerializer,
+    BookVersionSerializer,
     CompanyMrrSerializer,
     TypedUpdateSerializer,
     TypedWriteSerializer,
     agreement_body,
     changed_agreement,
 )
+from agreements.as_known import company_as_known, known_etag
 from agreements.figures import company_figure, company_totals
+from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, CompanyMrr
 from agreements.overview import with_mrr
 from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.dry_run import DRY_RUN, rehearsable
 from audit_site.api.idempotency import idempotent
-from audit_site.api.parameters import AS_OF, flag, query, read_id
+from audit_site.api.parameters import AS_OF, flag, invalid, query, read_id
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid, owned_or_invalid
-from audit_site.limits import IMPORTS, RESYNCS, limited
+from audit_site.limits import IMPORTS, LOOKUPS, RESYNCS, limited
 from companies import services
 from companies.api.serializers import (
     CompanyCreateSerializer,
@@ -49,6 +53,11 @@ from companies.api.serializers import (
     RejectedImportSerializer,
 )
 from companies.models import Company
+from integrations.api.serializers.links import (
+    LinkPreviewSerializer,
+    PastLinkSerializer,
+    UnlinkSerializer,
+)
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies
@@ -57,7 +66,9 @@ from integrations.importing.primary_contact import why_primary
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
 from integrations.links.linking import link_company, unlink_company
-from integrations.models import Integration
+from integrations.links.previewing import start_preview
+from integrations.links.undoing import undo_link
+from integrations.models import CompanyLink, Integration, LinkPreview
 from integrations.runs import starting
 
 
@@ -231,14 +242,91 @@ class CompanyViewSet(TenantViewSet):
         )
         return Response(self._fresh(company))
 
-    @extend_schema(request=None, responses={200: CompanySerializer, **PROBLEMS})
+    @extend_schema(
+        parameters=[DRY_RUN],
+        request=UnlinkSerializer,
+        responses={200: CompanySerializer, **PROBLEMS},
+    )
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @rehearsable
     @idempotent
     def unlink(self, request: Request, pk: str) -> Response:
-        """End the link: all stays as it was last seen, and becomes yours to edit."""
-        company = self.get_object()
-        unlink_company(company=company, actor=self.actor)
+        """End the link: all stays as it was last seen, and becomes yours to edit.
+
+        With `undo` it is as if the link had never been: name, type, contacts and primary contact
+        are as before, and what came with it counts on no day.
+        """
+        company, values = self.get_object(), read_body(UnlinkSerializer, request)
+        if values["undo"]:
+            undo_link(company=company, actor=self.actor, link_id=self._past_link(company, values))
+        elif "link" in values:
+            raise invalid("link", "A link is named only to be undone.")
+        else:
+            unlink_company(company=company, actor=self.actor)
         return Response(self._fresh(company))
+
+    def _past_link(self, company: Company, values: dict[str, Any]) -> UUID | None:
+        if "link" not in values:
+            return None
+        return owned_or_invalid(self._links(company), "link", values["link"]).pk
+
+    def _links(self, company: Company) -> QuerySet[CompanyLink]:
+        return CompanyLink.objects.for_tenant(self.tenant).filter(company=company)
+
+    @extend_schema(responses={200: PastLinkSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def links(self, request: Request, pk: str) -> Response:
+        """List its links, the newest first: the one in force, ended ones and undone ones."""
+        rows = self._links(self.get_object()).select_related("integration", "linked_by")
+        page = self.paginate_queryset(rows.order_by("-id"))
+        context = {"request": request}
+        return self.get_paginated_response(
+            PastLinkSerializer(page, many=True, context=context).data
+        )
+
+    @extend_schema(
+        request=LinkWriteSerializer,
+        responses={202: LinkPreviewSerializer, **PROBLEMS},
+        operation_id="create_link_preview",
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="link/preview",
+        url_name="link-previews",
+        permission_classes=[IsMember],
+    )
+    @limited(LOOKUPS)
+    @idempotent
+    def preview_link(self, request: Request, pk: str) -> Response:
+        """Work out what a link would change, money included: the PSA is asked by a worker.
+
+        The same preview that is under way is joined. It is kept for a day.
+        """
+        company, values = self.get_object(), read_body(LinkWriteSerializer, request)
+        preview = start_preview(
+            company=company,
+            integration=self._integration(values["integration"]),
+            external_id=values["external_id"],
+            actor=self.actor,
+        )
+        body = LinkPreviewSerializer(preview, context={"request": request}).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        responses={200: LinkPreviewSerializer, **PROBLEMS}, operation_id="get_link_preview"
+    )
+    @action(
+        detail=True,
+        url_path="link/preview/(?P<preview_id>[^/]+)",
+        url_name="link-preview",
+        permission_classes=[IsViewer],
+    )
+    def link_preview(self, request: Request, pk: str, preview_id: str) -> Response:
+        """Read a preview; ask again until its state is `done`."""
+        rows = LinkPreview.objects.for_tenant(self.tenant).filter(company=self.get_object())
+        preview = get_object_or_404(rows.select_related("company"), pk=find_uuid(preview_id))
+        return Response(LinkPreviewSerializer(preview, context={"request": request}).data)
 
     @extend_schema(
         request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
@@ -321,14 +409,28 @@ class CompanyViewSet(TenantViewSet):
         rows = rows.select_related("tenant", "company__tenant", "integration")
         return get_object_or_404(rows, pk=find_uuid(agreement_id))
 
-    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
+    @extend_schema(
+        parameters=[AS_OF, KNOWN_AT],
+        responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS},
+    )
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
         """Tell its MRR on a day, row by row: the ledger adds up to the totals."""
-        company, as_of = self.get_object(), read_as_of(request)
+        company, as_of, at = self.get_object(), read_as_of(request), read_known_at(request)
 
         def build() -> Any:
-            figure = company_figure(company, as_of)
+            figure = company_as_known(company, at, as_of) if at else company_figure(company, as_of)
             return CompanyMrrSerializer(figure, context={"company": company}).data
 
+        if at is not None:
+            return conditional(request, known_etag(self.tenant, at, company.pk), build)
         return conditional(request, company_etag(company), build)
+
+    @extend_schema(responses={200: BookVersionSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def versions(self, request: Request, pk: str) -> Response:
+        """List what was known of its MRR and since when, newest first, with what changed it."""
+        company = self.get_object()
+        page = self.paginate_queryset(versions_of(company))
+        shown: Any = shown_versions(company, list(page or []))
+        return self.get_paginated_response(BookVersionSerializer(shown, many=True).data)

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 from agreements import books
-from agreements.figures import Total, totals_on
-from agreements.models import Agreement
+from agreements.figures import Part, Total, totals_of
+from agreements.models import Agreement, ChoiceRecord
 from agreements.typed import set_aside_for
+from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
@@ -49,6 +50,7 @@ class UndoPlan:
     name: str = ""
     type: str = ""
     primary: str | None = None
+    changes: list[Replaced] = field(default_factory=list)
     leaving_people: list[Contact] = field(default_factory=list)
     kept_people: list[Contact] = field(default_factory=list)
     back_people: list[tuple[Contact, dict[str, Any]]] = field(default_factory=list)
@@ -56,21 +58,6 @@ class UndoPlan:
     brought: set[str] = field(default_factory=set)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
     typed_again: list[Agreement] = field(default_factory=list)
-
-    @cached_property
-    def changes(self) -> list[Replaced]:
-        """The audITee's own fields that change now; none of one that is linked again."""
-        if self.next_link is not None:
-            return []
-        company, primary = self.company, self.people.get(self.primary or "")
-        now = next((person for person in self.people.values() if person.is_primary), None)
-        fields = [
-            Replaced("name", company.name, self.name),
-            Replaced("type", company.type, self.type),
-        ]
-        if now != primary:
-            return [*_differing(fields), Replaced("primary_contact", _named(now), _named(primary))]
-        return _differing(fields)
 
     @cached_property
     def mrr_before(self) -> list[Total]:
@@ -88,12 +75,14 @@ class UndoPlan:
         )
         return self._totals(book)
 
+    @cached_property
+    def decisions(self) -> int:
+        """How many decisions of people leave with the agreements."""
+        rows = ChoiceRecord.objects.for_tenant(self.company.tenant)
+        return rows.filter(AnyOf("agreement_id", [row.pk for row in self.leaving])).count()
+
     def _totals(self, book: Any) -> list[Total]:
-        return totals_on(book, self.company.tenant.today())
-
-
-def _differing(fields: list[Replaced]) -> list[Replaced]:
-    return [one for one in fields if one.before != one.after]
+        return totals_of([Part(book)], self.company.tenant.today())
 
 
 def _named(person: Contact | None) -> str:
@@ -159,7 +148,7 @@ def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) ->
     following = plan.next_link
     return (
         following is not None
-        and following.unlinked_at is None
+        and following.is_in_force
         and following.integration_id == integration_id
         and gone_at is None
     )
@@ -220,6 +209,7 @@ def _plan_own_fields(plan: UndoPlan) -> None:
     changed_since = left is not None and left["type"] != now["type"]
     plan.type = now["type"] if changed_since else before["type"]
     plan.primary = _primary(plan, now["primary"], left)
+    plan.changes = _own_changes(plan)
 
 
 def _now(plan: UndoPlan) -> Kept:
@@ -234,6 +224,25 @@ def _now(plan: UndoPlan) -> Kept:
         "contacts": [],
         "agreements": {},
     }
+
+
+def _own_changes(plan: UndoPlan) -> list[Replaced]:
+    """The audITee's own fields that change now; none of one that is linked again."""
+    if plan.next_link is not None:
+        return []
+    company, primary = plan.company, plan.people.get(plan.primary or "")
+    now = next((person for person in plan.people.values() if person.is_primary), None)
+    changes = [
+        Replaced(name, before, after)
+        for name, before, after in (
+            ("name", company.name, plan.name),
+            ("type", company.type, plan.type),
+        )
+        if before != after
+    ]
+    if now != primary:
+        changes.append(Replaced("primary_contact", _named(now), _named(primary)))
+    return changes
 
 
 def _primary(plan: UndoPlan, now: str | None, left: Left | None) -> str | None:

@@ -9,11 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from agreements import stored_mrr, typed
+from agreements.causes import caused_by
 from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
@@ -38,15 +39,16 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
-    if link.unlinked_at is None:
+    if link.is_in_force:
         stop_reading(link, company, actor)
     if plan.next_link is None:
         _put_back(plan)
     else:
         _rewrite(plan, plan.next_link)
     _end(link)
-    typed.put_back(link=link, actor=actor)
-    _take_out_agreements(plan)
+    with caused_by("undo_link", actor=actor):
+        typed.put_back(link=link, actor=actor)
+        _take_out_agreements(plan)
     _audit(plan, actor)
     return plan
 
@@ -69,6 +71,8 @@ def _put_back(plan: UndoPlan) -> None:
     wanted = ours.filter(pk=plan.primary or NOBODY)
     ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
     wanted.filter(is_primary=False).update(is_primary=True)
+    choices = PrimaryChoice.objects.for_tenant(company.tenant).filter(company=company)
+    choices.filter(chosen_at__gte=plan.link.linked_at).delete()
 
 
 def _settle_people(plan: UndoPlan) -> None:
@@ -112,7 +116,8 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
             if id_ not in plan.brought
         },
     }
-    following.save(update_fields=["before"])
+    following.given_name = following.given_name or plan.link.given_name
+    following.save(update_fields=["before", "given_name"])
 
 
 def _kept(link: CompanyLink) -> Kept:

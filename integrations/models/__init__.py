@@ -11,7 +11,7 @@ from integrations.models.integration import (
     IntegrationQuerySet,
 )
 from integrations.models.issues import Issue
-from integrations.models.links import CompanyLink
+from integrations.models.links import CompanyLink, LinkPreview
 from integrations.models.locks import lock_account, lock_integration, lock_with_integration
 from integrations.models.psa_records import (
     ImportListVisit,
@@ -44,6 +44,7 @@ __all__ = [
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkPreview",
     "PsaCompanyRecord",
     "PsaContactRecord",
     "PsaUser",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from django.db import models
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit_site.tenants.models import TenantOwned, User
 from companies.models import Company
 from integrations.models.integration import Integration, IntegrationOwnedQuerySet
+from integrations.models.work import LeasedWork
 
 #: What a link in force is, for conditions that say more.
 IN_FORCE: Final = models.Q(unlinked_at=None)
@@ -19,6 +20,13 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
     def in_force(self) -> Self:
         """Those that nobody has ended; also those that rest while their integration is off."""
         return self.filter(IN_FORCE)
+
+    def undoable_first(self) -> Any:
+        """The newest first, each with `can_undo`: whether what was before it is known."""
+        can_undo = models.Q(before__isnull=False, undone_at=None)
+        return self.annotate(
+            can_undo=models.Case(models.When(can_undo, then=True), default=False)
+        ).order_by("-linked_at", "-id")
 
     def standing(self) -> Self:
         """All but those that were undone, as if they had never been."""
@@ -72,6 +80,55 @@ class CompanyLink(TenantOwned):
         return f"{self.company_id} = {self.external_id}"
 
     @property
+    def is_in_force(self) -> bool:
+        return self.unlinked_at is None
+
+    @property
     def is_active(self) -> bool:
         """Whether syncs keep it current: in force, and its integration not disconnected."""
-        return self.unlinked_at is None and not self.integration.is_disconnected
+        return self.is_in_force and not self.integration.is_disconnected
+
+
+class LinkPreview(LeasedWork):
+    """What a link would change, worked out by a worker who asks the PSA; kept for a day.
+
+    `found` is what it came to (`integrations.links.comparison`), None = not known yet, or the PSA
+    could not be asked: then `code`, `message` and `fix` say why. While it waits (`resume_at`), they
+    say for what.
+    """
+
+    seen_by_system: ClassVar[tuple[str, ...]] = ("sweep", "prune_history", "forget_previews")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="previews")
+    external_id = models.CharField(max_length=100)
+    asked_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    code = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    fix = models.TextField(blank=True)
+    found = models.JSONField(null=True, blank=True)
+
+    objects = IntegrationOwnedQuerySet["LinkPreview"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "company", "-id"], name="previews_of_company"),
+            models.Index(
+                fields=["queued_at"], condition=~models.Q(state="done"), name="previews_under_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"preview of {self.company_id} = {self.external_id} ({self.state})"
+
+    @property
+    def is_done(self) -> bool:
+        return self.state == self.State.DONE

@@ -14,6 +14,7 @@ from audit_site.queue import enqueue
 from integrations.models import (
     ConnectionTest,
     LeasedWork,
+    LinkPreview,
     SyncRun,
 )
 from integrations.runs import leases
@@ -24,6 +25,7 @@ SWEEP_LIMIT = 500
 TASKS: dict[type[LeasedWork], str] = {
     SyncRun: "integrations.run_sync",
     ConnectionTest: "integrations.run_connection_test",
+    LinkPreview: "integrations.run_link_preview",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from audit_site import log_context
-from integrations.models import LeasedWork, SyncRun
+from integrations.models import LeasedWork, LinkPreview, SyncRun
 
 log: Final = structlog.get_logger("integrations.runs")
 
@@ -34,6 +34,8 @@ def begins(work: LeasedWork) -> None:
 
 
 def _kind(work: LeasedWork) -> str:
+    if isinstance(work, LinkPreview):
+        return "preview"
     return "run" if isinstance(work, SyncRun) else "test"
 
 
