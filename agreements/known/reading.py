@@ -120,5 +120,6 @@ def _shown_agreement(
         no_end=agreement.no_end,
         cycle=agreement.cycle,
         cycle_label=shown.cycle_label,
+        set_aside=agreement.set_aside,
         gone_at=shown.gone_at,
     )
