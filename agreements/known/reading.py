@@ -132,7 +132,7 @@ def _shown_agreement(
         id=shown.id,
         tenant=tenant,
         company_id=UUID(company_id),
-        integration_id=UUID(agreement.account) if agreement.account else None,  # type: ignore[misc]
+        integration_id=UUID(agreement.account) if agreement.account else None,
         source=agreement.source,
         external_id=agreement.id,
         name=agreement.name,
@@ -144,5 +144,6 @@ def _shown_agreement(
         no_end=agreement.no_end,
         cycle=agreement.cycle,
         cycle_label=shown.cycle_label,
+        set_aside=agreement.set_aside,
         gone_at=shown.gone_at,
     )
