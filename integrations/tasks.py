@@ -9,6 +9,7 @@ from celery import shared_task
 from audit_site import worker_heartbeat
 from audit_site.tenants.mails import MailNotSent
 from integrations.connecting import address_changes, connection_test, outage_mails
+from integrations.importing import batch_worker
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
 from integrations.words import following
@@ -22,6 +23,11 @@ def run_connection_test(tenant_id: str, test_id: str) -> None:
 @shared_task(name="integrations.run_sync")
 def run_sync(tenant_id: str, run_id: str) -> None:
     engine.run_sync(tenant_id=tenant_id, run_id=run_id)
+
+
+@shared_task(name="integrations.run_import_batch")
+def run_import_batch(tenant_id: str, batch_id: str) -> None:
+    batch_worker.run_import_batch(tenant_id=tenant_id, batch_id=batch_id)
 
 
 @shared_task(name="integrations.sweep")

@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from integrations.connecting.connection_test import run_connection_test
 from integrations.connecting.open_adapter import budget_of
-from integrations.models import ConnectionTest, SyncRun
+from integrations.importing.batch_worker import run_import_batch
+from integrations.models import ConnectionTest, ImportBatch, SyncRun
 from integrations.runs import leases
 from integrations.sync.engine import run_sync
 from integrations.sync.moments import OnMoment, unwatched
@@ -26,7 +27,7 @@ def wait_out_tests() -> None:
 
 
 def work_off(on_moment: OnMoment = unwatched) -> None:
-    """Run every connection test and sync run that is due, and what they start in turn.
+    """Run every connection test, import and sync run that is due, and what they start in turn.
 
     `on_moment` watches each of the runs.
     """
@@ -35,6 +36,10 @@ def work_off(on_moment: OnMoment = unwatched) -> None:
         test = ConnectionTest.objects.filter(due).order_by("id").first()
         if test is not None:
             run_connection_test(tenant_id=str(test.tenant_id), test_id=str(test.pk))
+            continue
+        batch = ImportBatch.objects.filter(due).order_by("id").first()
+        if batch is not None:
+            run_import_batch(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
             continue
         run = SyncRun.objects.filter(due).order_by("id").first()
         if run is None:

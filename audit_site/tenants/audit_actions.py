@@ -33,6 +33,9 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "audITees and imports": {
         "companies.imported": "imported audITees from",
+        "import.started": "started the",
+        "import.retried": "tried again the",
+        "import.undone": "took back the",
         "company.created": "added the audITee",
         "company.changed": "changed the audITee",
         "company.archived": "archived the audITee",
@@ -41,6 +44,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "company.unlinked": "unlinked the audITee",
         "psa_company.ignored": "put aside the PSA company",
         "psa_company.unignored": "took back that they put aside the PSA company",
+        "psa_companies.ignored": "put aside PSA companies of",
+        "psa_companies.unignored": "took back that they put aside PSA companies of",
         "company.figure_reported": "asked about the MRR of",
     },
     "What counts in MRR": {

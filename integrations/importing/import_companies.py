@@ -43,10 +43,11 @@ class RejectedImport:
 @dataclass(slots=True)
 class ImportResult:
     """The companies that are in audIT now, why others are not, and the run that reads their
-    agreements.
+    agreements. `made` are those that were not there before, by the PSA's id.
     """
 
     imported: list[Company] = field(default_factory=list)
+    made: dict[str, Company] = field(default_factory=dict)
     rejected: list[RejectedImport] = field(default_factory=list)
     sync_run: SyncRun | None = None
 
@@ -55,12 +56,7 @@ class ImportResult:
 def import_companies(
     *, integration: Integration, external_ids: Sequence[str], actor: User | None
 ) -> ImportResult:
-    """Create and link an audITee for each chosen PSA company that the rules and the licence allow.
-
-    What is linked already counts as imported and creates nothing. Contacts come from the import
-    list at once; the agreements follow by the run that this starts.
-    """
-    integration.refuse_disconnected()
+    """Import what a person chose, at most MOST_IDS at once; it counts as one import of an hour."""
     if len(external_ids) > MOST_IDS:
         raise DomainError(
             "too_many_ids",
@@ -68,7 +64,21 @@ def import_companies(
             "Import them in several steps.",
             status=400,
         )
+    integration.refuse_disconnected()
     limits.spend(integration.tenant, limits.IMPORTS)
+    return bring_in(integration=integration, external_ids=external_ids, actor=actor)
+
+
+@transaction.atomic
+def bring_in(
+    *, integration: Integration, external_ids: Sequence[str], actor: User | None
+) -> ImportResult:
+    """Create and link an audITee for each PSA company that the rules and the licence allow.
+
+    What is linked already counts as imported and creates nothing. Contacts come from the import
+    list at once; the agreements follow by the run that this starts.
+    """
+    integration.refuse_disconnected()
     allowance = lock_licence(integration.tenant)
     wanted = list(dict.fromkeys(external_ids))
     result = ImportResult()
@@ -148,6 +158,7 @@ def _create_companies(
         after={"companies": [company.pk for company in companies]},
     )
     result.imported += companies
+    result.made = {record.external_id: company for record, company in pairs}
 
 
 def _create_links(integration: Integration, pairs: Pairs, actor: User | None) -> None:

@@ -13,6 +13,7 @@ from audit_site.lanes import SYNC, URGENT
 from audit_site.queue import enqueue
 from integrations.models import (
     ConnectionTest,
+    ImportBatch,
     LeasedWork,
     SyncRun,
 )
@@ -24,6 +25,7 @@ SWEEP_LIMIT = 500
 TASKS: dict[type[LeasedWork], str] = {
     SyncRun: "integrations.run_sync",
     ConnectionTest: "integrations.run_connection_test",
+    ImportBatch: "integrations.run_import_batch",
 }
 
 

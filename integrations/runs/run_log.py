@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from audit_site import log_context
-from integrations.models import LeasedWork, SyncRun
+from integrations.models import ConnectionTest, LeasedWork, SyncRun
 
 log: Final = structlog.get_logger("integrations.runs")
 
@@ -23,18 +23,19 @@ def begins(work: LeasedWork) -> None:
 
     `attempt` 2 and more: it continues what another worker began.
     """
-    structlog.contextvars.bind_contextvars(
-        tenant_id=str(work.tenant_id),
-        integration_id=str(work.integration_id),  # type: ignore[attr-defined]
-        **{f"{_kind(work)}_id": str(work.pk)},
-    )
+    about = {"tenant_id": str(work.tenant_id), f"{_kind(work)}_id": str(work.pk)}
+    if isinstance(work, SyncRun | ConnectionTest):
+        about["integration_id"] = str(work.integration_id)
+    structlog.contextvars.bind_contextvars(**about)
     if asked := log_context.request_id() or _asked_by(work):
         structlog.contextvars.bind_contextvars(request_id=asked)
     log.info(_event(work, "begins"), attempt=work.attempts, **_origin(work))
 
 
 def _kind(work: LeasedWork) -> str:
-    return "run" if isinstance(work, SyncRun) else "test"
+    if isinstance(work, SyncRun):
+        return "run"
+    return "test" if isinstance(work, ConnectionTest) else "import"
 
 
 def _event(work: LeasedWork, what: str) -> str:

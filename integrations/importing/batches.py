@@ -1,0 +1,220 @@
+"""Imports that are reviewed first: proposed from what was chosen, started, and tried again.
+
+A worker carries them out (`integrations.importing.batch_worker`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from audit_site import limits
+from audit_site.db.bulk import bulk_upsert
+from audit_site.errors import DomainError
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import Tenant, User
+from companies.services import MAKE_ROOM, licence
+from integrations.importing.selection import (
+    MOST_CHOSEN,
+    choose_none,
+    chosen_rows,
+    selection_of,
+    too_many,
+)
+from integrations.importing.suggested import suggestions_for
+from integrations.importing.table import selectable
+from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.runs.dispatching import dispatch
+
+State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """The rows of a batch in numbers; those that were unticked are only in `unticked`."""
+
+    new: int
+    links: int
+    waiting: int
+    done: int
+    failed: int
+    undone: int
+    unticked: int
+
+    @property
+    def chosen(self) -> int:
+        return self.new + self.links
+
+
+def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
+    """The newest first."""
+    return ImportBatch.objects.for_tenant(tenant).select_related("started_by").order_by("-id")
+
+
+def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
+    rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch)
+    return rows.select_related("integration", "company").order_by("position")
+
+
+def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
+    """The numbers of each batch, by its id. One statement."""
+    found = list(batches)
+    if not found:
+        return {}
+    rows = ImportBatchRow.objects.filter(tenant=found[0].tenant_id, batch__in=found)
+    chosen = Q(chosen=True)
+    counted = rows.order_by().values("batch").annotate(
+        new=Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
+        links=Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
+        **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
+        unticked=Count("pk", filter=~chosen),
+    )
+    numbers = {one.pop("batch"): BatchCounts(**one) for one in counted}
+    return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0)) for batch in found}
+
+
+def propose_selection(
+    *, tenant: Tenant, integrations: Sequence[Integration], actor: User
+) -> ImportBatch:
+    """A batch to review of everything that a person has chosen. DomainError `nothing_chosen`."""
+    rows = chosen_rows(selection_of(tenant, actor), integrations)
+    return propose(tenant=tenant, rows=rows, actor=actor)
+
+
+@transaction.atomic
+def propose(
+    *, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | None
+) -> ImportBatch:
+    """A batch to review of these rows of the import list; what is ignored is left out.
+
+    DomainError `nothing_chosen`, `too_many_chosen`.
+    """
+    wanted = rows.filter(selectable(), ignored_at=None).order_by("search_text", "id")
+    records = list(wanted.only("integration", "external_id", "name")[: MOST_CHOSEN + 1])
+    if not records:
+        raise DomainError(
+            "nothing_chosen",
+            "None of the chosen companies can be added or linked.",
+            "Tick companies of the import list first.",
+            status=400,
+        )
+    if len(records) > MOST_CHOSEN:
+        raise too_many(MOST_CHOSEN, "imported at once")
+    suggestions = suggestions_for(records)
+    batch = ImportBatch.objects.create(tenant=tenant, started_by=actor, total=len(records))
+    proposed = []
+    for position, record in enumerate(records):
+        suggested = suggestions.get(record.pk)
+        proposed.append(
+            ImportBatchRow(
+                tenant=tenant,
+                batch=batch,
+                position=position,
+                integration_id=record.integration_id,
+                external_id=record.external_id,
+                name=record.name,
+                becomes=Becomes.LINK if suggested else Becomes.NEW,
+                company_id=suggested.company_id if suggested else None,
+            )
+        )
+    bulk_upsert(ImportBatchRow, proposed)
+    return batch
+
+
+def _held(batch: ImportBatch, state: str) -> ImportBatch:
+    """The batch as it is now, locked. DomainError `not_in_review`, when it is in another state."""
+    rows = ImportBatch.objects.filter(tenant=batch.tenant_id, pk=batch.pk)
+    held = rows.select_for_update(no_key=True, of=("self",)).select_related("tenant").get()
+    if held.state != state:
+        raise DomainError(
+            "not_in_review",
+            "This import has been started already.",
+            "Look at what came of it; choose again for another one.",
+        )
+    return held
+
+
+@transaction.atomic
+def choose_rows(
+    *, batch: ImportBatch, shown: Collection[UUID], ticked: Collection[UUID]
+) -> None:
+    """Keep of the rows that a page of the review shows those that are ticked."""
+    _held(batch, ImportBatch.State.REVIEW)
+    rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
+    rows.filter(pk__in=list(ticked)).update(chosen=True)
+    rows.exclude(pk__in=list(ticked)).update(chosen=False)
+
+
+@transaction.atomic
+def keep_what_fits(*, batch: ImportBatch) -> None:
+    """Untick new ones from the end, until the licence has room for the others."""
+    held = _held(batch, ImportBatch.State.REVIEW)
+    free = licence(held.tenant).free
+    rows = rows_of_batch(held).filter(chosen=True, becomes=Becomes.NEW)
+    first_over = rows.values_list("position", flat=True)[free : free + 1]
+    for position in first_over:
+        rows.filter(position__gte=position).order_by().update(chosen=False)
+
+
+@transaction.atomic
+def start(*, batch: ImportBatch, actor: User) -> ImportBatch:
+    """Hand a reviewed batch to the workers; it counts as one import of an hour.
+
+    DomainError `not_in_review`, `nothing_chosen`, `licence_exceeded`.
+    """
+    held = _held(batch, ImportBatch.State.REVIEW)
+    counts = counts_of([held])[held.pk]
+    if not counts.chosen:
+        raise DomainError(
+            "nothing_chosen",
+            "No company of this import is ticked.",
+            "Tick what you want to add or link.",
+            status=400,
+        )
+    free = licence(held.tenant).free
+    if counts.new > free:
+        raise DomainError(
+            "licence_exceeded",
+            f"{counts.new:,} new audITees are ticked, and your licence has room for {free:,}.",
+            f"Untick {counts.new - free:,} of them. {MAKE_ROOM}",
+        )
+    held.total, held.started_by = counts.chosen, actor
+    _queue(held, "import.started", actor)
+    choose_none(tenant=held.tenant, user=actor)
+    return held
+
+
+@transaction.atomic
+def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
+    """Try again what was not done. DomainError `nothing_to_retry`, and `not_in_review` under way."""
+    held = _held(batch, ImportBatch.State.DONE)
+    failed = ImportBatchRow.objects.filter(
+        tenant=held.tenant_id, batch=held, chosen=True, state=State.FAILED
+    )
+    if not failed.update(state=State.WAITING, code="", message=""):
+        raise DomainError(
+            "nothing_to_retry", "Everything of this import has been done.", "There is nothing to do."
+        )
+    _queue(held, "import.retried", actor)
+    return held
+
+
+def _queue(batch: ImportBatch, action: str, actor: User) -> None:
+    limits.spend(batch.tenant, limits.IMPORTS)
+    now = timezone.now()
+    batch.state, batch.queued_at, batch.dispatched_at = ImportBatch.State.QUEUED, now, now
+    batch.finished_at = batch.lease_until = batch.resume_at = None
+    batch.save()
+    record_audit(
+        tenant=batch.tenant,
+        actor=actor,
+        action=action,
+        subject=batch,
+        after={"companies": batch.total},
+    )
+    dispatch(batch)
