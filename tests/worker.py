@@ -26,6 +26,12 @@ def wait_out_tests() -> None:
         work_off()
 
 
+def work_off_imports() -> None:
+    """Carry out every import that is due; the syncs that it starts wait."""
+    while batch := ImportBatch.objects.filter(leases.due(timezone.now())).order_by("id").first():
+        run_import_batch(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+
+
 def work_off(on_moment: OnMoment = unwatched) -> None:
     """Run every connection test, import and sync run that is due, and what they start in turn.
 
@@ -37,10 +43,7 @@ def work_off(on_moment: OnMoment = unwatched) -> None:
         if test is not None:
             run_connection_test(tenant_id=str(test.tenant_id), test_id=str(test.pk))
             continue
-        batch = ImportBatch.objects.filter(due).order_by("id").first()
-        if batch is not None:
-            run_import_batch(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
-            continue
+        work_off_imports()
         run = SyncRun.objects.filter(due).order_by("id").first()
         if run is None:
             return

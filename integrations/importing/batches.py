@@ -68,11 +68,15 @@ def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
         return {}
     rows = ImportBatchRow.objects.filter(tenant=found[0].tenant_id, batch__in=found)
     chosen = Q(chosen=True)
-    counted = rows.order_by().values("batch").annotate(
-        new=Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
-        links=Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
-        **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
-        unticked=Count("pk", filter=~chosen),
+    counted = (
+        rows.order_by()
+        .values("batch")
+        .annotate(
+            new=Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
+            links=Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
+            **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
+            unticked=Count("pk", filter=~chosen),
+        )
     )
     numbers = {one.pop("batch"): BatchCounts(**one) for one in counted}
     return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0)) for batch in found}
@@ -87,9 +91,7 @@ def propose_selection(
 
 
 @transaction.atomic
-def propose(
-    *, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | None
-) -> ImportBatch:
+def propose(*, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | None) -> ImportBatch:
     """A batch to review of these rows of the import list; what is ignored is left out.
 
     DomainError `nothing_chosen`, `too_many_chosen`.
@@ -127,22 +129,24 @@ def propose(
 
 
 def _held(batch: ImportBatch, state: str) -> ImportBatch:
-    """The batch as it is now, locked. DomainError `not_in_review`, when it is in another state."""
+    """The batch as it is now, locked. DomainError `not_in_review`, `under_way`."""
     rows = ImportBatch.objects.filter(tenant=batch.tenant_id, pk=batch.pk)
     held = rows.select_for_update(no_key=True, of=("self",)).select_related("tenant").get()
+    if held.state != state and held.is_active:
+        raise DomainError(
+            "under_way", "This import is under way.", "Wait until it has ended, then look again."
+        )
     if held.state != state:
         raise DomainError(
             "not_in_review",
-            "This import has been started already.",
-            "Look at what came of it; choose again for another one.",
+            "This import is not to be reviewed any more, or not yet started.",
+            "Look at its page: it says what can be done.",
         )
     return held
 
 
 @transaction.atomic
-def choose_rows(
-    *, batch: ImportBatch, shown: Collection[UUID], ticked: Collection[UUID]
-) -> None:
+def choose_rows(*, batch: ImportBatch, shown: Collection[UUID], ticked: Collection[UUID]) -> None:
     """Keep of the rows that a page of the review shows those that are ticked."""
     _held(batch, ImportBatch.State.REVIEW)
     rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
@@ -191,14 +195,16 @@ def start(*, batch: ImportBatch, actor: User) -> ImportBatch:
 
 @transaction.atomic
 def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
-    """Try again what was not done. DomainError `nothing_to_retry`, and `not_in_review` under way."""
+    """Try again what was not done. DomainError `nothing_to_retry`, `under_way`."""
     held = _held(batch, ImportBatch.State.DONE)
     failed = ImportBatchRow.objects.filter(
         tenant=held.tenant_id, batch=held, chosen=True, state=State.FAILED
     )
     if not failed.update(state=State.WAITING, code="", message=""):
         raise DomainError(
-            "nothing_to_retry", "Everything of this import has been done.", "There is nothing to do."
+            "nothing_to_retry",
+            "Everything of this import has been done.",
+            "There is nothing to do.",
         )
     _queue(held, "import.retried", actor)
     return held

@@ -88,9 +88,7 @@ def groups_of(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Groups:
     return +groups
 
 
-def _counted(
-    rows: QuerySet[PsaCompanyRecord], words: Sequence[str]
-) -> Iterable[tuple[Group, int]]:
+def _counted(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Iterable[tuple[Group, int]]:
     is_ignored: Any = Q(ignored_at__isnull=False)
     columns = ("integration_id", "importable", "rule_codes", *words)
     counted: Any = rows.order_by().values(*columns, is_ignored=is_ignored)

@@ -129,9 +129,7 @@ def chosen_rows(
     return rows_of(selection.tenant, integrations).filter(is_chosen(selection))
 
 
-def chosen_among(
-    selection: ImportSelection, records: Sequence[PsaCompanyRecord]
-) -> set[UUID]:
+def chosen_among(selection: ImportSelection, records: Sequence[PsaCompanyRecord]) -> set[UUID]:
     """Which of these rows are chosen. One statement; none where nothing is chosen."""
     if not (selection.rule or selection.ticked):
         return set()
@@ -140,9 +138,7 @@ def chosen_among(
     return set(rows.values_list("pk", flat=True))
 
 
-def count_chosen(
-    selection: ImportSelection, integrations: Iterable[Integration]
-) -> ChosenCounts:
+def count_chosen(selection: ImportSelection, integrations: Iterable[Integration]) -> ChosenCounts:
     """How many are chosen, by what becomes of them. One statement; none where nothing is chosen."""
     if not (selection.rule or selection.ticked):
         return ChosenCounts()

@@ -147,9 +147,10 @@ def _parts(filters: Filters) -> list[Q]:
         found.append(Q(search_text__contains=wanted))
     if filters.connection:
         found.append(Q(integration=filters.connection))
-    for name in ("type", "status"):
-        if word := storable(getattr(filters, name)):
-            found.append(Q(**{f"{name}__iexact": word}))
+    if word := storable(filters.type):
+        found.append(Q(type__iexact=word))
+    if word := storable(filters.status):
+        found.append(Q(status__iexact=word))
     if filters.reason == UNCHECKED:
         found.append(Q(rule_codes=[]))
     elif filters.reason:
@@ -260,4 +261,3 @@ def hand_over(
     for row in rows:
         row.integration = integrations[row.integration_id]
     return rows
-

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.http import QueryDict
 from django.urls import reverse
 
+from audit_site.db.folded_text import storable
 from integrations.importing.facets import Facets
 from integrations.importing.rules import title_of
 from integrations.importing.table import TITLES, Filters, Tab
@@ -22,15 +23,15 @@ NOBODY: Final = UUID(int=0)
 
 
 def read_filters(asked: QueryDict) -> Filters:
-    """What an address asks for: `tab`, `search`, `connection`, `type`, `status`, `reason`, `new`."""
+    """What an address asks for, by the names of `Filters`; `new` is yes or nothing."""
     tab = asked.get("tab", "")
     return Filters(
         tab=Tab(tab) if tab in set(Tab) else Tab.ADD,
-        search=asked.get("search", "").strip(),
+        search=storable(asked.get("search", "")).strip(),
         connection=read_id(asked.get("connection", "")),
-        type=asked.get("type", ""),
-        status=asked.get("status", ""),
-        reason=asked.get("reason", ""),
+        type=storable(asked.get("type", "")),
+        status=storable(asked.get("status", "")),
+        reason=storable(asked.get("reason", "")),
         new=asked.get("new") == "yes",
     )
 
@@ -84,7 +85,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter: what it is set to ("" = nothing), the list without it, and what it may be set to."""
+    """A filter: what it is set to ("" = nothing), the list without it, and its other values."""
 
     title: str
     chosen: str

@@ -92,8 +92,8 @@ def choose(request: PageRequest) -> HttpResponse:
     selection.tick(
         tenant=tenant,
         user=request.user,
-        shown=_ids(request, "shown"),
-        ticked=_ids(request, "ticked"),
+        shown=ids_sent(request, "shown"),
+        ticked=ids_sent(request, "ticked"),
     )
     if request.htmx:
         return _bar(request, integrations, filters)
@@ -101,7 +101,8 @@ def choose(request: PageRequest) -> HttpResponse:
     if act is not None:
         return act(request, integrations, filters)
     asked = request.POST.get("goto", "")
-    return redirect(f"{reverse('integrations:import')}{asked}" if asked[:1] == "?" else _back(filters))
+    here = reverse("integrations:import")
+    return redirect(f"{here}{asked}" if asked.startswith("?") else _back(filters))
 
 
 def _filters_sent(request: PageRequest, integrations: Sequence[Integration]) -> Filters:
@@ -112,7 +113,7 @@ def _filters_sent(request: PageRequest, integrations: Sequence[Integration]) -> 
     return replace(filters, since=new_since(request, integrations, is_opening=False))
 
 
-def _ids(request: PageRequest, name: str) -> list[UUID]:
+def ids_sent(request: PageRequest, name: str) -> list[UUID]:
     """Ids of rows that a form sends; what is none is left out."""
     found = []
     for text in request.POST.getlist(name):
@@ -188,7 +189,8 @@ def _put_aside(request: PageRequest, rows: Any, filters: Filters) -> HttpRespons
     number = ignoring.ignore_all(rows=rows, actor=request.user)
     selection.choose_none(tenant=tenant_of(request), user=request.user)
     ignored = "company is" if number == 1 else "companies are"
-    messages.success(request, f"{number:,} {ignored} ignored. Under Ignored you can take that back.")
+    said = f"{number:,} {ignored} ignored. Under Ignored you can take that back."
+    messages.success(request, said)
     return redirect(_back(filters))
 
 

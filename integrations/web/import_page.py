@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import QueryDict
@@ -19,7 +20,6 @@ from integrations.importing.selection import (
     ChosenCounts,
     chosen_among,
     count_chosen,
-    selection_of,
 )
 from integrations.importing.suggested import Suggestion, suggestions_for
 from integrations.importing.table import (
@@ -79,10 +79,23 @@ class ChosenBar:
     matching: int
     is_all: bool
 
+    tab: Tab
+
     @property
     def over(self) -> int:
         """How many new ones are more than the licence has room for."""
         return max(self.chosen.new - self.free, 0)
+
+    @property
+    def can_choose_all(self) -> bool:
+        """Whether every row of the tab can be ticked, and not all of them are chosen."""
+        tickable = self.tab in {Tab.ADD, Tab.SUGGESTED, Tab.IGNORED}
+        return tickable and self.matching > 0 and not self.is_all
+
+    @property
+    def can_ignore_all(self) -> bool:
+        """Where no row can be ticked, all that the filters show can be put aside at once."""
+        return self.tab == Tab.HIDDEN and self.matching > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +129,17 @@ class ImportPage:
         return query_of(self.filters)
 
     @property
-    def address(self) -> str:
-        return address_of(self.filters)
+    def said(self) -> str:
+        """The filters as the form sends them along."""
+        return urlencode(self.query)
+
+    @property
+    def without_search(self) -> str:
+        return address_of(self.filters.without("search"))
+
+    @property
+    def without_new(self) -> str:
+        return address_of(self.filters.without("new"))
 
     @property
     def total(self) -> int:
@@ -203,7 +225,7 @@ def chosen_bar(
     rule = selection.rule
     is_all = rule is not None and not selection.excepted and _same(rule, filters)
     counts = count_chosen(selection, integrations)
-    return ChosenBar(counts, free, facets.tabs[filters.tab], is_all)
+    return ChosenBar(counts, free, facets.tabs[filters.tab], is_all, filters.tab)
 
 
 def _same(rule: Mapping[str, object], filters: Filters) -> bool:
