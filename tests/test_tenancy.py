@@ -14,8 +14,9 @@ from agreements.decisions import choose
 from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, TenantOwned, User
 from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
+from integrations.importing.batches import propose
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import ConnectionTest, SyncRun
+from integrations.models import ConnectionTest, PsaCompanyRecord, SyncRun
 from integrations.words.saying import say_word
 from tests.clients import api_of, browser
 from tests.factories import (
@@ -86,6 +87,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     browser(stranger)
     token, _ = create_api_token(tenant=other_tenant, user=stranger, scopes=["read"], name="Theirs")
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
+    record_rows = PsaCompanyRecord.objects.filter(pk=record.pk)
+    batch = propose(tenant=other_tenant, rows=record_rows, actor=stranger)
     return {
         "integrations": {
             "pk": str(integration.pk),
@@ -94,6 +97,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "psa": "no-such-psa",
             "word_id": str(word.pk),
         },
+        "batches": {"pk": str(batch.pk)},
+        "import-batches": {"pk": str(batch.pk)},
+        "import": {"pk": str(record.pk)},
         "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
         "companies": {"pk": str(company.pk), "contact_id": str(company.contacts.get().pk)},
@@ -119,7 +125,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 84
+    assert len(OURS) == 90
 
 
 @pytest.mark.parametrize("route", OURS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +15,8 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from audit_site import limits
-from audit_site.db.bulk import bulk_upsert
+from audit_site.db.bulk import AnyOf, bulk_upsert
+from audit_site.db.folded_text import storable
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
@@ -68,17 +70,14 @@ def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
         return {}
     rows = ImportBatchRow.objects.filter(tenant=found[0].tenant_id, batch__in=found)
     chosen = Q(chosen=True)
-    counted = (
-        rows.order_by()
-        .values("batch")
-        .annotate(
-            new=Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
-            links=Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
-            **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
-            unticked=Count("pk", filter=~chosen),
-        )
-    )
-    numbers = {one.pop("batch"): BatchCounts(**one) for one in counted}
+    sums: dict[str, Any] = {
+        "new": Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
+        "links": Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
+        "unticked": Count("pk", filter=~chosen),
+        **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
+    }
+    counted: Any = rows.order_by().values("batch").annotate(**sums)
+    numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
     return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0)) for batch in found}
 
 
@@ -108,23 +107,60 @@ def propose(*, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | N
     if len(records) > MOST_CHOSEN:
         raise too_many(MOST_CHOSEN, "imported at once")
     suggestions = suggestions_for(records)
-    batch = ImportBatch.objects.create(tenant=tenant, started_by=actor, total=len(records))
-    proposed = []
-    for position, record in enumerate(records):
-        suggested = suggestions.get(record.pk)
-        proposed.append(
+    links = {pk: suggested.company_id for pk, suggested in suggestions.items()}
+    return _proposed(
+        tenant,
+        actor,
+        [
+            (record.integration_id, record.external_id, record.name, links.get(record.pk))
+            for record in records
+        ],
+    )
+
+
+@transaction.atomic
+def propose_ids(
+    *, tenant: Tenant, pairs: Sequence[tuple[Integration, str]], actor: User | None
+) -> ImportBatch:
+    """A batch of companies that are named one by one: each becomes an audITee, or says why not."""
+    wanted = dict.fromkeys((one.pk, storable(external_id)) for one, external_id in pairs)
+    rows = PsaCompanyRecord.objects.for_tenant(tenant).filter(
+        AnyOf("external_id", {external_id for _, external_id in wanted}),
+        integration__in={pk for pk, _ in wanted},
+    )
+    names = {
+        (pk, external_id): name
+        for pk, external_id, name in rows.values_list("integration_id", "external_id", "name")
+    }
+    return _proposed(
+        tenant,
+        actor,
+        [(pk, id_, names.get((pk, id_), id_), None) for pk, id_ in wanted],
+    )
+
+
+#: Of a row: its integration, its id and name in the PSA, and the audITee it is to be linked to.
+Proposed = tuple[UUID, str, str, UUID | None]
+
+
+def _proposed(tenant: Tenant, actor: User | None, rows: Sequence[Proposed]) -> ImportBatch:
+    batch = ImportBatch.objects.create(tenant=tenant, started_by=actor, total=len(rows))
+    bulk_upsert(
+        ImportBatchRow,
+        [
             ImportBatchRow(
                 tenant=tenant,
                 batch=batch,
                 position=position,
-                integration_id=record.integration_id,
-                external_id=record.external_id,
-                name=record.name,
-                becomes=Becomes.LINK if suggested else Becomes.NEW,
-                company_id=suggested.company_id if suggested else None,
+                integration_id=integration,
+                external_id=external_id,
+                name=name,
+                becomes=Becomes.LINK if company else Becomes.NEW,
+                company_id=company,
             )
-        )
-    bulk_upsert(ImportBatchRow, proposed)
+            for position, (integration, external_id, name, company) in enumerate(rows)
+        ],
+    )
     return batch
 
 

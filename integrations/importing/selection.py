@@ -109,7 +109,7 @@ def selection_of(tenant: Tenant, user: User) -> ImportSelection:
 
 def _matching(selection: ImportSelection, pks: Iterable[str]) -> set[str]:
     """Which of these rows the rule itself matches."""
-    rule = condition(Filters.from_json(selection.rule))
+    rule = condition(Filters.from_json(selection.rule or {}))
     rows = PsaCompanyRecord.objects.for_tenant(selection.tenant).filter(rule, pk__in=list(pks))
     return {str(pk) for pk in rows.values_list("pk", flat=True)}
 

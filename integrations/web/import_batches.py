@@ -17,14 +17,14 @@ from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import batches
 from integrations.importing.batches import BatchCounts, batches_of, counts_of, rows_of_batch
-from integrations.models import ImportBatch, ImportBatchRow
+from integrations.models import ImportBatch, ImportBatchRow, Integration
 from integrations.web.import_list import ids_sent
 from integrations.web.run_progress import poll_seconds
 
 #: Rows of a page.
 SIZE: Final = 100
 #: Which rows a page may be narrowed to, by the word in its address.
-SHOWN: Final = {
+SHOWN: Final[dict[str, dict[str, Any]]] = {
     "failed": {"chosen": True, "state": ImportBatchRow.State.FAILED},
     "done": {"chosen": True, "state": ImportBatchRow.State.DONE},
     "waiting": {"chosen": True, "state": ImportBatchRow.State.WAITING},
@@ -43,11 +43,15 @@ class BatchPage:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """A batch with its numbers, and after how many seconds a page asks again (0 = it has ended)."""
+    """A batch with its numbers, and after how many seconds a page asks again (0 = it has ended).
+
+    `paused`: names of connections that a person has paused; their agreements wait.
+    """
 
     batch: ImportBatch
     counts: BatchCounts
     poll_seconds: int
+    paused: list[str]
 
     @property
     def ended(self) -> int:
@@ -104,7 +108,14 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
 
 def _status(batch: ImportBatch) -> BatchStatus:
     counts = counts_of([batch])[batch.pk]
-    return BatchStatus(batch, counts, poll_seconds(batch) if batch.is_active else 0)
+    seconds = poll_seconds(batch) if batch.is_active else 0
+    lists = Integration.objects.filter(
+        tenant=batch.tenant_id,
+        pk__in=ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, chosen=True)
+        .order_by()
+        .values("integration"),
+    ).order_by("name")
+    return BatchStatus(batch, counts, seconds, [one.name for one in lists if one.is_paused])
 
 
 def _position(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -133,7 +133,7 @@ def chips_of(
 def _psa_name(filters: Filters, integrations: Mapping[UUID, Integration]) -> str:
     """Whose list it is, in a reason's words."""
     names = {one.psa_info.name for one in integrations.values()}
-    if filters.connection in integrations:
+    if filters.connection and filters.connection in integrations:
         names = {integrations[filters.connection].psa_info.name}
     return names.pop() if len(names) == 1 else "the PSA"
 
@@ -142,8 +142,8 @@ def _chip(
     title: str,
     name: str,
     filters: Filters,
-    sums: Mapping[object, int],
-    labels: Mapping[object, str] | None = None,
+    sums: Mapping[Any, int],
+    labels: Mapping[Any, str] | None = None,
 ) -> Chip | None:
     chosen = getattr(filters, name)
     labels = labels or {value: str(value) for value in sums}

@@ -17,6 +17,7 @@ from audit_site.api.serializers import (
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
 from integrations.importing.rules import CHECK_NAMES, Reason
+from integrations.importing.suggested import Suggestion
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
@@ -32,6 +33,8 @@ class IgnoredSerializer(serializers.Serializer[Any]):
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
     """A company as the PSA shows it, imported or not."""
+
+    # the context has `request`, and `suggestions`, `{record id: Suggestion}`
 
     external_id = serializers.CharField(source="record.external_id", read_only=True)
     name = serializers.CharField(source="record.name", read_only=True)
@@ -66,8 +69,12 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         return row.reasons
 
     @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
-    def get_suggested_company(self, row: ImportRow) -> None:
-        """No company is suggested unless the product is sure enough to say why."""
+    def get_suggested_company(self, row: ImportRow) -> dict[str, Any] | None:
+        """The audITee that it probably is; null = none is likely enough, or two are."""
+        found: Suggestion | None = self.context["suggestions"].get(row.record.pk)
+        if found is None or row.linked is not None:
+            return None
+        return {"id": str(found.company_id), "name": found.company_name, "score": found.score}
 
     @extend_schema_field(IgnoredSerializer(allow_null=True))
     def get_ignored(self, row: ImportRow) -> Any:

@@ -44,6 +44,7 @@ from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import list_psa_companies, looked_at
+from integrations.importing.suggested import is_suggested, suggestions_for
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
 from integrations.models import Integration, PsaCompanyRecord, lock_integration
@@ -266,11 +267,14 @@ class IntegrationViewSet(TenantViewSet):
             new=flag(request, "new"),
             since=since,
         )
-        if flag(request, "suggested"):
-            rows = rows.none()  # an audITee is suggested for none of them
-        page = import_rows(self.paginate_queryset(rows) or [], since)
+        suggested = flag(request, "suggested")
+        if suggested is not None:
+            rows = rows.filter(is_suggested() if suggested else ~is_suggested())
+        records = self.paginate_queryset(rows) or []
+        context = {"request": request, "suggestions": suggestions_for(records)}
+        page = import_rows(records, since)
         return self.get_paginated_response(
-            PsaCompanySerializer(page, many=True, context={"request": request}).data
+            PsaCompanySerializer(page, many=True, context=context).data
         )
 
     @extend_schema(
@@ -315,9 +319,10 @@ class IntegrationViewSet(TenantViewSet):
         self, request: Request, integration: Integration, external_id: str
     ) -> Response:
         """A row of the import list as it is now."""
-        records = list_psa_companies(integration).filter(external_id=external_id)
+        records = list(list_psa_companies(integration).filter(external_id=external_id))
         (row,) = import_rows(records, looked_at(integration, self.actor))
-        return Response(PsaCompanySerializer(row, context={"request": request}).data)
+        context = {"request": request, "suggestions": suggestions_for(records)}
+        return Response(PsaCompanySerializer(row, context=context).data)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

@@ -1,164 +1,18 @@
-"""The import list over all connections: tabs, filters, choosing, review, results."""
+"""Choosing in the import list, the review, and what came of each company."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-import pytest
-
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.runs.pausing import pause_integration
 from tests.clients import browser, page_text, text
-from tests.factories import make_company, make_integration, make_link, make_psa_company
-from tests.integrations.importing.import_lists import EARLY, add, names
+from tests.integrations.importing.import_lists import add, names
+from tests.integrations.web.conftest import NOBODY
 from tests.worker import work_off_imports
-
-NOBODY: dict[str, Any] = {"importable": False, "rule_codes": ["no_contact"]}
-
-
-@pytest.fixture
-def lists(tenant: Tenant) -> list[Integration]:
-    """Two connections: four companies that can be added, two hidden, one linked, one ignored."""
-    first, second = make_integration(tenant, name="East"), make_integration(tenant, name="West")
-    add(first, "Amber", "Cedar", type="Customer")
-    add(second, "Birch", "Dune", type="Prospect")
-    add(first, "Elm", **NOBODY)
-    add(second, "Fir", importable=False, rule_codes=["inactive", "no_contact"], status="Old")
-    linked = make_psa_company(first, name="Gorse")
-    make_link(make_company(tenant, name="Ours"), first, external_id=linked.external_id)
-    add(second, "Holly", ignored_at=EARLY, ignored_by_name="Mia Member")
-    return [first, second]
-
-
-def tabs(answer: Any) -> dict[str, str]:
-    found = re.search('<nav class="tabs" aria-label="Import list">(.*?)</nav>', page_text(answer))
-    assert found
-    return dict(re.findall(r'>([A-Z][a-z ]+) <span class="num">([\d,]+)</span>', found[1]))
-
-
-def test_each_tab_shows_as_many_as_it_says(mia: User, lists: list[Integration]) -> None:
-    client = browser(mia)
-    expected = {
-        "add": ["Amber", "Birch", "Cedar", "Dune"],
-        "suggested": [],
-        "hidden": ["Elm", "Fir"],
-        "linked": ["Gorse"],
-        "ignored": ["Holly"],
-        "all": ["Amber", "Birch", "Cedar", "Dune", "Elm", "Fir", "Gorse", "Holly"],
-    }
-
-    shown = {tab: names(client.get(f"/import/?tab={tab}")) for tab in expected}
-
-    assert shown == expected
-    assert names(client.get("/import/")) == expected["add"]
-    assert tabs(client.get("/import/")) == {
-        "Can be added": "4",
-        "Suggested links": "0",
-        "Hidden": "2",
-        "Linked": "1",
-        "Ignored": "1",
-        "All": "8",
-    }
-
-
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ("search=ir", ["Birch"]),
-        ("search=ir&tab=all", ["Birch", "Fir"]),
-        ("type=customer", ["Amber", "Cedar"]),
-        ("status=old&tab=hidden", ["Fir"]),
-        ("reason=no_contact&tab=hidden", ["Elm"]),
-        ("reason=inactive&tab=hidden", ["Fir"]),
-        ("type=Customer&tab=linked", []),
-        ("connection=no-id", []),
-        ("tab=none", ["Amber", "Birch", "Cedar", "Dune"]),
-        ("search=%00&type=%00", ["Amber", "Birch", "Cedar", "Dune"]),
-    ],
-)
-def test_filters_narrow_the_tab_and_its_number(
-    vic: User, lists: list[Integration], asked: str, found: list[str]
-) -> None:
-    answer = browser(vic).get(f"/import/?{asked}")
-
-    assert names(answer) == found
-    here = re.search(r'aria-current="page">[A-Z][a-z ]+ <span class="num">(\d+)', text(answer))
-    assert here
-    assert int(here[1]) == len(found)
-
-
-def test_one_connection_is_a_filter_and_another_tenants_finds_nothing(
-    vic: User, lists: list[Integration], other_tenant: Tenant
-) -> None:
-    add(make_integration(other_tenant), "Stranger")
-    client, (east, _) = browser(vic), lists
-
-    assert names(client.get(f"/import/?tab=all&connection={east.pk}")) == [
-        "Amber",
-        "Cedar",
-        "Elm",
-        "Gorse",
-    ]
-    stranger = Integration.objects.for_tenant(other_tenant).get()
-    assert names(client.get(f"/import/?tab=all&connection={stranger.pk}")) == []
-    assert "Stranger" not in page_text(client.get("/import/?tab=all"))
-
-
-def test_chips_offer_what_there_is_with_its_number(vic: User, lists: list[Integration]) -> None:
-    shown = page_text(browser(vic).get("/import/?tab=hidden"))
-    chosen = page_text(browser(vic).get("/import/?tab=hidden&reason=no_contact"))
-
-    options = re.findall(r'>([\w ]+) <span class="num">(\d+)</span></a>', shown)
-    assert ("No contact", "1") in options
-    assert ("Status is not Active", "1") in options
-    assert ("East", "1") in options
-    assert ("West", "1") in options
-    assert 'href="/import/?tab=hidden">Reason: No contact ' in chosen
-
-
-def test_a_reason_is_one_short_line_and_its_fix_opens_in_the_row(
-    vic: User, lists: list[Integration]
-) -> None:
-    shown = page_text(browser(vic).get("/import/?tab=hidden"))
-
-    (elm, fir) = re.findall(r'<details class="why"><summary>(.*?)</summary>(.*?)</details>', shown)
-    assert elm[0] == "No contact"
-    assert "It has no contact in ConnectWise Manage." in elm[1]
-    assert "Add a contact with an e-mail address or a phone number" in elm[1]
-    assert fir[0] == "Status is not Active"
-    assert "“Old”" in fir[1]
-    assert "It has no contact" in fir[1]
-
-
-def test_old_addresses_lead_to_the_same_rows(vic: User, lists: list[Integration]) -> None:
-    client, (east, _) = browser(vic), lists
-    old = f"/integrations/{east.pk}/companies/"
-
-    def led(query: str) -> list[str]:
-        answer = client.get(f"{old}?{query}", follow=True)
-        assert answer.redirect_chain[0][0].startswith(f"/import/?connection={east.pk}")
-        return names(answer)
-
-    assert led("") == ["Amber", "Cedar"]
-    assert led("importable=yes") == ["Amber", "Cedar"]
-    assert led("importable=no&linked=no&ignored=no") == ["Elm"]
-    assert led("linked=yes") == ["Gorse"]
-    assert led("search=elm") == ["Elm"]
-
-
-def test_a_search_without_a_hit_says_where_there_is_one_and_offers_to_ask(
-    vic: User, lists: list[Integration]
-) -> None:
-    east, west = lists
-    shown = page_text(browser(vic).get("/import/?search=elm+%26"))
-    hidden = page_text(browser(vic).get("/import/?search=elm"))
-
-    for one in (east, west):
-        address = f"/integrations/{one.pk}/companies/missing/?q=elm%20%26"
-        assert f'href="{address}">Ask ConnectWise Manage for “elm &amp;”</a>' in shown
-    assert 'href="/import/?tab=hidden&amp;search=elm">Hidden: 1</a>' in hidden
 
 
 def pk(name: str) -> str:
@@ -367,3 +221,17 @@ def test_a_strangers_rows_and_imports_are_not_there(
     assert {answer.status_code for answer in answers} == {404}
     assert names(stranger.get("/import/?tab=all")) == []
     assert ImportBatch.objects.count() == 1
+
+
+def test_while_a_connection_is_paused_it_says_when_agreements_are_read(
+    mia: User, lists: list[Integration]
+) -> None:
+    pause_integration(integration=lists[0], actor=None)
+    client = browser(mia)
+    send(client, "Amber Birch", "Amber Birch", do="review")
+    address = f"/import/batches/{ImportBatch.objects.get().pk}/"
+
+    client.post(f"{address}review/", {"do": "start"})
+    work_off_imports()
+
+    assert "Agreements of East are read when it is resumed." in page_text(client.get(address))
