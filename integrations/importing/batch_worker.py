@@ -25,6 +25,8 @@ from integrations.runs import leases, run_log, shutdown
 SLICE: Final = 250
 #: Links are tied one by one.
 LINKS_OF_A_SLICE: Final = 50
+#: An import that so many workers took and none ended is given up.
+MOST_ATTEMPTS: Final = 10
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,9 @@ def run_import_batch(*, tenant_id: str, batch_id: str) -> None:
     """Carry an import out, or go on with it. Worker only."""
     batch = leases.claim(ImportBatch, tenant_id=tenant_id, work_id=batch_id)
     if batch is None:
+        return
+    if batch.attempts > MOST_ATTEMPTS:
+        _give_up(batch)
         return
     try:
         with leases.LeaseKeeper(batch):

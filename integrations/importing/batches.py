@@ -251,6 +251,7 @@ def _queue(batch: ImportBatch, action: str, actor: User) -> None:
     now = timezone.now()
     batch.state, batch.queued_at, batch.dispatched_at = ImportBatch.State.QUEUED, now, now
     batch.finished_at = batch.lease_until = batch.resume_at = None
+    batch.attempts = 0
     batch.save()
     record_audit(
         tenant=batch.tenant,
