@@ -42,7 +42,10 @@ from audit_site.tenants.models import (
 )
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
-from integrations.models import Integration, SyncRun
+from integrations.importing.batches import propose
+from integrations.importing.selection import choose_all
+from integrations.importing.table import Filters
+from integrations.models import Integration, PsaCompanyRecord, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from integrations.words.saying import say_word
@@ -68,6 +71,9 @@ def erase(tenant_id: object, name: str) -> tuple[str, int]:
 def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
     integration = connect(tenant, sandbox, "connectwise")
+    waiting = PsaCompanyRecord.objects.filter(importable=True)
+    choose_all(tenant=tenant, user=alex, filters=Filters())
+    propose(tenant=tenant, rows=waiting, actor=alex)
     import_all(integration)
     choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
