@@ -11,13 +11,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agreements import mrr
-from agreements.models import Agreement, AgreementLine
+from agreements.models import MANUAL, Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
@@ -25,6 +25,7 @@ from integrations.importing.said_words import words_of
 from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
+NOT_GONE: Mapping[UUID, datetime | None] = {}
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
@@ -37,6 +38,10 @@ def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
     return JsonArray(*(columns[name] for name in fields[: len(columns)]))
 
 
+#: What somebody chose as replaced is of the agreement's own account, or both are typed.
+SAME_ACCOUNT = Q(choices__renews__integration=F("integration")) | Q(
+    choices__renews__source=MANUAL, source=MANUAL
+)
 AGREEMENT = _json_of(
     mrr.Agreement,
     source="source",
@@ -56,7 +61,7 @@ AGREEMENT = _json_of(
     parent_id="parent_external_id",
     renews_id=Coalesce(
         Case(  # an id of another account means nothing in this one
-            When(choices__renews__integration=F("integration"), then="choices__renews__external_id")
+            When(SAME_ACCOUNT, then="choices__renews__external_id")
         ),
         "renews_external_id",
     ),
@@ -64,11 +69,13 @@ AGREEMENT = _json_of(
     exclude=Coalesce("choices__exclude", False),
     force_include=Coalesce("choices__force_include", False),
     assume_renewal=Coalesce("choices__assume_renewal", False),
-    account=IdText("integration_id"),
+    account=Coalesce(IdText("integration_id"), Value("", TextField())),
     type="type",
     status="status",
     former_type="former_type",
     type_changed_on="type_changed_on",
+    set_aside="set_aside",
+    counts_from="counts_from",
 )
 LINE = _json_of(
     mrr.Line,
@@ -183,8 +190,8 @@ def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tena
 
 
 def sources() -> dict[str, mrr.Source]:
-    """What the engine needs to know of each PSA, by its key."""
-    return {
+    """What the engine needs to know of each PSA, by its key, and of what was typed in here."""
+    return {MANUAL: mrr.Source("audIT")} | {
         info.key: mrr.Source(
             info.name, info.bills_when_inactive, info.agreement_word, info.recurring_type
         )
@@ -192,12 +199,25 @@ def sources() -> dict[str, mrr.Source]:
     }
 
 
-def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
-    """Settle one company's book; `ref` of its agreements and lines are their model instances."""
+def prepare_company(
+    tenant: Tenant,
+    company_id: UUID,
+    *,
+    without: Collection[UUID] = (),
+    gone: Mapping[UUID, datetime | None] = NOT_GONE,
+    put_back: Collection[UUID] = (),
+) -> list[mrr.Prepared]:
+    """Settle one company's book; `ref` of its agreements and lines are their model instances.
+
+    As if some agreements were not there, others gone since another moment than is stored, and
+    others not set aside any more.
+    """
     kept: dict[str, Kept] = {}
-    rows: Iterable[Any] = agreements_of(tenant).filter(company=company_id)
-    for row in rows:
-        agreement = _agreement(row.json, row.gone_at, tenant)
+    chosen = agreements_of(tenant).filter(company=company_id)
+    rows: Iterable[Any] = chosen.select_related("integration", "typed")
+    for row in (row for row in rows if row.pk not in without):
+        agreement = _agreement(row.json, gone.get(row.pk, row.gone_at), tenant)
+        agreement.set_aside = agreement.set_aside and row.pk not in put_back
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))
@@ -207,6 +227,23 @@ def prepare_company(tenant: Tenant, company_id: UUID) -> list[mrr.Prepared]:
         kept[row.agreement_text].agreement.lines.append(line)
     found = list(kept.values())
     return _prepared(found, _context(found), tenant, words_of(tenant))
+
+
+def stored_agreements(tenant: Tenant, company_id: UUID) -> list[mrr.Agreement]:
+    """A company's agreements with their lines as the engine takes them; `ref` is their id."""
+    kept = read(agreements_of(tenant).filter(company=company_id), [tenant])
+    add_lines(kept, lines_of([tenant]).filter(AnyOf("agreement_id", [item.id for item in kept])))
+    return [item.agreement for item in kept]
+
+
+def end_before(agreement: mrr.Agreement, day: date) -> None:
+    """Out of MRR from a day on, as one that its PSA no longer shows."""
+    _end(agreement, day - ONE_DAY)
+
+
+def prepare_values(tenant: Tenant, agreements: Sequence[mrr.Agreement]) -> list[mrr.Prepared]:
+    """Settle a book of agreements that are not all stored, by the tenant's words."""
+    return mrr.prepare(mrr.Book([*agreements], tenant.currency, sources(), words_of(tenant)))
 
 
 def prepare_all(tenant: Tenant, chosen: QuerySet[Agreement]) -> list[mrr.Prepared]:

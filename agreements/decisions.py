@@ -46,6 +46,8 @@ def choose(
     if len(note) > MOST_NOTE_LENGTH:
         raise _invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
     _refuse_what_does_not_fit(agreement, line, changes)
+    if agreement.set_aside and line is None and changes.get("force_include") and not note:
+        raise _invalid("note", "Say why it counts beside what the PSA has.", "required")
     with transaction.atomic():
         row = lock_choices(agreement, line)
         before = _values(row)

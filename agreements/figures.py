@@ -180,6 +180,11 @@ def tenant_figure(
     return TenantFigure(on, _totals(prepared, on), len(counting))
 
 
+def totals_on(prepared: list[mrr.Prepared], on: date) -> list[Total]:
+    """Totals of a settled book with both averages."""
+    return _totals(prepared, on)
+
+
 def _totals(prepared: list[mrr.Prepared], on: date) -> list[Total]:
     """Totals with both averages; a currency appears when a row of it counts on the day."""
     now = {figure.currency: figure.amount for figure in mrr.mrr(prepared, on)}

@@ -6,6 +6,7 @@ The rules that turn them into MRR are in agreements.mrr.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final, Self
 
 from django.db import models
 from django.utils import timezone
@@ -17,9 +18,20 @@ from audit_site.tenants.models import Mailed, TenantOwned, TenantQuerySet, User
 from companies.models import Company
 from integrations.models import IntegrationOwnedQuerySet
 
+#: The source of agreements that people typed in here.
+MANUAL: Final = "manual"
+
 
 class AgreementQuerySet(PresenceMixin, IntegrationOwnedQuerySet["Agreement"]):
     """Agreements, of which some may be gone."""
+
+    def typed(self) -> Self:
+        """Those that people typed in here."""
+        return self.filter(source=MANUAL)
+
+    def from_psas(self) -> Self:
+        """Those that were read from a PSA."""
+        return self.exclude(source=MANUAL)
 
 
 class AgreementLineQuerySet(PresenceMixin, TenantQuerySet["AgreementLine"]):
@@ -27,7 +39,7 @@ class AgreementLineQuerySet(PresenceMixin, TenantQuerySet["AgreementLine"]):
 
 
 class Agreement(TenantOwned):
-    """A contract of a company, read from an integration, whether it recurs or not.
+    """A contract of a company, read from an integration or typed in here, recurring or not.
 
     `end_date` and `cancelled_date` are last days in force. `cancelled`, `recurring` and `active`
     are None where the PSA doesn't say. `cycle` is a name, `{"every": N, "unit": ...}`, or
@@ -35,13 +47,22 @@ class Agreement(TenantOwned):
     word where that is none. `amount` is the flat amount per cycle, before tax. `former_type` is
     what the type was before the day `type_changed_on`, when we saw another one first.
     `lines_fingerprint` is of all its lines together, "" where some may not be as they came last.
+
+    A typed one has no integration, its own id as `external_id`, and its details in
+    `TypedAgreement`. `set_aside`: its company is linked to a PSA, so that it waits for a person to
+    count it. `counts_from`: the day on which its company moved to this account; what counts before
+    is of the former one.
     """
 
     worked_together = True
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="agreements")
     integration = models.ForeignKey(
-        "integrations.Integration", on_delete=models.PROTECT, related_name="+"
+        "integrations.Integration",
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
     )
     source = models.CharField(max_length=40)
     external_id = models.CharField(max_length=100)
@@ -64,6 +85,8 @@ class Agreement(TenantOwned):
     parent_external_id = models.CharField(max_length=100, blank=True)
     renews_external_id = models.CharField(max_length=100, blank=True)
     incomplete = models.BooleanField(default=False)
+    set_aside = models.BooleanField(default=False, db_default=False)
+    counts_from = models.DateField(null=True, blank=True)
     fingerprint = models.CharField(max_length=32)
     lines_fingerprint = models.CharField(max_length=32, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
@@ -77,7 +100,12 @@ class Agreement(TenantOwned):
             models.UniqueConstraint(
                 fields=["tenant", "integration", "external_id"],
                 name="one_agreement_per_external_id",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(integration=None, source=MANUAL)
+                | (~models.Q(integration=None) & ~models.Q(source=MANUAL)),
+                name="typed_ones_have_no_integration",
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "company"], name="agreements_by_company"),
@@ -90,6 +118,10 @@ class Agreement(TenantOwned):
 
     def __str__(self) -> str:
         return self.name or self.external_id
+
+    @property
+    def is_typed(self) -> bool:
+        return self.source == MANUAL
 
 
 class AgreementLine(TenantOwned):
@@ -133,6 +165,73 @@ class AgreementLine(TenantOwned):
     def psa_name(self) -> str:
         """How to find the line in the PSA: `addition 4002100`, `service 8810`."""
         return f"{self.kind} {self.external_id.removeprefix(f'{self.kind}-')}"
+
+
+# What people typed
+
+
+class TypedAgreement(TenantOwned):
+    """What is known besides of an agreement that was typed in here: why, by whom and when.
+
+    `set_aside_link` is the link that it was set aside for, and `set_aside_at` since when.
+    """
+
+    agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="typed")
+    note = models.TextField(blank=True)
+    typed_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    typed_by_name = models.CharField(max_length=254, blank=True)
+    typed_at = models.DateTimeField(default=timezone.now)
+    changed_by_name = models.CharField(max_length=254, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    set_aside_at = models.DateTimeField(null=True, blank=True)
+    set_aside_link = models.ForeignKey(
+        "integrations.CompanyLink",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    objects = TenantQuerySet["TypedAgreement"].as_manager()
+
+    def __str__(self) -> str:
+        return str(self.agreement)
+
+
+class TypedChange(TenantOwned):
+    """One act on a typed agreement, kept for ever: the values before and after, by whom and when.
+
+    It outlives the agreement, whose id then stands in `agreement_pk` alone.
+    """
+
+    class Act(models.TextChoices):
+        ADDED = "added", "Added"
+        CHANGED = "changed", "Changed"
+        REMOVED = "removed", "Removed"
+        SET_ASIDE = "set_aside", "Set aside"
+        PUT_BACK = "put_back", "Put back"
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="typed_changes")
+    agreement_pk = models.UUIDField()
+    name = models.CharField(max_length=255)
+    act = models.CharField(max_length=10, choices=Act)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    actor = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    actor_name = models.CharField(max_length=254, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = TenantQuerySet["TypedChange"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "company", "at"], name="typed_by_company")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.act}"
 
 
 # What people decided

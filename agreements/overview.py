@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
+from typing import Final
 
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -17,6 +18,9 @@ from agreements.models import AgreementMrr, CompanyMrr
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
+
+#: Where agreements come from that no integration has brought.
+TYPED: Final = "Typed by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,10 @@ def _shares_of_sources(
 
 
 def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
-    """By currency: what the agreements of each integration come to, and is it disconnected."""
+    """By currency: what the agreements of each integration come to, and is it disconnected.
+
+    Those without one were typed in here.
+    """
     counted = AgreementMrr.objects.for_tenant(tenant).filter(
         included=True, company__status=Company.Status.ACTIVE
     )
@@ -93,7 +100,7 @@ def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
     columns = ("currency", "exact", f"{integration}__name", f"{integration}__disconnected_at")
     found: dict[str, dict[tuple[str, bool], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     for currency, exact, name, disconnected_at in counted.values_list(*columns):
-        found[currency][name, disconnected_at is not None] += Fraction(exact)
+        found[currency][name or TYPED, disconnected_at is not None] += Fraction(exact)
     return found
 
 

@@ -75,7 +75,7 @@ def _kept_back(link: CompanyLink) -> list[str]:
 
 
 def _of_last_link(company: Company) -> list[str]:
-    links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
+    links = CompanyLink.objects.for_tenant(company.tenant).standing().filter(company=company)
     last = links.select_related("integration").order_by("-unlinked_at").first()
     if last is None:
         return []

@@ -120,7 +120,7 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
 
     With them those of companies whose agreements inherit from theirs.
     """
-    wanted = sorted(map(str, {*company_ids, *_children_elsewhere(tenant, company_ids)}))
+    wanted = sorted(map(str, with_children(tenant, company_ids)))
     for chunk in batched(wanted, CHUNK):
         with transaction.atomic(savepoint=False):
             _refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), RefreshReason.CHANGE)
@@ -133,7 +133,7 @@ def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     Who asks for a marked company's MRR gets it worked out (`figures.company_totals`), with a new
     version. Sums over all companies and the order by MRR follow later.
     """
-    wanted = {*company_ids, *_children_elsewhere(tenant, company_ids)}
+    wanted = with_children(tenant, company_ids)
     _mark(tenant, CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted)))
 
 
@@ -164,6 +164,11 @@ def refresh_stale(tenant: Tenant) -> int:
 
 def _marked() -> QuerySet[CompanyBook]:
     return CompanyBook.objects.filter(next_change=LONG_AGO, computed_on=None)
+
+
+def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
+    """These companies, and those whose agreements inherit from theirs."""
+    return {*company_ids, *_children_elsewhere(tenant, company_ids)}
 
 
 def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:

@@ -280,6 +280,43 @@ _RULES: Final = (
         "Unlink it first, if that link is wrong.",
     ),
     ErrorCode(
+        "not_suggested",
+        "Not suggested",
+        "The pair is not suggested, or not any more.",
+        "Load the suggestions again, or link the two by themselves.",
+    ),
+    ErrorCode(
+        "suggestion_changed",
+        "Changed since",
+        "Names or contacts have changed since the two were compared.",
+        "They are compared again now: look at the suggestion in a minute.",
+    ),
+    ErrorCode(
+        "moved_before",
+        "Came from there",
+        "The audITee came from that account by a move.",
+        "Undo that move: it leads back.",
+    ),
+    ErrorCode(
+        "named_twice",
+        "Named twice",
+        "Two pairs of one call name the same audITee or the same PSA company.",
+        "Choose one of them.",
+    ),
+    ErrorCode(
+        "already_undone",
+        "Undone already",
+        "The link was undone before, perhaps by somebody else at the same moment.",
+        "Load the audITee again; nothing more was changed.",
+    ),
+    ErrorCode(
+        "nothing_to_undo",
+        "Nothing to go back to",
+        "There is nothing that the audITee was before the link: the import made it, or the link is "
+        "older than what audIT keeps of the time before one.",
+        "Unlink it, or archive the audITee.",
+    ),
+    ErrorCode(
         "paused",
         "Paused",
         "A person has paused the integration; nothing of it is read.",

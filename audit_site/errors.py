@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 
 class Explained(Exception):
@@ -19,11 +20,12 @@ class Explained(Exception):
 
     `code` is stable and machine-readable, `message` says what happened, `fix` what a person can
     do next ("" = nothing). `status` is the HTTP status with which the REST API answers, `headers`
-    are what its answer says beside the body.
+    are what its answer says beside the body, `more` what its body says besides.
     """
 
     status = 500
     headers: Mapping[str, str] = MappingProxyType({})
+    more: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, code: str, message: str, fix: str = "") -> None:
         super().__init__(message)

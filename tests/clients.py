@@ -60,7 +60,7 @@ def problem(answer: Any) -> tuple[int, str]:
     """Status and code of an answer that must be a complete problem+json."""
     assert answer["Content-Type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) - {"current"} == {
+    assert set(body) - {"current", "holder"} == {
         *("type", "title", "status", "detail", "code", "fix", "errors", "request_id"),
     }
     assert body["status"] == answer.status_code

@@ -16,7 +16,7 @@ from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
 from integrations.importing.batches import propose
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import ConnectionTest, PsaCompanyRecord, SyncRun
+from integrations.models import ConnectionTest, LinkBatch, PsaCompanyRecord, SyncRun
 from integrations.words.saying import say_word
 from tests.clients import api_of, browser
 from tests.factories import (
@@ -97,12 +97,15 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "psa": "no-such-psa",
             "word_id": str(word.pk),
         },
-        "batches": {"pk": str(batch.pk)},
         "import-batches": {"pk": str(batch.pk)},
         "import": {"pk": str(record.pk)},
         "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
-        "companies": {"pk": str(company.pk), "contact_id": str(company.contacts.get().pk)},
+        "companies": {
+            "pk": str(company.pk),
+            "contact_id": str(company.contacts.get().pk),
+            "agreement_id": str(agreement.pk),
+        },
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(make_member(other_tenant).pk)},
@@ -112,6 +115,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "devices": {"session_id": BrowserSession.objects.get(user=stranger).pk},
         "decisions": {"pk": str(decision.pk if decision else "")},
         "tokens": {"pk": str(token.pk)},
+        "link-batches": {"pk": str(LinkBatch.objects.create(tenant=other_tenant).pk)},
+        "batches": {"pk": str(batch.pk)},
         "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
     }
 

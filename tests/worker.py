@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from integrations.batches.worker import run_import_batch
 from integrations.connecting.connection_test import run_connection_test
 from integrations.connecting.open_adapter import budget_of
-from integrations.importing.batch_worker import run_import_batch
-from integrations.models import ConnectionTest, ImportBatch, SyncRun
+from integrations.links.preview_work import run_link_preview
+from integrations.models import ConnectionTest, ImportBatch, LinkPreview, SyncRun
 from integrations.runs import leases
 from integrations.sync.engine import run_sync
 from integrations.sync.moments import OnMoment, unwatched
@@ -33,7 +34,7 @@ def work_off_imports() -> None:
 
 
 def work_off(on_moment: OnMoment = unwatched) -> None:
-    """Run every connection test, import and sync run that is due, and what they start in turn.
+    """Run every test, preview, import and sync run that is due, and what they start in turn.
 
     `on_moment` watches each of the runs.
     """
@@ -44,6 +45,10 @@ def work_off(on_moment: OnMoment = unwatched) -> None:
             run_connection_test(tenant_id=str(test.tenant_id), test_id=str(test.pk))
             continue
         work_off_imports()
+        preview = LinkPreview.objects.filter(due).order_by("id").first()
+        if preview is not None:
+            run_link_preview(tenant_id=str(preview.tenant_id), preview_id=str(preview.pk))
+            continue
         run = SyncRun.objects.filter(due).order_by("id").first()
         if run is None:
             return

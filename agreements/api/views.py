@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,22 +23,28 @@ from agreements.api.parameters import (
 from agreements.api.serializers import (
     AgreementChoicesSerializer,
     AgreementChoicesWriteSerializer,
+    AgreementSerializer,
     LineChoicesSerializer,
     LineChoicesWriteSerializer,
     MovementSerializer,
     SeriesSerializer,
     TenantMrrSerializer,
+    TypedUpdateSerializer,
+    agreement_body,
+    changed_agreement,
     shown_bridge,
 )
 from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from agreements.typed import remove_agreement
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.parameters import AS_OF, read_id
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body, tenant_of
 from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, owned_or_invalid
+from companies.models import Company
 
 
 class TenantMrrView(Endpoint):
@@ -110,7 +117,7 @@ MOST_RECORDS = 200
 
 
 class AgreementViewSet(TenantViewSet):
-    """Choices about agreements; the agreements themselves are the PSA's."""
+    """Agreements, and choices about them. A PSA's are the PSA's; what was typed in can change."""
 
     permission_classes = (ReadOrMember,)
     serializer_class = AgreementChoicesSerializer
@@ -119,10 +126,29 @@ class AgreementViewSet(TenantViewSet):
         if self.is_schema:
             return Agreement.objects.none()
         rows = Agreement.objects.for_tenant(self.tenant)
-        return rows.select_related("tenant", "company", "choices")
+        return rows.select_related("tenant", "company__tenant", "integration", "choices")
 
     def hold(self) -> None:
-        lock_choices(self.get_object())
+        agreement = self.get_object()
+        rows = Company.objects.for_tenant(self.tenant).select_for_update(no_key=True)
+        rows.filter(pk=agreement.company_id).first()
+        lock_choices(agreement)
+
+    @extend_schema(responses={200: AgreementSerializer, **PROBLEMS})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Read one agreement with its MRR as of today."""
+        return Response(agreement_body(request, self.get_object()))
+
+    @extend_schema(request=TypedUpdateSerializer, responses={200: AgreementSerializer, **PROBLEMS})
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change an agreement that was typed in here."""
+        return changed_agreement(request, self.get_object())
+
+    @extend_schema(responses={204: None, **PROBLEMS})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Remove an agreement that was typed in here, from all days; what it said is kept."""
+        remove_agreement(agreement=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
         methods=["GET"], request=None, responses={200: AgreementChoicesSerializer, **PROBLEMS}

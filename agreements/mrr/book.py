@@ -63,7 +63,9 @@ class Agreement(Struct, array_like=True, eq=False):
     `account` keeps two accounts of one PSA apart, which may give one id twice.
     `type` and `status` are the PSA's own words; `former_type` is what the type was before the day
     `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
-    of. `is_context`: it only serves as parent or renewal of others and has no rows of its own.
+    of. `set_aside`: it was typed in, and waits for a person to count it beside what a PSA has.
+    `counts_from`: before this day another account's agreements stand for its company.
+    `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
     source: str
@@ -91,6 +93,8 @@ class Agreement(Struct, array_like=True, eq=False):
     status: str = ""
     former_type: str = ""
     type_changed_on: date | None = None
+    set_aside: bool = False
+    counts_from: date | None = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False

@@ -21,6 +21,8 @@ from agreements.mrr.words import WordChoice
 REASONS: Final[dict[str, str]] = {
     "duplicate_id": "agreement {id} was already read once from this source.",
     "excluded_by_user": "someone in your team excluded this agreement from MRR.",
+    "set_aside": "it was typed by hand and set aside when a PSA was linked; it counts as soon as "
+    "someone in your team says so.",
     "not_recurring": "this is not a recurring agreement.",
     "unknown_currency": 'its currency "{currency}" is not one we know.',
     "one_time": "billed once, so it is not recurring revenue.",
@@ -30,6 +32,7 @@ REASONS: Final[dict[str, str]] = {
     "cancelled": "cancelled; its last day was {last}.",
     "superseded": "replaced by its renewal; its last day was {last}.",
     "not_started": "it starts on {start}.",
+    "before_move": "its audITee moved here on {moved}; before that its former account counts.",
     "expired": "it ended; its last day was {last}.",
     "incomplete": "the PSA did not let us read all of its lines.",
     "invalid_amount": "its price or quantity is missing or not a number.",
@@ -65,6 +68,8 @@ WARNINGS: Final[dict[str, str]] = {
     "possible_overlap": "Another agreement of the same name is in force too: is one its renewal?",
     "assumed_renewal": "It has ended; someone in your team says that it renews.",
     "included_by_user": "Someone in your team counts it in spite of its type or status.",
+    "counted_beside_psa": "It was typed by hand; someone in your team counts it beside what the "
+    "PSA has.",
 }
 WARNING_CODES: Final = tuple(WARNINGS)
 
@@ -248,6 +253,7 @@ def _sentence(row: Row, reason: str, on: date) -> str:
         start=_text(start),
         end=_text(agreement.end_date),
         last=_text(last),
+        moved=_text(agreement.counts_from),
         as_of=on.isoformat(),
         currency=item.currency,
         cycle=unknown_cycle_of(row),
@@ -350,6 +356,7 @@ def _counting_warnings(item: Prepared, day: int) -> list[str]:
             agreement.assume_renewal and end and not agreement.no_end and day > end.toordinal()
         ),
         "included_by_user": agreement.force_include and not_meant,
+        "counted_beside_psa": agreement.force_include and agreement.set_aside,
     }
     return [code for code, applies in applying.items() if applies]
 

@@ -113,7 +113,8 @@ def _replay(record: IdempotentRequest, request: Request) -> Response:
 
 def _hash(request: Request) -> str:
     """Tells nothing without SECRET_KEY: a body may hold the keys of a PSA."""
-    parts = [request.method, request.path, json.dumps(request.data, sort_keys=True, default=str)]
+    path = request.get_full_path()
+    parts = [request.method, path, json.dumps(request.data, sort_keys=True, default=str)]
     text = "\n".join(map(str, parts))
     return salted_hmac("audit_site.api.idempotency", text, algorithm="sha256").hexdigest()
 

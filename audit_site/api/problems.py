@@ -81,7 +81,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
         case FieldErrors():
             return problem(400, error.code, error.sentence, fix=error.fix, errors=error.errors)
         case Explained():
-            answer = problem(error.status, error.code, error.sentence, fix=error.fix)
+            answer = problem(error.status, error.code, error.sentence, fix=error.fix, **error.more)
             for name, value in error.headers.items():
                 answer[name] = value
             return answer

@@ -13,6 +13,7 @@ from audit_site.tenants.own_address import forget_address_changes
 from audit_site.tenants.tasks import clear_sessions, forget_cache
 from audit_site.tenants.tries import forget_tries
 from integrations.connecting.wrong_keys import forget_users
+from integrations.links.previewing import forget_previews
 from integrations.runs.history import prune_history
 
 
@@ -35,6 +36,7 @@ RETENTION: Final = (
         prune_history,
     ),
     Kept("Reports about figures", "7 days", "REPORT_DAYS", forget_reports),
+    Kept("Previews of links", "a day", "", forget_previews),
     Kept("Answers kept for an `Idempotency-Key`", "24 hours", "", forget_answers),
     Kept("Sessions", "until they have run out", "", clear_sessions),
     Kept("Counts of tries to sign in, as hashes", "a day", "", forget_tries),

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
-from agreements.models import ChoiceRecord
+from agreements.models import ChoiceRecord, TypedAgreement, TypedChange
 from audit_site.db.slices import SLICE
 from audit_site.privacy.owned import owned_models, text_fields
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, TenantOwned
@@ -28,6 +28,8 @@ NOT_TOLD: Final = frozenset(
 #: Columns with names of the tenant's own people.
 OWN_PEOPLE: Final = {
     ChoiceRecord: {"actor_name"},
+    TypedAgreement: {"typed_by_name", "changed_by_name"},
+    TypedChange: {"actor_name"},
     PsaWord: {"by_name", "ended_by_name", "key"},
 }
 

@@ -11,6 +11,7 @@ from audit_site.api.abilities import CanField, always
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
+from integrations.api.serializers.connection_parts import PersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS
@@ -43,10 +44,12 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 class LinkSerializer(serializers.Serializer[Any]):
     """What ties a company to its record in a PSA."""
 
+    id = serializers.CharField()
     integration = serializers.CharField(help_text="Id of the integration.")
     psa = PsaField()
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
+    linked_by = PersonSerializer(allow_null=True, help_text="Null = audIT, or nobody knows.")
     active = serializers.BooleanField(
         help_text="Whether syncs keep it current; false while its PSA is disconnected."
     )
@@ -77,6 +80,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "delete": (IsMember, lambda company: company.status == Company.Status.ACTIVE),
             "link": (IsMember, lambda company: link_of(company) is None),
             "unlink": (IsMember, lambda company: link_of(company) is not None),
+            "undo_link": (IsMember, lambda company: company.can_undo_link),
             "sync": (IsMember, _is_read),
         }
     )
@@ -106,10 +110,12 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             return None
         return LinkSerializer(
             {
+                "id": str(link.pk),
                 "integration": str(link.integration_id),
                 "psa": link.integration.psa,
                 "external_id": link.external_id,
                 "linked_at": link.linked_at,
+                "linked_by": link.linked_by,
                 "active": link.is_active,
                 "problems": link.problem_codes,
             }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
@@ -14,19 +16,28 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agreements import typed
 from agreements.api.parameters import read_as_of
-from agreements.api.serializers import AgreementSerializer, CompanyMrrSerializer
+from agreements.api.serializers import (
+    AgreementSerializer,
+    CompanyMrrSerializer,
+    TypedUpdateSerializer,
+    TypedWriteSerializer,
+    agreement_body,
+    changed_agreement,
+)
 from agreements.figures import company_figure, company_totals
-from agreements.models import CompanyMrr
+from agreements.models import Agreement, CompanyMrr
 from agreements.overview import with_mrr
 from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
+from audit_site.api.dry_run import DRY_RUN, rehearsable
 from audit_site.api.idempotency import idempotent
-from audit_site.api.parameters import AS_OF, flag, query, read_id
+from audit_site.api.parameters import AS_OF, flag, invalid, query, read_id
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.requests import read_body
-from audit_site.api.views import PROBLEMS, TenantViewSet, owned_or_invalid
-from audit_site.limits import IMPORTS, RESYNCS, limited
+from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid, owned_or_invalid
+from audit_site.limits import IMPORTS, LOOKUPS, RESYNCS, limited
 from companies import services
 from companies.api.serializers import (
     CompanyCreateSerializer,
@@ -39,12 +50,21 @@ from companies.api.serializers import (
     RejectedImportSerializer,
 )
 from companies.models import Company
+from integrations.api.serializers.links import (
+    LinkPreviewSerializer,
+    PastLinkSerializer,
+    UnlinkSerializer,
+)
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import import_companies, linking
+from integrations.importing import import_companies
+from integrations.importing.linking import owner_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
-from integrations.models import Integration
+from integrations.links.linking import link_company, unlink_company
+from integrations.links.previewing import start_preview
+from integrations.links.undoing import undo_link
+from integrations.models import CompanyLink, Integration, LinkPreview
 from integrations.runs import starting
 
 
@@ -149,7 +169,7 @@ class CompanyViewSet(TenantViewSet):
         """Change an audITee; `status` archives it and brings it back. The PSA owns linked ones."""
         company = self.get_object()
         values = read_body(CompanyUpdateSerializer, request)
-        owner = linking.owner_of(company)
+        owner = owner_of(company)
         services.update_company(company=company, actor=self.actor, owned_by=owner, **values)
         return Response(self._fresh(company))
 
@@ -163,12 +183,14 @@ class CompanyViewSet(TenantViewSet):
         return owned_or_invalid(list_integrations(self.tenant), "integration", value)
 
     @extend_schema(
+        parameters=[DRY_RUN],
         request=ImportSerializer,
         responses={200: ImportResultSerializer, **PROBLEMS},
         operation_id="import_companies",
     )
     @action(detail=False, methods=["post"], url_path="import", permission_classes=[IsMember])
     @limited(IMPORTS)
+    @rehearsable
     @idempotent
     def import_from_psa(self, request: Request) -> Response:
         """Import companies of a PSA, as far as rules and licence allow; agreements follow."""
@@ -189,14 +211,19 @@ class CompanyViewSet(TenantViewSet):
             "sync_run": run_body(self.request, result.sync_run) if result.sync_run else None,
         }
 
-    @extend_schema(request=LinkWriteSerializer, responses={200: CompanySerializer, **PROBLEMS})
+    @extend_schema(
+        parameters=[DRY_RUN],
+        request=LinkWriteSerializer,
+        responses={200: CompanySerializer, **PROBLEMS},
+    )
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @rehearsable
     @idempotent
     def link(self, request: Request, pk: str) -> Response:
         """Link an audITee to a company of a PSA. It takes no place of the licence."""
         company = self.get_object()
         values = read_body(LinkWriteSerializer, request)
-        linking.link_company(
+        link_company(
             company=company,
             integration=self._integration(values["integration"]),
             external_id=values["external_id"],
@@ -204,14 +231,91 @@ class CompanyViewSet(TenantViewSet):
         )
         return Response(self._fresh(company))
 
-    @extend_schema(request=None, responses={200: CompanySerializer, **PROBLEMS})
+    @extend_schema(
+        parameters=[DRY_RUN],
+        request=UnlinkSerializer,
+        responses={200: CompanySerializer, **PROBLEMS},
+    )
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @rehearsable
     @idempotent
     def unlink(self, request: Request, pk: str) -> Response:
-        """End the link: all stays as it was last seen, and becomes yours to edit."""
-        company = self.get_object()
-        linking.unlink_company(company=company, actor=self.actor)
+        """End the link: all stays as it was last seen, and becomes yours to edit.
+
+        With `undo` it is as if the link had never been: name, type, contacts and primary contact
+        are as before, and what came with it counts on no day.
+        """
+        company, values = self.get_object(), read_body(UnlinkSerializer, request)
+        if values["undo"]:
+            undo_link(company=company, actor=self.actor, link_id=self._past_link(company, values))
+        elif "link" in values:
+            raise invalid("link", "A link is named only to be undone.")
+        else:
+            unlink_company(company=company, actor=self.actor)
         return Response(self._fresh(company))
+
+    def _past_link(self, company: Company, values: dict[str, Any]) -> UUID | None:
+        if "link" not in values:
+            return None
+        return owned_or_invalid(self._links(company), "link", values["link"]).pk
+
+    def _links(self, company: Company) -> QuerySet[CompanyLink]:
+        return CompanyLink.objects.for_tenant(self.tenant).filter(company=company)
+
+    @extend_schema(responses={200: PastLinkSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def links(self, request: Request, pk: str) -> Response:
+        """List its links, the newest first: the one in force, ended ones and undone ones."""
+        rows = self._links(self.get_object()).select_related("integration", "linked_by")
+        page = self.paginate_queryset(rows.order_by("-id"))
+        context = {"request": request}
+        return self.get_paginated_response(
+            PastLinkSerializer(page, many=True, context=context).data
+        )
+
+    @extend_schema(
+        request=LinkWriteSerializer,
+        responses={202: LinkPreviewSerializer, **PROBLEMS},
+        operation_id="create_link_preview",
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="link/preview",
+        url_name="link-previews",
+        permission_classes=[IsMember],
+    )
+    @limited(LOOKUPS)
+    @idempotent
+    def preview_link(self, request: Request, pk: str) -> Response:
+        """Work out what a link would change, money included: the PSA is asked by a worker.
+
+        The same preview that is under way is joined. It is kept for a day.
+        """
+        values = read_body(LinkWriteSerializer, request)
+        preview = start_preview(
+            company=self.get_object(),
+            integration=self._integration(values["integration"]),
+            external_id=values["external_id"],
+            actor=self.actor,
+        )
+        body = LinkPreviewSerializer(preview, context={"request": request}).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        responses={200: LinkPreviewSerializer, **PROBLEMS}, operation_id="get_link_preview"
+    )
+    @action(
+        detail=True,
+        url_path="link/preview/(?P<preview_id>[^/]+)",
+        url_name="link-preview",
+        permission_classes=[IsViewer],
+    )
+    def link_preview(self, request: Request, pk: str, preview_id: str) -> Response:
+        """Read a preview; ask again until its state is `done`."""
+        rows = LinkPreview.objects.for_tenant(self.tenant).filter(company=self.get_object())
+        preview = get_object_or_404(rows.select_related("company"), pk=find_uuid(preview_id))
+        return Response(LinkPreviewSerializer(preview, context={"request": request}).data)
 
     @extend_schema(
         request=None, responses={202: SyncRunSerializer, 200: SyncRunSerializer, **PROBLEMS}
@@ -232,14 +336,67 @@ class CompanyViewSet(TenantViewSet):
         return self.get_paginated_response(ContactSerializer(page, many=True).data)
 
     @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})
-    @action(detail=True, permission_classes=[IsViewer])
+    @action(detail=True, permission_classes=[ReadOrMember])
     def agreements(self, request: Request, pk: str) -> Response:
         """List its agreements with their MRR as of today, and why some don't count."""
         company = self.get_object()
         page = self.paginate_queryset(company.agreements.filter(tenant=self.tenant).order_by("id"))
         rows = {row.agreement.pk: row for row in company_figure(company).agreements}
         shown = [rows[agreement.pk] for agreement in page or []]
-        return self.get_paginated_response(AgreementSerializer(shown, many=True).data)
+        context = {"request": request}
+        return self.get_paginated_response(
+            AgreementSerializer(shown, many=True, context=context).data
+        )
+
+    @extend_schema(
+        request=TypedWriteSerializer,
+        responses={201: AgreementSerializer, **PROBLEMS},
+        operation_id="create_agreement",
+    )
+    @agreements.mapping.post
+    @idempotent
+    def add_agreement(self, request: Request, pk: str) -> Response:
+        """Type an agreement in that no PSA has. Set aside where the audITee is linked."""
+        company = self.get_object()
+        values = read_body(TypedWriteSerializer, request)
+        agreement = typed.add_agreement(company=company, actor=self.actor, values=values)
+        body = agreement_body(request, agreement)
+        return Response(body, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        responses={200: AgreementSerializer, **PROBLEMS}, operation_id="get_company_agreement"
+    )
+    @action(
+        detail=True,
+        url_path="agreements/(?P<agreement_id>[^/]+)",
+        url_name="agreement",
+        permission_classes=[ReadOrMember],
+    )
+    def agreement(self, request: Request, pk: str, agreement_id: str) -> Response:
+        """Read one of its agreements; the same as at `/agreements/{id}/`."""
+        return Response(agreement_body(request, self._agreement(agreement_id)))
+
+    @extend_schema(
+        request=TypedUpdateSerializer,
+        responses={200: AgreementSerializer, **PROBLEMS},
+        operation_id="update_company_agreement",
+    )
+    @agreement.mapping.patch
+    def change_agreement(self, request: Request, pk: str, agreement_id: str) -> Response:
+        """Change one that was typed in here."""
+        return changed_agreement(request, self._agreement(agreement_id))
+
+    @extend_schema(responses={204: None, **PROBLEMS}, operation_id="delete_company_agreement")
+    @agreement.mapping.delete
+    def remove_agreement(self, request: Request, pk: str, agreement_id: str) -> Response:
+        """Remove one that was typed in here, from all days; what it said is kept."""
+        typed.remove_agreement(agreement=self._agreement(agreement_id), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _agreement(self, agreement_id: str) -> Agreement:
+        rows = Agreement.objects.for_tenant(self.tenant).filter(company=self.get_object())
+        rows = rows.select_related("tenant", "company__tenant", "integration")
+        return get_object_or_404(rows, pk=find_uuid(agreement_id))
 
     @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from companies.web import erasing, views
+from companies.web import erasing, links, views
 
 app_name = "companies"
 urlpatterns = [
@@ -19,6 +19,9 @@ urlpatterns = [
     path("companies/<uuid:pk>/restore/", views.restore, name="restore"),
     path("companies/<uuid:pk>/sync/", views.resync, name="sync"),
     path("companies/<uuid:pk>/sync/state/", views.sync_fragment, name="sync-state"),
-    path("companies/<uuid:pk>/link/", views.link, name="link"),
-    path("companies/<uuid:pk>/unlink/", views.unlink, name="unlink"),
+    path("companies/<uuid:pk>/link/", links.link, name="link"),
+    path("companies/<uuid:pk>/link/preview/", links.start, name="link-previews"),
+    path("companies/<uuid:pk>/link/preview/<uuid:preview_id>/", links.preview, name="link-preview"),
+    path("companies/<uuid:pk>/unlink/", links.unlink, name="unlink"),
+    path("companies/<uuid:pk>/undo-link/", links.undo, name="undo-link"),
 ]

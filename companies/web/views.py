@@ -7,14 +7,13 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from agreements.figures import Money, company_figure, company_totals
 from agreements.overview import with_mrr
 from agreements.remarks import remarks_on_figure
-from audit_site.db.folded_text import Folded, storable
+from audit_site.db.folded_text import Folded
 from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
@@ -22,17 +21,12 @@ from companies import services
 from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import linking
-from integrations.importing.import_rows import import_rows
-from integrations.importing.link_preview import preview_link
-from integrations.importing.linking import link_of
+from integrations.importing.linking import link_of, owner_of
 from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
-    integration_with,
-    list_psa_companies,
 )
-from integrations.models import CompanyLink, Integration, PsaCompanyRecord
+from integrations.models import CompanyLink, PsaCompanyRecord
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs
 
@@ -109,7 +103,7 @@ def add(request: PageRequest) -> HttpResponse:
     return render(request, "companies/form.html", {"form": form}, status=status)
 
 
-def _company(request: PageRequest, pk: UUID) -> Company:
+def company_of(request: PageRequest, pk: UUID) -> Company:
     rows = companies_with_links(tenant_of(request)).select_related("tenant")
     return find(rows, pk)
 
@@ -117,7 +111,7 @@ def _company(request: PageRequest, pk: UUID) -> Company:
 @page("GET", section="companies")
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
     """One audITee: its MRR, its agreements, its people, and where they come from."""
-    found = _company(request, pk)
+    found = company_of(request, pk)
     link = link_of(found)
     psa = link.integration.psa_info if link else None
     record = (
@@ -156,8 +150,8 @@ def _status_to_say(link: CompanyLink | None, record: PsaCompanyRecord | None) ->
 @page("GET", "POST", role=Role.MEMBER, section="companies")
 def edit(request: PageRequest, pk: UUID) -> HttpResponse:
     """Name, type and primary contact; of a linked one the type alone is ours."""
-    found = _company(request, pk)
-    owner = linking.owner_of(found)
+    found = company_of(request, pk)
+    owner = owner_of(found)
     initial = CompanyForm.values_of(found)
     form = CompanyForm(request.POST or None, initial=initial, is_owned=bool(owner))
     if form.is_valid():
@@ -182,132 +176,39 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("GET", "POST", role=Role.MEMBER, section="companies")
 def archive(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, saying what leaves the MRR, then archive."""
-    found = _company(request, pk)
+    found = company_of(request, pk)
     if request.method == "POST":
         services.archive_company(company=found, actor=request.user)
         messages.success(request, "Archived. Everything about it is kept, and its licence is free.")
         return redirect("companies:detail", pk)
     if found.status == Company.Status.ARCHIVED:
         return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "link": link_of(found)}
+    context = {"company": found, "totals": totals_of(found), "link": link_of(found)}
     return render(request, "companies/archive.html", context)
 
 
-def _totals_of(company: Company) -> list[Money]:
+def totals_of(company: Company) -> list[Money]:
     return company_totals(company.tenant, [company.pk])[company.pk]
 
 
 @page("POST", role=Role.MEMBER, section="companies")
 def restore(request: PageRequest, pk: UUID) -> HttpResponse:
-    services.restore_company(company=_company(request, pk), actor=request.user)
+    services.restore_company(company=company_of(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
 @page("POST", role=Role.MEMBER, section="companies")
 def resync(request: PageRequest, pk: UUID) -> HttpResponse:
-    starting.start_company_sync(company=_company(request, pk), actor=request.user)
+    starting.start_company_sync(company=company_of(request, pk), actor=request.user)
     return redirect("companies:detail", pk)
 
 
 @page("GET", section="companies")
 def sync_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """The re-sync under way, asked for every second; at its end the whole page is loaded again."""
-    found = _company(request, pk)
+    found = company_of(request, pk)
     run = list_sync_runs(found.tenant, company=found.pk).first()
     response = render(request, "companies/_sync.html", {"company": found, "run": run})
     if run is None or not run.is_active:
         response["HX-Refresh"] = "true"
     return response
-
-
-@page("GET", "POST", role=Role.MEMBER, section="companies")
-def link(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Choose the PSA company that an audITee is, look at both, then link."""
-    found = _company(request, pk)
-    asked = request.POST if request.method == "POST" else request.GET
-    integrations = list(list_integrations(found.tenant))
-    integration = _chosen(integrations, asked.get("integration", ""), found.name)
-    external_id = asked.get("external_id", "")
-    if _is_done(link_of(found), request, integration, external_id):
-        return redirect("companies:detail", pk)
-    if request.method == "POST" and integration is not None:
-        linking.link_company(
-            company=found, integration=integration, external_id=external_id, actor=request.user
-        )
-        return redirect("companies:detail", pk)
-    if integration is not None and external_id:
-        return _look_at_both(request, found, integration, external_id)
-    search = asked.get("search", found.name)
-    rows = list_psa_companies(integration, search=search, linked=False)[:50] if integration else []
-    context = {
-        "company": found,
-        "integrations": integrations,
-        "integration": integration,
-        "search": search,
-        "rows": rows,
-    }
-    return render(request, "companies/link.html", context)
-
-
-def _is_done(
-    link: CompanyLink | None,
-    request: PageRequest,
-    integration: Integration | None,
-    external_id: str,
-) -> bool:
-    """Whether nothing is left to choose: it is linked, and a form asks for no other link."""
-    if link is None or request.method == "GET":
-        return link is not None
-    return (link.integration, link.external_id) == (integration, external_id)
-
-
-def _chosen(integrations: list[Integration], chosen: str, name: str) -> Integration | None:
-    """The integration that was asked for, else 404; where none was, the one that has the name."""
-    if not chosen:
-        return integration_with(name, integrations)
-    for integration in integrations:
-        if str(integration.pk) == chosen:
-            return integration
-    raise Http404
-
-
-def _look_at_both(
-    request: PageRequest, company: Company, integration: Integration, external_id: str
-) -> HttpResponse:
-    """Show both sides and what changes, and ask."""
-    rows = list_psa_companies(integration).select_related("integration")
-    record = rows.filter(external_id=storable(external_id)).first()
-    if record is None:
-        raise Http404
-    (row,) = import_rows([record], None)
-    if row.linked:
-        messages.warning(request, f"“{record.name}” is linked to “{row.linked.name}” already.")
-        address = reverse("companies:link", args=[company.pk])
-        return redirect(f"{address}?integration={integration.pk}")
-    context = {
-        "company": company,
-        "record": record,
-        "psa": integration.psa_info,
-        "preview": preview_link(company, record),
-        "totals": _totals_of(company),
-    }
-    return render(request, "companies/confirm_link.html", context)
-
-
-@page("GET", "POST", role=Role.MEMBER, section="companies")
-def unlink(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Ask once more, saying what changes, then unlink."""
-    found = _company(request, pk)
-    if request.method == "POST":
-        linking.unlink_company(company=found, actor=request.user)
-        messages.success(
-            request,
-            "Unlinked. Everything stays as it was last seen. Name and primary contact are yours to "
-            "edit now; its agreements are read no more.",
-        )
-        return redirect("companies:detail", pk)
-    link = link_of(found)
-    if link is None:
-        return redirect("companies:detail", pk)
-    context = {"company": found, "totals": _totals_of(found), "psa": link.integration.psa_info}
-    return render(request, "companies/unlink.html", context)

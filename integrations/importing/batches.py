@@ -1,6 +1,6 @@
 """Imports that are reviewed first: proposed from what was chosen, started, and tried again.
 
-A worker carries them out (`integrations.importing.batch_worker`).
+A worker carries them out (`integrations.batches.worker`).
 """
 
 from __future__ import annotations

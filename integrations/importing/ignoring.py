@@ -17,6 +17,7 @@ from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
+from companies.services import suggestions_may_differ
 from integrations.importing.rules import explain
 from integrations.importing.selection import MOST_CHOSEN, too_many
 from integrations.importing.table import is_linked
@@ -130,3 +131,4 @@ def _save(record: PsaCompanyRecord, actor: User | None, what: str) -> None:
         before={"ignored": what == "unignored"},
         after={"ignored": what == "ignored"},
     )
+    suggestions_may_differ(record.tenant)

@@ -12,7 +12,7 @@ from integrations.models.integration import (
     IntegrationQuerySet,
 )
 from integrations.models.issues import Issue
-from integrations.models.links import CompanyLink
+from integrations.models.links import CompanyLink, LinkPreview
 from integrations.models.locks import lock_account, lock_integration, lock_with_integration
 from integrations.models.psa_records import (
     ImportListVisit,
@@ -29,6 +29,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
+from integrations.models.suggestions import LinkBatch, LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
@@ -48,10 +49,15 @@ __all__ = [
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkBatch",
+    "LinkMatching",
+    "LinkPreview",
+    "LinkSuggestion",
     "PsaCompanyRecord",
     "PsaContactRecord",
     "PsaUser",
     "PsaWord",
+    "SuggestionKind",
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",

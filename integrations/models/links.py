@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from django.db import models
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit_site.tenants.models import TenantOwned, User
 from companies.models import Company
 from integrations.models.integration import Integration, IntegrationOwnedQuerySet
+from integrations.models.work import LeasedWork
 
 #: What a link in force is, for conditions that say more.
 IN_FORCE: Final = models.Q(unlinked_at=None)
@@ -20,12 +21,28 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
         """Those that nobody has ended; also those that rest while their integration is off."""
         return self.filter(IN_FORCE)
 
+    def undoable_first(self) -> Any:
+        """The newest first, each with `can_undo`: whether what was before it is known."""
+        can_undo = models.Q(before__isnull=False, undone_at=None)
+        return self.annotate(
+            can_undo=models.Case(models.When(can_undo, then=True), default=False)
+        ).order_by("-linked_at", "-id")
+
+    def standing(self) -> Self:
+        """All but those that were undone, as if they had never been."""
+        return self.filter(undone_at=None)
+
 
 class CompanyLink(TenantOwned):
     """Ties a company to a PSA company. Rests while its integration is disconnected.
 
     `problem_codes` are the import rules that the PSA company breaks now: it stays linked and is
     flagged. `read_at` is when the newest stored reading of its agreements began.
+
+    `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
+    knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
+    last name that the link has given it. An undone link is ended, too. `batch`: what it was made
+    together with. `moved_from`: the link that it took the place of when the audITee moved.
     """
 
     integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
@@ -39,6 +56,20 @@ class CompanyLink(TenantOwned):
     last_synced_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     problem_codes = models.JSONField(default=list)
+    before = models.JSONField(null=True, blank=True)
+    left = models.JSONField(null=True, blank=True)
+    given_name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    batch = models.ForeignKey(
+        "integrations.LinkBatch",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="links",
+    )
+    moved_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     objects = CompanyLinkQuerySet.as_manager()
 
@@ -63,3 +94,48 @@ class CompanyLink(TenantOwned):
     def is_active(self) -> bool:
         """Whether syncs keep it current: in force, and its integration not disconnected."""
         return self.unlinked_at is None and not self.integration.is_disconnected
+
+
+class LinkPreview(LeasedWork):
+    """What a link would change, worked out by a worker who asks the PSA; kept for a day.
+
+    `found` is what it came to (`integrations.links.comparison`), None = not known yet, or the PSA
+    could not be asked: then `code`, `message` and `fix` say why. While it waits (`resume_at`), they
+    say for what.
+    """
+
+    seen_by_system: ClassVar[tuple[str, ...]] = ("sweep", "prune_history", "forget_previews")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="previews")
+    external_id = models.CharField(max_length=100)
+    asked_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    code = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    fix = models.TextField(blank=True)
+    found = models.JSONField(null=True, blank=True)
+
+    objects = IntegrationOwnedQuerySet["LinkPreview"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "company", "-id"], name="previews_of_company"),
+            models.Index(
+                fields=["queued_at"], condition=~models.Q(state="done"), name="previews_under_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"preview of {self.company_id} = {self.external_id} ({self.state})"
+
+    @property
+    def is_done(self) -> bool:
+        return self.state == self.State.DONE

@@ -25,7 +25,7 @@ class PsaCompanyRecord(TenantOwned):
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
     phone. `rule_codes` are the import rules it breaks (integrations.importing.rules). `ignored_at`:
     a person said that it is none of audIT's, and a sync leaves that alone.
-    On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`, and 0012
+    On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`, and 0015
     one by the first reason.
     """
 

@@ -15,6 +15,7 @@ from integrations.models import (
     ConnectionTest,
     ImportBatch,
     LeasedWork,
+    LinkPreview,
     SyncRun,
 )
 from integrations.runs import leases
@@ -26,6 +27,7 @@ TASKS: dict[type[LeasedWork], str] = {
     SyncRun: "integrations.run_sync",
     ConnectionTest: "integrations.run_connection_test",
     ImportBatch: "integrations.run_import_batch",
+    LinkPreview: "integrations.run_link_preview",
 }
 
 

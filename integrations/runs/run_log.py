@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from audit_site import log_context
-from integrations.models import ConnectionTest, LeasedWork, SyncRun
+from integrations.models import ConnectionTest, ImportBatch, LeasedWork, LinkPreview, SyncRun
 
 log: Final = structlog.get_logger("integrations.runs")
 
@@ -33,9 +33,11 @@ def begins(work: LeasedWork) -> None:
 
 
 def _kind(work: LeasedWork) -> str:
-    if isinstance(work, SyncRun):
-        return "run"
-    return "test" if isinstance(work, ConnectionTest) else "import"
+    if isinstance(work, LinkPreview):
+        return "preview"
+    if isinstance(work, ImportBatch):
+        return "import"
+    return "run" if isinstance(work, SyncRun) else "test"
 
 
 def _event(work: LeasedWork, what: str) -> str:

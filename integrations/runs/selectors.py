@@ -27,7 +27,7 @@ def list_sync_runs(
 
 def last_reading(company: Company) -> SyncRun | None:
     """The run that read an audITee last: one of its own, one of several, or one over everything."""
-    links = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
+    links = CompanyLink.objects.for_tenant(company.tenant).standing().filter(company=company)
     link = links.exclude(last_synced_at=None).order_by("-last_synced_at").first()
     if link is None:
         return None

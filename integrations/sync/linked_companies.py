@@ -65,6 +65,11 @@ def _apply_names(
     for company in renamed:
         company.name, company.updated_at = names[company.pk], now
     Company.objects.bulk_update(renamed, ["name", "updated_at"])
+    given = {company.pk: company.name for company in renamed}
+    renaming = [link for link, _ in paired if link.company_id in given]
+    for link in renaming:
+        link.given_name = given[link.company_id]
+    CompanyLink.objects.bulk_update(renaming, ["given_name"])
 
 
 def _apply_contacts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,7 +19,7 @@ from audit_site.tenants.selectors import admins_of
 from integrations.connecting.credentials import open_fields
 from integrations.connecting.guides import guide_of
 from integrations.connecting.health import Health, is_old_news
-from integrations.connecting.selectors import LatestWork
+from integrations.connecting.selectors import LatestWork, list_integrations
 from integrations.importing.connection_cards import ConnectionCard, connection_card
 from integrations.importing.rules import REASONS, explain
 from integrations.models import CompanyLink, Integration
@@ -57,9 +58,15 @@ def settings_page(
         "pause_form": PauseForm(),
         "next_sync": schedule.next_at(integration),
         "waiting_words": count_waiting(integration),
+        "other_accounts": _other_accounts(integration),
         **forms,
     }
     return render(request, "integrations/settings.html", context, status=status)
+
+
+def _other_accounts(integration: Integration) -> QuerySet[Integration]:
+    """Where its audITees could move to."""
+    return list_integrations(integration.tenant).exclude(pk=integration.pk)
 
 
 def _hidden(card: ConnectionCard) -> list[tuple[str, int]]:
@@ -122,6 +129,7 @@ def disconnected_page(
         "integration": integration,
         "card": card,
         "form": form,
+        "other_accounts": _other_accounts(integration),
         "remains": Remains(
             CompanyLink.objects.of(integration).in_force().count(),
             Agreement.objects.of(integration).present().count(),

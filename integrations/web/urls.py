@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from integrations.web import find_company, import_batches, import_list, issues, runs, words
+from integrations.web import (
+    find_company,
+    import_batches,
+    import_list,
+    issues,
+    runs,
+    suggestions,
+    words,
+)
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
     disconnect,
@@ -31,6 +39,7 @@ urlpatterns = [
         name="forget-candidate",
     ),
     path("integrations/<uuid:pk>/sync/", sync_now, name="sync"),
+    path("integrations/<uuid:pk>/move/", suggestions.move, name="move"),
     path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
     path("import/", import_list.import_list, name="import"),
     path("import/choose/", import_list.choose, name="choose"),
@@ -51,6 +60,12 @@ urlpatterns = [
     path("issues/<uuid:pk>/retry/", issues.retry_issue, name="retry-issue"),
     path("issues/<uuid:pk>/dismiss/", issues.dismiss_issue, name="dismiss-issue"),
     path("issues/<uuid:pk>/gone/", issues.confirm_gone, name="confirm-gone"),
+    path("link-suggestions/", suggestions.suggestions, name="suggestions"),
+    path("link-suggestions/confirm/", suggestions.confirm, name="confirm-suggestions"),
+    path("link-suggestions/dismiss/", suggestions.dismiss, name="dismiss-suggestions"),
+    path("link-suggestions/restore/", suggestions.restore, name="restore-suggestions"),
+    path("link-batches/<uuid:pk>/", suggestions.link_batch, name="link-batch"),
+    path("link-batches/<uuid:pk>/undo/", suggestions.undo, name="undo-links"),
     path("sync-runs/", runs.sync_runs, name="runs"),
     path("sync-runs/<uuid:pk>/", runs.run, name="run"),
     path("sync-runs/<uuid:pk>/cancel/", runs.cancel_run, name="cancel-run"),

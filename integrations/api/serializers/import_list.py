@@ -17,12 +17,11 @@ from audit_site.api.serializers import (
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
 from integrations.importing.rules import CHECK_NAMES, Reason
-from integrations.importing.suggested import Suggestion
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField()
+    id = serializers.CharField(source="company_id")
+    name = serializers.CharField(source="company_name")
     score = serializers.IntegerField(min_value=0, max_value=100)
 
 
@@ -34,7 +33,7 @@ class IgnoredSerializer(serializers.Serializer[Any]):
 class PsaCompanySerializer(serializers.Serializer[Any]):
     """A company as the PSA shows it, imported or not."""
 
-    # the context has `request`, and `suggestions`, `{record id: Suggestion}`
+    # the context has `request`, and `suggested`, the suggestions by the row's id
 
     external_id = serializers.CharField(source="record.external_id", read_only=True)
     name = serializers.CharField(source="record.name", read_only=True)
@@ -69,12 +68,9 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         return row.reasons
 
     @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
-    def get_suggested_company(self, row: ImportRow) -> dict[str, Any] | None:
-        """The audITee that it probably is; null = none is likely enough, or two are."""
-        found: Suggestion | None = self.context["suggestions"].get(row.record.pk)
-        if found is None or row.linked is not None:
-            return None
-        return {"id": str(found.company_id), "name": found.company_name, "score": found.score}
+    def get_suggested_company(self, row: ImportRow) -> Any:
+        suggestion = self.context["suggested"].get(row.record.pk)
+        return SuggestedCompanySerializer(suggestion).data if suggestion else None
 
     @extend_schema_field(IgnoredSerializer(allow_null=True))
     def get_ignored(self, row: ImportRow) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -87,10 +87,10 @@ class ImportBatchViewSet(TenantViewSet):
             started = batches.start(batch=batch, actor=self.actor)
         return self._shown(request, started, status.HTTP_202_ACCEPTED)
 
-    def _lists(self) -> list[Integration]:
+    def _lists(self) -> Sequence[Integration]:
         return list(list_integrations(self.tenant))
 
-    def _pairs(self, given: Iterable[Mapping[str, str]]) -> list[tuple[Integration, str]]:
+    def _pairs(self, given: Iterable[Mapping[str, str]]) -> Sequence[tuple[Integration, str]]:
         """What a body names, with the integrations; another tenant's is 400 `does_not_exist`."""
         lists = {str(one.pk): one for one in self._lists()}
         return [

@@ -12,8 +12,8 @@ from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from companies.services import archive_company
 from integrations.connecting.lifecycle import disconnect_integration
-from integrations.importing.linking import unlink_company
 from integrations.issues.inbox import IssueReport, raise_issues
+from integrations.links.linking import unlink_company
 from tests.clients import browser, text
 from tests.factories import make_agreement, make_company, make_integration, make_link
 

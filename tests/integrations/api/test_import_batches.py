@@ -135,7 +135,8 @@ def test_what_can_not_be_taken_is_refused(
 
 
 def test_the_same_key_starts_one_import(mia: User, lists: list[Integration]) -> None:
-    api, body = api_of(mia), {"all_that_match": {}}
+    api = api_of(mia)
+    body: dict[str, Any] = {"all_that_match": {}}
 
     answers = [api.post(BATCHES, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from audit_site.lanes import SYNC, URGENT
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from integrations.importing import batch_worker
-from integrations.importing.batch_worker import carry_out_slice
+from integrations.batches import worker as batch_worker
+from integrations.batches.worker import carry_out_slice
 from integrations.importing.batches import counts_of, propose, retry, start
 from integrations.models import (
     CompanyLink,

@@ -10,9 +10,9 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.importing.ignoring import ignore_company, unignore_company
 from integrations.importing.import_companies import import_companies
-from integrations.importing.linking import link_company
 from integrations.importing.list_counts import list_counts
 from integrations.importing.selectors import list_psa_companies
+from integrations.links.linking import link_company
 from integrations.models import Integration, PsaCompanyRecord
 from tests.clients import api_of, browser, page_text, problem, text
 from tests.factories import make_company, make_link, make_psa_company, make_psa_contact

@@ -11,7 +11,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import User
 from companies.models import Company
 from companies.services import create_company
-from integrations.importing.batch_worker import run_import_batch
+from integrations.batches.worker import run_import_batch
 from integrations.importing.batches import counts_of, propose, start
 from integrations.importing.import_companies import import_companies
 from integrations.models import CompanyLink, ImportBatch, Integration, PsaCompanyRecord

@@ -13,8 +13,8 @@ from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.connecting import lifecycle
 from integrations.importing.import_companies import import_companies
-from integrations.importing.linking import link_company
 from integrations.issues import inbox
+from integrations.links.linking import link_company
 from integrations.models import Integration, SyncRun
 from integrations.runs import leases, pausing, schedule, starting
 from integrations.sandbox.server import SandboxServer

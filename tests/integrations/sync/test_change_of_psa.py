@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agreements.models import Agreement
 from integrations.importing.import_companies import import_companies
-from integrations.importing.linking import link_company, unlink_company
+from integrations.links.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect

@@ -13,8 +13,8 @@ from agreements.models import Agreement
 from companies.models import Company
 from companies.services import archive_company, restore_company
 from integrations.connecting import connection_test
-from integrations.importing.linking import unlink_company
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, raise_issues
+from integrations.links.linking import unlink_company
 from integrations.models import CompanyLink, Integration, Issue
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import connect

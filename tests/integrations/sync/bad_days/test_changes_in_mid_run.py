@@ -10,7 +10,7 @@ from agreements.models import Agreement
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.connecting.lifecycle import disconnect_integration, update_integration
-from integrations.importing.linking import unlink_company
+from integrations.links.linking import unlink_company
 from tests.integrations.sync.bad_days.day import Day, Outcome, gone, said, stored
 from tests.worker import work_off
 

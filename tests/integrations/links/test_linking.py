@@ -12,7 +12,7 @@ import pytest
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from integrations.importing.linking import link_company, unlink_company
+from integrations.links.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.runs import leases
 from integrations.runs.starting import start_company_sync

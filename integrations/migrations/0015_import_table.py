@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('companies', '0002_type'),
-        ('integrations', '0011_forgotten_contacts'),
+        ('integrations', '0014_link_suggestions'),
         ('tenants', '0010_seal_two_factor_secrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

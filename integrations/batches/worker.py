@@ -17,14 +17,19 @@ from audit_site.db.bulk import bulk_upsert
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
 from integrations.importing.import_companies import bring_in
-from integrations.importing.linking import link_company
-from integrations.models import CompanyLink, ImportBatch, ImportBatchRow, Integration
+from integrations.importing.suggested import suggestions_for
+from integrations.links.linking import link_many
+from integrations.models import (
+    CompanyLink,
+    ImportBatch,
+    ImportBatchRow,
+    Integration,
+    PsaCompanyRecord,
+)
 from integrations.runs import leases, run_log, shutdown
 
 #: So many rows are carried out by one transaction, and read by one run after it.
 SLICE: Final = 250
-#: Links are tied one by one.
-LINKS_OF_A_SLICE: Final = 50
 #: An import that so many workers took and none ended is given up.
 MOST_ATTEMPTS: Final = 10
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
@@ -89,9 +94,8 @@ def _next_rows(batch: ImportBatch) -> list[ImportBatchRow]:
     first = waiting.select_related("integration__tenant").first()
     if first is None:
         return []
-    size = SLICE if first.becomes == Becomes.NEW else LINKS_OF_A_SLICE
     alike = waiting.filter(integration=first.integration_id, becomes=first.becomes)
-    rows = list(alike.select_related("company")[:size])
+    rows = list(alike.select_related("company")[:SLICE])
     for row in rows:
         row.integration = first.integration
     return rows
@@ -120,29 +124,40 @@ def _holders(integration: Integration, external_ids: Sequence[str]) -> dict[str,
 
 
 def _link(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBatchRow]) -> None:
+    """Tie each to the audITee that was reviewed, if that is still what is suggested."""
+    still = _still_suggested(integration, rows)
     for row in rows:
-        if row.company is None:
-            _failed(row, _company_gone())
-            continue
-        try:
-            with transaction.atomic():
-                link_company(
-                    company=row.company,
-                    integration=integration,
-                    external_id=row.external_id,
-                    actor=batch.started_by,
-                )
-        except DomainError as error:
+        if row.company is None or row.external_id not in still:
+            _failed(row, _not_suggested())
+    wanted = [row for row in rows if row.company and row.external_id in still]
+    pairs = [(row.company, row.external_id) for row in wanted if row.company]
+    result = link_many(integration=integration, pairs=pairs, actor=batch.started_by)
+    refused = {one.external_id: one.error for one in result.rejected}
+    for row in wanted:
+        if error := refused.get(row.external_id):
             _failed(row, error)
-        else:
+        elif row.company:
             _done(row, row.company, made=False)
 
 
-def _company_gone() -> DomainError:
+def _still_suggested(integration: Integration, rows: Sequence[ImportBatchRow]) -> set[str]:
+    """The PSA's ids of those whose audITee is suggested for them now."""
+    ids = [row.external_id for row in rows]
+    records = list(PsaCompanyRecord.objects.of(integration).filter(external_id__in=ids))
+    suggested = suggestions_for(records)
+    companies = {row.external_id: row.company_id for row in rows}
+    return {
+        record.external_id
+        for record in records
+        if (found := suggested.get(record.pk)) and found.company_id == companies[record.external_id]
+    }
+
+
+def _not_suggested() -> DomainError:
     return DomainError(
-        "does_not_exist",
-        "The audITee that it was to be linked to is not there any more.",
-        "Choose it again in the import list.",
+        "not_suggested",
+        "The two are no suggestion any more: one of them has changed or is linked meanwhile.",
+        "Look at it again in the import list.",
     )
 
 

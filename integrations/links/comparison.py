@@ -1,0 +1,264 @@
+"""An audITee beside the record of a PSA that it is taken for: what a link would change.
+
+The answer is JSON, `Comparison`, which is kept with the preview and shown by page and REST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from agreements import books
+from agreements.figures import Total, totals_on
+from agreements.models import Agreement
+from companies.models import Company, Contact
+from integrations.importing.rules import REASONS, Reason, broken_rules, explain, facts_of
+from integrations.importing.said_words import company_words
+from integrations.links.doubts import Side, doubts
+from integrations.links.shown_book import book_with
+from integrations.models import CompanyLink, Integration
+from integrations.psa.contract import PsaAgreement, PsaCompany, PsaContact
+from integrations.psa.errors import PsaRefused
+
+#: Every code of a warning beside those of the import rules.
+WARNINGS = (
+    "names_differ",
+    "nothing_in_common",
+    "lines_refused",
+    "records_set_aside",
+    "no_agreements",
+    "other_currency",
+    "former_agreements_end",
+    "typed_set_aside",
+    "archived",
+    "already_linked",
+)
+WARNING_CODES = (*WARNINGS, *(code for code in REASONS if code not in WARNINGS))
+
+
+class Person(TypedDict):
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+
+
+class SideShown(TypedDict):
+    """One of the two sides. Of ours `external_id`, `status` and `url` are ""."""
+
+    external_id: str
+    name: str
+    type: str
+    status: str
+    url: str
+    primary_contact: Person | None
+    contacts: int
+    agreements: int
+
+
+class Change(TypedDict):
+    field: str
+    before: str
+    after: str
+
+
+class BeforeAfter(TypedDict):
+    before: list[Total]
+    after: list[Total]
+
+
+class Comparison(TypedDict):
+    ours: SideShown
+    theirs: SideShown
+    changes: list[Change]
+    mrr: BeforeAfter
+    agreements: int
+    contacts: int
+    warnings: list[Reason]
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a PSA showed of one company just now. `refused`: of lines; `rejected`: how many records
+    could not be used.
+    """
+
+    company: PsaCompany
+    people: list[PsaContact] = field(default_factory=list)
+    agreements: list[PsaAgreement] = field(default_factory=list)
+    refused: PsaRefused | None = None
+    rejected: int = 0
+
+
+def compare(company: Company, integration: Integration, shown: Shown) -> Comparison:
+    """What linking them would change, as of today. Reads our side; asks nobody."""
+    today = company.tenant.today()
+    before = totals_on(books.prepare_company(company.tenant, company.pk), today)
+    after = totals_on(book_with(company, integration, shown.agreements), today)
+    facts = facts_of(shown.company, shown.people, company_words(integration))
+    ours = side_of(company)
+    theirs = _their_side(shown, facts.primary_contact_id)
+    money: BeforeAfter = {"before": before, "after": after}
+    info = integration.psa_info
+    people = Contact.objects.for_tenant(company.tenant).filter(company=company, gone_at=None)
+    warnings = [
+        *doubts(_side(company.name, people), _side(shown.company.name, shown.people), info.name),
+        *(explain(code, info, shown.company.status) for code in broken_rules(facts, info)),
+        *_of_record(company, integration, shown),
+        *_of_money(company, integration, shown, money),
+    ]
+    return {
+        "ours": ours,
+        "theirs": theirs,
+        "changes": _changes(company, ours, theirs),
+        "mrr": money,
+        "agreements": len(shown.agreements),
+        "contacts": len(shown.people),
+        "warnings": warnings,
+    }
+
+
+def side_of(company: Company) -> SideShown:
+    """Our side. Two statements."""
+    rows = Agreement.objects.for_tenant(company.tenant).filter(company=company, gone_at=None)
+    return {
+        "external_id": "",
+        "name": company.name,
+        "type": company.type,
+        "status": "",
+        "url": "",
+        "primary_contact": _person(company.primary) if company.primary else None,
+        "contacts": len(company.people),
+        "agreements": rows.count(),
+    }
+
+
+def _their_side(shown: Shown, primary_id: str) -> SideShown:
+    found = (person for person in shown.people if person.external_id == primary_id)
+    primary = next(found, None)
+    record = shown.company
+    return {
+        "external_id": record.external_id,
+        "name": record.name,
+        "type": record.type,
+        "status": record.status,
+        "url": record.url,
+        "primary_contact": _person(primary) if primary else None,
+        "contacts": len(shown.people),
+        "agreements": len(shown.agreements),
+    }
+
+
+def _person(person: Contact | PsaContact) -> Person:
+    return {
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "phone": person.phone,
+    }
+
+
+def _side(name: str, people: Iterable[Contact | PsaContact]) -> Side:
+    found = list(people)
+    return Side(name, [one.email for one in found], [one.phone for one in found])
+
+
+def _changes(company: Company, ours: SideShown, theirs: SideShown) -> list[Change]:
+    """What of the audITee's own becomes theirs. Its type stays: that is ours to say."""
+    typed = sum(not person.external_id for person in company.people)
+    pairs = [
+        ("name", ours["name"], theirs["name"]),
+        ("contacts", str(ours["contacts"]), str(typed + theirs["contacts"])),
+    ]
+    if theirs["primary_contact"] is not None:
+        now, then = ours["primary_contact"], theirs["primary_contact"]
+        pairs.insert(1, ("primary_contact", person_text(now), person_text(then)))
+    return [
+        {"field": name, "before": before, "after": after}
+        for name, before, after in pairs
+        if before != after
+    ]
+
+
+def person_text(person: Mapping[str, str] | Person | None) -> str:
+    """A person in one line: name, e-mail address, phone number."""
+    if person is None:
+        return ""
+    name = f"{person['first_name']} {person['last_name']}".strip()
+    return ", ".join(part for part in (name, person["email"], person["phone"]) if part)
+
+
+def _of_record(company: Company, integration: Integration, shown: Shown) -> list[Reason]:
+    """What is to be known of the record and of the audITee besides whether they are the same."""
+    warnings: list[Reason] = []
+    links = CompanyLink.objects.of(integration).in_force()
+    link = links.filter(external_id=shown.company.external_id).select_related("company").first()
+    if link is not None and link.company_id != company.pk:
+        message = f"“{shown.company.name}” is linked to “{link.company.name}” already."
+        fix = "Unlink it there first, if that link is the wrong one."
+        warnings.append({"code": "already_linked", "message": message, "fix": fix})
+    if company.status == Company.Status.ARCHIVED:
+        message = "The audITee is archived: it is in no sum, and no sync reads its agreements."
+        warnings.append({"code": "archived", "message": message, "fix": "Bring it back first."})
+    return warnings
+
+
+def _of_money(
+    company: Company, integration: Integration, shown: Shown, money: BeforeAfter
+) -> list[Reason]:
+    info, warnings = integration.psa_info, []
+    if shown.refused is not None:
+        message = f"{shown.refused.message} MRR after the link is not complete."
+        warnings.append(_warning("lines_refused", message, shown.refused.fix))
+    if shown.rejected:
+        message = f"{_number(shown.rejected, 'record')} could not be read and are not counted here."
+        warnings.append(_warning("records_set_aside", message, "After the link, see Issues."))
+    if not shown.agreements:
+        message = f"{info.name} shows no {info.agreement_word}s of it."
+        warnings.append(_warning("no_agreements", message, "Nothing of it will count."))
+    warnings += _of_currencies(company, money)
+    warnings += _of_own_agreements(company, integration, shown, info.name)
+    return warnings
+
+
+def _of_currencies(company: Company, money: BeforeAfter) -> list[Reason]:
+    usual = {total["currency"] for total in money["before"]} or {company.tenant.currency}
+    others = sorted({total["currency"] for total in money["after"]} - usual)
+    if not others:
+        return []
+    message = (
+        f"It comes to amounts in {' and '.join(others)}, not in {' and '.join(sorted(usual))}."
+    )
+    return [_warning("other_currency", message, "Currencies are never added up.")]
+
+
+def _of_own_agreements(
+    company: Company, integration: Integration, shown: Shown, psa: str
+) -> list[Reason]:
+    rows = Agreement.objects.for_tenant(company.tenant).filter(company=company, gone_at=None)
+    ids = {record.external_id for record in shown.agreements}
+    former, typed = 0, 0
+    for row in rows.only("source", "integration_id", "external_id", "set_aside"):
+        if row.is_typed:
+            typed += not row.set_aside
+        elif (row.integration_id, row.external_id in ids) != (integration.pk, True):
+            former += 1
+    warnings = []
+    if former:
+        message = f"{_number(former, 'agreement')} that a former link brought will end today."
+        fix = f"If {psa} has them too they count there; undo brings them back."
+        warnings.append(_warning("former_agreements_end", message, fix))
+    if typed:
+        message = f"{_number(typed, 'agreement')} typed by hand will be set aside, not lost."
+        fix = "Count them again on the audITee's page where the PSA does not have them."
+        warnings.append(_warning("typed_set_aside", message, fix))
+    return warnings
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
+
+
+def _warning(code: str, message: str, fix: str) -> Reason:
+    return {"code": code, "message": message, "fix": fix}

@@ -1,0 +1,78 @@
+"""What an audITee was before a link, kept with the link so that it can be undone.
+
+A `Kept` is JSON: `name`, `type`, the id of its `primary` contact, all its `contacts` with their
+values, and of its `agreements`, by id, since when each was gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final, TypedDict
+from uuid import UUID
+
+from agreements.models import Agreement
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.models import Tenant
+from companies.models import Company, Contact
+from companies.services import CONTACT_FIELDS
+
+#: What is kept of a contact besides its id and since when it is gone.
+KEPT_FIELDS: Final = ("external_id", *CONTACT_FIELDS, "is_active", "fingerprint")
+
+
+class Left(TypedDict):
+    """What a person may have changed since a link was ended."""
+
+    type: str
+    primary: str | None
+
+
+class Kept(Left):
+    """An audITee as it was."""
+
+    name: str
+    contacts: list[dict[str, Any]]
+    agreements: dict[str, str | None]
+
+
+def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
+    """These audITees as they are now; two statements, however many they are."""
+    found: dict[UUID, Kept] = {
+        company.pk: {
+            "name": company.name,
+            "type": company.type,
+            "primary": None,
+            "contacts": [],
+            "agreements": {},
+        }
+        for company in companies
+    }
+    for person in Contact.objects.for_tenant(tenant).filter(AnyOf("company_id", found)):
+        kept = found[person.company_id]
+        kept["contacts"].append(_contact(person))
+        if person.is_primary:
+            kept["primary"] = str(person.pk)
+    rows = Agreement.objects.for_tenant(tenant).filter(AnyOf("company_id", found))
+    for pk, company_id, gone_at in rows.values_list("pk", "company_id", "gone_at"):
+        found[company_id]["agreements"][str(pk)] = moment_text(gone_at)
+    return found
+
+
+def left_of(company: Company) -> Left:
+    """An audITee at the end of a link after which everything stays."""
+    primary = company.primary
+    return {"type": company.type, "primary": str(primary.pk) if primary else None}
+
+
+def _contact(person: Contact) -> dict[str, Any]:
+    values = {name: getattr(person, name) for name in KEPT_FIELDS}
+    return {"id": str(person.pk), **values, "gone_at": moment_text(person.gone_at)}
+
+
+def moment_text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def moment_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,286 @@
+"""What undoing a link would do to an audITee, worked out before anything is done.
+
+A link took hold between the `before` of its own and what stands now; or, where the audITee was
+linked again after it, the `before` of that next link. What came in between came by the link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+from uuid import UUID
+
+from agreements import books
+from agreements.figures import Total, totals_on
+from agreements.models import Agreement, ChoiceRecord
+from agreements.typed import set_aside_for
+from audit_site.db.bulk import AnyOf
+from audit_site.errors import DomainError
+from companies.models import Company, Contact
+from integrations.importing.record_store import contact_values, fingerprint
+from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
+from integrations.models import CompanyLink
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A field that goes back: what it is, and what it was."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass
+class UndoPlan:
+    """What an undo does. `next_link`: the one that followed it, None = the audITee as it is now.
+
+    `people`: the audITee's contacts by id. `brought`: ids of contacts and agreements that came with
+    the link, also of those that stay since the link in force shows them. `gone` says of agreements
+    that were here before the link since when they are gone again, None = they are not.
+    """
+
+    company: Company
+    link: CompanyLink
+    next_link: CompanyLink | None
+    people: dict[str, Contact]
+    name: str = ""
+    type: str = ""
+    primary: str | None = None
+    changes: list[Replaced] = field(default_factory=list)
+    leaving_people: list[Contact] = field(default_factory=list)
+    kept_people: list[Contact] = field(default_factory=list)
+    back_people: list[tuple[Contact, dict[str, Any]]] = field(default_factory=list)
+    leaving: list[Agreement] = field(default_factory=list)
+    brought: set[str] = field(default_factory=set)
+    gone: dict[UUID, datetime | None] = field(default_factory=dict)
+    typed_again: list[Agreement] = field(default_factory=list)
+
+    @cached_property
+    def mrr_before(self) -> list[Total]:
+        return self._totals(books.prepare_company(self.company.tenant, self.company.pk))
+
+    @cached_property
+    def mrr_after(self) -> list[Total]:
+        ids = {agreement.pk for agreement in self.leaving}
+        book = books.prepare_company(
+            self.company.tenant,
+            self.company.pk,
+            without=ids,
+            gone=self.gone,
+            put_back={agreement.pk for agreement in self.typed_again},
+        )
+        return self._totals(book)
+
+    @cached_property
+    def decisions(self) -> int:
+        """How many decisions of people leave with the agreements."""
+        rows = ChoiceRecord.objects.for_tenant(self.company.tenant)
+        return rows.filter(AnyOf("agreement_id", [row.pk for row in self.leaving])).count()
+
+    def _totals(self, book: Any) -> list[Total]:
+        return totals_on(book, self.company.tenant.today())
+
+
+def _named(person: Contact | None) -> str:
+    return str(person) if person else ""
+
+
+def link_to_undo(company: Company, link_id: UUID | None = None) -> CompanyLink:
+    """The link that was asked for, else the newest one of the audITee, in force or ended.
+
+    DomainError when there is none, when it is undone already, or when nobody knows what was before
+    it.
+    """
+    rows = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
+    rows = rows.select_related("integration__tenant", "moved_from__integration__tenant")
+    chosen = rows.filter(pk=link_id) if link_id else rows
+    link = chosen.order_by("-linked_at", "-id").first()
+    if link is None:
+        raise DomainError("not_linked", "This audITee has not been linked to a PSA.")
+    if link.undone_at is not None:
+        raise DomainError(
+            "already_undone",
+            f"The link of “{company.name}” to {link.integration.name} is undone already.",
+            "Load the audITee again to see it as it is now.",
+        )
+    if link.before is None:
+        raise DomainError(
+            "nothing_to_undo",
+            f"Nothing is known of what “{company.name}” was before this link: the import made it, "
+            "or the link is older than what is kept.",
+            "Unlink it, or archive it.",
+        )
+    return link
+
+
+def can_undo(link: CompanyLink | None) -> bool:
+    """Whether a link, the newest one of its audITee, can be undone."""
+    return link is not None and link.undone_at is None and link.before is not None
+
+
+def plan_undo(company: Company, link: CompanyLink) -> UndoPlan:
+    """What undoing this link would do now. Four statements."""
+    people = Contact.objects.for_tenant(company.tenant).filter(company=company).order_by("id")
+    plan = UndoPlan(company, link, _next_link(link), {str(person.pk): person for person in people})
+    _plan_people(plan)
+    _plan_own_fields(plan)
+    _plan_agreements(plan)
+    return plan
+
+
+def _next_link(link: CompanyLink) -> CompanyLink | None:
+    rows = CompanyLink.objects.for_tenant(link.tenant).standing()
+    rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
+    return rows.select_related("integration").order_by("linked_at", "id").first()
+
+
+def _before(link: CompanyLink) -> Kept:
+    kept: Kept = link.before  # type: ignore[assignment]
+    return kept
+
+
+def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) -> bool:
+    """Whether the link in force shows it, so that it stays."""
+    following = plan.next_link
+    return (
+        following is not None
+        and following.unlinked_at is None
+        and following.integration_id == integration_id
+        and gone_at is None
+    )
+
+
+# Contacts
+
+
+def _plan_people(plan: UndoPlan) -> None:
+    """Contacts that came with the link leave, unless a person changed them; others are as before.
+
+    What a person typed in stays as it is; a contact that was erased does not come back.
+    """
+    before = {entry["id"]: entry for entry in _before(plan.link)["contacts"]}
+    for id_, person in plan.people.items():
+        if not person.external_id or not _was_there(plan, "contacts", id_):
+            continue
+        if id_ in before:
+            if plan.next_link is None and _differs(person, before[id_]) and not _is_edited(person):
+                plan.back_people.append((person, before[id_]))
+            continue
+        plan.brought.add(id_)
+        if _shown_now(plan, plan.link.integration_id, person.gone_at):
+            continue
+        (plan.kept_people if _is_edited(person) else plan.leaving_people).append(person)
+
+
+def _was_there(plan: UndoPlan, kind: Literal["contacts", "agreements"], id_: str) -> bool:
+    """Whether it was there when the next link came; what came after that is not this link's."""
+    if plan.next_link is None:
+        return True
+    kept = _before(plan.next_link)
+    if kind == "agreements":
+        return id_ in kept["agreements"]
+    return any(entry["id"] == id_ for entry in kept["contacts"])
+
+
+def _differs(person: Contact, entry: Mapping[str, Any]) -> bool:
+    same_gone = person.gone_at == moment_of(entry["gone_at"])
+    return not same_gone or any(getattr(person, name) != entry[name] for name in KEPT_FIELDS)
+
+
+def _is_edited(person: Contact) -> bool:
+    """Whether a person changed a contact after the PSA had shown it."""
+    values = contact_values(person, person.company_id)  # type: ignore[arg-type]
+    return fingerprint(values) != person.fingerprint
+
+
+# Name, type, primary contact
+
+
+def _plan_own_fields(plan: UndoPlan) -> None:
+    link, before = plan.link, _before(plan.link)
+    now = _now(plan)
+    by_the_link = {before["name"], link.given_name}
+    plan.name = before["name"] if now["name"] in by_the_link else now["name"]
+    left: Left | None = link.left
+    changed_since = left is not None and left["type"] != now["type"]
+    plan.type = now["type"] if changed_since else before["type"]
+    plan.primary = _primary(plan, now["primary"], left)
+    plan.changes = _own_changes(plan)
+
+
+def _now(plan: UndoPlan) -> Kept:
+    """What followed the link: the audITee as it is, or as it was before the next link."""
+    if plan.next_link is not None:
+        return _before(plan.next_link)
+    current = (id_ for id_, person in plan.people.items() if person.is_primary)
+    return {
+        "name": plan.company.name,
+        "type": plan.company.type,
+        "primary": next(current, None),
+        "contacts": [],
+        "agreements": {},
+    }
+
+
+def _own_changes(plan: UndoPlan) -> list[Replaced]:
+    """The audITee's own fields that change now; none of one that is linked again."""
+    if plan.next_link is not None:
+        return []
+    company, primary = plan.company, plan.people.get(plan.primary or "")
+    now = next((person for person in plan.people.values() if person.is_primary), None)
+    changes = [
+        Replaced(name, before, after)
+        for name, before, after in (
+            ("name", company.name, plan.name),
+            ("type", company.type, plan.type),
+        )
+        if before != after
+    ]
+    if now != primary:
+        changes.append(Replaced("primary_contact", _named(now), _named(primary)))
+    return changes
+
+
+def _primary(plan: UndoPlan, now: str | None, left: Left | None) -> str | None:
+    """The one of before, if it is there; before it goes what a person chose after the end."""
+    there = _there_afterwards(plan)
+    chosen = now if left is not None and left["primary"] != now else None
+    wanted = (chosen, _before(plan.link)["primary"], now)
+    return next((id_ for id_ in wanted if id_ in there), there[0] if there else None)
+
+
+def _there_afterwards(plan: UndoPlan) -> list[str]:
+    leaving = {str(person.pk) for person in plan.leaving_people}
+    gone = {id_: moment_text(person.gone_at) for id_, person in plan.people.items()}
+    gone |= {str(person.pk): entry["gone_at"] for person, entry in plan.back_people}
+    if plan.next_link is not None:
+        gone |= {entry["id"]: entry["gone_at"] for entry in _before(plan.next_link)["contacts"]}
+    return [id_ for id_ in plan.people if id_ not in leaving and gone[id_] is None]
+
+
+# Agreements
+
+
+def _plan_agreements(plan: UndoPlan) -> None:
+    """What the link brought leaves for every day; what it ended goes on as before, and what was
+    typed and set aside for it counts again.
+    """
+    if plan.next_link is None:
+        plan.typed_again = list(set_aside_for(plan.link))
+    before = _before(plan.link)["agreements"]
+    rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    for row in rows.from_psas().order_by("id"):
+        id_ = str(row.pk)
+        if not _was_there(plan, "agreements", id_):
+            continue
+        if id_ in before:
+            if plan.next_link is None and row.gone_at != moment_of(before[id_]):
+                plan.gone[row.pk] = moment_of(before[id_])
+            continue
+        plan.brought.add(id_)
+        if not _shown_now(plan, row.integration_id, row.gone_at):
+            plan.leaving.append(row)

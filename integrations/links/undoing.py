@@ -1,0 +1,180 @@
+"""Undoing a link: the audITee is what it was before, as if the link had never been."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from agreements import stored_mrr, typed
+from agreements.models import Agreement
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import User
+from companies.models import Company, Contact
+from companies.services import suggestions_may_differ
+from integrations.issues.inbox import close_issues
+from integrations.kinds import AGREEMENTS
+from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
+from integrations.links.linking import audited, lock_companies, stop_reading
+from integrations.links.undo_plan import UndoPlan, link_to_undo, plan_undo
+from integrations.models import CompanyLink, lock_integration
+from integrations.runs.starting import start_company_sync
+
+NOBODY: Final = UUID(int=0)
+
+
+@transaction.atomic
+def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = None) -> UndoPlan:
+    """Undo a link of an audITee, its newest unless another one is named; returns what was done.
+
+    Name, type, contacts and primary contact are as before the link; what it brought in agreements
+    is out of all days. What people changed on our side after it stays. The integration's lock comes
+    first, so that a page of a run that is being written ends before; then the audITee's. Raises the
+    DomainErrors of `link_to_undo`: of two undos at once the second.
+    """
+    asked = link_to_undo(company, link_id)
+    _lock_accounts(asked)
+    company = lock_companies(company.tenant, [company.pk])[company.pk]
+    link = link_to_undo(company, asked.pk)
+    plan = plan_undo(company, link)
+    if link.unlinked_at is None:
+        stop_reading(link, company, actor)
+    if plan.next_link is None:
+        _put_back(plan)
+    else:
+        _rewrite(plan, plan.next_link)
+    _end(link)
+    typed.put_back(link=link, actor=actor)
+    _take_out_agreements(plan)
+    _audit(plan, actor)
+    _lead_back(plan)
+    suggestions_may_differ(company.tenant)
+    return plan
+
+
+def _lock_accounts(link: CompanyLink) -> None:
+    """The account of the link, and the one that the audITee came from, in the order of ids."""
+    accounts = {link.integration_id: link.integration}
+    if link.moved_from is not None:
+        accounts[link.moved_from.integration_id] = link.moved_from.integration
+    for _, integration in sorted(accounts.items()):
+        lock_integration(integration)
+
+
+def _lead_back(plan: UndoPlan) -> None:
+    """An undone move leads back to the link before it, unless somebody has that PSA company now."""
+    former = plan.link.moved_from
+    if former is None or former.undone_at is not None or plan.next_link is not None:
+        return
+    taken = CompanyLink.objects.of(former.integration).in_force()
+    if taken.filter(external_id=former.external_id).exists():
+        return
+    rows = CompanyLink.objects.of(former.integration).filter(pk=former.pk)
+    rows.update(unlinked_at=None, read_at=None)
+    if not former.integration.is_disconnected:
+        start_company_sync(company=plan.company, actor=None)
+
+
+def _end(link: CompanyLink) -> None:
+    now = timezone.now()
+    link.unlinked_at, link.undone_at = link.unlinked_at or now, now
+    # what it was before is needed no more, and people stand in it
+    link.before, link.left = None, None
+    link.save(update_fields=["unlinked_at", "undone_at", "before", "left"])
+
+
+def _put_back(plan: UndoPlan) -> None:
+    """Set the audITee and its contacts to what they were."""
+    company = plan.company
+    company.name, company.type = plan.name, plan.type
+    company.save(update_fields=["name", "type", "updated_at"])
+    _settle_people(plan)
+    ours = Contact.objects.for_tenant(company.tenant).filter(company=company)
+    wanted = ours.filter(pk=plan.primary or NOBODY)
+    ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
+    wanted.filter(is_primary=False).update(is_primary=True)
+
+
+def _settle_people(plan: UndoPlan) -> None:
+    ours = Contact.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    ours.filter(AnyOf("id", [person.pk for person in plan.leaving_people])).delete()
+    for person, entry in plan.back_people:
+        for name in KEPT_FIELDS:
+            setattr(person, name, entry[name])
+        person.gone_at = moment_of(entry["gone_at"])
+    Contact.objects.bulk_update(
+        [person for person, _ in plan.back_people], [*KEPT_FIELDS, "gone_at"]
+    )
+    kept = [person.pk for person in plan.kept_people]
+    ours.filter(AnyOf("id", kept)).update(external_id="", fingerprint="", gone_at=None)
+
+
+def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
+    """The next link came upon what was before this one: its own undo leads back to that."""
+    _settle_people(plan)
+    now, before = _kept(following), _kept(plan.link)
+    people = {entry["id"]: entry for entry in before["contacts"] if entry["external_id"]}
+    edited = {str(person.pk) for person in plan.kept_people}
+    contacts = [
+        people.get(entry["id"], entry)
+        for entry in now["contacts"]
+        if entry["id"] not in plan.brought
+    ]
+    contacts += [
+        {**entry, "external_id": "", "fingerprint": "", "gone_at": None}
+        for entry in now["contacts"]
+        if entry["id"] in edited
+    ]
+    following.before = {
+        "name": plan.name,
+        "type": plan.type,
+        "primary": plan.primary,
+        "contacts": contacts,
+        "agreements": {
+            id_: before["agreements"].get(id_, gone_at)
+            for id_, gone_at in now["agreements"].items()
+            if id_ not in plan.brought
+        },
+    }
+    following.given_name = following.given_name or plan.link.given_name
+    following.save(update_fields=["before", "given_name"])
+
+
+def _kept(link: CompanyLink) -> Kept:
+    kept: Kept = link.before  # type: ignore[assignment]
+    return kept
+
+
+def _take_out_agreements(plan: UndoPlan) -> None:
+    """Out of every day, with the decisions about them; the audit trail keeps those."""
+    tenant, company = plan.company.tenant, plan.company
+    touched = stored_mrr.with_children(tenant, [company.pk])
+    rows = Agreement.objects.for_tenant(tenant).filter(company=company)
+    for agreement_id, gone_at in plan.gone.items():
+        rows.filter(pk=agreement_id).update(gone_at=gone_at)
+    rows.filter(AnyOf("id", [row.pk for row in plan.leaving])).delete()
+    close_issues(
+        plan.link.integration,
+        kind=AGREEMENTS.singular,
+        external_ids={row.external_id for row in plan.leaving},
+    )
+    stored_mrr.refresh(tenant, touched)
+
+
+def _audit(plan: UndoPlan, actor: User | None) -> None:
+    changes = [one for one in plan.changes if one.field != "primary_contact"]
+    record_audit(
+        tenant=plan.company.tenant,
+        actor=actor,
+        action="company.link_undone",
+        subject=plan.company,
+        before={**audited(plan.link), **{one.field: one.before for one in changes}},
+        after={
+            **{one.field: one.after for one in changes},
+            "agreements_taken_out": [row.external_id for row in plan.leaving],
+            "contacts_taken_out": [str(row.pk) for row in plan.leaving_people],
+        },
+    )
