@@ -16,6 +16,7 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
+from companies.primary import choose_primary
 
 #: What to do when the licence has no room.
 MAKE_ROOM = (
@@ -130,12 +131,13 @@ def update_company(
     primary_contact: Mapping[str, str] | None = None,
     status: str | None = None,
     type: str | None = None,
+    primary: Contact | None = None,
 ) -> Company:
-    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody; the
-    type is ours to change all the same.
+    """Change what was given; `primary` is one of its contacts. `owned_by` names the PSA that owns
+    name and contacts, "" = nobody; type and primary contact are ours to choose all the same.
 
-    Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring) or
-    FieldErrors for the name.
+    Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring),
+    those of `choose_primary`, or FieldErrors for the name.
     """
     if owned_by and (name is not None or primary_contact is not None):
         raise _owned_by_psa(owned_by)
@@ -160,6 +162,8 @@ def update_company(
             before=before,
             after=after,
         )
+    if primary is not None:
+        choose_primary(company=company, contact=primary, actor=actor)
         suggestions_may_differ(company.tenant)
     if status == Company.Status.ARCHIVED:
         archive_company(company=company, actor=actor)

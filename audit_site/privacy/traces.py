@@ -15,7 +15,7 @@ from agreements.models import ChoiceRecord, TypedAgreement, TypedChange
 from audit_site.db.slices import SLICE
 from audit_site.privacy.owned import owned_models, text_fields
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, TenantOwned
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord, PsaWord
 
 ERASED: Final = "[erased]"
@@ -28,6 +28,7 @@ NOT_TOLD: Final = frozenset(
 #: Columns with names of the tenant's own people.
 OWN_PEOPLE: Final = {
     ChoiceRecord: {"actor_name"},
+    PrimaryChoice: {"chosen_by_name"},
     TypedAgreement: {"typed_by_name", "changed_by_name"},
     TypedChange: {"actor_name"},
     PsaWord: {"by_name", "ended_by_name", "key"},

@@ -59,6 +59,7 @@ from integrations.api.serializers.runs import SyncRunSerializer, run_body, start
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies
 from integrations.importing.linking import owner_of
+from integrations.importing.primary_contact import why_primary
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
 from integrations.links.linking import link_company, unlink_company
@@ -141,7 +142,8 @@ class CompanyViewSet(TenantViewSet):
 
     def _shown(self, companies: Sequence[Company]) -> Any:
         totals = company_totals(self.tenant, [company.pk for company in companies])
-        context = {"request": self.request, "mrr": totals}
+        why = why_primary(companies)
+        context = {"request": self.request, "mrr": totals, "why": why}
         return CompanySerializer(companies, many=True, context=context).data
 
     def _fresh(self, company: Company) -> Any:
@@ -170,6 +172,10 @@ class CompanyViewSet(TenantViewSet):
         company = self.get_object()
         values = read_body(CompanyUpdateSerializer, request)
         owner = owner_of(company)
+        if isinstance(chosen := values.get("primary_contact"), str):
+            people = company.contacts.present().filter(tenant=self.tenant)
+            values["primary"] = owned_or_invalid(people, "primary_contact", chosen)
+            del values["primary_contact"]
         services.update_company(company=company, actor=self.actor, owned_by=owner, **values)
         return Response(self._fresh(company))
 
@@ -195,10 +201,12 @@ class CompanyViewSet(TenantViewSet):
     def import_from_psa(self, request: Request) -> Response:
         """Import companies of a PSA, as far as rules and licence allow; agreements follow."""
         values = read_body(ImportSerializer, request)
+        external_ids, choices = ImportSerializer.chosen(values)
         result = import_companies.import_companies(
             integration=self._integration(values["integration"]),
-            external_ids=values["external_ids"],
+            external_ids=external_ids,
             actor=self.actor,
+            choices=choices,
         )
         return Response(self._imported(result))
 

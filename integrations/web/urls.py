@@ -11,6 +11,7 @@ from integrations.web import (
     suggestions,
     words,
 )
+from integrations.web.add_company import add_company
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
     disconnect,
@@ -50,7 +51,8 @@ urlpatterns = [
     path("import/batches/<uuid:pk>/review/", import_batches.review, name="review-batch"),
     path("import/batches/<uuid:pk>/retry/", import_batches.retry_batch, name="retry-batch"),
     path("integrations/<uuid:pk>/companies/", import_list.list_of_connection, name="import-list"),
-    path("integrations/<uuid:pk>/companies/add/", import_list.add_one, name="add-one"),
+    path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),
+    path("integrations/<uuid:pk>/companies/review/", import_list.add_one, name="add-one"),
     path("integrations/<uuid:pk>/companies/missing/", find_company.find_company, name="find"),
     path("integrations/<uuid:pk>/words/", words.words, name="words"),
     path("integrations/<uuid:pk>/words/say/", words.say, name="say-word"),

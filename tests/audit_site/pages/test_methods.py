@@ -17,7 +17,7 @@ BUTTONS = (
     ("/integrations/{integration}/sync/", "/integrations/{integration}/"),
     ("/integrations/{integration}/schedule/", "/integrations/{integration}/"),
     ("/integrations/{integration}/test/", "/integrations/{integration}/"),
-    ("/integrations/{integration}/companies/add/", "/integrations/{integration}/companies/"),
+    ("/integrations/{integration}/companies/review/", "/integrations/{integration}/companies/"),
     ("/import/choose/", "/import/"),
     ("/integrations/{integration}/issues/retry/", "/integrations/{integration}/issues/"),
     ("/companies/{company}/sync/", "/companies/{company}/"),

@@ -49,7 +49,7 @@ def test_adding_it_from_there_is_reviewed_like_any_other(mia: User, connected: I
     client = browser(mia)
 
     review = client.post(
-        f"/integrations/{connected.pk}/companies/add/",
+        f"/integrations/{connected.pk}/companies/review/",
         {"external_id": record.external_id},
         follow=True,
     )
