@@ -28,8 +28,8 @@ def run_sync(tenant_id: str, run_id: str) -> None:
 
 
 @shared_task(name="integrations.run_import_batch")
-def run_import_batch(tenant_id: str, batch_id: str) -> None:
-    worker.run_import_batch(tenant_id=tenant_id, batch_id=batch_id)
+def run_import_batch(tenant_id: str, import_id: str) -> None:
+    worker.run_import_batch(tenant_id=tenant_id, batch_id=import_id)
 
 
 @shared_task(name="integrations.run_link_preview")

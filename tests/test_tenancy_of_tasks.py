@@ -13,7 +13,14 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.issues.outages import BEGAN, ENDED
-from integrations.models import ConnectionTest, Integration, LinkBatch, LinkMatching, SyncRun
+from integrations.models import (
+    ConnectionTest,
+    ImportBatch,
+    Integration,
+    LinkBatch,
+    LinkMatching,
+    SyncRun,
+)
 from integrations.words.saying import say_word
 from tests.test_tenancy import snapshot
 
@@ -47,6 +54,7 @@ def foreign(integration: Integration) -> Foreign:
         "run_id": str(run.pk),
         "word_id": str(word.pk),
         "matching_id": str(matching.pk),
+        "import_id": str(ImportBatch.objects.create(tenant=tenant, state="queued").pk),
         "batch_id": str(LinkBatch.objects.create(tenant=tenant, undo_wanted_at=now).pk),
     }
 
@@ -66,6 +74,8 @@ def test_the_walk_finds_the_tasks() -> None:
         "integrations.follow_word",
         "integrations.match_links",
         "integrations.run_connection_test",
+        "integrations.run_import_batch",
+        "integrations.run_link_preview",
         "integrations.run_sync",
         "integrations.tell_address_change",
         "integrations.tell_admins",
