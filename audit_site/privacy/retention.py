@@ -31,7 +31,7 @@ class Kept:
 #: Printed into docs/operating.md; a test compares.
 RETENTION: Final = (
     Kept(
-        "Sync runs with their events, connection tests, closed issues",
+        "Sync runs with their events, connection tests, imports row by row, closed issues",
         "90 days after their end",
         "SYNC_HISTORY_DAYS",
         prune_history,

@@ -45,7 +45,10 @@ from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
 from companies.primary import choose_primary
 from companies.services import archive_company
-from integrations.models import Integration, SyncRun
+from integrations.importing.batches import propose
+from integrations.importing.selection import choose_all
+from integrations.importing.table import Filters
+from integrations.models import Integration, PsaCompanyRecord, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from integrations.words.saying import say_word
@@ -78,6 +81,9 @@ def erase(tenant_id: object, name: str) -> tuple[str, int]:
 def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
     integration = connect(tenant, sandbox, "connectwise")
+    waiting = PsaCompanyRecord.objects.filter(importable=True)
+    choose_all(tenant=tenant, user=alex, filters=Filters())
+    propose(tenant=tenant, rows=waiting, actor=alex)
     import_all(integration)
     agreement = Agreement.objects.select_related("company__tenant")[0]
     choose(agreement=agreement, actor=alex, changes={"exclude": True})
