@@ -28,6 +28,7 @@ from integrations.matching.rule import (
 
 OursT = TypeVar("OursT", bound=Hashable)
 TheirsT = TypeVar("TheirsT", bound=Hashable)
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 #: Of those whom one key leads to so many are compared: of more, none is better than the others.
 MOST_OF_A_KEY: Final = 50
@@ -54,29 +55,29 @@ class Pair(Generic[OursT, TheirsT]):
     is_sure: bool
 
 
-class Index(Generic[TheirsT]):
-    """Companies by what they can be found by.
+class Index(Generic[KeyT]):
+    """Companies of a side by what they can be found by.
 
     Whoever is found by nothing here has less than `SUGGEST_FROM` points: alike names share a key,
     or their spelling but for a letter, and with others that is worth nothing without an address, a
     domain or a number in common.
     """
 
-    def __init__(self, profiles: Mapping[TheirsT, Profile]) -> None:
-        self._by_key: dict[str, list[TheirsT]] = defaultdict(list)
-        self._by_slip: dict[int, list[TheirsT]] = defaultdict(list)
-        self._by_word: dict[str, list[TheirsT]] = defaultdict(list)
-        for theirs, profile in profiles.items():
+    def __init__(self, profiles: Mapping[KeyT, Profile]) -> None:
+        self._by_key: dict[str, list[KeyT]] = defaultdict(list)
+        self._by_slip: dict[int, list[KeyT]] = defaultdict(list)
+        self._by_word: dict[str, list[KeyT]] = defaultdict(list)
+        for one, profile in profiles.items():
             for key in _keys_of(profile):
-                self._by_key[key].append(theirs)
+                self._by_key[key].append(one)
             for rest in _with_slip(profile.name.glued):
-                self._by_slip[rest].append(theirs)
+                self._by_slip[rest].append(one)
             for word in set(profile.name.words):
-                self._by_word[word].append(theirs)
+                self._by_word[word].append(one)
 
-    def near(self, profile: Profile) -> Iterable[TheirsT]:
+    def near(self, profile: Profile) -> Iterable[KeyT]:
         """Those worth a comparison, each once."""
-        found: dict[TheirsT, None] = {}
+        found: dict[KeyT, None] = {}
         for key in _keys_of(profile):
             found.update(dict.fromkeys(self._by_key.get(key, ())[:MOST_OF_A_KEY]))
         for rest in _with_slip(profile.name.glued):
@@ -135,32 +136,40 @@ def best_pairs(
     Two are a pair when each is the other's best by at least `LEAD` points; where two are equally
     good, none is suggested. `refused` pairs are as if they were strangers.
     """
-    index, shared = Index(theirs), shared_by(ours.values(), theirs.values())
+    shared = shared_by(ours.values(), theirs.values())
     found: dict[OursT, list[tuple[int, TheirsT, Match]]] = {}
     wanted: dict[TheirsT, list[int]] = defaultdict(list)
-    for one, profile in ours.items():
-        matches = _matches(one, profile, index, theirs, shared, refused)
-        found[one] = matches
+    for one, others in _worth_comparing(ours, theirs).items():
+        wanted_ones = [other for other in others if (one, other) not in refused]
+        found[one] = matches = _matches(ours[one], wanted_ones, theirs, shared)
         for score, other, _ in matches:
             wanted[other].append(score)
     pairs = [pair for one, matches in found.items() if (pair := _pair(one, matches, wanted))]
     return sorted(pairs, key=lambda pair: (-pair.match.score, str(pair.ours), str(pair.theirs)))
 
 
+def _worth_comparing(
+    ours: Mapping[OursT, Profile], theirs: Mapping[TheirsT, Profile]
+) -> Mapping[OursT, Iterable[TheirsT]]:
+    """Who of theirs is worth a comparison with whom of ours. The smaller side is indexed."""
+    if len(theirs) < len(ours):
+        of_theirs = Index(theirs)
+        return {one: of_theirs.near(profile) for one, profile in ours.items()}
+    of_ours, near = Index(ours), defaultdict[OursT, list[TheirsT]](list)
+    for other, profile in theirs.items():
+        for one in of_ours.near(profile):
+            near[one].append(other)
+    return near
+
+
 def _matches(
-    one: OursT,
     profile: Profile,
-    index: Index[TheirsT],
+    others: Iterable[TheirsT],
     theirs: Mapping[TheirsT, Profile],
     shared: Shared,
-    refused: Collection[tuple[OursT, TheirsT]],
 ) -> list[tuple[int, TheirsT, Match]]:
     """Who may be the same as one of ours, best first."""
-    compared = (
-        (other, compare(profile, theirs[other], shared))
-        for other in index.near(profile)
-        if (one, other) not in refused
-    )
+    compared = ((other, compare(profile, theirs[other], shared)) for other in others)
     good = [(match.score, other, match) for other, match in compared if match.score >= SUGGEST_FROM]
     return nlargest(MOST_KEPT, good, key=lambda row: (row[0], str(row[1])))
 
