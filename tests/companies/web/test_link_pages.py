@@ -123,6 +123,29 @@ def test_an_ended_link_is_undone_from_the_same_page(
     assert own_values(company) == before
 
 
+def test_an_earlier_link_is_undone_below_the_one_in_force(
+    mia: User, connected: Integration, sandbox: SandboxServer
+) -> None:
+    first, second = records_with_money(sandbox, "connectwise")[:2]
+    company, client = by_hand(connected.tenant), browser(mia)
+    linked(company, connected, first)
+    unlink_company(company=company, actor=None)
+    linked(company, connected, second)
+    earlier = CompanyLink.objects.get(external_id=first)
+    way = f"/companies/{company.pk}/undo-link/?link={earlier.pk}"
+
+    page = page_text(client.get(f"/companies/{company.pk}/"))
+
+    assert "Earlier links (1)" in page
+    assert f'href="{way}"' in page
+    plan = page_text(client.get(way))
+    assert "Name, type and primary contact stay as they are." in plan
+    assert "It is as if that link had never been." in plan
+    client.post(f"/companies/{company.pk}/undo-link/", {"link": str(earlier.pk)})
+    assert CompanyLink.objects.in_force().get(company=company).external_id == second
+    assert "Earlier links" not in page_text(client.get(f"/companies/{company.pk}/"))
+
+
 def test_nobody_undoes_what_has_no_before(mia: User, tenant: Tenant) -> None:
     integration, company = make_integration(tenant), make_company(tenant)
     make_psa_company(integration, external_id="7")
