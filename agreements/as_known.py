@@ -7,10 +7,12 @@ Before a company's first version nothing was known of it, and it counts nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Count, Max, Q
+from django.utils import timezone
 
 from agreements import stored_mrr
 from agreements.figures import (
@@ -29,6 +31,9 @@ from agreements.mrr.figures import merged_movements
 from audit_site.tenants.models import Tenant
 from companies.models import ArchivedPeriod, Company
 
+#: No clock of a worker is further ahead.
+FUTURE: Final = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -38,6 +43,12 @@ class Known:
     books: dict[str, KnownBook]
     today: date
     archived: frozenset[str] = frozenset()
+    is_now: bool = False
+
+    @property
+    def until(self) -> datetime:
+        """The end of what is looked at, for a moment that follows all versions where it is now."""
+        return self.at + FUTURE if self.is_now else self.at
 
     @property
     def is_known(self) -> bool:
@@ -54,16 +65,26 @@ class Known:
         return [found[edition] for edition in sorted(found)]
 
 
-def known_books(tenant: Tenant, at: datetime, company_id: UUID | None = None) -> Known:
-    """The books of one company, or of all that were not archived then. Three statements."""
+def known_books(
+    tenant: Tenant,
+    at: datetime | None,
+    company_id: UUID | None = None,
+    *,
+    with_shown: bool = True,
+) -> Known:
+    """The books of one company, or of all that were not archived then. Three statements.
+
+    `at`: None = now, with what a worker whose clock is ahead has written.
+    """
     chosen = None if company_id is None else [company_id]
     stored_mrr.refresh_stale(tenant, chosen)
-    books = books_at(tenant, at, chosen)
+    books, is_now = books_at(tenant, at, chosen, with_shown=with_shown), at is None
+    at = at or timezone.now()
     zones = [book.frame.timezone for book in books.values()]
     zone = max(zones, key=zones.count) if zones else tenant.timezone
     archived = frozenset(archived_at(tenant, at)) if company_id is None else frozenset()
     active = {id_: book for id_, book in books.items() if id_ not in archived}
-    return Known(at, active, Tenant(timezone=zone).today(at), archived)
+    return Known(at, active, Tenant(timezone=zone).today(at), archived, is_now)
 
 
 def archived_at(tenant: Tenant, at: datetime) -> set[str]:
@@ -95,7 +116,7 @@ def newest_version(company: Company, at: datetime) -> datetime | None:
 
 def tenant_as_known(tenant: Tenant, at: datetime, as_of: date | None = None) -> TenantFigure:
     """MRR of all companies that were active at a moment, as it was known then."""
-    known = known_books(tenant, at)
+    known = known_books(tenant, at, with_shown=False)
     on = as_of or known.today
     day = on.toordinal()
     counting = {

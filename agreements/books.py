@@ -78,6 +78,7 @@ AGREEMENT = _json_of(
     former_type="former_type",
     type_changed_on="type_changed_on",
     set_aside="set_aside",
+    counts_from="counts_from",
 )
 LINE = _json_of(
     mrr.Line,

@@ -50,7 +50,8 @@ class Agreement(TenantOwned):
 
     A typed one has no integration, its own id as `external_id`, and its details in
     `TypedAgreement`. `set_aside`: its company is linked to a PSA, so that it waits for a person to
-    count it.
+    count it. `counts_from`: the day on which its company moved to this account; what counts before
+    is of the former one.
     """
 
     worked_together = True
@@ -85,6 +86,7 @@ class Agreement(TenantOwned):
     renews_external_id = models.CharField(max_length=100, blank=True)
     incomplete = models.BooleanField(default=False)
     set_aside = models.BooleanField(default=False, db_default=False)
+    counts_from = models.DateField(null=True, blank=True)
     fingerprint = models.CharField(max_length=32)
     lines_fingerprint = models.CharField(max_length=32, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
@@ -425,6 +427,24 @@ class BookPiece(TenantOwned):
 
     class Meta:
         indexes = [models.Index(fields=["company", "known_from"], name="pieces_of_a_book")]
+
+
+class FigureShown(TenantOwned):
+    """When a person last looked at a company's figure or took it away, and when the time before
+    that was: what a visit is compared with.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField()
+    visit_before = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["FigureShown"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company", "user"], name="one_last_look_per_person")
+        ]
 
 
 class FigureReport(Mailed):

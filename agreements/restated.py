@@ -97,7 +97,7 @@ def _bridge(
 
 
 def _changes(tenant: Tenant, before: Known, after: Known, on: date) -> list[Change]:
-    window = Window(before.at, after.at)
+    window = Window(before.at, after.until)
     if window.start == window.end:
         return []
     turned = before.archived ^ after.archived

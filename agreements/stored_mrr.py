@@ -104,6 +104,10 @@ class RefreshReason(Enum):
     CHECK = "as MEND, but nothing is written"
 
 
+#: When books may be others than they were: then each that differs is kept. No day changes one.
+KEEPING = {RefreshReason.CHANGE, RefreshReason.MEND, RefreshReason.CHECK}
+
+
 @dataclass(slots=True)
 class Differences:
     """What storing found to differ for a tenant: rows written, and companies."""
@@ -179,16 +183,14 @@ def _waiting() -> QuerySet[CompanyBook]:
 
 
 def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """These companies, and those whose agreements inherit from theirs."""
-    return {*company_ids, *_children_elsewhere(tenant, company_ids)}
+    """These companies, and those that have agreements whose parents are theirs.
 
-
-def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """Companies that have agreements whose parents are these companies'."""
+    Who removes agreements asks before, and has these books refreshed after.
+    """
     ours = Agreement.objects.for_tenant(tenant)
     parents = ours.filter(AnyOf("company_id", company_ids)).values("external_id")
     children = ours.exclude(parent_external_id="").filter(parent_external_id__in=parents)
-    return set(children.values_list("company_id", flat=True)) - set(company_ids)
+    return {*company_ids, *children.values_list("company_id", flat=True)}
 
 
 def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
@@ -200,12 +202,12 @@ def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
             company_id: owners[company_id] for company_id in owners if company_id not in marked
         }
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
-    still_kept = reason is RefreshReason.DAY  # a day changes no book
+    keeps = reason in KEEPING
     with collector_paused():
         stored = _stored(AGREEMENTS, owners)
         still = _still(stored, owners, days) if reason is RefreshReason.DAY else {}
         texts: dict[str, books.CompanyText] = {}
-        expected = _work_out(owners, days, still, None if still_kept else texts)
+        expected = _work_out(owners, days, still, texts if keeps else None)
         differing = _settle(
             COMPANIES, _stored(COMPANIES, owners), expected.companies, owners, found, reason
         )
@@ -215,18 +217,19 @@ def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         for id_, text in texts.items()
         if id_ in held
     ]
-    differing |= {one.company_id for one in candidates if not one.is_kept}
+    differing |= {one.company_id for one in candidates if one.is_missing}
     kept = {} if reason is RefreshReason.CHECK else keeping.keep(candidates)
     changed, now = [], timezone.now()
     for company_id, book in held.items():
         next_change = expected.next_change.get(company_id)
         if (book.next_change if book.computed_on else None) != next_change:
             differing.add(company_id)
-        if reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in differing:
+        is_written = reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in kept
+        if is_written or company_id in differing:
             tenant_id = owners[company_id].pk
             version, today = book.version + 1, days[tenant_id]
             mark = kept.get(company_id, book.kept)
-            if not still_kept:  # also one without anything in it is done with
+            if reason is not RefreshReason.DAY:  # also one without anything in it is done with
                 mark = mark._replace(edition=editions.current().edition)
             marked_by = None
             values = (version, today, next_change, *mark, marked_by, now)

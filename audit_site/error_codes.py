@@ -286,6 +286,30 @@ _RULES: Final = (
         "Unlink it first, if that link is wrong.",
     ),
     ErrorCode(
+        "not_suggested",
+        "Not suggested",
+        "The pair is not suggested, or not any more.",
+        "Load the suggestions again, or link the two by themselves.",
+    ),
+    ErrorCode(
+        "suggestion_changed",
+        "Changed since",
+        "Names or contacts have changed since the two were compared.",
+        "They are compared again now: look at the suggestion in a minute.",
+    ),
+    ErrorCode(
+        "moved_before",
+        "Came from there",
+        "The audITee came from that account by a move.",
+        "Undo that move: it leads back.",
+    ),
+    ErrorCode(
+        "named_twice",
+        "Named twice",
+        "Two pairs of one call name the same audITee or the same PSA company.",
+        "Choose one of them.",
+    ),
+    ErrorCode(
         "already_undone",
         "Undone already",
         "The link was undone before, perhaps by somebody else at the same moment.",
@@ -388,6 +412,36 @@ _RULES: Final = (
 )
 
 _IMPORT: Final = (
+    ErrorCode(
+        "nothing_chosen",
+        "Nothing chosen",
+        "None of the chosen companies can be added or linked.",
+        "Choose companies of the import list that can be.",
+    ),
+    ErrorCode(
+        "too_many_chosen",
+        "Too many chosen",
+        "More companies are chosen than one import takes, or than can be ticked one by one.",
+        "Narrow the list by a filter, and take one part after the other.",
+    ),
+    ErrorCode(
+        "not_in_review",
+        "Not to be reviewed",
+        "The import is in another state: it has ended already, or was not started yet.",
+        "Read it again; `can` says what can be done.",
+    ),
+    ErrorCode(
+        "under_way",
+        "Under way",
+        "The import is under way.",
+        "Wait until it has ended.",
+    ),
+    ErrorCode(
+        "nothing_to_retry",
+        "Nothing to retry",
+        "Everything of this import has been done.",
+        "There is nothing to do.",
+    ),
     ErrorCode(
         "unknown_company",
         "Not in the PSA",

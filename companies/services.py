@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit_site.errors import DomainError, FieldErrors
+from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
@@ -86,6 +87,13 @@ def clean_name(name: str) -> str:
     return name
 
 
+def suggestions_may_differ(tenant: Tenant) -> None:
+    """Have link suggestions worked out anew, once this is committed: something of what they rest on
+    has changed. A lost message costs little: each sync asks for them as well.
+    """
+    enqueue("integrations.want_suggestions", str(tenant.pk))
+
+
 @transaction.atomic
 def create_company(
     *,
@@ -109,6 +117,7 @@ def create_company(
         subject=company,
         after={"name": name, "type": type},
     )
+    suggestions_may_differ(tenant)
     return company
 
 
@@ -153,6 +162,7 @@ def update_company(
             before=before,
             after=after,
         )
+        suggestions_may_differ(company.tenant)
     if primary is not None:
         choose_primary(company=company, contact=primary, actor=actor)
     if status == Company.Status.ARCHIVED:
@@ -209,6 +219,7 @@ def _record_status(company: Company, actor: User | None, action: str, before: st
         before={"status": before},
         after={"status": company.status},
     )
+    suggestions_may_differ(company.tenant)
 
 
 @transaction.atomic

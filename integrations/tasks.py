@@ -8,8 +8,10 @@ from celery import shared_task
 
 from audit_site import worker_heartbeat
 from audit_site.tenants.mails import MailNotSent
+from integrations.batches import worker
 from integrations.connecting import address_changes, connection_test, outage_mails
 from integrations.links import preview_work
+from integrations.matching import batches, suggesting
 from integrations.runs import dispatching, history, schedule
 from integrations.sync import engine
 from integrations.words import following
@@ -25,6 +27,11 @@ def run_sync(tenant_id: str, run_id: str) -> None:
     engine.run_sync(tenant_id=tenant_id, run_id=run_id)
 
 
+@shared_task(name="integrations.run_import_batch")
+def run_import_batch(tenant_id: str, import_id: str) -> None:
+    worker.run_import_batch(tenant_id=tenant_id, batch_id=import_id)
+
+
 @shared_task(name="integrations.run_link_preview")
 def run_link_preview(tenant_id: str, preview_id: str) -> None:
     preview_work.run_link_preview(tenant_id=tenant_id, preview_id=preview_id)
@@ -34,6 +41,7 @@ def run_link_preview(tenant_id: str, preview_id: str) -> None:
 def sweep() -> None:
     worker_heartbeat.beat()
     dispatching.sweep()
+    suggesting.send_due()
 
 
 @shared_task(name="integrations.dispatch_due")
@@ -79,3 +87,19 @@ def follow_word(tenant_id: str, word_id: str) -> None:
 @shared_task(name="integrations.follow_words")
 def follow_words() -> None:
     following.follow_lost()
+    batches.send_lost()
+
+
+@shared_task(name="integrations.want_suggestions")
+def want_suggestions(tenant_id: str) -> None:
+    suggesting.want_suggestions(tenant_id=tenant_id)
+
+
+@shared_task(name="integrations.undo_links")
+def undo_links(tenant_id: str, batch_id: str) -> None:
+    batches.carry_undo_out(tenant_id=tenant_id, batch_id=batch_id)
+
+
+@shared_task(name="integrations.match_links")
+def match_links(tenant_id: str, matching_id: str) -> None:
+    suggesting.match_links(tenant_id=tenant_id, matching_id=matching_id)

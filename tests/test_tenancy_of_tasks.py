@@ -9,10 +9,19 @@ from uuid import uuid4
 
 import pytest
 from celery import current_app
+from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.issues.outages import BEGAN, ENDED
-from integrations.models import ConnectionTest, Integration, LinkPreview, SyncRun
+from integrations.models import (
+    ConnectionTest,
+    ImportBatch,
+    Integration,
+    LinkBatch,
+    LinkMatching,
+    LinkPreview,
+    SyncRun,
+)
 from integrations.words.saying import say_word
 from tests.factories import make_company
 from tests.test_tenancy import snapshot
@@ -42,32 +51,41 @@ def foreign(integration: Integration) -> Foreign:
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
     type(word).objects.filter(pk=word.pk).update(followed_at=None)
+    now = timezone.now()
+    matching = LinkMatching.objects.create(tenant=tenant, wanted_at=now, due_at=now)
     return {
         "integration_id": str(integration.pk),
         "test_id": str(test.pk),
         "run_id": str(run.pk),
         "preview_id": str(preview.pk),
         "word_id": str(word.pk),
+        "matching_id": str(matching.pk),
+        "import_id": str(ImportBatch.objects.create(tenant=tenant, state="queued").pk),
+        "batch_id": str(LinkBatch.objects.create(tenant=tenant, undo_wanted_at=now).pk),
     }
 
 
 def tasks_of_tenants() -> dict[str, Callable[..., Any]]:
+    """Those that are told a tenant and something of it."""
     current_app.loader.import_default_modules()
     return {
         name: task.run
         for name, task in current_app.tasks.items()
-        if name.startswith(OURS) and "tenant_id" in inspect.signature(task.run).parameters
+        if name.startswith(OURS) and {"tenant_id"} < set(inspect.signature(task.run).parameters)
     }
 
 
 def test_the_walk_finds_the_tasks() -> None:
     assert sorted(tasks_of_tenants()) == [
         "integrations.follow_word",
+        "integrations.match_links",
         "integrations.run_connection_test",
+        "integrations.run_import_batch",
         "integrations.run_link_preview",
         "integrations.run_sync",
         "integrations.tell_address_change",
         "integrations.tell_admins",
+        "integrations.undo_links",
     ]
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -100,7 +99,7 @@ class SeriesView(Endpoint):
         def build() -> Any:
             said = {}
             if at is not None:
-                known = known_books(tenant, at, company_id)
+                known = known_books(tenant, at, company_id, with_shown=False)
                 recognized = months_as_known(known, first, months)
                 said = {"known_at": at, "is_known": known.is_known}
             else:
@@ -154,13 +153,14 @@ class MovementView(Endpoint):
         knowings: tuple[datetime, datetime | None],
     ) -> HttpResponse:
         tenant, (known_from, known_to) = tenant_of(request), knowings
-        until = known_to or timezone.now()
 
         def build() -> Any:
-            after = known_books(tenant, until, company_id)
-            before = known_books(tenant, known_from, company_id) if known_from < until else after
+            after = known_books(tenant, known_to, company_id, with_shown=False)
+            before = after
+            if known_from != known_to:
+                before = known_books(tenant, known_from, company_id, with_shown=False)
             bridges = restated_movement(tenant, before, after, *days)
-            said = {"from": days[0], "to": days[1], "known_from": known_from, "known_to": until}
+            said = {"from": days[0], "to": days[1], "known_from": known_from, "known_to": after.at}
             shown = [shown_restated_bridge(bridge) for bridge in bridges]
             return MovementSerializer({**said, "currencies": shown}).data
 

@@ -64,6 +64,7 @@ class Agreement(Struct, array_like=True, eq=False):
     `type` and `status` are the PSA's own words; `former_type` is what the type was before the day
     `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
     of. `set_aside`: it was typed in, and waits for a person to count it beside what a PSA has.
+    `counts_from`: before this day another account's agreements stand for its company.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
@@ -93,6 +94,7 @@ class Agreement(Struct, array_like=True, eq=False):
     former_type: str = ""
     type_changed_on: date | None = None
     set_aside: bool = False
+    counts_from: date | None = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False

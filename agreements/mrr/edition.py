@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
-EDITION = 5
+EDITION = 6

@@ -233,6 +233,7 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         type=_text(raw, "type"),
         status=_text(raw, "status"),
         set_aside=raw.get("set_aside") is True,
+        counts_from=dates.read("counts_from"),
         lines=[_line(_mapping(line, "line")) for line in lines],
     )
     agreement.has_unreadable_date = dates.unreadable

@@ -181,7 +181,7 @@ class Prepared(Struct, eq=False):
         if self.is_never_in_force:
             return self.bound
         if day < self.first:
-            return "not_started"
+            return "not_started" if day < first_day(self.agreement) else "before_move"
         if day >= self.until:
             return self.bound
         return "incomplete" if self.agreement.incomplete else None
@@ -319,11 +319,20 @@ def _windowed(
     return Prepared(
         agreement=agreement,
         settled=settled,
-        first=agreement.start_date.toordinal() if agreement.start_date else EVER,
+        first=max(first_day(agreement), _ordinal(agreement.counts_from)),
         until=until,
         bound=bound,
         meaning=meaning,
     )
+
+
+def first_day(agreement: Agreement) -> int:
+    """The first day in force, by its own dates."""
+    return _ordinal(agreement.start_date)
+
+
+def _ordinal(day: date | None) -> int:
+    return day.toordinal() if day else EVER
 
 
 def _rows(item: Prepared) -> list[Row]:
@@ -393,7 +402,8 @@ def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
     if row.factor is None:
         return "unknown_cycle"
     is_decided = row.word is not None and row.word.kind == PRODUCT
-    if not is_decided and is_single_cycle(line, row.cycle, row.owner.agreement, row.owner.first):
+    agreement = row.owner.agreement
+    if not is_decided and is_single_cycle(line, row.cycle, agreement, first_day(agreement)):
         return "single_cycle"
     return "line_invalid_dates" if line.has_unreadable_date or row.until <= row.first else None
 

@@ -82,6 +82,13 @@ class FieldProblemSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class HolderSerializer(serializers.Serializer[Any]):
+    """The audITee that has the link which stands in the way."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """An error (RFC 9457): show `detail` and `fix` to a person, and go by `code`."""
 
@@ -97,6 +104,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
         many=True, help_text=f"Field by field, the first {MOST_ERRORS}."
     )
     request_id = serializers.CharField(help_text="By which our log knows this request.")
+    holder = HolderSerializer(required=False, help_text="With `already_linked` of a link alone.")
 
 
 class PreconditionFailedSerializer(ProblemSerializer):

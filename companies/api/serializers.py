@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from agreements.figures import company_totals
 from audit_site.api.abilities import CanField, always
 from audit_site.api.permissions import IsMember
+from audit_site.api.requests import tenant_of
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
 from integrations.api.serializers.connection_parts import PersonSerializer
@@ -16,7 +20,7 @@ from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS, REJECTIONS, ImportChoice
 from integrations.importing.linking import link_of
-from integrations.importing.primary_contact import WHY_CODES
+from integrations.importing.primary_contact import WHY_CODES, why_primary
 from integrations.importing.rules import REASONS, Reason, explain
 
 
@@ -155,6 +159,14 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
         if link is None or link.last_synced_at is None:
             return None
         return serializers.DateTimeField().to_representation(link.last_synced_at)
+
+
+def company_bodies(request: Request, companies: Sequence[Company]) -> Any:
+    """Companies of one tenant as they are shown, by `companies_with_links`."""
+    tenant = tenant_of(request)
+    totals = company_totals(tenant, [company.pk for company in companies])
+    context = {"request": request, "mrr": totals, "why": why_primary(companies)}
+    return CompanySerializer(companies, many=True, context=context).data
 
 
 class ContactWriteSerializer(StrictSerializer):

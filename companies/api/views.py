@@ -28,7 +28,7 @@ from agreements.api.serializers import (
     changed_agreement,
 )
 from agreements.as_known import company_as_known, known_etag
-from agreements.figures import company_figure, company_totals
+from agreements.figures import company_figure
 from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, CompanyMrr
 from agreements.overview import with_mrr
@@ -51,6 +51,7 @@ from companies.api.serializers import (
     ImportSerializer,
     LinkWriteSerializer,
     RejectedImportSerializer,
+    company_bodies,
 )
 from companies.models import Company
 from integrations.api.serializers.links import (
@@ -62,7 +63,6 @@ from integrations.api.serializers.runs import SyncRunSerializer, run_body, start
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import import_companies
 from integrations.importing.linking import owner_of
-from integrations.importing.primary_contact import why_primary
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import companies_with_links
 from integrations.links.linking import link_company, unlink_company
@@ -144,10 +144,7 @@ class CompanyViewSet(TenantViewSet):
         return rows
 
     def _shown(self, companies: Sequence[Company]) -> Any:
-        totals = company_totals(self.tenant, [company.pk for company in companies])
-        why = why_primary(companies)
-        context = {"request": self.request, "mrr": totals, "why": why}
-        return CompanySerializer(companies, many=True, context=context).data
+        return company_bodies(self.request, companies)
 
     def _fresh(self, company: Company) -> Any:
         return self._shown([companies_with_links(self.tenant).get(pk=company.pk)])[0]

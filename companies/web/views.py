@@ -27,6 +27,7 @@ from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
 )
+from integrations.links.undo_plan import earlier_links
 from integrations.models import CompanyLink, PsaCompanyRecord
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs
@@ -136,7 +137,8 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "status_to_say": _status_to_say(link, record),
         "figure": figure,
         "remarks": remarks_on_figure(found, figure.totals),
-        "run": list_sync_runs(found.tenant, company=found.pk).first(),
+        "run": list_sync_runs(found.tenant, company=found.pk).first() if link else None,
+        "past_links": earlier_links(found),
         "why": why_primary([found]).get(found.pk),
     }
     return render(request, "companies/detail.html", context)

@@ -17,6 +17,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
+from companies.services import suggestions_may_differ
 from integrations.importing.ignoring import end_ignoring
 from integrations.importing.rules import REASONS, explain
 from integrations.issues.inbox import close_issues
@@ -198,6 +199,7 @@ def _create(
 def _start_reading(integration: Integration, links: Sequence[CompanyLink]) -> SyncRun:
     ids = [link.external_id for link in links]
     end_ignoring(integration, ids)
+    suggestions_may_differ(integration.tenant)
     if len(links) == 1:
         return start_company_sync(company=links[0].company, actor=None)[0]
     return start_import_run(integration=integration, external_ids=ids, actor=None)
@@ -226,6 +228,7 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
     if link is None or not links.filter(pk=link.pk).update(unlinked_at=now, left=left):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
     stop_reading(link, company, actor)
+    suggestions_may_differ(company.tenant)
     record_audit(
         tenant=company.tenant,
         actor=actor,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from agreements import books
@@ -23,6 +23,9 @@ from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
 from integrations.models import CompanyLink
+
+#: So many ended links are shown.
+MOST_EARLIER: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def link_to_undo(company: Company, link_id: UUID | None = None) -> CompanyLink:
     it.
     """
     rows = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
-    rows = rows.select_related("integration__tenant")
+    rows = rows.select_related("integration__tenant", "moved_from__integration__tenant")
     chosen = rows.filter(pk=link_id) if link_id else rows
     link = chosen.order_by("-linked_at", "-id").first()
     if link is None:
@@ -115,6 +118,13 @@ def link_to_undo(company: Company, link_id: UUID | None = None) -> CompanyLink:
             "Unlink it, or archive it.",
         )
     return link
+
+
+def earlier_links(company: Company) -> list[CompanyLink]:
+    """Ended links of an audITee that can still be undone, the newest first."""
+    rows = CompanyLink.objects.for_tenant(company.tenant).filter(company=company)
+    ended = rows.undoable_first().filter(can_undo=True).exclude(pk__in=rows.in_force())
+    return list(ended.select_related("integration").defer("before", "left")[:MOST_EARLIER])
 
 
 def can_undo(link: CompanyLink | None) -> bool:
@@ -221,6 +231,7 @@ def _now(plan: UndoPlan) -> Kept:
         "name": plan.company.name,
         "type": plan.company.type,
         "primary": next(current, None),
+        "choice": None,
         "contacts": [],
         "agreements": {},
     }

@@ -15,12 +15,14 @@ from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact, PrimaryChoice
+from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
 from integrations.links.linking import audited, lock_companies, stop_reading
 from integrations.links.undo_plan import UndoPlan, link_to_undo, plan_undo
 from integrations.models import CompanyLink, lock_integration
+from integrations.runs.starting import start_company_sync
 
 NOBODY: Final = UUID(int=0)
 
@@ -35,7 +37,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     DomainErrors of `link_to_undo`: of two undos at once the second.
     """
     asked = link_to_undo(company, link_id)
-    lock_integration(asked.integration)
+    _lock_accounts(asked)
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
@@ -50,7 +52,32 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
         typed.put_back(link=link, actor=actor)
         _take_out_agreements(plan)
     _audit(plan, actor)
+    _lead_back(plan)
+    suggestions_may_differ(company.tenant)
     return plan
+
+
+def _lock_accounts(link: CompanyLink) -> None:
+    """The account of the link, and the one that the audITee came from, in the order of ids."""
+    accounts = {link.integration_id: link.integration}
+    if link.moved_from is not None:
+        accounts[link.moved_from.integration_id] = link.moved_from.integration
+    for _, integration in sorted(accounts.items()):
+        lock_integration(integration)
+
+
+def _lead_back(plan: UndoPlan) -> None:
+    """An undone move leads back to the link before it, unless somebody has that PSA company now."""
+    former = plan.link.moved_from
+    if former is None or former.undone_at is not None or plan.next_link is not None:
+        return
+    taken = CompanyLink.objects.of(former.integration).in_force()
+    if taken.filter(external_id=former.external_id).exists():
+        return
+    rows = CompanyLink.objects.of(former.integration).filter(pk=former.pk)
+    rows.update(unlinked_at=None, read_at=None)
+    if not former.integration.is_disconnected:
+        start_company_sync(company=plan.company, actor=None)
 
 
 def _end(link: CompanyLink) -> None:
@@ -67,6 +94,7 @@ def _put_back(plan: UndoPlan) -> None:
     company.name, company.type = plan.name, plan.type
     company.save(update_fields=["name", "type", "updated_at"])
     _settle_people(plan)
+    _settle_choice(plan)
     ours = Contact.objects.for_tenant(company.tenant).filter(company=company)
     wanted = ours.filter(pk=plan.primary or NOBODY)
     ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
@@ -89,6 +117,28 @@ def _settle_people(plan: UndoPlan) -> None:
     ours.filter(AnyOf("id", kept)).update(external_id="", fingerprint="", gone_at=None)
 
 
+def _settle_choice(plan: UndoPlan) -> None:
+    """Whom a person had chosen before the link is chosen again; what was chosen after it stays."""
+    tenant, link = plan.company.tenant, plan.link
+    rows = PrimaryChoice.objects.for_tenant(tenant).filter(company=plan.company)
+    current = rows.first()
+    if current and current.contact_id and link.unlinked_at and current.chosen_at > link.unlinked_at:
+        return
+    rows.delete()
+    choice = _kept(link).get("choice")
+    if not choice or choice["contact"] not in plan.people:
+        return
+    PrimaryChoice.objects.create(
+        tenant=tenant,
+        company=plan.company,
+        contact=plan.people[choice["contact"]],
+        chosen_by=User.objects.filter(pk=choice["by"]).first() if choice["by"] else None,
+        chosen_by_name=choice["by_name"] or "",
+        chosen_at=moment_of(choice["at"]) or timezone.now(),
+        gone_at=moment_of(choice["gone_at"]),
+    )
+
+
 def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     """The next link came upon what was before this one: its own undo leads back to that."""
     _settle_people(plan)
@@ -109,6 +159,7 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
         "name": plan.name,
         "type": plan.type,
         "primary": plan.primary,
+        "choice": _choice_before(plan, now),
         "contacts": contacts,
         "agreements": {
             id_: before["agreements"].get(id_, gone_at)
@@ -118,6 +169,13 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
+
+
+def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
+    """Whom a person had chosen when the next link came, as if this one had never been."""
+    choice, ended = now.get("choice"), plan.link.unlinked_at
+    at = moment_of(choice["at"]) if choice else None
+    return choice if at and ended and at > ended else _kept(plan.link).get("choice")
 
 
 def _kept(link: CompanyLink) -> Kept:

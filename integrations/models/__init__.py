@@ -4,6 +4,7 @@ One subject a module; migrations, the API schema and everybody else import the n
 """
 
 from integrations.models.forgotten import ForgottenContact
+from integrations.models.imports import ImportBatch, ImportBatchRow, ImportSelection
 from integrations.models.integration import (
     ConnectionTest,
     Integration,
@@ -28,6 +29,7 @@ from integrations.models.runs import (
     SyncRunPage,
     no_counts,
 )
+from integrations.models.suggestions import LinkBatch, LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.words import PsaWord
 from integrations.models.work import LeasedWork
 
@@ -38,17 +40,24 @@ __all__ = [
     "CompanyLink",
     "ConnectionTest",
     "ForgottenContact",
+    "ImportBatch",
+    "ImportBatchRow",
     "ImportListVisit",
+    "ImportSelection",
     "Integration",
     "IntegrationOwnedQuerySet",
     "IntegrationQuerySet",
     "Issue",
     "LeasedWork",
+    "LinkBatch",
+    "LinkMatching",
     "LinkPreview",
+    "LinkSuggestion",
     "PsaCompanyRecord",
     "PsaContactRecord",
     "PsaUser",
     "PsaWord",
+    "SuggestionKind",
     "SyncEvent",
     "SyncRun",
     "SyncRunPage",

@@ -41,7 +41,8 @@ class CompanyLink(TenantOwned):
 
     `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
     knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
-    last name that the link has given it. An undone link is ended, too.
+    last name that the link has given it. An undone link is ended, too. `batch`: what it was made
+    together with. `moved_from`: the link that it took the place of when the audITee moved.
     """
 
     integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
@@ -59,6 +60,16 @@ class CompanyLink(TenantOwned):
     left = models.JSONField(null=True, blank=True)
     given_name = models.CharField(max_length=255, blank=True, default="", db_default="")
     undone_at = models.DateTimeField(null=True, blank=True)
+    batch = models.ForeignKey(
+        "integrations.LinkBatch",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="links",
+    )
+    moved_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     objects = CompanyLinkQuerySet.as_manager()
 

@@ -17,6 +17,7 @@ from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter
 from integrations.psa.errors import PsaError
 from integrations.sync.absence_guard import TOO_MANY_GONE, AbsenceGuard
+from integrations.sync.moved_companies import end_moved
 from integrations.sync.run_writer import RunWriter
 from integrations.sync.withheld import MissingRecords
 
@@ -121,6 +122,9 @@ class AbsentAgreements:
                 self.writer.checkpoint.note_refusal(self._nothing_follows(kept))
         else:
             followed = list(former)
+        for some in batched(followed, CHUNK):
+            with self.writer.page("absences"):
+                end_moved(self.writer, rows.filter(pk__in=some))
         self._mark_gone(AGREEMENTS.name, rows, followed)
 
     def _nothing_follows(self, count: int) -> PsaError:

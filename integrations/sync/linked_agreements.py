@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from uuid import UUID
 
@@ -87,6 +88,8 @@ class AgreementStore:
         self.batch = batch
         self.now = timezone.now()
         self.owner = {"tenant_id": integration.tenant_id}
+        #: By audITee that has moved to this account, since which day its agreements here count.
+        self.moved_on: dict[UUID, date] = {}
 
     def store(self, links: Sequence[CompanyLink], bookless: set[UUID]) -> set[UUID]:
         """Store it, but for companies of which a newer reading was stored meanwhile.
@@ -97,6 +100,11 @@ class AgreementStore:
         began = self.batch.began
         current = [link for link in links if link.read_at is None or link.read_at <= began]
         company_of = {link.external_id: link.company_id for link in current}
+        self.moved_on = {
+            link.company_id: self.integration.tenant.today(link.linked_at)
+            for link in current
+            if link.moved_from_id is not None
+        }
         incoming = [
             record for record in self.batch.agreements.values() if record.company_id in company_of
         ]
@@ -169,8 +177,11 @@ class AgreementStore:
             extra={"synced_at": self.now},
             needed=("company_id", "lines_fingerprint"),
             fresh={
-                (self.integration.pk, id_): {"lines_fingerprint": mark}
-                for id_, mark in reading.marks.items()
+                (self.integration.pk, values["external_id"]): {
+                    "lines_fingerprint": reading.marks.get(values["external_id"], ""),
+                    "counts_from": self.moved_on.get(values["company_id"]),
+                }
+                for values in reading.values
             },
         )
         self._note_types(changes)

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
+from companies.services import suggestions_may_differ
 from integrations.connecting.credentials import key_missing, keys_mark, same_keys
 from integrations.issues import outages
 from integrations.issues.inbox import KIND_INTEGRATION, IssueReport, open_issues, raise_issues
@@ -51,6 +52,7 @@ def succeed(writer: RunWriter) -> None:
     issues = open_issues(integration).filter(kind=KIND_INTEGRATION, external_id="")
     issues.exclude(code__in=lasting).update(closed_at=timezone.now())
     outages.notify_ended(integration)
+    suggestions_may_differ(integration.tenant)
 
 
 def _after_success(writer: RunWriter, integration: Integration, *, is_over: bool) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from integrations.models import PsaContactRecord
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField()
+    id = serializers.CharField(source="company_id")
+    name = serializers.CharField(source="company_name")
     score = serializers.IntegerField(min_value=0, max_value=100)
 
 
@@ -33,6 +33,8 @@ class IgnoredSerializer(serializers.Serializer[Any]):
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
     """A company as the PSA shows it, imported or not."""
+
+    # the context has `request`, and `suggested`, the suggestions by the row's id
 
     external_id = serializers.CharField(source="record.external_id", read_only=True)
     name = serializers.CharField(source="record.name", read_only=True)
@@ -67,8 +69,9 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         return row.reasons
 
     @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
-    def get_suggested_company(self, row: ImportRow) -> None:
-        """No company is suggested unless the product is sure enough to say why."""
+    def get_suggested_company(self, row: ImportRow) -> Any:
+        suggestion = self.context["suggested"].get(row.record.pk)
+        return SuggestedCompanySerializer(suggestion).data if suggestion else None
 
     @extend_schema_field(IgnoredSerializer(allow_null=True))
     def get_ignored(self, row: ImportRow) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -18,7 +20,14 @@ from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
 from audit_site.api.requests import read_body
-from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, asks_psa, find_uuid
+from audit_site.api.views import (
+    PROBLEMS,
+    Endpoint,
+    TenantViewSet,
+    asks_psa,
+    find_uuid,
+    owned_or_invalid,
+)
 from audit_site.db.lengths import length_of
 from audit_site.limits import LOOKUPS, SYNCS, TESTS, limited
 from integrations.api.serializers.import_list import (
@@ -38,6 +47,7 @@ from integrations.api.serializers.integrations import (
 )
 from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
+from integrations.api.serializers.suggestions import LinkMatchingSerializer, MoveSerializer
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import list_integrations
 from integrations.importing import diagnosis, finding, ignoring
@@ -45,8 +55,11 @@ from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import REASONS
 from integrations.importing.selectors import contacts_of, list_psa_companies, looked_at
+from integrations.importing.suggested import is_suggested, suggestions_for
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
+from integrations.matching.moving import propose_moves
+from integrations.matching.selectors import moves_of
 from integrations.models import Integration, PsaCompanyRecord, lock_integration
 from integrations.psa import registry
 from integrations.runs import pausing, schedule, starting
@@ -267,12 +280,18 @@ class IntegrationViewSet(TenantViewSet):
             new=flag(request, "new"),
             since=since,
         )
-        if flag(request, "suggested"):
-            rows = rows.none()  # an audITee is suggested for none of them
-        page = import_rows(self.paginate_queryset(rows) or [], since)
-        return self.get_paginated_response(
-            PsaCompanySerializer(page, many=True, context={"request": request}).data
-        )
+        if (suggested := flag(request, "suggested")) is not None:
+            rows = rows.filter(is_suggested() if suggested else ~is_suggested())
+        page = self.paginate_queryset(rows) or []
+        return self.get_paginated_response(self._psa_companies(request, page, since))
+
+    def _psa_companies(
+        self, request: Request, records: Sequence[PsaCompanyRecord], since: datetime | None
+    ) -> Any:
+        """Rows of the import list with the audITees that are suggested for them."""
+        context = {"request": request, "suggested": suggestions_for(records)}
+        rows = import_rows(records, since)
+        return PsaCompanySerializer(rows, many=True, context=context).data
 
     @extend_schema(
         request=None,
@@ -335,9 +354,35 @@ class IntegrationViewSet(TenantViewSet):
         self, request: Request, integration: Integration, external_id: str
     ) -> Response:
         """A row of the import list as it is now."""
-        records = list_psa_companies(integration).filter(external_id=external_id)
-        (row,) = import_rows(records, looked_at(integration, self.actor))
-        return Response(PsaCompanySerializer(row, context={"request": request}).data)
+        records = list(list_psa_companies(integration).filter(external_id=external_id))
+        since = looked_at(integration, self.actor)
+        return Response(self._psa_companies(request, records, since)[0])
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={202: LinkMatchingSerializer, **PROBLEMS},
+        operation_id="propose_moves",
+    )
+    @action(detail=True, methods=["post"], url_path="move-links")
+    @idempotent
+    def move_links(self, request: Request, pk: str) -> Response:
+        """Have it worked out which audITees may move to which companies of another account.
+
+        They are suggestions of kind `move` then; only those that are confirmed move.
+        """
+        values = read_body(MoveSerializer, request)
+        target = owned_or_invalid(list_integrations(self.tenant), "to", values["to"])
+        matching = propose_moves(source=self.get_object(), target=target, actor=self.actor)
+        return Response(LinkMatchingSerializer(matching).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        responses={200: LinkMatchingSerializer(many=True), **PROBLEMS}, operation_id="list_moves"
+    )
+    @move_links.mapping.get
+    def list_moves(self, request: Request, pk: str) -> Response:
+        """List the moves that were asked for from or to this account, the newest first."""
+        page = self.paginate_queryset(moves_of(self.get_object())) or ()
+        return self.get_paginated_response(LinkMatchingSerializer(page, many=True).data)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -18,9 +16,10 @@ from integrations.links.undoing import undo_link
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.clients import V1
-from tests.conftest import TODAY, connect
+from tests.conftest import connect
 from tests.factories import make_api, make_tenant
 from tests.integrations.links.stories import (
+    a_record_of_12187_60,
     again,
     by_hand,
     everything,
@@ -28,11 +27,11 @@ from tests.integrations.links.stories import (
     own_values,
     records_with_money,
 )
-from tests.syncing import change, mrr_of
+from tests.syncing import mrr_of
 
 
 def test_the_measured_case(connected: Integration, sandbox: SandboxServer) -> None:
-    wrong, right = _a_record_of_12187_60(sandbox), records_with_money(sandbox, "connectwise")[1]
+    wrong, right = a_record_of_12187_60(sandbox), records_with_money(sandbox, "connectwise")[1]
     company = by_hand(connected.tenant)
     before = own_values(company)
 
@@ -69,31 +68,6 @@ def _is_told(company: Company, believed: datetime) -> None:
     undone = versions[1]
     amounts = [[one["amount"] for one in undone[side]] for side in ("mrr_before", "mrr_after")]
     assert amounts == [["12187.60"], []]
-
-
-def _a_record_of_12187_60(sandbox: SandboxServer) -> str:
-    """One that comes to 12,187.60 a month in US dollars: a flat agreement makes up the rest."""
-    wrong = records_with_money(sandbox, "connectwise")[0]
-    company = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]
-    for id_ in company["agreements"]:
-        values = {"currency": {"id": 7, "currencyCode": "USD"}}
-        change(sandbox, "agreements", id_, values=values)
-    has = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]["mrr"]
-    missing = Decimal("12187.60") - Decimal(has[0]["amount"])
-    added: dict[str, Any] = {
-        "name": "Managed Services",
-        "company": {"id": int(wrong), "name": company["name"]},
-        "type": {"id": 10, "name": "Managed Services"},
-        "startDate": "2025-03-01T00:00:00Z",
-        "noEndingDateFlag": True,
-        "cancelledFlag": False,
-        "billingCycle": {"id": 2, "name": "Monthly"},
-        "billAmount": float(missing),
-        "currency": {"id": 7, "currencyCode": "USD"},
-        "agreementStatus": "Active",
-    }
-    change(sandbox, "agreements", "49999", do="add", values=added)
-    return wrong
 
 
 def _linked_at_once(sandbox: SandboxServer, psa: str, external_id: str) -> Company:

@@ -1,0 +1,52 @@
+"""Which audITee a PSA company probably is: what the import list knows of suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from audit_site.db.bulk import AnyOf
+from integrations.importing.rules import Reason
+from integrations.models import LinkSuggestion, PsaCompanyRecord, SuggestionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """An audITee that a PSA company probably is, how sure that is (0 to 100), and why."""
+
+    company_id: UUID
+    company_name: str
+    score: int
+    reasons: list[Reason]
+
+
+def is_suggested() -> Q:
+    """Whether an audITee is suggested for a row of the import list."""
+    return Q(pk__in=_offered().values("record"))
+
+
+def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestion]:
+    """The suggestions for these rows of one tenant, by the row's id. One statement at the most."""
+    if not records:
+        return {}
+    rows = _offered().filter(
+        AnyOf("record_id", [record.pk for record in records]), tenant=records[0].tenant_id
+    )
+    return {
+        row.record_id: Suggestion(row.company_id, row.company.name, row.score, _reasons(row))
+        for row in rows.select_related("company")
+    }
+
+
+def _offered() -> Any:
+    return LinkSuggestion.objects.filter(kind=SuggestionKind.LINK).offered()
+
+
+def _reasons(row: LinkSuggestion) -> list[Reason]:
+    return [
+        {"code": reason["code"], "message": reason["message"], "fix": ""} for reason in row.reasons
+    ]

@@ -1,0 +1,96 @@
+"""Links that were made together: what came of each pair, and taking all of them back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit_site.db import walls
+from audit_site.db.bulk import AnyOf
+from audit_site.db.lengths import fitted
+from audit_site.errors import DomainError
+from audit_site.lanes import SYNC
+from audit_site.queue import enqueue
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import Tenant, User
+from integrations.links.undoing import undo_link
+from integrations.models import CompanyLink, LinkBatch
+
+log = logging.getLogger(__name__)
+
+#: After so long an undo whose message was lost is sent again.
+LOST_AFTER: Final = timedelta(minutes=2)
+
+
+def keep_batch(
+    tenant: Tenant,
+    links: Iterable[CompanyLink],
+    rejected: list[dict[str, str]],
+    actor: User | None,
+) -> LinkBatch:
+    """Note what was confirmed together, inside the transaction that did it."""
+    batch = LinkBatch.objects.create(
+        tenant=tenant,
+        made_by_name=fitted(LinkBatch, "made_by_name", str(actor or "")),
+        rejected=rejected,
+    )
+    rows = CompanyLink.objects.for_tenant(tenant)
+    rows.filter(AnyOf("id", [link.pk for link in links])).update(batch=batch)
+    return batch
+
+
+@transaction.atomic
+def undo_batch(*, batch: LinkBatch, actor: User | None) -> None:
+    """Have a worker undo each link of a batch that is not undone yet; nothing when one does."""
+    rows = LinkBatch.objects.for_tenant(batch.tenant).filter(pk=batch.pk)
+    free = rows.filter(undo_wanted_at=None) | rows.exclude(undo_done_at=None)
+    now = timezone.now()
+    if not free.update(undo_wanted_at=now, undo_done_at=None, undo_by=actor, left=[]):
+        return
+    record_audit(
+        tenant=batch.tenant,
+        actor=actor,
+        action="links.batch_undone",
+        subject=batch,
+        before={"links": batch.links.filter(undone_at=None).count()},
+    )
+    enqueue("integrations.undo_links", str(batch.tenant_id), str(batch.pk), queue=SYNC)
+
+
+@walls.of_tenant
+def carry_undo_out(*, tenant_id: str, batch_id: str) -> None:
+    """A worker's part: each link by itself. May run twice, also at once, and changes nothing more.
+
+    What can't be undone is said and stays as it is.
+    """
+    rows = LinkBatch.objects.filter(tenant=UUID(tenant_id), pk=batch_id, undo_done_at=None)
+    batch = rows.exclude(undo_wanted_at=None).select_related("tenant", "undo_by").first()
+    if batch is None:
+        return
+    links = CompanyLink.objects.for_tenant(batch.tenant).standing().filter(batch=batch)
+    left = []
+    for link in links.select_related("company__tenant").order_by("id"):
+        try:
+            undo_link(company=link.company, actor=batch.undo_by, link_id=link.pk)
+        except DomainError as error:
+            if error.code != "already_undone":
+                sentence = f"{error.message} {error.fix}".strip()
+                left.append({"name": link.company.name, "code": error.code, "message": sentence})
+    rows.filter(undo_wanted_at=batch.undo_wanted_at).update(undo_done_at=timezone.now(), left=left)
+
+
+def send_lost() -> None:
+    """Send undos again whose message never came."""
+    rows = LinkBatch.objects.filter(
+        undo_wanted_at__lt=timezone.now() - LOST_AFTER, undo_done_at=None
+    )
+    for tenant_id, ids in walls.first_by_tenant(rows.order_by("id"), "match_links", 100).items():
+        with walls.within(tenant_id):
+            for pk in ids:
+                enqueue("integrations.undo_links", str(tenant_id), str(pk), queue=SYNC)

@@ -1,0 +1,140 @@
+"""AudITees that moved from one account to another: what the former one had ends on the day of the
+move, and what people decided about it goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from agreements import stored_mrr
+from agreements.decisions import MOST_NOTE_LENGTH, choose
+from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from audit_site.db.bulk import AnyOf
+from audit_site.db.folded_text import folded
+from integrations.kinds import AGREEMENTS
+from integrations.models import CompanyLink
+from integrations.sync.run_writer import RunWriter
+
+RowT = TypeVar("RowT", Agreement, AgreementLine)
+
+#: Decisions that go on; which agreement one replaces is of its own account alone.
+CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
+    "agreement": ("exclude", "force_include", "assume_renewal"),
+    "line": ("exclude", "force_include"),
+}
+
+
+def end_moved(writer: RunWriter, rows: QuerySet[Agreement]) -> None:
+    """Inside a page: end those of these former agreements whose audITee moved here from their
+    account, as of the day of the move.
+    """
+    moves = CompanyLink.objects.of(writer.integration).in_force()
+    move = moves.filter(
+        company=OuterRef("company"), moved_from__integration=OuterRef("integration")
+    )
+    moved = rows.filter(Exists(move))
+    ids = list(moved.values_list("pk", flat=True))
+    if not ids:
+        return
+    rows = Agreement.objects.for_tenant(writer.integration.tenant).filter(AnyOf("id", ids))
+    _carry_over(writer, list(rows.select_related("integration", "tenant")))
+    writer.journal.add_gone(AGREEMENTS.name, rows)
+    companies = set(rows.values_list("company", flat=True))
+    rows.update(gone_at=Subquery(move.values("linked_at")[:1]))
+    stored_mrr.refresh(writer.integration.tenant, companies)
+
+
+# Decisions
+
+
+def _carry_over(writer: RunWriter, former: list[Agreement]) -> None:
+    """Decide of the agreements that follow what was decided of those that they follow: of the same
+    name, where no other one has it on either side.
+    """
+    tenant = writer.integration.tenant
+    decided = _decided(former)
+    if not decided:
+        return
+    follows = Agreement.objects.of(writer.integration).present()
+    follows = follows.filter(AnyOf("company_id", {row.company_id for row in former}))
+    actors = _movers(writer, former)
+    for before, after in _matching(former, list(follows.select_related("company")), _agreement_key):
+        _carry(decided, before, after, None, None, actors)
+        if any(record.line_id and record.agreement_id == before.pk for record in decided.values()):
+            lines = AgreementLine.objects.for_tenant(tenant).present()
+            of_before, of_after = (list(lines.filter(agreement=one)) for one in (before, after))
+            for line, following in _matching(of_before, of_after, _line_key):
+                _carry(decided, before, after, line, following, actors)
+
+
+def _decided(rows: Iterable[Agreement]) -> dict[UUID, ChoiceRecord]:
+    """The last decision about each of these agreements and their lines, by what it is about."""
+    rows = list(rows)
+    records = ChoiceRecord.objects.for_tenant(rows[0].tenant)
+    records = records.filter(AnyOf("agreement_id", [row.pk for row in rows])).order_by("at", "id")
+    return {record.line_id or record.agreement_id: record for record in records}
+
+
+def _movers(writer: RunWriter, rows: Iterable[Agreement]) -> dict[UUID, Any]:
+    """Who moved each of these audITees."""
+    links = CompanyLink.objects.of(writer.integration).in_force()
+    links = links.filter(AnyOf("company_id", {row.company_id for row in rows}))
+    return {link.company_id: link.linked_by for link in links.select_related("linked_by")}
+
+
+def _carry(
+    decided: Mapping[UUID, ChoiceRecord],
+    before: Agreement,
+    after: Agreement,
+    line: AgreementLine | None,
+    following: AgreementLine | None,
+    actors: Mapping[UUID, Any],
+) -> None:
+    record = decided.get(line.pk if line else before.pk)
+    if record is None:
+        return
+    names = CARRIED["line" if line else "agreement"]
+    changes = {name: record.after[name] for name in names if record.after.get(name)}
+    if not changes:
+        return
+    said = f"Carried over from {before.integration} when the audITee moved. {record.note}".strip()
+    choose(
+        agreement=after,
+        line=following,
+        actor=actors.get(after.company_id),
+        changes=changes,
+        note=said[:MOST_NOTE_LENGTH],
+    )
+
+
+# What follows what
+
+
+def _matching(former: list[RowT], now: list[RowT], key: Any) -> list[tuple[RowT, RowT]]:
+    """Pairs of one key that nobody else of their side has."""
+    counts = [Counter(map(key, side)) for side in (former, now)]
+    following = {key(row): row for row in now}
+    return [
+        (row, following[key(row)])
+        for row in former
+        if key(row) and all(count[key(row)] == 1 for count in counts)
+    ]
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", folded(text)))
+
+
+def _agreement_key(row: Agreement) -> tuple[UUID, str] | None:
+    name = _words(row.name)
+    return (row.company_id, name) if name else None
+
+
+def _line_key(row: AgreementLine) -> str:
+    return _words(row.product)

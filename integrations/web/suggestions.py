@@ -1,0 +1,172 @@
+"""Pages of suggested links: both sides and why, confirming many, what came of it, undoing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from audit_site.errors import DomainError
+from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
+from audit_site.tenants.models import Role
+from integrations.connecting.selectors import list_integrations
+from integrations.matching.batches import undo_batch
+from integrations.matching.confirming import confirm_pairs
+from integrations.matching.dismissing import dismiss_pairs, restore_pairs
+from integrations.matching.moving import propose_moves
+from integrations.matching.pairs import MOST_PAIRS, AskedPair
+from integrations.matching.rows import batch_rows, suggestion_rows
+from integrations.matching.selectors import (
+    list_suggestions,
+    matching_of,
+    moves_of,
+    suggestions_of,
+)
+from integrations.models import Integration, LinkBatch, LinkSuggestion, SuggestionKind
+from integrations.models.suggestions import LinkSuggestionQuerySet
+
+
+@page("GET", section="integrations")
+def suggestions(request: PageRequest) -> HttpResponse:
+    """Pairs that are probably the same, best first; the sure ones are ticked."""
+    tenant = tenant_of(request)
+    rows = _asked(request)
+    shown = paged(request, rows)
+    integration = _integration(request)
+    context = {
+        "page": shown,
+        "rows": suggestion_rows(tenant, list(shown)),
+        "sure": rows.filter(is_sure=True).count(),
+        "most": MOST_PAIRS,
+        "integration": integration,
+        "integrations": list_integrations(tenant),
+        "is_dismissed": request.GET.get("show") == "dismissed",
+        "dismissed": list_suggestions(tenant, dismissed=True).count(),
+        "is_move": request.GET.get("kind") == SuggestionKind.MOVE,
+        "matching": matching_of(tenant),
+        "moves": moves_of(integration) if integration else [],
+    }
+    return render(request, "integrations/suggestions.html", context)
+
+
+def _asked(request: PageRequest) -> LinkSuggestionQuerySet:
+    integration = _integration(request)
+    kind = request.GET.get("kind", "")
+    return list_suggestions(
+        tenant_of(request),
+        integration=integration.pk if integration else None,
+        kind=kind if kind in SuggestionKind.values else "",
+        dismissed=request.GET.get("show") == "dismissed",
+    )
+
+
+def _integration(request: PageRequest) -> Integration | None:
+    """The account whose companies are asked for; None = all of them."""
+    pk = _uuid(request.GET.get("integration", ""))
+    return list_integrations(tenant_of(request)).filter(pk=pk).first() if pk else None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@page("POST", role=Role.MEMBER, section="integrations")
+def confirm(request: PageRequest) -> HttpResponse:
+    """Link what is ticked, or all that is sure, and show what came of it."""
+    if "all" in request.POST:
+        chosen = [*_asked(request).filter(is_sure=True)[:MOST_PAIRS]]
+    else:
+        chosen = _ticked(request)
+    pairs = _pairs(request, chosen)
+    result = confirm_pairs(tenant=tenant_of(request), pairs=pairs, actor=request.user)
+    if result.batch is None:
+        return redirect("integrations:suggestions")
+    return redirect("integrations:link-batch", result.batch.pk)
+
+
+@page("POST", role=Role.MEMBER, section="integrations")
+def dismiss(request: PageRequest) -> HttpResponse:
+    """Say that what is ticked, or the one row, is not the same."""
+    pairs = _pairs(request, _ticked(request, "one"))
+    result = dismiss_pairs(tenant=tenant_of(request), pairs=pairs, actor=request.user)
+    many = len(result.suggestions)
+    if many:
+        said = "1 suggestion is dismissed" if many == 1 else f"{many} suggestions are dismissed"
+        messages.success(request, f"{said}. Take that back under “Dismissed”.")
+    return redirect(_back(request))
+
+
+@page("POST", role=Role.MEMBER, section="integrations")
+def restore(request: PageRequest) -> HttpResponse:
+    """Take back that pairs are not the same."""
+    pairs = _pairs(request, _ticked(request, "one"))
+    restore_pairs(tenant=tenant_of(request), pairs=pairs, actor=request.user)
+    messages.success(request, "It may be suggested again.")
+    return redirect(_back(request))
+
+
+def _back(request: HttpRequest) -> str:
+    return came_from(request, reverse("integrations:suggestions"))
+
+
+def _ticked(request: PageRequest, only: str = "") -> list[LinkSuggestion]:
+    """The suggestions that a form names: one by the button of its row, else all ticked ones."""
+    texts = request.POST.getlist(only) if only else []
+    ids = [pk for text in texts or request.POST.getlist("suggestions") if (pk := _uuid(text))]
+    return suggestions_of(tenant_of(request), ids[:MOST_PAIRS])
+
+
+def _pairs(request: PageRequest, chosen: Sequence[LinkSuggestion]) -> list[AskedPair]:
+    if not chosen:
+        raise DomainError("nothing_chosen", "Nothing is ticked.", "Tick at least one suggestion.")
+    return [
+        AskedPair(str(row.company_id), str(row.record.integration_id), row.record.external_id)
+        for row in chosen
+    ]
+
+
+@page("POST", role=Role.ADMIN, section="integrations")
+def move(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Have moves to another account proposed, and show them."""
+    tenant = tenant_of(request)
+    rows = list_integrations(tenant) | list_integrations(
+        tenant, status=Integration.Status.DISCONNECTED
+    )
+    source, target = find(rows, pk), _uuid(request.POST.get("to", ""))
+    chosen = list_integrations(tenant).filter(pk=target).first() if target else None
+    if chosen is None:
+        raise DomainError("nothing_chosen", "Choose the account to move to.")
+    propose_moves(source=source, target=chosen, actor=request.user)
+    return redirect(f"{reverse('integrations:suggestions')}?kind=move&integration={chosen.pk}")
+
+
+# What came of it
+
+
+@page("GET", section="integrations")
+def link_batch(request: PageRequest, pk: UUID) -> HttpResponse:
+    """What was confirmed together, row by row, each with its undo."""
+    batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)
+    rows = batch_rows(batch)
+    context: dict[str, Any] = {
+        "batch": batch,
+        "rows": rows,
+        "standing": sum(not row.is_undone for row in rows),
+    }
+    return render(request, "integrations/link_batch.html", context)
+
+
+@page("POST", role=Role.MEMBER, section="integrations")
+def undo(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Undo all links of a batch; a worker does it."""
+    batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)
+    undo_batch(batch=batch, actor=request.user)
+    return redirect("integrations:link-batch", pk)
