@@ -7,6 +7,8 @@ from typing import Any, Final
 from django import template
 
 from agreements.models import TypedChange
+from agreements.mrr.words import CYCLE
+from integrations.words.kinds import KINDS
 
 register = template.Library()
 
@@ -19,6 +21,12 @@ LABELS: Final = {
     "end_date": "last day",
     "note": "note",
 }
+
+
+@register.filter
+def cycle_words(cycle: str) -> str:
+    """A billing cycle as the form names it: `Yearly`."""
+    return dict(KINDS[CYCLE].choices).get(cycle, cycle)
 
 
 @register.filter

@@ -121,7 +121,8 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
     @extend_schema_field(PrimaryWhySerializer(allow_null=True))
     def get_primary_contact_why(self, company: Company) -> Any:
-        return self.context["why"].get(company.pk)
+        why = self.context["why"].get(company.pk)
+        return PrimaryWhySerializer(why).data if why else None
 
     @extend_schema_field(LinkSerializer(allow_null=True))
     def get_link(self, company: Company) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q
@@ -19,7 +19,10 @@ from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord
 WHY_CODES: Final = ("chosen", "chosen_gone", "psa_default", "first_reachable", "kept", "typed")
 
 
-class Why(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One of `WHY_CODES`, and the same in a sentence."""
+
     code: str
     message: str
 
@@ -73,12 +76,12 @@ def _defaults(companies: Sequence[Company]) -> _Defaults:
 def _why(company: Company, choice: PrimaryChoice | None, defaults: _Defaults) -> Why | None:
     primary = company.primary
     if choice is not None and choice.holds and primary and choice.contact_id == primary.pk:
-        return {"code": "chosen", "message": f"Chosen{_by(choice)}."}
+        return Why("chosen", f"Chosen{_by(choice)}.")
     rule = _by_rule(company, primary, defaults) if primary else None
     if choice is None or choice.holds:
         return rule
     gone = f"The contact that was chosen{_by(choice)} is gone."
-    return {"code": "chosen_gone", "message": f"{gone} {rule['message']}" if rule else gone}
+    return Why("chosen_gone", f"{gone} {rule.message}" if rule else gone)
 
 
 def _by(choice: PrimaryChoice) -> str:
@@ -89,14 +92,14 @@ def _by(choice: PrimaryChoice) -> str:
 def _by_rule(company: Company, primary: Contact, defaults: _Defaults) -> Why:
     link = link_of(company)
     if not primary.external_id:
-        return {"code": "typed", "message": "Typed in here."}
+        return Why("typed", "Typed in here.")
     if link is None:
-        return {"code": "kept", "message": "It was the primary contact while a PSA was linked."}
+        return Why("kept", "It was the primary contact while a PSA was linked.")
     psa = link.integration.psa_info.name
     if not (primary.is_active and primary.has_method):
         message = f"It was the primary contact before; {psa} shows nobody who can be reached."
-        return {"code": "kept", "message": message}
+        return Why("kept", message)
     if defaults.has(link, primary):
-        return {"code": "psa_default", "message": f"{psa} names it as the default contact."}
+        return Why("psa_default", f"{psa} names it as the default contact.")
     message = f"{psa} names no default contact that can be reached: it is the first who can."
-    return {"code": "first_reachable", "message": message}
+    return Why("first_reachable", message)

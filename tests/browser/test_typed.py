@@ -35,13 +35,18 @@ def look(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/typed-{name}.png", full_page=True)
 
 
-def test_typed_linked_set_aside_counted_and_another_contact_chosen(
-    chromium: Browser, live_server: object, sandbox: SandboxServer, worker: None
-) -> None:
+@pytest.fixture
+def integration(transactional_db: None, sandbox: SandboxServer) -> Integration:
+    """A connected ConnectWise, and who may use it; before the worker begins."""
     tenant = make_tenant(company_limit=30)
     make_member(tenant, email="admin@example.com", name="Alex Admin")
-    integration = connect(tenant, sandbox, "connectwise")
-    company = make_company(tenant, name="Amber Vet")
+    return connect(tenant, sandbox, "connectwise")
+
+
+def test_typed_linked_set_aside_counted_and_another_contact_chosen(
+    chromium: Browser, live_server: object, integration: Integration, worker: None
+) -> None:
+    company = make_company(integration.tenant, name="Amber Vet")
     context = chromium.new_context(
         viewport={"width": 360, "height": 800}, java_script_enabled=False
     )
