@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,10 +15,12 @@ from uuid import UUID
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce
 from msgspec import Struct
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from agreements import mrr
 from agreements.models import MANUAL, Agreement, AgreementLine
+from agreements.mrr.words import words_of_agreement, words_of_line
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
@@ -96,12 +99,45 @@ LINE = _json_of(
 AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 
 
+def _json_again(row: mrr.Agreement | mrr.Line, columns: JsonArray) -> str:
+    """What `columns` would have written of a row that was changed since."""
+    names = row.__struct_fields__[: len(columns.get_source_expressions())]
+    return encode([getattr(row, name) for name in names]).decode()
+
+
+@dataclass(slots=True)
+class AgreementText:
+    """An agreement and its lines as JSON: what the engine is given, without the lines, and what is
+    shown beside that. A line is `[the engine's, shown]`, with `gone_from` behind where it has one;
+    those fields of the engine's that are no columns are not in it. `words`: kind and key of each
+    word on its lines, where anything was said of words.
+    """
+
+    engine: str
+    shown: str
+    lines: list[str] = field(default_factory=list)
+    words: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class CompanyText:
+    """A company's book as JSON: its agreements by id, those that only serve as context, and what
+    else the engine is given, as far as it concerns these agreements.
+    """
+
+    agreements: dict[str, AgreementText]
+    context: list[AgreementText]
+    sources: dict[str, mrr.Source]
+    words: dict[tuple[str, str, str], mrr.WordChoice]
+
+
 class Kept(NamedTuple):
-    """An agreement as it is kept: the engine's, and whose it is."""
+    """An agreement as it is kept: the engine's, and whose it is; as text where that is wanted."""
 
     id: str
     tenant: Tenant
     agreement: mrr.Agreement
+    text: AgreementText | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -138,16 +174,22 @@ def lines_of(tenants: Iterable[Tenant]) -> QuerySet[AgreementLine]:
     )
 
 
-def read(chosen: QuerySet[Agreement], tenants: Iterable[Tenant]) -> list[Kept]:
+def read(
+    chosen: QuerySet[Agreement], tenants: Iterable[Tenant], *, with_text: bool = False
+) -> list[Kept]:
     """These agreements, without their lines; `ref` is the id. No instance is made of any row."""
     by_id = {str(tenant.pk): tenant for tenant in tenants}
-    columns = ("json", "id_text", "tenant_text", "gone_at")
+    columns = ("json", "id_text", "tenant_text", "gone_at", "cycle_label")
     found = []
-    for json, id_, tenant_id, gone_at in chosen.values_list(*columns):
+    for json, id_, tenant_id, gone_at, cycle_label in chosen.values_list(*columns):
         tenant = by_id[tenant_id]
         agreement = _agreement(json, gone_at, tenant)
+        text = None
+        if with_text:
+            engine = json if gone_at is None else _json_again(agreement, AGREEMENT)
+            text = AgreementText(engine, encode((id_, cycle_label, gone_at)).decode())
         agreement.ref = id_
-        found.append(Kept(id_, tenant, agreement))
+        found.append(Kept(id_, tenant, agreement, text))
     return found
 
 
@@ -158,6 +200,35 @@ def add_lines(kept: Iterable[Kept], lines: QuerySet[AgreementLine]) -> None:
     for json, agreement_id, gone_at, forced in lines.values_list(*columns):
         if item := by_id.get(agreement_id):
             item.agreement.lines.append(_line(json, gone_at, forced, item.tenant))
+
+
+def _add_lines_with_text(
+    kept: Iterable[Kept],
+    counting: Collection[str],
+    lines: QuerySet[AgreementLine],
+    *,
+    with_words: bool,
+) -> None:
+    """As `add_lines`, for those that are `counting`; all are given the texts of their lines."""
+    by_id = {item.id: item for item in kept}
+    columns = ("json", "agreement_text", "gone_at", "chosen_force_include", "shown")
+    rows = lines.annotate(shown=JsonArray(IdText("id"), "description"))
+    for json, agreement_id, gone_at, forced, shown in rows.values_list(*columns):
+        item = by_id.get(agreement_id)
+        if item is None or item.text is None:
+            continue
+        is_counting = agreement_id in counting
+        if is_counting or gone_at is not None or forced or with_words:
+            line = _line(json, gone_at, forced, item.tenant)
+            if is_counting:
+                item.agreement.lines.append(line)
+            if with_words:
+                item.text.words.update(words_of_line(line))
+            if forced:
+                json = _json_again(line, LINE)  # noqa: PLW2901  as the engine is given it
+            if line.gone_from is not None:
+                shown = f'{shown},"{line.gone_from}"'  # noqa: PLW2901
+        item.text.lines.append(f"[{json},{shown}]")
 
 
 def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agreement:
@@ -259,18 +330,23 @@ def book_of(tenant: Tenant, chosen: QuerySet[Agreement]) -> mrr.Book:
 
 
 def prepare_by_company(
-    owners: Mapping[str, Tenant], days: Mapping[UUID, date], known: Collection[str] = ()
+    owners: Mapping[str, Tenant],
+    days: Mapping[UUID, date],
+    known: Collection[str] = (),
+    texts: dict[str, CompanyText] | None = None,
 ) -> dict[str, list[mrr.Prepared]]:
     """Settle each company's book on its own: what agreements of one come to never depends on
     another's, but for the cycle that a child inherits from its parent.
 
     `owners`: the companies and whose they are. `days`: by tenant, the day from which on the figures
     matter. Agreements of which nothing can count from then on come without their lines, and so do
-    those of which the caller knows what they come to.
+    those of which the caller knows what they come to. `texts` is filled with the whole books.
     """
     tenants = {tenant.pk: tenant for tenant in owners.values()}.values()
-    kept = read(agreements_of(*tenants).filter(AnyOf("company_id", owners)), tenants)
-    parents = {item.key: item for item in _parents_elsewhere(kept)}
+    with_text = texts is not None
+    chosen = agreements_of(*tenants).filter(AnyOf("company_id", owners))
+    kept = read(chosen, tenants, with_text=with_text)
+    parents = {item.key: item for item in _parents_elsewhere(kept, with_text=with_text)}
     if any(item.agreement.parent_id for item in kept):
         parents |= {item.key: item for item in kept}
     words = words_of(*tenants)
@@ -289,9 +365,78 @@ def prepare_by_company(
         for item, settled in zip(items, prepared[company_id], strict=False)
         if item.id not in known and settled.can_count(days[item.tenant.pk].toordinal())
     ]
-    ids = [item.id for item in counting]
-    add_lines(counting, lines_of(tenants).filter(AnyOf("agreement_id", ids)))
+    ids = {item.id for item in counting}
+    if texts is None:
+        add_lines(counting, lines_of(tenants).filter(AnyOf("agreement_id", ids)))
+    else:
+        every = [item.id for item in kept]
+        lines = lines_of(tenants).filter(AnyOf("agreement_id", every))
+        _add_lines_with_text(kept, ids, lines, with_words=bool(words))
+        texts |= _texts(of_company, owners, parents, words)
     return prepared
+
+
+def _texts(
+    of_company: Mapping[str, Sequence[Kept]],
+    owners: Mapping[str, Tenant],
+    parents: Mapping[tuple[str, str], Kept],
+    words: mrr.Words,
+) -> dict[str, CompanyText]:
+    """The companies' books as text; one without agreements is an empty book."""
+    foreign = {
+        company_id: sorted(_foreign(company_id, of_company[company_id], parents))
+        for company_id in of_company
+    }
+    renewals = _renewals_elsewhere(foreign)
+    found, all_sources = {}, sources()
+    for company_id in owners:
+        kept = of_company.get(company_id, ())
+        context = _with_renewals(kept, foreign.get(company_id, []), renewals)
+        items = [*kept, *context]
+        named = {item.agreement.source for item in items}
+        found[company_id] = CompanyText(
+            {item.id: item.text for item in kept if item.text},
+            [item.text for item in context if item.text],
+            {name: all_sources[name] for name in sorted(named) if name in all_sources},
+            _words_on(items, words) if words else {},
+        )
+    return found
+
+
+def _with_renewals(
+    kept: Sequence[Kept], context: Sequence[Kept], renewals: Iterable[Kept]
+) -> list[Kept]:
+    """These parents of another company, and what replaces them there."""
+    keys = {parent.key for parent in context}
+    read_already = keys | {item.key for item in kept}
+    return [
+        *context,
+        *(
+            item
+            for item in renewals
+            if (item.agreement.account, item.agreement.renews_id) in keys
+            and item.key not in read_already
+        ),
+    ]
+
+
+def _words_on(
+    items: Iterable[Kept], words: mrr.Words
+) -> dict[tuple[str, str, str], mrr.WordChoice]:
+    """Of what was said of words, that which is about a word on these agreements."""
+    keys: set[tuple[str, str, str]] = set()
+    for item in items:
+        on_lines = item.text.words if item.text else set()
+        account = item.agreement.account
+        found = {*words_of_agreement(item.agreement), *on_lines}
+        keys.update((account, kind, key) for kind, key in found)
+    return {key: words[key] for key in sorted(keys) if key in words}
+
+
+def _renewals_elsewhere(foreign: Mapping[str, Sequence[Kept]]) -> list[Kept]:
+    """What replaces parents of other companies; most books have none, and nothing is read."""
+    parents = list({item.id: item for items in foreign.values() for item in items}.values())
+    return _renewals_of(parents, known=(), with_text=True) if parents else []
 
 
 def _prepared(
@@ -325,7 +470,9 @@ def _context(kept: Sequence[Kept]) -> list[Kept]:
     return [*parents, *_renewals_of(parents, known=[*kept, *parents])] if parents else []
 
 
-def _renewals_of(parents: Sequence[Kept], known: Iterable[Kept]) -> list[Kept]:
+def _renewals_of(
+    parents: Sequence[Kept], known: Iterable[Kept], *, with_text: bool = False
+) -> list[Kept]:
     """Agreements that replace these, by somebody's choice or else as the PSA says."""
     tenants = {parent.tenant.pk: parent.tenant for parent in parents}.values()
     chosen = Q(choices__renews__in=[parent.id for parent in parents])
@@ -338,13 +485,15 @@ def _renewals_of(parents: Sequence[Kept], known: Iterable[Kept]) -> list[Kept]:
     read_already = {item.key for item in known}
     return [
         item
-        for item in read(agreements_of(*tenants).filter(chosen | by_the_psa), tenants)
+        for item in read(
+            agreements_of(*tenants).filter(chosen | by_the_psa), tenants, with_text=with_text
+        )
         if (item.agreement.account, item.agreement.renews_id) in keys
         and item.key not in read_already
     ]
 
 
-def _parents_elsewhere(kept: Sequence[Kept]) -> list[Kept]:
+def _parents_elsewhere(kept: Sequence[Kept], *, with_text: bool = False) -> list[Kept]:
     """Parents that were not read yet; most books have none, and then nothing is read."""
     wanted = {item.parent_key: item.tenant for item in kept if item.agreement.parent_id}
     if wanted:
@@ -357,4 +506,4 @@ def _parents_elsewhere(kept: Sequence[Kept]) -> list[Kept]:
         integration__in={integration for integration, _ in wanted},
         external_id__in={external_id for _, external_id in wanted},
     )
-    return [item for item in read(found, tenants) if item.key in wanted]
+    return [item for item in read(found, tenants, with_text=with_text) if item.key in wanted]

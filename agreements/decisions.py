@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.dateformat import format as date_text
 
 from agreements import stored_mrr
+from agreements.causes import caused_by
 from agreements.models import (
     Agreement,
     AgreementChoices,
@@ -61,7 +62,8 @@ def choose(
             agreement=agreement, line=line, before=before, after=after, note=note, actor=actor
         )
         _keep(record)
-        stored_mrr.refresh(agreement.tenant, [agreement.company_id])
+        with caused_by("choice", actor=actor):
+            stored_mrr.refresh(agreement.tenant, [agreement.company_id])
     return record
 
 

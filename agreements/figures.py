@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db.models import Q
 
-from agreements import books, mrr
+from agreements import books, mrr, stored_mrr
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
+from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -42,6 +43,14 @@ class Month(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A settled book, and the engine that settled it."""
+
+    book: list[Any]
+    engine: Any = mrr
+
+
+@dataclass(frozen=True, slots=True)
 class AgreementRow:
     """An agreement with what it comes to on the as-of day.
 
@@ -61,13 +70,23 @@ class AgreementRow:
 
 @dataclass(frozen=True, slots=True)
 class CompanyFigure:
-    """A company's MRR as of a day, with everything that explains it."""
+    """A company's MRR as of a day, with everything that explains it.
+
+    `known_at`: as it was known at that moment, None = now; `known_from`: since when it was.
+    """
 
     as_of: date
     totals: list[Total]
     agreements: list[AgreementRow]
     ledger: list[LedgerRow]
     book: list[mrr.Prepared]
+    known_at: datetime | None = None
+    known_from: datetime | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was known of the company at that moment."""
+        return self.known_at is None or self.known_from is not None
 
     @property
     def counted(self) -> list[LedgerRow]:
@@ -84,21 +103,28 @@ class CompanyFigure:
 
 def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure:
     """Compute one company's MRR with its ledger; as many queries whatever the number of lines."""
+    stored_mrr.refresh_stale(company.tenant, [company.pk])
     on = as_of or company.tenant.today()
-    prepared = books.prepare_company(company.tenant, company.pk)
-    entries = mrr.ledger(prepared, on)
+    return figure_of_book(Part(books.prepare_company(company.tenant, company.pk)), on)
+
+
+def figure_of_book(part: Part, on: date) -> CompanyFigure:
+    """A company's MRR with its ledger, from its settled book."""
+    entries = part.engine.ledger(part.book, on)
     left_out = {entry.agreement_ref.pk: entry for entry in reversed(entries) if not entry.included}
+    own = [item for item in part.book if item.is_own]
     return CompanyFigure(
         as_of=on,
-        totals=_totals(prepared, on),
-        agreements=[_agreement_row(item, on, left_out) for item in prepared if item.is_own],
+        totals=totals_of([part], on),
+        agreements=[_agreement_row(item, part.engine.summary(item, on), left_out) for item in own],
         ledger=entries,
-        book=prepared,
+        book=part.book,
     )
 
 
-def _agreement_row(item: mrr.Prepared, on: date, left_out: dict[UUID, LedgerRow]) -> AgreementRow:
-    summary = mrr.summary(item, on)
+def _agreement_row(
+    item: mrr.Prepared, summary: AgreementSummary, left_out: dict[UUID, LedgerRow]
+) -> AgreementRow:
     entry = None if summary.reason is None else left_out.get(summary.ref.pk)
     if entry is None:
         return AgreementRow(summary.ref, summary, "", item.is_recurring)
@@ -128,6 +154,8 @@ def company_totals(
             found[row.company_id].append(stored_money(row))
         for amounts in found.values():
             amounts.sort(key=lambda money: money["currency"])
+    if stale:
+        stored_mrr.refresh_stale(tenant, stale)
     return found | (_computed_totals(tenant, stale, as_of or today) if stale else {})
 
 
@@ -150,15 +178,20 @@ def _computed_totals(
 
 @dataclass(frozen=True, slots=True)
 class TenantFigure:
+    """`known_at`: as it was known at that moment, None = now; `is_known`: if anything was."""
+
     as_of: date
     totals: list[Total]
     companies: int
+    known_at: datetime | None = None
+    is_known: bool = True
 
 
 def tenant_book(
     tenant: Tenant, *, company_id: UUID | None = None, integration_id: UUID | None = None
 ) -> list[mrr.Prepared]:
     """The settled book of all active companies, of one company, or of one integration's."""
+    stored_mrr.refresh_stale(tenant, None if company_id is None else [company_id])
     rows = books.agreements_of(tenant)
     if company_id is not None:
         rows = rows.filter(company=company_id)
@@ -177,20 +210,15 @@ def tenant_figure(
     prepared = tenant_book(tenant, integration_id=integration_id)
     day = on.toordinal()
     counting = {item.agreement.company_id for item in prepared if item.counted(day)[0]}
-    return TenantFigure(on, _totals(prepared, on), len(counting))
+    return TenantFigure(on, totals_of([Part(prepared)], on), len(counting))
 
 
-def totals_on(prepared: list[mrr.Prepared], on: date) -> list[Total]:
-    """Totals of a settled book with both averages."""
-    return _totals(prepared, on)
-
-
-def _totals(prepared: list[mrr.Prepared], on: date) -> list[Total]:
+def totals_of(parts: Sequence[Part], on: date) -> list[Total]:
     """Totals with both averages; a currency appears when a row of it counts on the day."""
-    now = {figure.currency: figure.amount for figure in mrr.mrr(prepared, on)}
+    now = _amounts(part.engine.mrr(part.book, on) for part in parts)
+    averages = [part.engine.averages(part.book, on) for part in parts]
     windows = {
-        name: {figure.currency: figure.amount for figure in found}
-        for name, found in mrr.averages(prepared, on).items()
+        name: _amounts(found[name] for found in averages) for name in ("trailing12", "forward12")
     }
     totals: list[Total] = []
     for currency, amount in now.items():
@@ -203,10 +231,21 @@ def _totals(prepared: list[mrr.Prepared], on: date) -> list[Total]:
     return totals
 
 
+def _amounts(parts: Iterable[list[mrr.Figure]]) -> dict[str, str]:
+    return {figure.currency: figure.amount for figure in merged(parts)}
+
+
 def recognized_by_month(book: list[mrr.Prepared], first: date, months: int) -> list[Month]:
     """What each calendar month earns, by currency."""
+    return months_of([Part(book)], first, months)
+
+
+def months_of(parts: Sequence[Part], first: date, months: int) -> list[Month]:
+    """What each calendar month earns in several books together, by currency."""
     found: list[Month] = []
-    for offset, figures in enumerate(mrr.series(book, first, months)):
+    earned = [part.engine.series(part.book, first, months) for part in parts]
+    for offset in range(months):
+        figures = merged(one[offset] for one in earned)
         year, month = divmod(first.year * 12 + first.month - 1 + offset, 12)
         found.append(
             {

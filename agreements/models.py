@@ -295,7 +295,9 @@ class ChoiceRecord(TenantOwned):
 class CompanyBook(TenantOwned):
     """When a company's MRR was worked out, and the next day on which it can change by itself.
 
-    `version` rises whenever anything that a figure shows has changed.
+    `version` rises whenever anything that a figure shows has changed. `kept_from`, `kept_digest`
+    and `kept_edition` are of its newest version (`BookVersion`), null, "" and 0 where none is kept;
+    `marked_by` is the cause of what marked it as to be worked out later.
     """
 
     worked_together = True
@@ -306,11 +308,18 @@ class CompanyBook(TenantOwned):
     computed_on = models.DateField(null=True, blank=True)
     next_change = models.DateField(null=True, blank=True)
     updated_at = models.DateTimeField(default=timezone.now)
+    kept_from = models.DateTimeField(null=True, blank=True)
+    kept_digest = models.CharField(max_length=32, blank=True, default="", db_default="")
+    kept_edition = models.PositiveSmallIntegerField(default=0, db_default=0)
+    marked_by = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["CompanyBook"].as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "next_change"], name="books_by_next_change")]
+        indexes = [
+            models.Index(fields=["tenant", "next_change"], name="books_by_next_change"),
+            models.Index(fields=["kept_edition", "tenant"], name="books_by_kept_edition"),
+        ]
 
 
 class CompanyMrr(TenantOwned):
@@ -362,6 +371,80 @@ class AgreementMrr(TenantOwned):
     @property
     def amount(self) -> str:
         return mrr.money_text(self.currency, Fraction(self.exact))
+
+
+# What it was, kept by agreements.known
+
+
+class BookVersion(TenantOwned):
+    """A company's book as it was known from a moment on, until that of its next version.
+
+    `kind`, `run`, `user` and `name` say what changed it (`agreements.causes`). Runs are deleted in
+    time: `run` is their id alone.
+    """
+
+    worked_together = True
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    known_from = models.DateTimeField()
+    edition = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=10)
+    run = models.UUIDField(null=True, blank=True)
+    user = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    name = models.CharField(max_length=255, blank=True)
+
+    objects = TenantQuerySet["BookVersion"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "known_from"], name="one_version_of_a_book_at_a_time"
+            )
+        ]
+
+
+class BookPiece(TenantOwned):
+    """A part of a company's book, as it was known from `known_from` until before `known_to` (null =
+    now): lines of an agreement, by its id, or with null what all of them are read with.
+
+    `value` is what `agreements.known.values` wrote; where there is a `base`, as its difference from
+    the piece with that id.
+    """
+
+    worked_together = True
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    agreement = models.UUIDField(null=True, blank=True)
+    part = models.PositiveSmallIntegerField(default=0)
+    known_from = models.DateTimeField()
+    known_to = models.DateTimeField(null=True, blank=True)
+    base = models.UUIDField(null=True, blank=True)
+    value = models.BinaryField()
+
+    objects = TenantQuerySet["BookPiece"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["company", "known_from"], name="pieces_of_a_book")]
+
+
+class FigureShown(TenantOwned):
+    """When a person last looked at a company's figure or took it away, and when the time before
+    that was: what a visit is compared with.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField()
+    visit_before = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["FigureShown"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company", "user"], name="one_last_look_per_person")
+        ]
 
 
 class FigureReport(Mailed):

@@ -12,17 +12,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreements import books, mrr
+from agreements.causes import NEW_RULES, NO_CAUSE, Cause, cause
+from agreements.known import editions, keeping
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr.money import exact_text, minor_units
 from audit_site.db import walls
@@ -43,7 +45,8 @@ LONG_AGO: Final = date(2000, 1, 1)
 NEVER: Final = date.max
 LARGEST_MINOR: Final = 2**63 - 1
 NOTHING: Final = Fraction(0)
-BOOK_COLUMNS: Final = ("version", "computed_on", "next_change", "updated_at")
+BOOK_COLUMNS: Final = ("version", "computed_on", "next_change")
+KEPT_COLUMNS: Final = ("kept_from", "kept_digest", "kept_edition")
 
 
 class CompanyValues(NamedTuple):
@@ -101,6 +104,10 @@ class RefreshReason(Enum):
     CHECK = "as MEND, but nothing is written"
 
 
+#: When books may be others than they were: then each that differs is kept. No day changes one.
+KEEPING = {RefreshReason.CHANGE, RefreshReason.MEND, RefreshReason.CHECK}
+
+
 @dataclass(slots=True)
 class Differences:
     """What storing found to differ for a tenant: rows written, and companies."""
@@ -151,32 +158,39 @@ def _mark(tenant: Tenant, marked: QuerySet[CompanyBook]) -> None:
         computed_on=None,
         next_change=LONG_AGO,
         updated_at=timezone.now(),
+        marked_by=cause().as_json(),
     )
 
 
-def refresh_stale(tenant: Tenant) -> int:
-    """Work out the books that were marked; how many they were."""
-    stale = list(_marked().filter(tenant=tenant).values_list("company_id", flat=True))
+def refresh_stale(tenant: Tenant, company_ids: Collection[UUID] | None = None) -> int:
+    """Work out the books that were marked, of all companies or of these; how many they were.
+
+    Call it before anybody is answered from them: what is answered is kept first.
+    """
+    rows = _waiting().filter(tenant=tenant)
+    if company_ids is not None:
+        rows = rows.filter(AnyOf("company_id", company_ids))
+    stale = list(rows.values_list("company_id", flat=True))
     if stale:
         refresh(tenant, stale)
     return len(stale)
 
 
-def _marked() -> QuerySet[CompanyBook]:
-    return CompanyBook.objects.filter(next_change=LONG_AGO, computed_on=None)
+def _waiting() -> QuerySet[CompanyBook]:
+    """Books that were marked, or are not kept by the rules of today."""
+    is_marked = Q(next_change=LONG_AGO, computed_on=None)
+    return CompanyBook.objects.filter(is_marked | Q(kept_edition__lt=editions.current().edition))
 
 
 def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """These companies, and those whose agreements inherit from theirs."""
-    return {*company_ids, *_children_elsewhere(tenant, company_ids)}
+    """These companies, and those that have agreements whose parents are theirs.
 
-
-def _children_elsewhere(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
-    """Companies that have agreements whose parents are these companies'."""
+    Who removes agreements asks before, and has these books refreshed after.
+    """
     ours = Agreement.objects.for_tenant(tenant)
     parents = ours.filter(AnyOf("company_id", company_ids)).values("external_id")
     children = ours.exclude(parent_external_id="").filter(parent_external_id__in=parents)
-    return set(children.values_list("company_id", flat=True)) - set(company_ids)
+    return {*company_ids, *children.values_list("company_id", flat=True)}
 
 
 def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
@@ -188,14 +202,23 @@ def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
             company_id: owners[company_id] for company_id in owners if company_id not in marked
         }
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
+    keeps = reason in KEEPING
     with collector_paused():
         stored = _stored(AGREEMENTS, owners)
         still = _still(stored, owners, days) if reason is RefreshReason.DAY else {}
-        expected = _work_out(owners, days, still)
+        texts: dict[str, books.CompanyText] = {}
+        expected = _work_out(owners, days, still, texts if keeps else None)
         differing = _settle(
             COMPANIES, _stored(COMPANIES, owners), expected.companies, owners, found, reason
         )
         differing |= _settle(AGREEMENTS, stored, expected.agreements, owners, found, reason)
+    candidates = [
+        keeping.candidate(id_, owners[id_], text, held[id_].kept, _cause_of(held[id_], reason))
+        for id_, text in texts.items()
+        if id_ in held
+    ]
+    differing |= {one.company_id for one in candidates if not one.is_kept}
+    kept = {} if reason is RefreshReason.CHECK else keeping.keep(candidates)
     changed, now = [], timezone.now()
     for company_id, book in held.items():
         next_change = expected.next_change.get(company_id)
@@ -204,12 +227,28 @@ def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         if reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in differing:
             tenant_id = owners[company_id].pk
             version, today = book.version + 1, days[tenant_id]
-            changed.append((book.id, tenant_id, company_id, version, today, next_change, now))
+            mark = kept.get(company_id, book.kept)
+            if reason is not RefreshReason.DAY:  # also one without anything in it is done with
+                mark = mark._replace(edition=editions.current().edition)
+            marked_by = None
+            values = (version, today, next_change, *mark, marked_by, now)
+            changed.append((book.id, tenant_id, company_id, *values))
     differing |= expected.next_change.keys() - held.keys()
     for company_id in differing:
         found[owners[company_id].pk].companies.add(company_id)
     if reason is not RefreshReason.CHECK:
-        bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *BOOK_COLUMNS), changed)
+        columns = (*BOOK_COLUMNS, *KEPT_COLUMNS, "marked_by", "updated_at")
+        bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *columns), changed)
+
+
+def _cause_of(book: Book, reason: RefreshReason) -> Cause:
+    """Why a book changes: what marked it, or what is going on now."""
+    if book.is_marked and book.marked_by:
+        return Cause.of_json(book.marked_by)
+    is_first_keeping = book.kept.known_from is None and book.version > 0
+    if is_first_keeping and cause() is NO_CAUSE and reason is RefreshReason.CHANGE:
+        return NEW_RULES
+    return cause()
 
 
 def _still(
@@ -230,6 +269,14 @@ class Book(NamedTuple):
     version: int = 0
     computed_on: date | None = None
     next_change: date | None = None
+    kept_from: datetime | None = None
+    kept_digest: str = ""
+    kept_edition: int = 0
+    marked_by: dict[str, Any] | None = None
+
+    @property
+    def kept(self) -> keeping.Mark:
+        return keeping.Mark(self.kept_from, self.kept_digest, self.kept_edition)
 
     @property
     def is_marked(self) -> bool:
@@ -241,7 +288,7 @@ def _hold(owners: Owners, reason: RefreshReason) -> dict[str, Book]:
 
     Of a company that has no book yet, its own row is locked instead.
     """
-    names = (IdText("company_id"), "id", "version", "computed_on", "next_change")
+    names = (IdText("company_id"), "id", *BOOK_COLUMNS, *KEPT_COLUMNS, "marked_by")
     rows = CompanyBook.objects.for_tenants(owners.values()).filter(AnyOf("company_id", owners))
     if reason is RefreshReason.CHECK:
         return {company_id: Book(*rest) for company_id, *rest in rows.values_list(*names)}
@@ -282,11 +329,15 @@ class Expected:
 
 
 def _work_out(
-    owners: Owners, days: Mapping[UUID, date], still: Mapping[str, AgreementValues]
+    owners: Owners,
+    days: Mapping[UUID, date],
+    still: Mapping[str, AgreementValues],
+    texts: dict[str, books.CompanyText] | None,
 ) -> Expected:
-    """`still`: agreements of which is known what they come to."""
+    """`still`: agreements of which is known what they come to. `texts` is filled with the books."""
     expected = Expected()
-    for company_id, prepared in books.prepare_by_company(owners, days, known=still).items():
+    books_now = books.prepare_by_company(owners, days, known=still, texts=texts)
+    for company_id, prepared in books_now.items():
         on = days[owners[company_id].pk]
         sums: dict[str, Fraction] = {}
         changes = []
@@ -417,7 +468,7 @@ def _refresh_all_stale() -> int:
     """Each tenant on its own: one that can't be worked out holds no other up."""
     count = 0
     with walls.as_system("pass_days"):
-        waiting = list(Tenant.objects.filter(Exists(_marked().filter(tenant=OuterRef("pk")))))
+        waiting = list(Tenant.objects.filter(Exists(_waiting().filter(tenant=OuterRef("pk")))))
     for tenant in waiting:
         try:
             with walls.within(tenant.pk):

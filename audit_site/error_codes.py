@@ -244,6 +244,12 @@ _RULES: Final = (
         "Add one of the two.",
     ),
     ErrorCode(
+        "contact_gone",
+        "Contact gone",
+        "The contact that was chosen is not there any more.",
+        "Load the audITee again, and choose another one.",
+    ),
+    ErrorCode(
         "integration_exists",
         "Connected already",
         "This account of the PSA is connected already.",
@@ -411,6 +417,12 @@ _IMPORT: Final = (
         "Not in the PSA",
         "The PSA showed no company with this id.",
         "Sync, and check that the API user may see all companies.",
+    ),
+    ErrorCode(
+        "unknown_contact",
+        "No such contact",
+        "The PSA showed no contact with this id at that company.",
+        "Choose one of `/psa-companies/{external_id}/contacts/`, or sync.",
     ),
     ErrorCode(
         "no_contact",

@@ -77,6 +77,7 @@ HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 #: For how long things are kept (audit_site.privacy.retention).
 SYNC_HISTORY_DAYS = env_int("SYNC_HISTORY_DAYS", 90)
 REPORT_DAYS = env_int("REPORT_DAYS", 7)
+BOOK_HISTORY_DAYS = env_int("BOOK_HISTORY_DAYS", 0)
 #: What a tenant's own currency may be.
 CURRENCIES = frozenset(CODES_OF_TODAY)
 #: How often a tenant may do it within an hour (audit_site.limits).

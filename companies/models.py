@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from audit_site.db.presence import PresenceMixin
-from audit_site.tenants.models import TenantOwned, TenantQuerySet
+from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
+from integrations.psa.contact_methods import email_in, phone_in
 
 
 class Company(TenantOwned):
@@ -52,6 +53,25 @@ class Company(TenantOwned):
     @property
     def primary(self) -> Contact | None:
         return next((person for person in self.people if person.is_primary), None)
+
+
+class ArchivedPeriod(TenantOwned):
+    """When a company was archived, and brought back (null = it still is archived)."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    archived_at = models.DateTimeField(default=timezone.now)
+    restored_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["ArchivedPeriod"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company"],
+                condition=models.Q(restored_at=None),
+                name="archived_once_at_a_time",
+            )
+        ]
 
 
 class ContactQuerySet(PresenceMixin, TenantQuerySet["Contact"]):
@@ -99,3 +119,42 @@ class Contact(TenantOwned):
     @property
     def full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def has_method(self) -> bool:
+        """Whether it has what is plausibly an e-mail address or a phone number."""
+        return bool(email_in(self.email) or phone_in(self.phone))
+
+    @property
+    def can_be_primary(self) -> bool:
+        """Whether it is active and can be reached; of one that was typed in any text will do."""
+        typed = not self.external_id and bool(self.email or self.phone)
+        return self.is_active and (typed or self.has_method)
+
+
+class PrimaryChoice(TenantOwned):
+    """That a person has chosen the primary contact of a company, instead of the rule.
+
+    It holds until that contact is gone: since `gone_at`, or erased (null). Then the rule chooses
+    again, and this says why.
+    """
+
+    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="primary_choice")
+    contact = models.ForeignKey(
+        Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    chosen_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    chosen_by_name = models.CharField(max_length=254, blank=True)
+    chosen_at = models.DateTimeField(default=timezone.now)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["PrimaryChoice"].as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.company_id}: {self.contact_id}"
+
+    @property
+    def holds(self) -> bool:
+        return self.contact_id is not None and self.gone_at is None

@@ -15,7 +15,8 @@ from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
-from companies.models import Company, Contact
+from companies.models import ArchivedPeriod, Company, Contact
+from companies.primary import choose_primary
 
 #: What to do when the licence has no room.
 MAKE_ROOM = (
@@ -130,12 +131,13 @@ def update_company(
     primary_contact: Mapping[str, str] | None = None,
     status: str | None = None,
     type: str | None = None,
+    primary: Contact | None = None,
 ) -> Company:
-    """Change what was given. `owned_by` names the PSA that owns name and contacts, "" = nobody; the
-    type is ours to change all the same.
+    """Change what was given; `primary` is one of its contacts. `owned_by` names the PSA that owns
+    name and contacts, "" = nobody; type and primary contact are ours to choose all the same.
 
-    Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring) or
-    FieldErrors for the name.
+    Raises DomainError `owned_by_psa`, `contact_without_method`, `licence_exceeded` (restoring),
+    those of `choose_primary`, or FieldErrors for the name.
     """
     if owned_by and (name is not None or primary_contact is not None):
         raise _owned_by_psa(owned_by)
@@ -161,6 +163,8 @@ def update_company(
             after=after,
         )
         suggestions_may_differ(company.tenant)
+    if primary is not None:
+        choose_primary(company=company, contact=primary, actor=actor)
     if status == Company.Status.ARCHIVED:
         archive_company(company=company, actor=actor)
     elif status == Company.Status.ACTIVE:
@@ -197,6 +201,12 @@ def archive_company(*, company: Company, actor: User | None) -> None:
         return
     company.status, company.archived_at = Company.Status.ARCHIVED, timezone.now()
     company.save(update_fields=["status", "archived_at", "updated_at"])
+    ArchivedPeriod.objects.get_or_create(
+        tenant_id=company.tenant_id,
+        company=company,
+        restored_at=None,
+        defaults={"archived_at": company.archived_at},
+    )
     _record_status(company, actor, "company.archived", Company.Status.ACTIVE)
 
 
@@ -223,4 +233,6 @@ def restore_company(*, company: Company, actor: User | None) -> None:
         raise licence_exceeded(allowance.limit)
     company.status, company.archived_at = Company.Status.ACTIVE, None
     company.save(update_fields=["status", "archived_at", "updated_at"])
+    periods = ArchivedPeriod.objects.for_tenant(company.tenant).filter(company=company)
+    periods.filter(restored_at=None).update(restored_at=timezone.now())
     _record_status(company, actor, "company.restored", Company.Status.ARCHIVED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, AgreementLine
+from agreements.typed import add_agreement
 from audit_site.db.folded_text import folded
 from audit_site.tenants.invitations import hash_link
 from audit_site.tenants.models import VALID_FOR, Invitation, Membership, Role, Tenant, User
@@ -161,6 +162,19 @@ def make_agreement(company: Company, integration: Integration, **over: Any) -> A
     return Agreement.objects.create(
         tenant=company.tenant, company=company, integration=integration, **values
     )
+
+
+def make_typed(company: Company, **over: Any) -> Agreement:
+    """An agreement that somebody has typed in: 100.00 a month."""
+    values = {
+        "name": "Gold support",
+        "amount": "1200.00",
+        "currency": "USD",
+        "billing_cycle": "annual",
+        "start_date": date(2026, 1, 1),
+    }
+    actor = over.pop("actor", None)
+    return add_agreement(company=company, actor=actor, values={**values, **over})
 
 
 def make_line(agreement: Agreement, **over: Any) -> AgreementLine:

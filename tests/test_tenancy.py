@@ -15,7 +15,7 @@ from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, Tenant
 from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import ConnectionTest, LinkBatch, SyncRun
+from integrations.models import ConnectionTest, LinkBatch, LinkPreview, SyncRun
 from integrations.words.saying import say_word
 from tests.clients import api_of, browser
 from tests.factories import (
@@ -79,6 +79,9 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
+    preview = LinkPreview.objects.create(
+        tenant=other_tenant, integration=integration, company=company, external_id="1"
+    )
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
@@ -100,6 +103,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "pk": str(company.pk),
             "contact_id": str(company.contacts.get().pk),
             "agreement_id": str(agreement.pk),
+            "preview_id": str(preview.pk),
         },
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
@@ -124,7 +128,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 84
+    assert len(OURS) == 103
 
 
 @pytest.mark.parametrize("route", OURS)

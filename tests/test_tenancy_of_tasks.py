@@ -13,8 +13,16 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.issues.outages import BEGAN, ENDED
-from integrations.models import ConnectionTest, Integration, LinkBatch, LinkMatching, SyncRun
+from integrations.models import (
+    ConnectionTest,
+    Integration,
+    LinkBatch,
+    LinkMatching,
+    LinkPreview,
+    SyncRun,
+)
 from integrations.words.saying import say_word
+from tests.factories import make_company
 from tests.test_tenancy import snapshot
 
 OURS = ("integrations.", "agreements.", "tenants.", "api.")
@@ -35,6 +43,9 @@ def foreign(integration: Integration) -> Foreign:
     integration.save()
     test = ConnectionTest.objects.create(tenant=tenant, integration=integration)
     run = SyncRun.objects.create(tenant=tenant, integration=integration)
+    preview = LinkPreview.objects.create(
+        tenant=tenant, integration=integration, company=make_company(tenant), external_id="1"
+    )
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )
@@ -45,6 +56,7 @@ def foreign(integration: Integration) -> Foreign:
         "integration_id": str(integration.pk),
         "test_id": str(test.pk),
         "run_id": str(run.pk),
+        "preview_id": str(preview.pk),
         "word_id": str(word.pk),
         "matching_id": str(matching.pk),
         "batch_id": str(LinkBatch.objects.create(tenant=tenant, undo_wanted_at=now).pk),
@@ -66,6 +78,7 @@ def test_the_walk_finds_the_tasks() -> None:
         "integrations.follow_word",
         "integrations.match_links",
         "integrations.run_connection_test",
+        "integrations.run_link_preview",
         "integrations.run_sync",
         "integrations.tell_address_change",
         "integrations.tell_admins",

@@ -11,12 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements import mrr
+from agreements.causes import KINDS
 from agreements.figures import AgreementRow, CompanyFigure, company_figure
+from agreements.history import ShownVersion
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, TypedAgreement
 from agreements.mrr import LedgerRow
 from agreements.mrr.figures import CLASSES
 from agreements.mrr.ledger import CODES as LEFT_OUT
 from agreements.mrr.ledger import WARNING_CODES
+from agreements.restated import RestatedCompany, RestatedMovement, mrr_in
 from agreements.typed import change_agreement, refuse_psas
 from agreements.typed_values import CYCLES, LONGEST_NAME, LONGEST_NOTE, amount_text
 from audit_site.api.abilities import CanField, always
@@ -30,7 +33,10 @@ from audit_site.api.serializers import (
 )
 from companies.models import Company
 from integrations.api.serializers.integrations import PsaField
-from integrations.importing.linking import link_of
+from integrations.importing.linking import link_at, link_of
+
+#: The class of what became known between two moments.
+RESTATED = "restated"
 
 
 class AverageSerializer(serializers.Serializer[Any]):
@@ -44,7 +50,26 @@ class TotalSerializer(MoneySerializer):
     average = AverageSerializer()
 
 
-class TenantMrrSerializer(serializers.Serializer[Any]):
+class KnownSerializer(serializers.Serializer[Any]):
+    """What is said beside a figure that is asked for with `known_at`, and not otherwise."""
+
+    known_at = serializers.DateTimeField(
+        required=False, help_text="The moment of `known_at`, where it was given."
+    )
+    is_known = serializers.BooleanField(
+        required=False,
+        help_text="Whether anything was known at that moment; only where `known_at` was given.",
+    )
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().to_representation(instance)
+        if found.get("known_at") is None:
+            for name in ("known_at", "is_known"):
+                found.pop(name, None)
+        return found
+
+
+class TenantMrrSerializer(KnownSerializer):
     as_of = serializers.DateField()
     totals = TotalSerializer(many=True)
     companies = serializers.IntegerField(help_text="How many companies count.")
@@ -250,7 +275,7 @@ class SourceSerializer(serializers.Serializer[Any]):
     last_synced_at = serializers.DateTimeField(allow_null=True)
 
 
-class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
+class CompanyMrrSerializer(KnownSerializer):
     as_of = serializers.DateField()
     company = serializers.SerializerMethodField()
     totals = TotalSerializer(many=True)
@@ -264,14 +289,40 @@ class CompanyMrrSerializer(serializers.Serializer[CompanyFigure]):
     @extend_schema_field(SourceSerializer)
     def get_source(self, figure: CompanyFigure) -> dict[str, Any]:
         company: Company = self.context["company"]
-        link = link_of(company)
+        at = figure.known_at
+        link = link_of(company) if at is None else link_at(company, at)
+        synced_at = link.last_synced_at if link else None
+        if at and synced_at and synced_at > at:
+            synced_at = None  # when it was read before that is not kept
         return SourceSerializer(
             {
                 "psa": link.integration.psa if link else None,
                 "integration": str(link.integration_id) if link else None,
-                "last_synced_at": link.last_synced_at if link else None,
+                "last_synced_at": synced_at,
             }
         ).data
+
+
+class CauseSerializer(serializers.Serializer[Any]):
+    """What changed a book: a run, or a person."""
+
+    kind = serializers.ChoiceField(KINDS)
+    run = serializers.CharField(allow_null=True)
+    user = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_blank=True)
+
+
+class BookVersionSerializer(serializers.Serializer[ShownVersion]):
+    """What was known of a company from a moment on, until the next version."""
+
+    id = serializers.CharField(source="version.id")
+    known_from = serializers.DateTimeField(source="version.known_from")
+    known_to = serializers.DateTimeField(allow_null=True, help_text="null = until now.")
+    cause = CauseSerializer()
+    mrr_before = TotalSerializer(
+        many=True, help_text="As of the day of `known_from`, as it was known just before."
+    )
+    mrr_after = TotalSerializer(many=True, help_text="As of the day of `known_from`.")
 
 
 # By month, and from one day to another
@@ -282,7 +333,7 @@ class MonthSerializer(serializers.Serializer[Any]):
     recognized = MoneySerializer(many=True)
 
 
-class SeriesSerializer(serializers.Serializer[Any]):
+class SeriesSerializer(KnownSerializer):
     to = serializers.CharField()
     months = MonthSerializer(many=True)
 
@@ -291,9 +342,24 @@ class SeriesSerializer(serializers.Serializer[Any]):
 
 
 class MovedRowSerializer(serializers.Serializer[Any]):
+    """What a row brings a month before and after. Of class `restated`: a field of the row that
+    became known to be another, with its values before and after.
+    """
+
     row_id = serializers.CharField()
-    before = serializers.CharField()
-    after = serializers.CharField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+    field = serializers.CharField(required=False)
+    name = serializers.CharField(required=False, help_text="What people call the row.")
+    mrr_before = serializers.CharField(required=False)
+    mrr_after = serializers.CharField(required=False)
+    run = serializers.CharField(
+        required=False, allow_null=True, help_text="The sync run that brought it."
+    )
+    at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="When it became known."
+    )
+    cause = serializers.CharField(required=False, help_text="Of which kind the cause is.")
 
 
 class MovedCompanySerializer(serializers.Serializer[Any]):
@@ -303,7 +369,7 @@ class MovedCompanySerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """`class` is a word of Python's too."""
-        kinds = serializers.ChoiceField(CLASSES)
+        kinds = serializers.ChoiceField((*CLASSES, RESTATED))
         fields = super().get_fields()
         return {"company": fields.pop("company"), "class": kinds, **fields}
 
@@ -311,6 +377,9 @@ class MovedCompanySerializer(serializers.Serializer[Any]):
 class BridgeSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField()
     opening = serializers.CharField()
+    restated = serializers.CharField(
+        required=False, help_text="Only where `known_from`, `known_to` or `known_at` is given."
+    )
     new = serializers.CharField()
     reactivation = serializers.CharField()
     expansion = serializers.CharField()
@@ -323,6 +392,12 @@ class BridgeSerializer(serializers.Serializer[Any]):
 
 class MovementSerializer(serializers.Serializer[Any]):
     to = serializers.DateField()
+    known_from = serializers.DateTimeField(
+        required=False, help_text="As known when the opening is, where that was asked for."
+    )
+    known_to = serializers.DateTimeField(
+        required=False, help_text="As known when all else is, where that was asked for."
+    )
     currencies = BridgeSerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
@@ -351,6 +426,43 @@ def _moved(currency: str, company: mrr.CompanyMovement) -> dict[str, Any]:
         "amount": text(company.exact),
         "rows": rows,
     }
+
+
+def shown_restated_bridge(bridge: RestatedMovement) -> dict[str, Any]:
+    """As `shown_bridge`, with what was restated before all else."""
+    restated = [_restated(bridge.currency, company) for company in bridge.restated_companies]
+    return {
+        "currency": bridge.currency,
+        **{name: part.amount for name, part in bridge.parts.items()},
+        "rounding_difference": bridge.rounding_difference,
+        "companies": [
+            *restated,
+            *(_moved(bridge.currency, company) for company in bridge.companies),
+        ],
+    }
+
+
+def _restated(currency: str, company: RestatedCompany) -> dict[str, Any]:
+    text = partial(mrr.money_text, currency)
+    rows = []
+    for change in company.changes:
+        mrr_before, mrr_after = mrr_in(currency, change)
+        rows.append(
+            {
+                "row_id": change.row_id,
+                "field": change.field,
+                "before": change.before,
+                "after": change.after,
+                "name": change.label,
+                "mrr_before": text(mrr_before),
+                "mrr_after": text(mrr_after),
+                "run": change.by.run,
+                "at": change.by.at,
+                "cause": change.by.kind,
+            }
+        )
+    amount = text(company.exact)
+    return {"company": company.company_id, "class": RESTATED, "amount": amount, "rows": rows}
 
 
 # Choices

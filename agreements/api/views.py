@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -16,7 +18,12 @@ from rest_framework.response import Response
 from agreements import mrr
 from agreements.api.parameters import (
     COMPANY,
+    KNOWN_AT,
+    KNOWN_FROM,
+    KNOWN_TO,
     read_as_of,
+    read_knowings,
+    read_known_at,
     read_months,
     read_stretch,
 )
@@ -33,10 +40,13 @@ from agreements.api.serializers import (
     agreement_body,
     changed_agreement,
     shown_bridge,
+    shown_restated_bridge,
 )
+from agreements.as_known import known_books, known_etag, months_as_known, tenant_as_known
 from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from agreements.restated import restated_movement
 from agreements.typed import remove_agreement
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
@@ -49,13 +59,19 @@ from companies.models import Company
 
 class TenantMrrView(Endpoint):
     @extend_schema(
-        parameters=[AS_OF],
+        parameters=[AS_OF, KNOWN_AT],
         responses={200: TenantMrrSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr",
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell the MRR of all active companies together, by currency."""
-        tenant, as_of = tenant_of(request), read_as_of(request)
+        tenant, as_of, at = tenant_of(request), read_as_of(request), read_known_at(request)
+        if at is not None:
+            return conditional(
+                request,
+                known_etag(tenant, at),
+                lambda: TenantMrrSerializer(tenant_as_known(tenant, at, as_of)).data,
+            )
         return conditional(
             request,
             tenant_etag(tenant, "mrr"),
@@ -69,6 +85,7 @@ class SeriesView(Endpoint):
             OpenApiParameter("from", OpenApiTypes.STR, required=True, description="2026-01"),
             OpenApiParameter("to", OpenApiTypes.STR, required=True, description="2026-12"),
             COMPANY,
+            KNOWN_AT,
         ],
         responses={200: SeriesSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr_series",
@@ -77,14 +94,22 @@ class SeriesView(Endpoint):
         """Tell what each calendar month earns, by currency; at most 120 months."""
         tenant = tenant_of(request)
         first, months = read_months(request)
-        company_id = read_id(request, "company")
+        company_id, at = read_id(request, "company"), read_known_at(request)
 
         def build() -> Any:
-            book = tenant_book(tenant, company_id=company_id)
-            recognized = recognized_by_month(book, first, months)
+            said = {}
+            if at is not None:
+                known = known_books(tenant, at, company_id)
+                recognized = months_as_known(known, first, months)
+                said = {"known_at": at, "is_known": known.is_known}
+            else:
+                book = tenant_book(tenant, company_id=company_id)
+                recognized = recognized_by_month(book, first, months)
             ends = {"from": recognized[0]["month"], "to": recognized[-1]["month"]}
-            return SeriesSerializer({**ends, "months": recognized}).data
+            return SeriesSerializer({**ends, "months": recognized, **said}).data
 
+        if at is not None:
+            return conditional(request, known_etag(tenant, at, company_id), build)
         return conditional(request, tenant_etag(tenant, "series"), build)
 
 
@@ -94,15 +119,24 @@ class MovementView(Endpoint):
             OpenApiParameter("from", OpenApiTypes.DATE, required=True),
             OpenApiParameter("to", OpenApiTypes.DATE, required=True),
             COMPANY,
+            KNOWN_AT,
+            KNOWN_FROM,
+            KNOWN_TO,
         ],
         responses={200: MovementSerializer, 304: None, **PROBLEMS},
         operation_id="get_mrr_movement",
     )
     def get(self, request: Request) -> HttpResponse:
-        """Bridge the MRR of one day to that of a later one, by currency and company."""
+        """Bridge the MRR of one day to that of a later one, by currency and company.
+
+        What became known between `known_from` and `known_to` is `restated`, and no movement.
+        """
         tenant = tenant_of(request)
         start, end = read_stretch(request)
         company_id = read_id(request, "company")
+        known_from, known_to = read_knowings(request)
+        if known_from is not None:
+            return self._restated(request, (start, end), company_id, (known_from, known_to))
 
         def build() -> Any:
             book = tenant_book(tenant, company_id=company_id)
@@ -110,6 +144,28 @@ class MovementView(Endpoint):
             return MovementSerializer({"from": start, "to": end, "currencies": bridges}).data
 
         return conditional(request, tenant_etag(tenant, "movement"), build)
+
+    def _restated(
+        self,
+        request: Request,
+        days: tuple[date, date],
+        company_id: UUID | None,
+        knowings: tuple[datetime, datetime | None],
+    ) -> HttpResponse:
+        tenant, (known_from, known_to) = tenant_of(request), knowings
+
+        def build() -> Any:
+            after = known_books(tenant, known_to, company_id)
+            is_one = known_from == known_to
+            before = after if is_one else known_books(tenant, known_from, company_id)
+            bridges = restated_movement(tenant, before, after, *days)
+            said = {"from": days[0], "to": days[1], "known_from": known_from, "known_to": after.at}
+            shown = [shown_restated_bridge(bridge) for bridge in bridges]
+            return MovementSerializer({**said, "currencies": shown}).data
+
+        if known_to is None:
+            return conditional(request, tenant_etag(tenant, "movement"), build)
+        return conditional(request, known_etag(tenant, known_to, company_id), build)
 
 
 #: How many decisions of its history an answer holds.

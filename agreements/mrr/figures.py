@@ -150,6 +150,15 @@ def _figures(sums: Amounts) -> list[Figure]:
     return [Figure(currency, sums[currency]) for currency in sorted(sums)]
 
 
+def merged(parts: Iterable[list[Figure]]) -> list[Figure]:
+    """The figures of several books together, by currency."""
+    sums: Amounts = {}
+    for figures in parts:
+        for figure in figures:
+            sums[figure.currency] = sums.get(figure.currency, Fraction(0)) + figure.exact
+    return _figures(sums)
+
+
 CLASSES = ("new", "reactivation", "expansion", "contraction", "churn")
 
 
@@ -212,6 +221,30 @@ def movement(book: Iterable[Prepared], start: date, end: date) -> list[Movement]
         if companies or _counts_on_either_day(groups[currency].values(), start, end):
             bridges.append(bridge)
     return bridges
+
+
+def merged_movements(parts: Iterable[list[Movement]]) -> list[Movement]:
+    """The bridges of several books of other companies together, by currency."""
+    by_currency: dict[str, list[Movement]] = defaultdict(list)
+    for bridges in parts:
+        for bridge in bridges:
+            by_currency[bridge.currency].append(bridge)
+    return [
+        Movement(
+            currency,
+            opening=sum((b.opening for b in bridges), Fraction(0)),
+            closing=sum((b.closing for b in bridges), Fraction(0)),
+            classes={
+                kind: sum((b.classes[kind] for b in bridges), Fraction(0)) for kind in CLASSES
+            },
+            companies=sorted((c for b in bridges for c in b.companies), key=_company_of),
+        )
+        for currency, bridges in sorted(by_currency.items())
+    ]
+
+
+def _company_of(moved: CompanyMovement) -> str:
+    return moved.company_id
 
 
 def _counts_on_either_day(groups: Iterable[list[Prepared]], start: date, end: date) -> bool:

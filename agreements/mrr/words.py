@@ -119,3 +119,22 @@ def unknown_word(cycle: Any) -> str:
 def choice_of(words: Words, account: str, kind: str, word: str) -> WordChoice | None:
     """What a person said that a word means."""
     return words.get((account, kind, word_key(word))) if words and word else None
+
+
+def words_of_agreement(agreement: Any) -> list[tuple[str, str]]:
+    """Kind and key of each word that an agreement itself has; what they mean may be said."""
+    return _keys(
+        (CYCLE, unknown_word(agreement.cycle)),
+        (CURRENCY, agreement.currency),
+        (STATUS, agreement.status),
+        (AGREEMENT_TYPE, agreement.type),
+    )
+
+
+def words_of_line(line: Any) -> list[tuple[str, str]]:
+    """As `words_of_agreement`, of a line."""
+    return _keys((CYCLE, unknown_word(line.cycle)), (PRODUCT, line.product))
+
+
+def _keys(*words: tuple[str, str]) -> list[tuple[str, str]]:
+    return [(kind, word_key(word)) for kind, word in words if word]

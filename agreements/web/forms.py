@@ -101,6 +101,8 @@ class AgreementChoicesForm(_ChoicesForm):
             auto_id=f"agreement-{agreement.pk}-%s",
         )
         form.agreement = agreement
+        if agreement.set_aside:
+            form.fields["force_include"].label = "Count it beside what the PSA has"
         others = Agreement.objects.filter(
             tenant=agreement.tenant_id,
             company=agreement.company_id,
@@ -109,6 +111,13 @@ class AgreementChoicesForm(_ChoicesForm):
         field: Any = form.fields["renews"]
         field.queryset = others.order_by("start_date", "id")
         return form
+
+    def clean(self) -> dict[str, Any]:
+        """Who counts what was set aside says why."""
+        chosen = super().clean()
+        if self.agreement.set_aside and chosen.get("force_include") and not chosen.get("note"):
+            self.add_error("note", "Say why it counts beside what the PSA has.")
+        return chosen
 
     def clean_renews(self) -> Agreement | None:
         """What begins earlier replaces nothing: the later one would never have been in force."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agreements.web import company_mrr, decisions, overview
+from agreements.web import company_mrr, decisions, overview, typed
 
 app_name = "agreements"
 urlpatterns = [
@@ -10,6 +10,9 @@ urlpatterns = [
     path("companies/<uuid:pk>/mrr/ledger.csv", company_mrr.company_ledger, name="company-ledger"),
     path("companies/<uuid:pk>/mrr/report/", company_mrr.company_report, name="company-report"),
     path("companies/<uuid:pk>/mrr/report.json", company_mrr.report_file, name="report-file"),
+    path("companies/<uuid:pk>/agreements/add/", typed.add, name="typed-add"),
+    path("agreements/<uuid:pk>/edit/", typed.edit, name="typed-edit"),
+    path("agreements/<uuid:pk>/remove/", typed.remove, name="typed-remove"),
     path("agreements/<uuid:pk>/decide/", decisions.agreement_choices, name="agreement-choices"),
     path("agreement-lines/<uuid:pk>/decide/", decisions.line_choices, name="line-choices"),
     path("decisions/<uuid:pk>/undo/", decisions.undo_choice, name="undo-choice"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from agreements.causes import caused_by
 from agreements.stored_mrr import mark_all_stale
 from audit_site import limits
 from audit_site.tenants import invitations
@@ -39,5 +40,6 @@ def change_settings(*, tenant: Tenant, actor: User, values: Mapping[str, Any]) -
         plan_nights_again(tenant)  # integrations are locked before their tenant
     changed, names = change_tenant(tenant=tenant, actor=actor, values=values)
     if names & {"timezone", "currency"}:
-        mark_all_stale(changed)
+        with caused_by("settings", actor=actor):
+            mark_all_stale(changed)
     return changed

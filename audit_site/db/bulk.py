@@ -107,6 +107,8 @@ def _array(field: Any, column: Iterable[Any]) -> str:
     text: Callable[[Any], str] = str  # of ids, days, numbers: nothing to quote in it
     if _is_text(field):
         text = _quoted
+    elif isinstance(field, models.BinaryField):
+        text = lambda value: f'"\\\\x{bytes(value).hex()}"'  # noqa: E731
     elif isinstance(field, models.JSONField):
         encode = partial(json.dumps, cls=field.encoder)
         text = lambda value: _quoted(encode(value))  # noqa: E731

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from agreements.known.pruning import thin_out
 from agreements.reports import forget_reports
 from audit_site.api.idempotency import forget_answers
 from audit_site.limits import forget_old_counts
@@ -36,6 +37,12 @@ RETENTION: Final = (
         prune_history,
     ),
     Kept("Reports about figures", "7 days", "REPORT_DAYS", forget_reports),
+    Kept(
+        "What was known of MRR, between the ends of months",
+        "for ever; a number of days thins out what is older",
+        "BOOK_HISTORY_DAYS",
+        thin_out,
+    ),
     Kept("Previews of links", "a day", "", forget_previews),
     Kept("Answers kept for an `Idempotency-Key`", "24 hours", "", forget_answers),
     Kept("Sessions", "until they have run out", "", clear_sessions),

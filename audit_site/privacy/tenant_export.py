@@ -21,7 +21,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 
-from agreements.models import Agreement, AgreementLine, CompanyMrr
+from agreements.known.texts import opened
+from agreements.models import Agreement, AgreementLine, BookPiece, CompanyMrr
 from audit_site.db.slices import SLICE
 from audit_site.pages.downloads import MARK, safe_cell
 from audit_site.privacy.owned import owned_models
@@ -195,7 +196,7 @@ def _slices(
     found = list(ordered[:SLICE])
     while found:
         last = found[-1]["id"]
-        yield [_opened(model, row) for row in found]
+        yield opened(found) if model is BookPiece else [_opened(model, row) for row in found]
         found = list(ordered.filter(pk__gt=last)[:SLICE])
 
 

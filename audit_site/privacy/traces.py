@@ -11,11 +11,18 @@ from django.db import models, transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
-from agreements.models import ChoiceRecord, TypedAgreement, TypedChange
+from agreements.known.texts import pieces_with, rewrite
+from agreements.models import (
+    BookPiece,
+    BookVersion,
+    ChoiceRecord,
+    TypedAgreement,
+    TypedChange,
+)
 from audit_site.db.slices import SLICE
 from audit_site.privacy.owned import owned_models, text_fields
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, TenantOwned
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord, PsaWord
 
 ERASED: Final = "[erased]"
@@ -27,7 +34,9 @@ NOT_TOLD: Final = frozenset(
 )
 #: Columns with names of the tenant's own people.
 OWN_PEOPLE: Final = {
+    BookVersion: {"name"},
     ChoiceRecord: {"actor_name"},
+    PrimaryChoice: {"chosen_by_name"},
     TypedAgreement: {"typed_by_name", "changed_by_name"},
     TypedChange: {"actor_name"},
     PsaWord: {"by_name", "ended_by_name", "key"},
@@ -60,6 +69,9 @@ class Needles:
     def __bool__(self) -> bool:
         return bool(self.texts)  # nothing else finds a person for sure
 
+    def stands_in(self, text: str) -> bool:
+        return bool(self._pattern.search(text))
+
     def without(self, value: Any) -> Any:
         """The same value, with ERASED in the place of each needle."""
         match value:
@@ -80,25 +92,29 @@ class Needles:
 
 def find_traces(tenant: Tenant, needles: Needles) -> list[str]:
     """`table.column` of each column of the tenant's rows in which a needle stands."""
-    return [
+    found = [
         f"{model._meta.db_table}.{field.column}"
         for model in owned_models()
         for field in text_fields(model)
         if needles and _hits(model, tenant, field, needles.forms).exists()
     ]
+    if needles and any(pieces_with(tenant, needles.stands_in)):
+        found.append(f"{BookPiece._meta.db_table}.value")
+    return found
 
 
 def take_out(tenant: Tenant, needles: Needles) -> int:
     """Take needles out of all that tells of them; in how many rows. A slice a transaction."""
     if not needles:
         return 0
-    return sum(
+    in_columns = sum(
         _take_out(model, tenant, field, needles)
         for model in owned_models()
         if model not in NOT_TOLD
         for field in text_fields(model)
         if field.name not in OWN_PEOPLE.get(model, ())
     )
+    return in_columns + rewrite(tenant, needles.stands_in, needles.without)
 
 
 def _hits(

@@ -36,6 +36,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "companies.imported": "imported audITees from",
         "company.created": "added the audITee",
         "company.changed": "changed the audITee",
+        "company.primary_chosen": "chose the primary contact of the audITee",
         "company.archived": "archived the audITee",
         "company.restored": "brought back the audITee",
         "company.linked": "linked the audITee",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from agreements.figures import company_totals
 from audit_site.api.abilities import CanField, always
 from audit_site.api.permissions import IsMember
+from audit_site.api.requests import tenant_of
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
 from integrations.api.serializers.connection_parts import PersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
-from integrations.importing.import_companies import MOST_IDS
+from integrations.importing.import_companies import MOST_IDS, REJECTIONS, ImportChoice
 from integrations.importing.linking import link_of
+from integrations.importing.primary_contact import WHY_CODES, why_primary
 from integrations.importing.rules import REASONS, Reason, explain
 
 
@@ -39,6 +44,13 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
             "external_id": {"help_text": "The PSA's id; empty = typed in here."},
             "is_primary": {"help_text": "Whether it is the one that the company is reached by."},
         }
+
+
+class PrimaryWhySerializer(serializers.Serializer[Any]):
+    """Why a primary contact is the one it is."""
+
+    code = serializers.ChoiceField(WHY_CODES)
+    message = serializers.CharField()
 
 
 class LinkSerializer(serializers.Serializer[Any]):
@@ -66,9 +78,12 @@ def _is_read(company: Company) -> bool:
 class CompanySerializer(serializers.ModelSerializer[Company]):
     """A company: an audITee on screen."""
 
-    # the context has `request`, and `mrr`, `{company id: totals}`
+    # the context has `request`; `mrr`, `{company id: totals}`; and `why`, `{company id: reason}`
 
     primary_contact = ContactSerializer(source="primary", allow_null=True, read_only=True)
+    primary_contact_why = serializers.SerializerMethodField(
+        help_text="Why the primary contact is this one, or why there is none."
+    )
     link = serializers.SerializerMethodField()
     problems = serializers.SerializerMethodField(
         help_text="Import rules that its PSA company breaks now; it stays linked."
@@ -94,6 +109,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "status",
             "type",
             "primary_contact",
+            "primary_contact_why",
             "link",
             "problems",
             "mrr",
@@ -102,6 +118,10 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
             "can",
         )
         read_only_fields = fields
+
+    @extend_schema_field(PrimaryWhySerializer(allow_null=True))
+    def get_primary_contact_why(self, company: Company) -> Any:
+        return self.context["why"].get(company.pk)
 
     @extend_schema_field(LinkSerializer(allow_null=True))
     def get_link(self, company: Company) -> dict[str, Any] | None:
@@ -140,6 +160,14 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
         return serializers.DateTimeField().to_representation(link.last_synced_at)
 
 
+def company_bodies(request: Request, companies: Sequence[Company]) -> Any:
+    """Companies of one tenant as they are shown, by `companies_with_links`."""
+    tenant = tenant_of(request)
+    totals = company_totals(tenant, [company.pk for company in companies])
+    context = {"request": request, "mrr": totals, "why": why_primary(companies)}
+    return CompanySerializer(companies, many=True, context=context).data
+
+
 class ContactWriteSerializer(StrictSerializer):
     first_name = serializers.CharField(required=False, allow_blank=True, max_length=255)
     last_name = serializers.CharField(required=False, allow_blank=True, max_length=255)
@@ -153,9 +181,31 @@ class CompanyCreateSerializer(StrictSerializer):
     primary_contact = ContactWriteSerializer()
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "description": "The id of one of its contacts."},
+            {"$ref": "#/components/schemas/ContactWriteRequest"},
+        ]
+    }
+)
+class PrimaryContactField(serializers.Field[Any, Any, Any, Any]):
+    """The id of one of the audITee's contacts, or what changes of its primary one."""
+
+    def to_internal_value(self, given: Any) -> Any:
+        if isinstance(given, str):
+            return given
+        inner = ContactWriteSerializer(data=given)
+        inner.is_valid(raise_exception=True)
+        return inner.validated_data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class CompanyUpdateSerializer(StrictSerializer):
     name = serializers.CharField(required=False, max_length=255)
-    primary_contact = ContactWriteSerializer(required=False)
+    primary_contact = PrimaryContactField(required=False)
     status = serializers.ChoiceField(Company.Status.choices, required=False)
     type = serializers.ChoiceField(Company.Type.choices, required=False)
 
@@ -165,16 +215,61 @@ class LinkWriteSerializer(StrictSerializer):
     external_id = serializers.CharField(max_length=100)
 
 
+class ImportChoiceSerializer(StrictSerializer):
+    """A company to import, with what was chosen for it."""
+
+    external_id = serializers.CharField(max_length=100)
+    primary_contact = serializers.CharField(
+        required=False, max_length=100, help_text="The PSA's id of one of its contacts."
+    )
+    type = serializers.ChoiceField(
+        Company.Type.choices, required=False, help_text="Default: as the PSA's words say."
+    )
+
+
 class ImportSerializer(StrictSerializer):
+    """Either `external_ids`, or `companies` with what was chosen for each."""
+
     integration = serializers.CharField()
     external_ids = serializers.ListField(
-        child=serializers.CharField(max_length=100), allow_empty=False, max_length=MOST_IDS
+        child=serializers.CharField(max_length=100),
+        allow_empty=False,
+        max_length=MOST_IDS,
+        required=False,
     )
+    companies = serializers.ListField(
+        child=ImportChoiceSerializer(), allow_empty=False, max_length=MOST_IDS, required=False
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = [name for name in ("external_ids", "companies") if name in attrs]
+        if not named:
+            raise _wrong("external_ids", "Name the companies here, or in `companies`.", "required")
+        if len(named) > 1:
+            raise _wrong("companies", "Send this or `external_ids`, not both.", "invalid")
+        choices: dict[str, Any] = {}
+        for choice in attrs.get("companies", ()):
+            if choices.setdefault(choice["external_id"], choice) != choice:
+                message = f"{choice['external_id']} is named twice, each time otherwise."
+                raise _wrong("companies", message, "invalid")
+        return attrs
+
+    @staticmethod
+    def chosen(values: dict[str, Any]) -> tuple[list[str], list[ImportChoice]]:
+        """The ids of a body, and what was chosen for some of them."""
+        if "external_ids" in values:
+            return values["external_ids"], []
+        choices = [ImportChoice(**choice) for choice in values["companies"]]
+        return [choice.external_id for choice in choices], choices
+
+
+def _wrong(field: str, message: str, code: str) -> serializers.ValidationError:
+    return serializers.ValidationError({field: [serializers.ErrorDetail(message, code=code)]})
 
 
 class RejectedImportSerializer(serializers.Serializer[Any]):
     external_id = serializers.CharField()
-    code = serializers.ChoiceField(list(REASONS))
+    code = serializers.ChoiceField(REJECTIONS)
     message = serializers.CharField()
 
 

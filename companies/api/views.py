@@ -17,16 +17,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements import typed
-from agreements.api.parameters import read_as_of
+from agreements.api.parameters import KNOWN_AT, read_as_of, read_known_at
 from agreements.api.serializers import (
     AgreementSerializer,
+    BookVersionSerializer,
     CompanyMrrSerializer,
     TypedUpdateSerializer,
     TypedWriteSerializer,
     agreement_body,
     changed_agreement,
 )
-from agreements.figures import company_figure, company_totals
+from agreements.as_known import company_as_known, known_etag
+from agreements.figures import company_figure
+from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, CompanyMrr
 from agreements.overview import with_mrr
 from agreements.versions import company_etag
@@ -48,6 +51,7 @@ from companies.api.serializers import (
     ImportSerializer,
     LinkWriteSerializer,
     RejectedImportSerializer,
+    company_bodies,
 )
 from companies.models import Company
 from integrations.api.serializers.links import (
@@ -140,9 +144,7 @@ class CompanyViewSet(TenantViewSet):
         return rows
 
     def _shown(self, companies: Sequence[Company]) -> Any:
-        totals = company_totals(self.tenant, [company.pk for company in companies])
-        context = {"request": self.request, "mrr": totals}
-        return CompanySerializer(companies, many=True, context=context).data
+        return company_bodies(self.request, companies)
 
     def _fresh(self, company: Company) -> Any:
         return self._shown([companies_with_links(self.tenant).get(pk=company.pk)])[0]
@@ -170,6 +172,10 @@ class CompanyViewSet(TenantViewSet):
         company = self.get_object()
         values = read_body(CompanyUpdateSerializer, request)
         owner = owner_of(company)
+        if isinstance(chosen := values.get("primary_contact"), str):
+            people = company.contacts.present().filter(tenant=self.tenant)
+            values["primary"] = owned_or_invalid(people, "primary_contact", chosen)
+            del values["primary_contact"]
         services.update_company(company=company, actor=self.actor, owned_by=owner, **values)
         return Response(self._fresh(company))
 
@@ -195,10 +201,12 @@ class CompanyViewSet(TenantViewSet):
     def import_from_psa(self, request: Request) -> Response:
         """Import companies of a PSA, as far as rules and licence allow; agreements follow."""
         values = read_body(ImportSerializer, request)
+        external_ids, choices = ImportSerializer.chosen(values)
         result = import_companies.import_companies(
             integration=self._integration(values["integration"]),
-            external_ids=values["external_ids"],
+            external_ids=external_ids,
             actor=self.actor,
+            choices=choices,
         )
         return Response(self._imported(result))
 
@@ -292,9 +300,9 @@ class CompanyViewSet(TenantViewSet):
 
         The same preview that is under way is joined. It is kept for a day.
         """
-        values = read_body(LinkWriteSerializer, request)
+        company, values = self.get_object(), read_body(LinkWriteSerializer, request)
         preview = start_preview(
-            company=self.get_object(),
+            company=company,
             integration=self._integration(values["integration"]),
             external_id=values["external_id"],
             actor=self.actor,
@@ -398,14 +406,28 @@ class CompanyViewSet(TenantViewSet):
         rows = rows.select_related("tenant", "company__tenant", "integration")
         return get_object_or_404(rows, pk=find_uuid(agreement_id))
 
-    @extend_schema(parameters=[AS_OF], responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS})
+    @extend_schema(
+        parameters=[AS_OF, KNOWN_AT],
+        responses={200: CompanyMrrSerializer, 304: None, **PROBLEMS},
+    )
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
         """Tell its MRR on a day, row by row: the ledger adds up to the totals."""
-        company, as_of = self.get_object(), read_as_of(request)
+        company, as_of, at = self.get_object(), read_as_of(request), read_known_at(request)
 
         def build() -> Any:
-            figure = company_figure(company, as_of)
+            figure = company_as_known(company, at, as_of) if at else company_figure(company, as_of)
             return CompanyMrrSerializer(figure, context={"company": company}).data
 
+        if at is not None:
+            return conditional(request, known_etag(self.tenant, at, company.pk), build)
         return conditional(request, company_etag(company), build)
+
+    @extend_schema(responses={200: BookVersionSerializer(many=True), **PROBLEMS})
+    @action(detail=True, permission_classes=[IsViewer])
+    def versions(self, request: Request, pk: str) -> Response:
+        """List what was known of its MRR and since when, newest first, with what changed it."""
+        company = self.get_object()
+        page = self.paginate_queryset(versions_of(company))
+        shown: Any = shown_versions(company, list(page or []))
+        return self.get_paginated_response(BookVersionSerializer(shown, many=True).data)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from companies.web import erasing, links, views
+from companies.web import contacts, erasing, links, views
 
 app_name = "companies"
 urlpatterns = [
@@ -14,6 +14,11 @@ urlpatterns = [
         "companies/<uuid:pk>/contacts/<uuid:contact_id>/erase/",
         erasing.erase,
         name="erase-contact",
+    ),
+    path(
+        "companies/<uuid:pk>/contacts/<uuid:contact_id>/primary/",
+        contacts.make_primary,
+        name="make-primary",
     ),
     path("companies/<uuid:pk>/archive/", views.archive, name="archive"),
     path("companies/<uuid:pk>/restore/", views.restore, name="restore"),

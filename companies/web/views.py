@@ -22,6 +22,7 @@ from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of, owner_of
+from integrations.importing.primary_contact import why_primary
 from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
@@ -136,6 +137,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "figure": figure,
         "remarks": remarks_on_figure(found, figure.totals),
         "run": list_sync_runs(found.tenant, company=found.pk).first(),
+        "why": why_primary([found]).get(found.pk),
     }
     return render(request, "companies/detail.html", context)
 

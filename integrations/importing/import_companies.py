@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django.db import transaction
 
 from audit_site import limits
-from audit_site.db.bulk import bulk_upsert
+from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact
+from companies.primary import keep_choices
 from companies.services import Licence, lock_licence
 from integrations.importing.ignoring import end_ignoring
 from integrations.importing.record_store import contact_values, fingerprint
-from integrations.importing.rules import explain
+from integrations.importing.rules import REASONS, explain, has_method
 from integrations.importing.said_words import company_type_of, company_words
 from integrations.models import (
     CompanyLink,
@@ -29,8 +31,23 @@ from integrations.psa.contract import PsaInfo
 from integrations.runs.starting import start_import_run
 
 MOST_IDS = 500
+UNKNOWN_CONTACT = "unknown_contact"
+#: Codes of what is not imported.
+REJECTIONS = (*REASONS, UNKNOWN_CONTACT)
 #: PSA companies, each with the audITee that is made of it.
 Pairs = Sequence[tuple[PsaCompanyRecord, Company]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportChoice:
+    """What a person chose for a company that is imported; "" = as the rules have it.
+
+    `primary_contact` is the PSA's id of one of its contacts.
+    """
+
+    external_id: str
+    primary_contact: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +70,17 @@ class ImportResult:
 
 @transaction.atomic
 def import_companies(
-    *, integration: Integration, external_ids: Sequence[str], actor: User | None
+    *,
+    integration: Integration,
+    external_ids: Sequence[str],
+    actor: User | None,
+    choices: Sequence[ImportChoice] = (),
 ) -> ImportResult:
     """Create and link an audITee for each chosen PSA company that the rules and the licence allow.
 
     What is linked already counts as imported and creates nothing. Contacts come from the import
-    list at once; the agreements follow by the run that this starts.
+    list at once; the agreements follow by the run that this starts. `choices` are about some of
+    `external_ids`, one each: a primary contact that can't be it rejects its company.
     """
     integration.refuse_disconnected()
     if len(external_ids) > MOST_IDS:
@@ -72,21 +94,47 @@ def import_companies(
     allowance = lock_licence(integration.tenant)
     wanted = list(dict.fromkeys(external_ids))
     result = ImportResult()
-    chosen = _choose(integration, wanted, allowance, result)
-    if chosen:
-        _create_companies(integration, chosen, actor, result)
+    chosen = Chosen(integration, {choice.external_id: choice for choice in choices})
+    _choose(chosen, wanted, allowance, result)
+    if chosen.records:
+        _create_companies(chosen, actor, result)
         result.sync_run = start_import_run(
             integration=integration,
-            external_ids=[record.external_id for record in chosen],
+            external_ids=[record.external_id for record in chosen.records],
             actor=actor,
         )
-        end_ignoring(integration, [row.external_id for row in chosen if row.ignored_at])
+        ignored = [row.external_id for row in chosen.records if row.ignored_at]
+        end_ignoring(integration, ignored)
     return result
 
 
-def _choose(
-    integration: Integration, wanted: list[str], allowance: Licence, result: ImportResult
-) -> list[PsaCompanyRecord]:
+@dataclass
+class Chosen:
+    """What is imported: rows of the import list, who works there, and what was chosen for them."""
+
+    integration: Integration
+    choices: dict[str, ImportChoice]
+    records: list[PsaCompanyRecord] = field(default_factory=list)
+
+    @cached_property
+    def people(self) -> dict[str, PsaContactRecord]:
+        """The contacts that were chosen, by their ids."""
+        ids = {choice.primary_contact for choice in self.choices.values()} - {""}
+        rows = PsaContactRecord.objects.of(self.integration).present()
+        found = rows.filter(AnyOf("external_id", ids)) if ids else ()
+        return {person.external_id: person for person in found}
+
+    def choice_of(self, external_id: str) -> ImportChoice:
+        return self.choices.get(external_id) or ImportChoice(external_id)
+
+    def primary_of(self, record: PsaCompanyRecord) -> str:
+        """The id of the contact that becomes the primary one."""
+        chosen = self.choice_of(record.external_id).primary_contact
+        return chosen or record.primary_contact_id
+
+
+def _choose(chosen: Chosen, wanted: list[str], allowance: Licence, result: ImportResult) -> None:
+    integration = chosen.integration
     records = {
         record.external_id: record
         for record in PsaCompanyRecord.objects.of(integration).filter(external_id__in=wanted)
@@ -99,7 +147,6 @@ def _choose(
         .select_related("company")
     }
     info = integration.psa_info
-    chosen: list[PsaCompanyRecord] = []
     for external_id in wanted:
         record = records.get(external_id)
         if external_id in linked:
@@ -109,11 +156,36 @@ def _choose(
         elif record.rule_codes:
             code = record.rule_codes[0]
             result.rejected.append(_rejected(external_id, code, info, record.status))
-        elif len(chosen) >= allowance.free:
+        elif refused := _refused_contact(chosen, external_id):
+            result.rejected.append(refused)
+        elif len(chosen.records) >= allowance.free:
             result.rejected.append(_rejected(external_id, "licence_exceeded", info))
         else:
-            chosen.append(record)
-    return chosen
+            chosen.records.append(record)
+
+
+def _refused_contact(chosen: Chosen, external_id: str) -> RejectedImport | None:
+    """Why the contact that was chosen for a company can't be its primary one; None = it can."""
+    wanted, info = chosen.choice_of(external_id).primary_contact, chosen.integration.psa_info
+    person = chosen.people.get(wanted)
+    if not wanted:
+        return None
+    if person is None or person.company_external_id != external_id:
+        message = (
+            f"{info.name} showed no contact with the chosen id at this company. Choose another "
+            "contact, or press Sync Now."
+        )
+        return RejectedImport(external_id, UNKNOWN_CONTACT, message)
+    if not person.is_active:
+        message = f"{person}, whom you chose, is inactive in {info.name}. Choose another contact."
+        return RejectedImport(external_id, "contact_inactive", message)
+    if not has_method(person):
+        message = (
+            f"{person}, whom you chose, has no e-mail address and no phone number in {info.name}. "
+            "Choose another contact."
+        )
+        return RejectedImport(external_id, "contact_without_method", message)
+    return None
 
 
 def _rejected(external_id: str, code: str, info: PsaInfo, status: str = "") -> RejectedImport:
@@ -121,25 +193,21 @@ def _rejected(external_id: str, code: str, info: PsaInfo, status: str = "") -> R
     return RejectedImport(external_id, code, f"{reason['message']} {reason['fix']}")
 
 
-def _create_companies(
-    integration: Integration,
-    chosen: list[PsaCompanyRecord],
-    actor: User | None,
-    result: ImportResult,
-) -> None:
+def _create_companies(chosen: Chosen, actor: User | None, result: ImportResult) -> None:
+    integration = chosen.integration
     words = company_words(integration)
     companies = [
         Company(
             tenant_id=integration.tenant_id,
             name=record.name,
-            type=company_type_of(words, record.type),
+            type=chosen.choice_of(record.external_id).type or company_type_of(words, record.type),
         )
-        for record in chosen
+        for record in chosen.records
     ]
     bulk_upsert(Company, companies)
-    pairs = list(zip(chosen, companies, strict=True))
+    pairs = list(zip(chosen.records, companies, strict=True))
     _create_links(integration, pairs, actor)
-    _create_contacts(integration, pairs)
+    _create_contacts(chosen, pairs, actor)
     record_audit(
         tenant=integration.tenant,
         actor=actor,
@@ -164,20 +232,25 @@ def _create_links(integration: Integration, pairs: Pairs, actor: User | None) ->
     bulk_upsert(CompanyLink, links)
 
 
-def _create_contacts(integration: Integration, pairs: Pairs) -> None:
+def _create_contacts(chosen: Chosen, pairs: Pairs, actor: User | None) -> None:
+    integration = chosen.integration
     pair_of = {record.external_id: (record, company) for record, company in pairs}
     people = PsaContactRecord.objects.of(integration).present()
     people = people.filter(company_external_id__in=pair_of).order_by("id")
-    contacts = []
+    contacts, by_hand = [], []
     for person in people:
         record, company = pair_of[person.company_external_id]
         values = contact_values(person, company.pk)
-        contacts.append(
-            Contact(
-                tenant_id=integration.tenant_id,
-                **values,
-                fingerprint=fingerprint(values),
-                is_primary=person.external_id == record.primary_contact_id,
-            )
+        is_primary = person.external_id == chosen.primary_of(record)
+        contact = Contact(
+            tenant_id=integration.tenant_id,
+            **values,
+            fingerprint=fingerprint(values),
+            is_primary=is_primary,
         )
+        contacts.append(contact)
+        if is_primary and chosen.choice_of(record.external_id).primary_contact:
+            by_hand.append((company, contact))
     bulk_upsert(Contact, contacts)
+    if by_hand:
+        keep_choices(integration.tenant, by_hand, actor)

@@ -5,6 +5,10 @@ Making, ending and undoing one is in `integrations.links`.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from django.db.models import Q
+
 from companies.models import Company
 from integrations.models import CompanyLink
 
@@ -16,6 +20,14 @@ def link_of(company: Company) -> CompanyLink | None:
         rows = CompanyLink.objects.for_tenant(company.tenant).in_force()
         links = list(rows.filter(company=company).select_related("integration"))
     return links[0] if links else None
+
+
+def link_at(company: Company, at: datetime) -> CompanyLink | None:
+    """The link that was in force at a moment, also one that was undone since."""
+    rows = CompanyLink.objects.for_tenant(company.tenant).filter(
+        Q(unlinked_at=None) | Q(unlinked_at__gt=at), company=company, linked_at__lte=at
+    )
+    return rows.select_related("integration").order_by("-linked_at").first()
 
 
 def owner_of(company: Company) -> str:

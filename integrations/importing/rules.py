@@ -57,11 +57,7 @@ def facts_of(
     account's words mean.
     """
     active = [person for person in contacts if person.is_active]
-    reachable = [
-        person
-        for person in active
-        if has_contact_method(email_in(person.email), phone_in(person.phone))
-    ]
+    reachable = [person for person in active if has_method(person)]
     return CompanyFacts(
         is_active=means_active(words, company.status, is_active=company.is_active),
         is_deleted=company.is_deleted,
@@ -73,6 +69,11 @@ def facts_of(
         reachable_contacts=len(reachable),
         primary_contact_id=_primary_contact_id(company, reachable),
     )
+
+
+def has_method(person: AnyContact) -> bool:
+    """Whether a contact of a PSA has what is plausibly an e-mail address or a phone number."""
+    return has_contact_method(email_in(person.email), phone_in(person.phone))
 
 
 def _primary_contact_id(company: AnyCompany, reachable: Sequence[AnyContact]) -> str:

@@ -32,6 +32,7 @@ from integrations.models import (
     ImportListVisit,
     Integration,
     PsaCompanyRecord,
+    PsaContactRecord,
 )
 
 #: Whoever asks for new companies does not mean those that somebody put aside.
@@ -270,6 +271,12 @@ def looked_at(integration: Integration, user: User) -> datetime | None:
     """Up to which arrival this person has seen the import list; None = never looked."""
     visits = ImportListVisit.objects.of(integration)
     return visits.filter(user=user).values_list("looked_at", flat=True).first()
+
+
+def contacts_of(record: PsaCompanyRecord) -> QuerySet[PsaContactRecord]:
+    """The contacts of a PSA company that are not gone, as they were found."""
+    people = PsaContactRecord.objects.of(record.integration).present()
+    return people.filter(company_external_id=record.external_id).order_by("id")
 
 
 def companies_with_links(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from agreements import books
-from agreements.figures import Total, totals_on
+from agreements.figures import Part, Total, totals_of
 from agreements.models import Agreement
 from companies.models import Company, Contact
 from integrations.importing.rules import REASONS, Reason, broken_rules, explain, facts_of
@@ -94,8 +94,8 @@ class Shown:
 def compare(company: Company, integration: Integration, shown: Shown) -> Comparison:
     """What linking them would change, as of today. Reads our side; asks nobody."""
     today = company.tenant.today()
-    before = totals_on(books.prepare_company(company.tenant, company.pk), today)
-    after = totals_on(book_with(company, integration, shown.agreements), today)
+    before = totals_of([Part(books.prepare_company(company.tenant, company.pk))], today)
+    after = totals_of([Part(book_with(company, integration, shown.agreements))], today)
     facts = facts_of(shown.company, shown.people, company_words(integration))
     ours = side_of(company)
     theirs = _their_side(shown, facts.primary_contact_id)

@@ -1,7 +1,8 @@
 """What an audITee was before a link, kept with the link so that it can be undone.
 
-A `Kept` is JSON: `name`, `type`, the id of its `primary` contact, all its `contacts` with their
-values, and of its `agreements`, by id, since when each was gone.
+A `Kept` is JSON: `name`, `type`, the id of its `primary` contact, the `choice` of a person that it
+is this one, all its `contacts` with their values, and of its `agreements`, by id, since when each
+was gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from uuid import UUID
 from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from companies.services import CONTACT_FIELDS
 
 #: What is kept of a contact besides its id and since when it is gone.
@@ -32,17 +33,19 @@ class Kept(Left):
     """An audITee as it was."""
 
     name: str
+    choice: dict[str, str | None] | None
     contacts: list[dict[str, Any]]
     agreements: dict[str, str | None]
 
 
 def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
-    """These audITees as they are now; two statements, however many they are."""
+    """These audITees as they are now; three statements, however many they are."""
     found: dict[UUID, Kept] = {
         company.pk: {
             "name": company.name,
             "type": company.type,
             "primary": None,
+            "choice": None,
             "contacts": [],
             "agreements": {},
         }
@@ -53,6 +56,8 @@ def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
         kept["contacts"].append(_contact(person))
         if person.is_primary:
             kept["primary"] = str(person.pk)
+    for choice in PrimaryChoice.objects.for_tenant(tenant).filter(AnyOf("company_id", found)):
+        found[choice.company_id]["choice"] = _choice(choice)
     rows = Agreement.objects.for_tenant(tenant).filter(AnyOf("company_id", found))
     for pk, company_id, gone_at in rows.values_list("pk", "company_id", "gone_at"):
         found[company_id]["agreements"][str(pk)] = moment_text(gone_at)
@@ -68,6 +73,16 @@ def left_of(company: Company) -> Left:
 def _contact(person: Contact) -> dict[str, Any]:
     values = {name: getattr(person, name) for name in KEPT_FIELDS}
     return {"id": str(person.pk), **values, "gone_at": moment_text(person.gone_at)}
+
+
+def _choice(choice: PrimaryChoice) -> dict[str, str | None]:
+    return {
+        "contact": str(choice.contact_id) if choice.contact_id else None,
+        "by": str(choice.chosen_by_id) if choice.chosen_by_id else None,
+        "by_name": choice.chosen_by_name,
+        "at": moment_text(choice.chosen_at),
+        "gone_at": moment_text(choice.gone_at),
+    }
 
 
 def moment_text(at: datetime | None) -> str | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from agreements import typed
+from agreements.causes import caused_by
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
@@ -90,7 +90,8 @@ def link_many(*, integration: Integration, pairs: Sequence[Pair], actor: User | 
     if chosen:
         _create(integration, chosen, actor, result)
     if result.links:
-        typed.set_aside(links=result.links, actor=actor)
+        with caused_by("link", actor=actor):
+            typed.set_aside(links=result.links, actor=actor)
         result.sync_run = _start_reading(integration, result.links)
     return result
 
@@ -223,7 +224,8 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
     link = links.select_related("integration").first()
     if link is not None:
         lock_integration(link.integration)
-    if link is None or not end_link(links.filter(pk=link.pk), left=left_of(_fresh(company))):
+    now, left = timezone.now(), left_of(_fresh(company))
+    if link is None or not links.filter(pk=link.pk).update(unlinked_at=now, left=left):
         raise DomainError("not_linked", "This audITee is not linked to a PSA.")
     stop_reading(link, company, actor)
     suggestions_may_differ(company.tenant)
@@ -238,11 +240,6 @@ def unlink_company(*, company: Company, actor: User | None) -> None:
 
 def _fresh(company: Company) -> Company:
     return Company.objects.for_tenant(company.tenant).get(pk=company.pk)
-
-
-def end_link(links: QuerySet[CompanyLink], **values: Any) -> int:
-    """End these links, which somebody else may have ended at the same moment; how many it were."""
-    return links.filter(unlinked_at=None).update(unlinked_at=timezone.now(), **values)
 
 
 def stop_reading(link: CompanyLink, company: Company, actor: User | None) -> None:

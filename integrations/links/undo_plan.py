@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from agreements import books
-from agreements.figures import Total, totals_on
+from agreements.figures import Part, Total, totals_of
 from agreements.models import Agreement, ChoiceRecord
 from agreements.typed import set_aside_for
 from audit_site.db.bulk import AnyOf
@@ -82,7 +82,7 @@ class UndoPlan:
         return rows.filter(AnyOf("agreement_id", [row.pk for row in self.leaving])).count()
 
     def _totals(self, book: Any) -> list[Total]:
-        return totals_on(book, self.company.tenant.today())
+        return totals_of([Part(book)], self.company.tenant.today())
 
 
 def _named(person: Contact | None) -> str:
@@ -148,7 +148,7 @@ def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) ->
     following = plan.next_link
     return (
         following is not None
-        and following.unlinked_at is None
+        and following.is_in_force
         and following.integration_id == integration_id
         and gone_at is None
     )
@@ -221,6 +221,7 @@ def _now(plan: UndoPlan) -> Kept:
         "name": plan.company.name,
         "type": plan.company.type,
         "primary": next(current, None),
+        "choice": None,
         "contacts": [],
         "agreements": {},
     }

@@ -9,11 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from agreements import stored_mrr, typed
+from agreements.causes import caused_by
 from agreements.models import Agreement
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
-from companies.models import Company, Contact
+from companies.models import Company, Contact, PrimaryChoice
 from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
@@ -40,15 +41,16 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
-    if link.unlinked_at is None:
+    if link.is_in_force:
         stop_reading(link, company, actor)
     if plan.next_link is None:
         _put_back(plan)
     else:
         _rewrite(plan, plan.next_link)
     _end(link)
-    typed.put_back(link=link, actor=actor)
-    _take_out_agreements(plan)
+    with caused_by("undo_link", actor=actor):
+        typed.put_back(link=link, actor=actor)
+        _take_out_agreements(plan)
     _audit(plan, actor)
     _lead_back(plan)
     suggestions_may_differ(company.tenant)
@@ -92,6 +94,7 @@ def _put_back(plan: UndoPlan) -> None:
     company.name, company.type = plan.name, plan.type
     company.save(update_fields=["name", "type", "updated_at"])
     _settle_people(plan)
+    _settle_choice(plan)
     ours = Contact.objects.for_tenant(company.tenant).filter(company=company)
     wanted = ours.filter(pk=plan.primary or NOBODY)
     ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
@@ -110,6 +113,28 @@ def _settle_people(plan: UndoPlan) -> None:
     )
     kept = [person.pk for person in plan.kept_people]
     ours.filter(AnyOf("id", kept)).update(external_id="", fingerprint="", gone_at=None)
+
+
+def _settle_choice(plan: UndoPlan) -> None:
+    """Whom a person had chosen before the link is chosen again; what was chosen after it stays."""
+    tenant, link = plan.company.tenant, plan.link
+    rows = PrimaryChoice.objects.for_tenant(tenant).filter(company=plan.company)
+    current = rows.first()
+    if current and current.contact_id and link.unlinked_at and current.chosen_at > link.unlinked_at:
+        return
+    rows.delete()
+    choice = _kept(link).get("choice")
+    if not choice or choice["contact"] not in plan.people:
+        return
+    PrimaryChoice.objects.create(
+        tenant=tenant,
+        company=plan.company,
+        contact=plan.people[choice["contact"]],
+        chosen_by=User.objects.filter(pk=choice["by"]).first() if choice["by"] else None,
+        chosen_by_name=choice["by_name"] or "",
+        chosen_at=moment_of(choice["at"]) or timezone.now(),
+        gone_at=moment_of(choice["gone_at"]),
+    )
 
 
 def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
@@ -132,6 +157,7 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
         "name": plan.name,
         "type": plan.type,
         "primary": plan.primary,
+        "choice": _choice_before(plan, now),
         "contacts": contacts,
         "agreements": {
             id_: before["agreements"].get(id_, gone_at)
@@ -141,6 +167,13 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
+
+
+def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
+    """Whom a person had chosen when the next link came, as if this one had never been."""
+    choice, ended = now.get("choice"), plan.link.unlinked_at
+    at = moment_of(choice["at"]) if choice else None
+    return choice if at and ended and at > ended else _kept(plan.link).get("choice")
 
 
 def _kept(link: CompanyLink) -> Kept:

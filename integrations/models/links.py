@@ -91,9 +91,13 @@ class CompanyLink(TenantOwned):
         return f"{self.company_id} = {self.external_id}"
 
     @property
+    def is_in_force(self) -> bool:
+        return self.unlinked_at is None
+
+    @property
     def is_active(self) -> bool:
         """Whether syncs keep it current: in force, and its integration not disconnected."""
-        return self.unlinked_at is None and not self.integration.is_disconnected
+        return self.is_in_force and not self.integration.is_disconnected
 
 
 class LinkPreview(LeasedWork):

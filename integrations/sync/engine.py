@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from agreements.causes import Kind, caused_by
 from audit_site.db import walls
 from integrations.connecting.credentials import is_key_missing, keys_mark
 from integrations.connecting.open_adapter import open_adapter
 from integrations.connecting.selectors import latest_test
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
-from integrations.models import Integration, SyncRun
+from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.psa.errors import COOLING_DOWN, KEYS, PsaError, PsaRateLimited, PsaRefused
 from integrations.runs import leases, pausing, run_log, shutdown
 from integrations.runs.starting import NOT_AVAILABLE
@@ -63,6 +65,7 @@ def _carry_out(writer: RunWriter) -> None:
     run = writer.run
     try:
         with (
+            _caused_by(run),
             leases.LeaseKeeper(run),
             open_adapter(
                 run.integration,
@@ -81,6 +84,16 @@ def _carry_out(writer: RunWriter) -> None:
         raise
     else:
         succeed(writer)
+
+
+def _caused_by(run: SyncRun) -> AbstractContextManager[None]:
+    """What books change for while a run writes: the first reading of a link is the link's doing."""
+    kind: Kind = "import" if run.trigger == SyncRun.Trigger.IMPORT else "sync"
+    if kind == "sync" and run.company_id is not None:
+        unread = CompanyLink.objects.of(run.integration).in_force()
+        if unread.filter(company=run.company_id, read_at=None).exists():
+            kind = "link"
+    return caused_by(kind, run=run.pk, name=run.integration.name)
 
 
 def _stop(writer: RunWriter, why: Exception) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-
-from django.db.models import QuerySet
+from uuid import UUID
 
 from audit_site.db.bulk import AnyOf
+from companies import primary
 from companies.models import Company, Contact
 from integrations.importing.mirror import Checked
 from integrations.importing.record_store import Changes, contact_values, store
@@ -95,26 +95,47 @@ def _apply_contacts(
         needed=("is_primary",),
         complete=True,
     )
-    _apply_primary(ours, paired, changes)
+    _apply_primary(integration, paired, changes, now)
 
 
 def _apply_primary(
-    ours: QuerySet[Contact],
+    integration: Integration,
     paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]],
     changes: Changes[Contact],
+    now: datetime,
 ) -> None:
-    """Make the primary contact of each company the one that the import list has chosen.
+    """Make the primary contact of each company the one that a person chose, else the one that the
+    import list has chosen.
 
     A contact that is gone is nobody's primary contact. Where none is chosen, the rest stays.
     """
-    left = [change.row.pk for change in changes.written if change.kind == "gone"]
-    if left:
-        ours.filter(pk__in=left, is_primary=True).update(is_primary=False)
-    found = (
-        changes.rows.get((link.company_id, record.primary_contact_id)) for link, record in paired
-    )
-    chosen = {contact.pk: contact for contact in found if contact and not contact.is_primary}
-    if chosen:
-        others = ours.filter(company_id__in=[contact.company_id for contact in chosen.values()])
-        others.filter(is_primary=True).exclude(pk__in=chosen).update(is_primary=False)
-        ours.filter(pk__in=chosen).update(is_primary=True)
+    tenant = integration.tenant
+    if left := [change.row.pk for change in changes.written if change.kind == "gone"]:
+        ours = Contact.objects.for_tenant(tenant).filter(AnyOf("id", left))
+        ours.filter(is_primary=True).update(is_primary=False)
+        primary.end_choices(tenant, left, now)
+    if not _to_move(integration, paired, changes):
+        return
+    primary.lock_companies(tenant, [link.company_id for link, _ in paired])
+    if wanted := _to_move(integration, paired, changes):  # somebody may have chosen meanwhile
+        primary.move_primary(tenant, wanted)
+
+
+def _to_move(
+    integration: Integration,
+    paired: Sequence[tuple[CompanyLink, PsaCompanyRecord]],
+    changes: Changes[Contact],
+) -> dict[UUID, UUID]:
+    """By company, who becomes its primary contact and is not yet."""
+    companies = [link.company_id for link, _ in paired]
+    choices = primary.choices_that_hold(integration.tenant, companies)
+    wanted = {}
+    for link, record in paired:
+        if chosen := choices.get(link.company_id):
+            if not chosen.is_primary:
+                wanted[link.company_id] = chosen.contact
+            continue
+        by_rule = changes.rows.get((link.company_id, record.primary_contact_id))
+        if by_rule is not None and not by_rule.is_primary:
+            wanted[link.company_id] = by_rule.pk
+    return wanted

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from integrations.web import import_list, issues, runs, suggestions, words
+from integrations.web.add_company import add_company
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
     disconnect,
@@ -35,6 +36,7 @@ urlpatterns = [
     path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
     path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
     path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),
+    path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),
     path("integrations/<uuid:pk>/companies/ignore/", import_list.ignore, name="ignore"),
     path("integrations/<uuid:pk>/companies/unignore/", import_list.unignore, name="unignore"),
     path("integrations/<uuid:pk>/companies/missing/", import_list.find_company, name="find"),

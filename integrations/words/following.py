@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agreements import stored_mrr
+from agreements.causes import caused_by
 from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf
@@ -45,7 +47,8 @@ def follow(word: PsaWord) -> None:
     """
     companies, listed = books_resting_on(word), listed_with(word)
     if max(len(companies), len(listed)) > MOST_AT_ONCE:
-        stored_mrr.mark_stale(word.integration.tenant, companies)
+        with _caused_by(word):
+            stored_mrr.mark_stale(word.integration.tenant, companies)
         enqueue("integrations.follow_word", str(word.tenant_id), str(word.pk))
         return
     _follow_at_once(word, companies, listed)
@@ -53,7 +56,8 @@ def follow(word: PsaWord) -> None:
 
 def _follow_at_once(word: PsaWord, companies: Sequence[UUID], listed: Sequence[str]) -> None:
     _check_rules(word.integration, listed)
-    stored_mrr.refresh(word.integration.tenant, companies)
+    with _caused_by(word):
+        stored_mrr.refresh(word.integration.tenant, companies)
     _note_followed(word)
 
 
@@ -67,7 +71,8 @@ def follow_word(*, tenant_id: str, word_id: str) -> None:
     for external_ids in batched(listed_with(word), CHUNK):
         with transaction.atomic():
             _check_rules(lock_integration(word.integration), external_ids)
-    stored_mrr.refresh(word.integration.tenant, books_resting_on(word))
+    with _caused_by(word):
+        stored_mrr.refresh(word.integration.tenant, books_resting_on(word))
     _note_followed(word)
 
 
@@ -81,6 +86,12 @@ def follow_lost() -> None:
                 follow_word(tenant_id=str(tenant_id), word_id=str(word_id))
             except Exception:  # the others don't wait for it
                 log.exception("word_not_followed word=%s", word_id)
+
+
+def _caused_by(word: PsaWord) -> AbstractContextManager[None]:
+    """Books change since somebody said, or takes back, what the word means."""
+    actor, who = (None, word.ended_by_name) if word.ended_at else (word.by, word.by_name)
+    return caused_by("choice", actor=actor, name=f'"{word.word}"' + (f", {who}" if who else ""))
 
 
 def _note_followed(word: PsaWord) -> None:

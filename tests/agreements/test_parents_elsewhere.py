@@ -74,9 +74,9 @@ def test_what_replaces_a_parent_elsewhere_takes_one_more_query(
     make_newer(parent, renews_external_id="P")
     make_agreement(make_company(child_company.tenant), parent.integration)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         company_figure(child_company, ON)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         company_figure(parent.company, ON)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         tenant_book(child_company.tenant)

@@ -158,12 +158,8 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
 
     stored_mrr.mark_stale(tenant, [parent_company.pk])
 
-    for company, etag, amount in zip(
-        (parent_company, child), etags, ("5.00", "10.00"), strict=True
-    ):
+    for company, etag in zip((parent_company, child), etags, strict=True):
         assert company_etag(company) != etag
-        money = [{"currency": "USD", "amount": amount}]
-        assert company_totals(tenant, [company.pk]) == {company.pk: money}
     assert shown(tenant)["Parent"] == ["60/1 USD"]
     assert all_equal(tenant), "what is marked is no difference"
     stored_mrr._refresh_again(
@@ -172,7 +168,11 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
         stored_mrr.RefreshReason.DAY,
     )
     assert shown(tenant)["Parent"] == ["60/1 USD"], "more than the day has changed"
-    assert stored_mrr.pass_days() == 2
+    money = [{"currency": "USD", "amount": "10.00"}]
+    assert company_totals(tenant, [child.pk]) == {child.pk: money}
+    assert shown(tenant)["Child"] == ["10/1 USD"], "who asks has it worked out"
+    assert shown(tenant)["Parent"] == ["60/1 USD"]
+    assert stored_mrr.pass_days() == 1
     assert shown(tenant) == {"Child": ["10/1 USD"], "Other": ["5/1 USD"], "Parent": ["5/1 USD"]}
     assert all_equal(tenant)
     assert stored_mrr.pass_days() == 0

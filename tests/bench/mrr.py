@@ -212,7 +212,7 @@ def engine() -> dict[str, Any]:
     from django.db import connection  # noqa: PLC0415
 
     with connection.cursor() as cursor:
-        cursor.execute(EMPTY)
+        cursor.execute(f"{EMPTY}, agreements_bookversion, agreements_bookpiece")
     began = time.perf_counter()
     call_command("verify_mrr", "--jobs", str(os.cpu_count()), stdout=io.StringIO())
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024

@@ -16,7 +16,8 @@ from audit_site.api.serializers import (
 )
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
-from integrations.importing.rules import CHECK_NAMES, Reason
+from integrations.importing.rules import CHECK_NAMES, Reason, has_method
+from integrations.models import PsaContactRecord
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
@@ -86,6 +87,29 @@ class PsaCompanySerializer(serializers.Serializer[Any]):
         passed = record.integration.companies_read_at
         seen = record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
         return serializers.DateTimeField().to_representation(seen)
+
+
+class PsaContactSerializer(serializers.Serializer[Any]):
+    """A contact of a PSA company; the context has `primary`, the id of the preselected one."""
+
+    external_id = serializers.CharField()
+    first_name = serializers.CharField(allow_blank=True)
+    last_name = serializers.CharField(allow_blank=True)
+    email = serializers.CharField(allow_blank=True)
+    phone = serializers.CharField(allow_blank=True)
+    is_active = serializers.BooleanField()
+    is_primary = serializers.SerializerMethodField(
+        help_text="Whether an import makes it the primary one, unless another is chosen."
+    )
+    can_be_primary = serializers.SerializerMethodField(
+        help_text="Whether it is active, with an e-mail address or a phone number."
+    )
+
+    def get_is_primary(self, person: PsaContactRecord) -> bool:
+        return bool(person.external_id == self.context["primary"])
+
+    def get_can_be_primary(self, person: PsaContactRecord) -> bool:
+        return person.is_active and has_method(person)
 
 
 class ImportCheckSerializer(CheckSerializer):

@@ -34,6 +34,7 @@ from integrations.api.serializers.import_list import (
     DiagnosisSerializer,
     HitsSerializer,
     PsaCompanySerializer,
+    PsaContactSerializer,
 )
 from integrations.api.serializers.integrations import (
     ConnectionTestSerializer,
@@ -53,7 +54,7 @@ from integrations.importing import diagnosis, finding, ignoring
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import REASONS
-from integrations.importing.selectors import list_psa_companies, looked_at
+from integrations.importing.selectors import contacts_of, list_psa_companies, looked_at
 from integrations.importing.suggested import is_suggested, suggestions_for
 from integrations.issues import inbox
 from integrations.issues.selectors import issue_rows, list_issues
@@ -329,6 +330,25 @@ class IntegrationViewSet(TenantViewSet):
             integration=integration, external_id=external_id, actor=self.actor
         )
         return self._psa_company(request, integration, external_id)
+
+    @extend_schema(
+        responses={200: PsaContactSerializer(many=True), **PROBLEMS},
+        operation_id="list_psa_company_contacts",
+    )
+    @action(
+        detail=True,
+        url_path="psa-companies/(?P<external_id>[^/]+)/contacts",
+        permission_classes=[IsViewer],
+    )
+    def psa_contacts(self, request: Request, pk: str, external_id: str) -> Response:
+        """List the contacts of a PSA company, one of which becomes the primary contact."""
+        records = list_psa_companies(self.get_object()).filter(external_id=external_id)
+        record = get_object_or_404(records)
+        page = self.paginate_queryset(contacts_of(record)) or []
+        context = {"primary": record.primary_contact_id}
+        return self.get_paginated_response(
+            PsaContactSerializer(page, many=True, context=context).data
+        )
 
     def _psa_company(
         self, request: Request, integration: Integration, external_id: str

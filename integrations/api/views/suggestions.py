@@ -12,7 +12,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agreements.figures import company_totals
 from audit_site.api.dry_run import DRY_RUN, rehearsable
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, query, read_id
@@ -20,7 +19,7 @@ from audit_site.api.permissions import IsMember, ReadOrMember
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, TenantViewSet
 from audit_site.limits import IMPORTS, limited
-from companies.api.serializers import CompanySerializer
+from companies.api.serializers import company_bodies
 from integrations.api.serializers.runs import run_bodies
 from integrations.api.serializers.suggestions import (
     ConfirmedSerializer,
@@ -116,8 +115,7 @@ class LinkSuggestionViewSet(TenantViewSet):
     def _confirmed(self, result: ConfirmResult) -> dict[str, Any]:
         ids = [link.company_id for link in result.links]
         shown = {row.pk: row for row in companies_with_links(self.tenant).filter(pk__in=ids)}
-        context = {"request": self.request, "mrr": company_totals(self.tenant, ids)}
-        linked = CompanySerializer([shown[pk] for pk in ids], many=True, context=context).data
+        linked = company_bodies(self.request, [shown[pk] for pk in ids])
         runs = run_bodies(self.request, result.sync_runs)
         rejected = RejectedPairSerializer(result.rejected, many=True).data
         run = runs[0] if runs else None

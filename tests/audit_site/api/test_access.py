@@ -66,7 +66,7 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
         },
         "issues": {"pk": str(open_issues(connected).get(pk=issue.pk).pk)},
         "sync-runs": {"pk": str(make_run(connected).pk)},
-        "companies": {"pk": str(company.pk)},
+        "companies": {"pk": str(company.pk), "agreement_id": str(agreement.pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(User.objects.get(email="vic@example.com").pk)},

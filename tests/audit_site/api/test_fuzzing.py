@@ -80,7 +80,7 @@ def ids(tenant: Tenant, connected: Integration, settings: Any) -> Ids:
         },
         "issues": {"id": str(make_issue(connected, run).pk)},
         "sync-runs": {"id": str(run.pk)},
-        "companies": {"id": str(company.pk)},
+        "companies": {"id": str(company.pk), "agreement_id": str(agreement.pk)},
         "agreements": {"id": str(agreement.pk)},
         "agreement-lines": {"id": str(make_line(agreement).pk)},
     }

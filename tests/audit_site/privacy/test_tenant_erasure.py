@@ -42,6 +42,7 @@ from audit_site.tenants.models import (
 )
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
+from companies.primary import choose_primary
 from integrations.models import Integration, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -49,7 +50,14 @@ from integrations.words.saying import say_word
 from tests.audit_site.privacy.test_contact_erasure import stored
 from tests.clients import browser
 from tests.conftest import connect
-from tests.factories import make_company, make_invitation, make_issue, make_member, make_user
+from tests.factories import (
+    make_company,
+    make_invitation,
+    make_issue,
+    make_member,
+    make_typed,
+    make_user,
+)
 from tests.syncing import import_all
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
@@ -69,7 +77,11 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
     integration = connect(tenant, sandbox, "connectwise")
     import_all(integration)
-    choose(agreement=Agreement.objects.all()[0], actor=alex, changes={"exclude": True})
+    agreement = Agreement.objects.select_related("company__tenant")[0]
+    choose(agreement=agreement, actor=alex, changes={"exclude": True})
+    make_typed(agreement.company, actor=alex)
+    contact = Contact.objects.filter(company=agreement.company, is_primary=True).get()
+    choose_primary(company=agreement.company, contact=contact, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
     make_invitation(tenant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from agreements import books, mrr
@@ -16,6 +17,7 @@ from integrations.links.linking import link_company
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
+from tests.syncing import change
 from tests.worker import work_off
 
 FIRST_DAY, DAYS = date(2023, 1, 1), 5 * 366
@@ -49,6 +51,31 @@ def records_with_money(sandbox: SandboxServer, psa: str) -> list[str]:
         if one["importable"] and any(float(money["amount"]) > 0 for money in one["mrr"])
     ]
     return [id_ for _, id_ in sorted(found, reverse=True)]
+
+
+def a_record_of_12187_60(sandbox: SandboxServer) -> str:
+    """One that comes to 12,187.60 a month in US dollars: a flat agreement makes up the rest."""
+    wrong = records_with_money(sandbox, "connectwise")[0]
+    company = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]
+    for id_ in company["agreements"]:
+        values = {"currency": {"id": 7, "currencyCode": "USD"}}
+        change(sandbox, "agreements", id_, values=values)
+    has = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]["mrr"]
+    missing = Decimal("12187.60") - Decimal(has[0]["amount"])
+    added: dict[str, Any] = {
+        "name": "Managed Services",
+        "company": {"id": int(wrong), "name": company["name"]},
+        "type": {"id": 10, "name": "Managed Services"},
+        "startDate": "2025-03-01T00:00:00Z",
+        "noEndingDateFlag": True,
+        "cancelledFlag": False,
+        "billingCycle": {"id": 2, "name": "Monthly"},
+        "billAmount": float(missing),
+        "currency": {"id": 7, "currencyCode": "USD"},
+        "agreementStatus": "Active",
+    }
+    change(sandbox, "agreements", "49999", do="add", values=added)
+    return wrong
 
 
 def everything(company: Company) -> dict[str, Any]:

@@ -6,20 +6,26 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
 
 from agreements.decisions import choose
+from agreements.figures import company_totals
 from agreements.models import Agreement
+from agreements.typed import add_agreement
 from audit_site.errors import DomainError
 from audit_site.privacy.contact_erasure import erase_contact
-from audit_site.tenants.models import AuditEvent, Tenant
-from companies.models import Company, Contact
+from audit_site.tenants.models import AuditEvent, Tenant, User
+from companies.models import Company, Contact, PrimaryChoice
+from companies.primary import choose_primary
 from companies.services import archive_company, update_company
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.open_adapter import open_adapter
 from integrations.links.linking import link_company, unlink_company
+from integrations.links.previewing import start_preview
+from integrations.links.undo_plan import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.runs import leases
@@ -45,6 +51,7 @@ from tests.integrations.links.stories import (
     records_with_money,
 )
 from tests.syncing import change, import_all, mrr_of, synced
+from tests.worker import work_off
 
 
 def refused(company: Company, **over: Any) -> str:
@@ -264,6 +271,70 @@ def test_decisions_leave_with_the_agreements_and_stay_in_the_trail(
     undone = AuditEvent.objects.get(action="company.link_undone")
     assert agreement.external_id in undone.after["agreements_taken_out"]
     assert (undone.before["external_id"], undone.after["name"]) == (wrong, "Acme")
+
+
+def test_who_was_chosen_before_the_link_is_chosen_again(
+    connected: Integration, wrong: str, alex: User
+) -> None:
+    company = by_hand(connected.tenant)
+    ours = company.contacts.get()
+    choose_primary(company=company, contact=ours, actor=alex)
+    before = own_values(company)
+    linked(company, connected, wrong)
+    theirs = company.contacts.exclude(external_id="").filter(is_active=True).exclude(email="")[0]
+    choose_primary(company=again(company), contact=theirs, actor=None)
+    assert own_values(company) != before
+
+    undo_link(company=company, actor=None)
+
+    assert own_values(company) == before
+    choice = PrimaryChoice.objects.get(company=company)
+    assert (choice.contact_id, choice.chosen_by, choice.holds) == (ours.pk, alex, True)
+
+
+def test_who_is_chosen_after_the_link_ended_stays(connected: Integration, wrong: str) -> None:
+    company = by_hand(connected.tenant)
+    second = Contact.objects.create(
+        tenant=company.tenant, company=company, first_name="Eve", email="eve@acme.example"
+    )
+    linked(company, connected, wrong)
+    unlink_company(company=company, actor=None)
+    choose_primary(company=again(company), contact=second, actor=None)
+
+    undo_link(company=company, actor=None)
+
+    assert again(company).primary == second
+    assert PrimaryChoice.objects.get(company=company).contact == second
+
+
+def test_typed_agreements_count_again_as_before(
+    connected: Integration, wrong: str, alex: User
+) -> None:
+    company = by_hand(connected.tenant)
+    values = {
+        "name": "Retainer",
+        "amount": "250.00",
+        "currency": "USD",
+        "billing_cycle": "monthly",
+        "start_date": date(2026, 1, 1),
+    }
+    add_agreement(company=company, actor=alex, values=values)
+    before = everything(company)
+    assert before["stored"] == [("USD", "250/1", 25000)]
+    preview = start_preview(company=company, integration=connected, external_id=wrong, actor=None)
+    work_off()
+    preview.refresh_from_db()
+    linked(company, connected, wrong)
+    assert "typed_set_aside" in [one["code"] for one in preview.found["warnings"]]
+    told = {one["currency"]: one["amount"] for one in preview.found["mrr"]["after"]}
+    stored = company_totals(company.tenant, [company.pk])[company.pk]
+    assert told == {one["currency"]: one["amount"] for one in stored}
+
+    plan = plan_undo(again(company), link_to_undo(company))
+    assert [total["amount"] for total in plan.mrr_after] == ["250.00"]
+    undo_link(company=company, actor=None)
+
+    assert everything(company) == before
 
 
 def test_an_erased_contact_does_not_come_back(connected: Integration, wrong: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 
 import pytest
+from django.utils import timezone
 
 from agreements.figures import company_totals
 from agreements.models import Agreement
@@ -15,9 +15,11 @@ from integrations.links.undo_plan import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.conftest import TODAY, connect
-from tests.factories import make_tenant
+from tests.clients import V1
+from tests.conftest import connect
+from tests.factories import make_api, make_tenant
 from tests.integrations.links.stories import (
+    a_record_of_12187_60,
     again,
     by_hand,
     everything,
@@ -25,15 +27,16 @@ from tests.integrations.links.stories import (
     own_values,
     records_with_money,
 )
-from tests.syncing import change, mrr_of
+from tests.syncing import mrr_of
 
 
 def test_the_measured_case(connected: Integration, sandbox: SandboxServer) -> None:
-    wrong, right = _a_record_of_12187_60(sandbox), records_with_money(sandbox, "connectwise")[1]
+    wrong, right = a_record_of_12187_60(sandbox), records_with_money(sandbox, "connectwise")[1]
     company = by_hand(connected.tenant)
     before = own_values(company)
 
     linked(company, connected, wrong)
+    believed = timezone.now()
     assert company_totals(company.tenant, [company.pk])[company.pk] == [
         {"currency": "USD", "amount": "12187.60"}
     ]
@@ -48,31 +51,23 @@ def test_the_measured_case(connected: Integration, sandbox: SandboxServer) -> No
     other = _linked_at_once(sandbox, "connectwise", right)
     assert everything(again(company)) == everything(other)
     assert own_values(company)["name"] == again(other).name
+    _is_told(company, believed)
 
 
-def _a_record_of_12187_60(sandbox: SandboxServer) -> str:
-    """One that comes to 12,187.60 a month in US dollars: a flat agreement makes up the rest."""
-    wrong = records_with_money(sandbox, "connectwise")[0]
-    company = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]
-    for id_ in company["agreements"]:
-        values = {"currency": {"id": 7, "currencyCode": "USD"}}
-        change(sandbox, "agreements", id_, values=values)
-    has = sandbox.psas["connectwise"].truth(TODAY)["companies"][wrong]["mrr"]
-    missing = Decimal("12187.60") - Decimal(has[0]["amount"])
-    added: dict[str, Any] = {
-        "name": "Managed Services",
-        "company": {"id": int(wrong), "name": company["name"]},
-        "type": {"id": 10, "name": "Managed Services"},
-        "startDate": "2025-03-01T00:00:00Z",
-        "noEndingDateFlag": True,
-        "cancelledFlag": False,
-        "billingCycle": {"id": 2, "name": "Monthly"},
-        "billAmount": float(missing),
-        "currency": {"id": 7, "currencyCode": "USD"},
-        "agreementStatus": "Active",
-    }
-    change(sandbox, "agreements", "49999", do="add", values=added)
-    return wrong
+def _is_told(company: Company, believed: datetime) -> None:
+    """What was believed meanwhile is there, as it was said then, and why it changed."""
+    api, address = make_api(company.tenant), f"{V1}/companies/{company.pk}"
+    known = believed.isoformat().replace("+00:00", "Z")
+    meanwhile = api.get(f"{address}/mrr/", {"known_at": known}).json()
+    assert [(one["currency"], one["amount"]) for one in meanwhile["totals"]] == [
+        ("USD", "12187.60")
+    ]
+    versions = api.get(f"{address}/versions/").json()["results"]
+    kinds = [version["cause"]["kind"] for version in versions]
+    assert [kinds[0], kinds[1], kinds[2]] == ["link", "undo_link", "link"]
+    undone = versions[1]
+    amounts = [[one["amount"] for one in undone[side]] for side in ("mrr_before", "mrr_after")]
+    assert amounts == [["12187.60"], []]
 
 
 def _linked_at_once(sandbox: SandboxServer, psa: str, external_id: str) -> Company:

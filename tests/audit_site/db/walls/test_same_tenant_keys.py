@@ -29,6 +29,8 @@ ANY: dict[str, Any] = {
     "time without time zone": "00:00",
     "timestamp with time zone": "2026-01-01Z",
 }
+#: Keys that may be empty, and then only with other columns so too: an agreement that was typed in.
+FILLED = {"agreements_agreement": ("integration_id",)}
 COLUMNS = """
 SELECT column_name::text, data_type::text FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name = %s AND is_nullable = 'NO'
@@ -40,7 +42,7 @@ def insert(table: str, **given: Any) -> None:
     values = {
         column: uuid4() if type_ == "uuid" else ANY[type_] for column, type_ in ask(COLUMNS, table)
     }
-    values |= given
+    values |= {column: uuid4() for column in FILLED.get(table, ())} | given
     names = ", ".join(f'"{name}"' for name in values)
     places = ", ".join(["%s"] * len(values))
     with connection.cursor() as cursor:

@@ -1,0 +1,131 @@
+"""What a row of a ledger rests on, as named values that can be compared from book to book."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final, NamedTuple
+
+from msgspec.json import encode
+
+from agreements.mrr.figures import row_id
+from agreements.mrr.money import plain_text
+
+#: Fields of an agreement and of a line that can change money, and what they are called.
+AGREEMENT_FIELDS: Final = {
+    "currency": "currency",
+    "start_date": "start date",
+    "end_date": "end date",
+    "no_end": "open end",
+    "cancelled": "cancelled",
+    "cancelled_date": "last day",
+    "recurring": "recurring",
+    "active": "active",
+    "cycle": "billing cycle",
+    "amount": "amount",
+    "parent_id": "parent",
+    "renews_id": "what it replaces",
+    "incomplete": "incomplete",
+    "exclude": "left out by a decision",
+    "force_include": "counted by a decision",
+    "assume_renewal": "assumed renewal",
+    "type": "type",
+    "status": "status",
+}
+LINE_FIELDS: Final = {
+    "quantity": "quantity",
+    "unit_price": "price",
+    "less_included": "included units",
+    "bill": "billing",
+    "start_date": "line start date",
+    "end_date": "line end date",
+    "cycle": "line billing cycle",
+    "product": "product",
+    "one_time": "one time",
+    "exclude": "line left out by a decision",
+    "units": "units",
+    "gone_from": "gone from the PSA",
+}
+#: What else a row may differ in: by words, by what it inherits, or since other rules hold.
+SETTLED_FIELDS: Final = {
+    "rules": "rules",
+    "settled_currency": "currency by what was said",
+    "settled_cycle": "billing cycle by what was said or inherited",
+    "in_force_until": "last day in force",
+    "reason": "reason",
+    "row": "row",
+    "company": "audITee",
+}
+CALLED: Final = {
+    **AGREEMENT_FIELDS,
+    **{f"line_{name}" if name in AGREEMENT_FIELDS else name: w for name, w in LINE_FIELDS.items()},
+    **SETTLED_FIELDS,
+}
+
+#: Account and row id: which row of a company it is.
+RowKey = tuple[str, str]
+
+
+class RowState(NamedTuple):
+    """A row as a book has it, with what it brings on a day."""
+
+    item: Any
+    row: Any
+    exact: Fraction
+
+    @property
+    def currency(self) -> str:
+        return str(self.item.currency)
+
+
+def row_states(prepared: list[Any], on: date) -> dict[RowKey, RowState]:
+    """The rows of a settled book."""
+    day, found = on.toordinal(), {}
+    for item in prepared:
+        for row in item.rows:
+            key = row_key(item, row.line)
+            found[key] = RowState(item, row, row.mrr(day))
+    return found
+
+
+def row_key(item: Any, line: Any) -> RowKey:
+    return item.agreement.account, row_id(item, line.id if line else None)
+
+
+def inputs_of(agreement: Any, line: Any) -> dict[str, str | None]:
+    """What the engine is given for a row, as text."""
+    names = [name for name in AGREEMENT_FIELDS if line is None or name != "amount"]
+    found = {name: as_text(getattr(agreement, name, None)) for name in names}
+    if line is not None:
+        for name in LINE_FIELDS:
+            shown = f"line_{name}" if name in AGREEMENT_FIELDS else name
+            found[shown] = as_text(getattr(line, name, None))
+    return found
+
+
+def settled_of(state: RowState, on: date) -> dict[str, str | None]:
+    """What followed for a row from all else that its book was read with."""
+    item, row = state.item, state.row
+    return {
+        "settled_currency": item.currency,
+        "settled_cycle": row.cycle.name if row.cycle else None,
+        "in_force_until": as_text(item.last_day),
+        "reason": row.reason_on(on.toordinal()),
+    }
+
+
+def as_text(value: Any) -> str | None:
+    """A value of a field as it is written in an answer; None = there is none."""
+    match value:
+        case None | "":
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return plain_text(Fraction(value)) if value.is_finite() else "NaN"
+    return encode(value).decode()

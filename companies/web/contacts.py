@@ -1,0 +1,26 @@
+"""The contacts of an audITee: who is the primary one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+
+from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.tenants.models import Role
+from companies.models import Contact
+from companies.primary import choose_primary
+
+
+@page("POST", role=Role.MEMBER, section="companies")
+def make_primary(request: PageRequest, pk: UUID, contact_id: UUID) -> HttpResponse:
+    """Choose the primary contact; it stays until that contact is gone."""
+    people = Contact.objects.for_tenant(tenant_of(request)).filter(company=pk)
+    contact = find(people.select_related("company__tenant"), contact_id)
+    if choose_primary(company=contact.company, contact=contact, actor=request.user):
+        messages.success(request, f"{contact} is the primary contact now, until you choose again.")
+    else:
+        messages.info(request, "It was so already.")
+    return redirect("companies:detail", pk)
