@@ -1,0 +1,83 @@
+"""Suggested links as a member confirms them: by day and by night, on a phone, without script.
+
+With `PICTURES=1` in the environment its pages are photographed into docs/screenshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from companies.models import Company
+from integrations.matching.batches import carry_undo_out
+from integrations.models import CompanyLink, Integration, LinkBatch
+from tests.browser.looking import IN_CHROMIUM, sign_in
+from tests.browser.test_wrong_link import look
+from tests.factories import make_integration, make_member, make_tenant
+from tests.integrations.matching.suggestions import matched, pair
+
+pytestmark = IN_CHROMIUM
+
+
+@pytest.fixture
+def account() -> Integration:
+    """An account whose companies are like four audITees, three of them surely."""
+    integration = make_integration(make_tenant(name="Harbour IT"), name="ConnectWise Manage")
+    pair(integration, "Amber Vet", "AMBER VET, Inc.", email="ada@ambervet.com", phone="2125550142")
+    pair(integration, "Zephyr Legal", "Zephyr Legal LLC", email="eva@zephyr.legal")
+    pair(integration, "Müller & Söhne", "Mueller und Soehne GmbH", email="max@mueller-soehne.de")
+    pair(integration, "Brightwater Roofing", "Brightwatr Roofing")
+    matched(integration.tenant)
+    make_member(integration.tenant, "member", email="mia@example.com")
+    return integration
+
+
+def walk(page: Page, base: str, look_at: Callable[[Page, str], None]) -> None:
+    """From the list to the undo of all."""
+    page.goto(f"{base}/link-suggestions/")
+    expect(page.get_by_text("4 suggested, 3 of them sure")).to_be_visible()
+    expect(page.get_by_label("Amber Vet is AMBER VET, Inc.")).to_be_checked()
+    expect(page.get_by_label("Brightwater Roofing is Brightwatr Roofing")).not_to_be_checked()
+    look_at(page, "suggested-links")
+
+    page.get_by_role("button", name="Not the same Brightwater Roofing").click()
+    expect(page.get_by_text("1 suggestion is dismissed")).to_be_visible()
+    expect(page.get_by_text("3 suggested, 3 of them sure")).to_be_visible()
+    page.get_by_label("Zephyr Legal is Zephyr Legal LLC").uncheck()
+    page.get_by_role("button", name="Link what is ticked").click()
+
+    expect(page.get_by_role("heading", name="2 linked")).to_be_visible()
+    expect(page.get_by_role("link", name="Undo… Amber Vet")).to_be_visible()
+    look_at(page, "suggested-links-done")
+
+    page.get_by_role("button", name="Undo all 2 links").click()
+    expect(page.get_by_text("The links are being undone.")).to_be_visible()
+    batch = LinkBatch.objects.get()
+    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+    page.get_by_role("link", name="See how far it is").click()
+    expect(page.get_by_text("All of it was undone")).to_be_visible()
+    assert CompanyLink.objects.in_force().count() == 0
+    assert set(Company.objects.values_list("name", flat=True)) == {
+        "Amber Vet",
+        "Brightwater Roofing",
+        "Müller & Söhne",
+        "Zephyr Legal",
+    }
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_suggested_links(
+    chromium: Browser, live_server: object, account: Integration, has_script: bool
+) -> None:
+    page = chromium.new_context(java_script_enabled=has_script).new_page()
+    base = live_server.url
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+    sign_in(page, base, "mia@example.com")
+
+    walk(page, base, look if has_script else lambda page, name: None)
+
+    assert troubles == []
