@@ -16,7 +16,8 @@ from audit_site.db import walls
 from audit_site.db.bulk import bulk_upsert
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
-from integrations.importing.import_companies import bring_in
+from integrations.batches.undoing import take_back
+from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
 from integrations.models import (
@@ -30,6 +31,8 @@ from integrations.runs import leases, run_log, shutdown
 
 #: So many rows are carried out by one transaction, and read by one run after it.
 SLICE: Final = 250
+#: Each is taken back by itself.
+UNDONE_OF_A_SLICE: Final = 25
 #: An import that so many workers took and none ended is given up.
 MOST_ATTEMPTS: Final = 10
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
@@ -67,6 +70,10 @@ def carry_out_slice(batch: ImportBatch) -> bool:
     held = leases.held(batch).select_for_update(no_key=True, of=("self",))
     if not held.exists():
         raise leases.LeaseLost
+    if undoing := _to_take_back(batch):
+        take_back(undoing, batch.undo_by)
+        bulk_upsert(ImportBatchRow, undoing)
+        return True
     rows = _next_rows(batch)
     if not rows:
         _end(batch)
@@ -86,6 +93,15 @@ def carry_out_slice(batch: ImportBatch) -> bool:
     return True
 
 
+def _to_take_back(batch: ImportBatch) -> list[ImportBatchRow]:
+    """The next that are to be undone, the last ones first."""
+    rows = ImportBatchRow.objects.filter(
+        tenant=batch.tenant_id, batch=batch, chosen=True, state=State.UNDOING
+    )
+    rows = rows.select_related("integration__tenant", "company__tenant")
+    return list(rows.order_by("-position")[:UNDONE_OF_A_SLICE])
+
+
 def _next_rows(batch: ImportBatch) -> list[ImportBatchRow]:
     """The next that are of one list and become the same."""
     waiting = ImportBatchRow.objects.filter(
@@ -103,7 +119,14 @@ def _next_rows(batch: ImportBatch) -> list[ImportBatchRow]:
 
 def _import(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBatchRow]) -> None:
     ids = [row.external_id for row in rows]
-    result = bring_in(integration=integration, external_ids=ids, actor=batch.started_by)
+    choices = [
+        ImportChoice(row.external_id, row.primary_contact, row.type)
+        for row in rows
+        if row.primary_contact or row.type
+    ]
+    result = bring_in(
+        integration=integration, external_ids=ids, actor=batch.started_by, choices=choices
+    )
     rejected = {one.external_id: one for one in result.rejected}
     holders = _holders(integration, [id_ for id_ in ids if id_ not in {*rejected, *result.made}])
     for row in rows:
@@ -191,6 +214,14 @@ def _give_up(batch: ImportBatch) -> None:
         return
     waiting = ImportBatchRow.objects.filter(
         tenant=batch.tenant_id, batch=batch, chosen=True, state=State.WAITING
+    )
+    undoing = ImportBatchRow.objects.filter(
+        tenant=batch.tenant_id, batch=batch, state=State.UNDOING
+    )
+    undoing.update(
+        state=State.DONE,
+        code="internal_error",
+        message="Something went wrong on our side. Take it back by itself; if it stays, tell us.",
     )
     waiting.update(
         state=State.FAILED,

@@ -45,12 +45,18 @@ class BatchCounts:
     waiting: int
     done: int
     failed: int
+    undoing: int
     undone: int
     unticked: int
 
     @property
     def chosen(self) -> int:
         return self.new + self.links
+
+    @property
+    def ended(self) -> int:
+        """How many rows are carried out, well or not."""
+        return self.chosen - self.waiting - self.undoing
 
 
 def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
@@ -78,7 +84,7 @@ def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
     }
     counted: Any = rows.order_by().values("batch").annotate(**sums)
     numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
-    return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0)) for batch in found}
+    return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0, 0)) for batch in found}
 
 
 def propose_selection(
@@ -243,6 +249,28 @@ def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
             "There is nothing to do.",
         )
     _queue(held, "import.retried", actor)
+    return held
+
+
+@transaction.atomic
+def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
+    """Have a worker take back what the import did: its links are undone, its audITees archived.
+
+    DomainError `nothing_to_undo`, `under_way`.
+    """
+    held = _held(batch, ImportBatch.State.DONE)
+    done = Q(made=True) | Q(becomes=Becomes.LINK)
+    rows = ImportBatchRow.objects.filter(
+        done, tenant=held.tenant_id, batch=held, chosen=True, state=State.DONE
+    )
+    if not rows.update(state=State.UNDOING, code="", message=""):
+        raise DomainError(
+            "nothing_to_undo",
+            "Nothing that this import did is left to take back.",
+            "There is nothing to do.",
+        )
+    held.undo_by = actor
+    _queue(held, "import.undone", actor)
     return held
 
 

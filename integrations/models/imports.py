@@ -41,7 +41,7 @@ class ImportBatch(LeasedWork):
     """A choice that is reviewed, then carried out by a worker in slices.
 
     While it is in `review` its rows can be unticked and no worker touches it. `total`: how many
-    rows were chosen when it was started.
+    rows were chosen when it was started. `undo_by`: who had it taken back; a worker then does that.
     """
 
     seen_by_system = ("sweep", "prune_history")
@@ -54,7 +54,7 @@ class ImportBatch(LeasedWork):
 
     ACTIVE_STATES = (State.QUEUED, State.RUNNING)
     DISPATCH_FIELDS: ClassVar[tuple[str, ...]] = ("total",)
-    CLAIMED_WITH: ClassVar[tuple[str, ...]] = ("tenant", "started_by")
+    CLAIMED_WITH: ClassVar[tuple[str, ...]] = ("tenant", "started_by", "undo_by")
     #: A person watches so many; more of them wait their turn like any sync.
     MOST_AWAITED: ClassVar[int] = 500
 
@@ -64,6 +64,9 @@ class ImportBatch(LeasedWork):
     )
     state = models.CharField(max_length=10, choices=State, default=State.REVIEW)
     total = models.PositiveIntegerField(default=0)
+    undo_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     objects = TenantQuerySet["ImportBatch"].as_manager()
 
@@ -94,7 +97,8 @@ class ImportBatchRow(TenantOwned):
     """One PSA company of a batch: what it is to become, and what became of it.
 
     `company` is the audITee that it is linked to, or that was made of it (`made`). Only rows that
-    are `chosen` are carried out; the others were unticked in the review.
+    are `chosen` are carried out; the others were unticked in the review. `primary_contact` (the
+    PSA's id) and `type` are what a person chose for a new audITee, "" = as the rules have it.
     """
 
     class Becomes(models.TextChoices):
@@ -105,6 +109,7 @@ class ImportBatchRow(TenantOwned):
         WAITING = "waiting", "Waiting"
         DONE = "done", "Done"
         FAILED = "failed", "Not done"
+        UNDOING = "undoing", "To be undone"
         UNDONE = "undone", "Undone"
 
     batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="rows")
@@ -118,6 +123,8 @@ class ImportBatchRow(TenantOwned):
     )
     made = models.BooleanField(default=False)
     chosen = models.BooleanField(default=True)
+    primary_contact = models.CharField(max_length=100, blank=True)
+    type = models.CharField(max_length=10, choices=Company.Type, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     code = models.CharField(max_length=40, blank=True)
     message = models.TextField(blank=True)

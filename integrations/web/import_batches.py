@@ -56,7 +56,7 @@ class BatchStatus:
     @property
     def ended(self) -> int:
         """How many rows are carried out."""
-        return self.counts.chosen - self.counts.waiting
+        return self.counts.ended
 
     @property
     def title(self) -> str:
@@ -169,4 +169,11 @@ ACTS: dict[str, Callable[[ImportBatch, PageRequest], Any]] = {
 def retry_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     """Try again what was not done."""
     batches.retry(batch=_batch(request, pk), actor=request.user)
+    return redirect("integrations:import-batch", pk)
+
+
+@page("POST", role=Role.MEMBER, section="import")
+def undo_batch(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Take back what it did."""
+    batches.undo(batch=_batch(request, pk), actor=request.user)
     return redirect("integrations:import-batch", pk)

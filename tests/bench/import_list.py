@@ -84,11 +84,15 @@ CASES = {
     "first page": ("", "", ""),
     "deep page": ("after={after}", "", DEEP),
     "search, 8 find it": ("search=quixotic", "AND r.search_text LIKE '%%quixotic%%'", ""),
-    "importable": ("importable=yes", f"AND r.importable AND NOT {LINK}", ""),
-    "not importable": ("importable=no", f"AND (NOT r.importable OR {LINK})", ""),
+    "importable": ("importable=yes", ADD, ""),
+    "not importable": ("importable=no", f"AND NOT (true {ADD})", ""),
     "linked": ("linked=yes", f"AND {LINK}", ""),
     "status": ("status=delinquent", "AND upper(r.status) = 'DELINQUENT'", ""),
-    "new": ("new=yes", "AND r.first_seen_at > %(since)s AND r.gone_at IS NULL", ""),
+    "new": (
+        "new=yes",
+        "AND r.first_seen_at > %(since)s AND r.gone_at IS NULL AND r.ignored_at IS NULL",
+        "",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "connect-autotask": "/integrations/connect/autotask/",
         "connect-kaseya_bms": "/integrations/connect/kaseya_bms/",
         "integration": settings,
-        "import-list": f"{settings}companies/",
+        "import-list": "/import/",
+        "import-hidden": "/import/?tab=hidden",
+        "past-imports": "/import/batches/",
         "words": f"{settings}words/",
         "say-word": f"{settings}words/say/?kind=agreement_type",
         "disconnect": f"{settings}disconnect/",
@@ -54,7 +57,12 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     page.goto(f"{base}/account/people/")
     found["person"] = page.locator("tbody a").last.get_attribute("href") or ""
     found["remove"] = f"{found['person']}remove/"
-    page.goto(f"{base}{settings}companies/?importable=no&linked=no")
+    page.goto(f"{base}/import/")
+    page.get_by_role("button", name=re.compile("Select all")).click()
+    page.get_by_role("button", name="Review").click()
+    page.wait_for_url("**/import/batches/*")
+    found["import-review"] = page.url.removeprefix(base)
+    page.goto(f"{base}/import/?tab=hidden")
     hidden = page.locator("tbody .sub").first.inner_text().split()[0]
     found["why-missing"] = f"{settings}companies/missing/?q={hidden}"
     page.goto(f"{base}/sync-runs/")

@@ -47,15 +47,18 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     )
 
     page.get_by_role("link", name="Companies", exact=True).click()
-    page.get_by_label("Importable", exact=True).select_option("yes")
-    expect(page.get_by_text("Not, or linked", exact=True)).to_have_count(1)
     page.get_by_label("Choose all on this page").focus()
     page.keyboard.press("Space")
     expect(page.locator("[data-chosen]")).to_contain_text("chosen")
-    page.get_by_role("button", name="Import chosen").click()
-    expect(page.get_by_role("heading", name="Import")).to_contain_text("Succeeded", timeout=20000)
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Add ").click()
+    expect(page.get_by_text(" done.")).to_be_visible(timeout=20000)
+    page.get_by_role("link", name="syncs of their own").click()
+    expect(page.locator("tbody tr", has_text="Import").first).to_contain_text(
+        "Succeeded", timeout=20000
+    )
 
-    page.get_by_role("link", name="To the audITees").click()
+    page.get_by_role("link", name="audITees", exact=True).click()
     row = page.locator("tbody tr", has_text="USD").first
     figure = row.locator("td").last.inner_text().split("\n")[-1]
     row.locator("td").last.get_by_role("link").click()
@@ -176,7 +179,7 @@ def test_no_page_has_a_serious_barrier(
         "/integrations/",
         "/integrations/connect/connectwise/",
         f"/integrations/{connected.pk}/",
-        f"/integrations/{connected.pk}/companies/",
+        "/import/?tab=all",
         f"/integrations/{connected.pk}/companies/missing/?q=20001",
         f"/integrations/{connected.pk}/disconnect/",
         f"/integrations/{connected.pk}/issues/",

@@ -80,7 +80,8 @@ def test_names_without_a_blank_widen_no_page(
     for path in (
         "/integrations/",
         f"/integrations/{integration.pk}/",
-        f"/integrations/{integration.pk}/companies/",
+        "/import/?tab=all",
+        "/import/batches/",
         f"/integrations/{integration.pk}/companies/missing/?q=WWW",
         f"/integrations/{integration.pk}/issues/",
         f"/integrations/{integration.pk}/disconnect/",
@@ -128,13 +129,13 @@ def test_a_phone_shows_whether_a_company_can_be_imported(
     make_psa_company(integration, name="Zero", importable=False, rule_codes=["no_contact"])
     page = open_pages(chromium, live_server.url, 390)
 
-    page.goto(f"{live_server.url}/integrations/{integration.pk}/companies/")
+    page.goto(f"{live_server.url}/import/?tab=all")
 
-    assert is_within(page, "td .mark:text('Importable')")
-    assert is_within(page, "td strong:text('It has no contact')")
+    assert is_within(page, "td .mark:text('Add')")
+    assert is_within(page, "td summary:text('No contact')")
     assert is_within(page, "[data-choose-all]")
     page.emulate_media(color_scheme="dark")
-    styles = page.locator("[name=external_ids]").evaluate_all(
+    styles = page.locator("[name=ticked]").evaluate_all(
         "boxes => boxes.map((box) => getComputedStyle(box).borderTopStyle)"
     )
     assert styles == ["solid", "dashed"]

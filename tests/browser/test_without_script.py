@@ -7,7 +7,6 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from companies.models import Company
-from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.browser.looking import IN_CHROMIUM, sign_in
 from tests.factories import make_company, make_member, make_tenant
@@ -51,16 +50,14 @@ def test_from_connecting_to_signing_out_without_script(
     seen_after_refreshing(page, lambda: page.get_by_text("Everything checks out with").first)
     seen_after_refreshing(page, lambda: page.locator("#connection-status").get_by_text("Succeeded"))
 
-    integration = Integration.objects.get()
-    list_address = f"{base}/integrations/{integration.pk}/companies/"
+    list_address = f"{base}/import/"
     page.goto(list_address)
     expect(page.get_by_label("Choose all on this page")).to_be_hidden()
-    page.get_by_label("Importable", exact=True).select_option("yes")
-    page.get_by_role("button", name="Search").click()
-    expect(page.locator("tbody .mark.good").first).to_have_text("Importable")
+    expect(page.locator("tbody .mark.good").first).to_have_text("Add")
     page.locator("tbody input[type=checkbox]").first.check()
-    page.get_by_role("button", name="Import chosen").click()
-    seen_after_refreshing(page, lambda: page.locator("h1").get_by_text("Succeeded"))
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Add 1").click()
+    seen_after_refreshing(page, lambda: page.get_by_text("1 of 1 done."))
 
     page.goto(f"{list_address}?search=nobody+here")
     page.get_by_role("link", name="Ask ConnectWise Manage for “nobody here”").click()

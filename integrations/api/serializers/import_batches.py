@@ -79,8 +79,13 @@ class BatchCountsSerializer(serializers.Serializer[Any]):
     waiting = serializers.IntegerField()
     done = serializers.IntegerField()
     failed = serializers.IntegerField()
+    undoing = serializers.IntegerField()
     undone = serializers.IntegerField()
     unticked = serializers.IntegerField()
+
+
+def _has_ended(batch: ImportBatch) -> bool:
+    return batch.state == ImportBatch.State.DONE
 
 
 class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
@@ -91,7 +96,7 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
     started_by = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     counts = serializers.SerializerMethodField()
-    can = CanField({"retry": (IsMember, lambda batch: batch.state == ImportBatch.State.DONE)})
+    can = CanField({"retry": (IsMember, _has_ended), "undo": (IsMember, _has_ended)})
 
     class Meta:
         model = ImportBatch
@@ -111,7 +116,7 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
     @extend_schema_field(BatchProgressSerializer)
     def get_progress(self, batch: ImportBatch) -> dict[str, int]:
         counts = self.context["counts"][batch.pk]
-        return {"done": counts.chosen - counts.waiting, "total": counts.chosen}
+        return {"done": counts.ended, "total": counts.chosen}
 
     @extend_schema_field(BatchCountsSerializer)
     def get_counts(self, batch: ImportBatch) -> Any:

@@ -141,3 +141,12 @@ class ImportBatchViewSet(TenantViewSet):
         """Try again what was not done."""
         batch = batches.retry(batch=self.get_object(), actor=self.actor)
         return self._shown(request, batch, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], permission_classes=[IsMember])
+    @limited(IMPORTS)
+    @idempotent
+    def undo(self, request: Request, pk: str) -> Response:
+        """Take back what it did: links are undone, audITees that it made are archived."""
+        batch = batches.undo(batch=self.get_object(), actor=self.actor)
+        return self._shown(request, batch, status.HTTP_202_ACCEPTED)

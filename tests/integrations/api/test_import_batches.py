@@ -54,10 +54,11 @@ def test_named_companies_have_a_result_each(mia: User, lists: list[Integration])
     assert (waiting["state"], waiting["progress"]) == ("queued", {"done": 0, "total": 4})
     assert (done["state"], done["progress"]) == ("done", {"done": 4, "total": 4})
     assert done["counts"] == {
-        "new": 4, "links": 0, "waiting": 0, "done": 2, "failed": 2, "undone": 0, "unticked": 0,
+        "new": 4, "links": 0, "waiting": 0, "done": 2, "failed": 2, "undoing": 0, "undone": 0,
+        "unticked": 0,
     }  # fmt: skip
     assert done["started_by"] == {"id": str(mia.pk), "name": "Mia Member"}
-    assert done["can"] == ["retry"]
+    assert done["can"] == ["retry", "undo"]
     assert rows_of(api, done) == [
         ("Amber", "done", None),
         ("Birch", "done", "already_linked"),

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.models import Count
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
 from integrations.importing.selectors import list_psa_companies
+from integrations.importing.table import Filters, Tab, condition, rows_of
 from integrations.models import Integration, PsaCompanyRecord
 from tests.factories import make_company, make_integration, make_link, make_psa_company
 from tests.integrations.importing.import_lists import EARLY, add
@@ -97,6 +99,50 @@ def test_the_planner_answers_search_filters_and_pages_from_an_index(
     assert "Index Scan using psa_companies_importable" in plan(importable=True)
     assert "Index Scan using psa_companies_by_status" in plan(status="gone")
     assert "psa_companies_by_age" in plan(new=True, since=timezone.now())
+
+
+def test_the_planner_answers_each_view_over_all_connections_from_an_index(
+    postgres: None, integration: Integration, other_tenant: Tenant
+) -> None:
+    tenant = integration.tenant
+    lists = [integration, make_integration(tenant)]
+    for owner in (*lists, make_integration(other_tenant)):
+        PsaCompanyRecord.objects.bulk_create(
+            PsaCompanyRecord(
+                tenant_id=owner.tenant_id, integration=owner, external_id=str(number),
+                name="Firm", search_text=sha256(b"%d" % number).hexdigest(), status="Active",
+                type="Client", importable=number % 3 > 0,
+                rule_codes=[] if number % 3 else ["inactive", "no_contact"][: 1 + number % 2],
+                ignored_at=EARLY if number % 100 == 1 else None,
+                fingerprint="", seen_at=EARLY, first_seen_at=EARLY,
+            )
+            for number in range(4000)
+        )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('psa_companies_search')")
+        cursor.execute("ANALYZE integrations_psacompanyrecord")
+
+    def plan(tab: Tab, **wanted: Any) -> str:
+        rows = rows_of(tenant, lists).filter(condition(Filters(tab, **wanted)))
+        found: str = rows.order_by("search_text", "id")[:51].explain()
+        assert "Seq Scan on integrations_psacompanyrecord" not in found, found
+        return found
+
+    assert "psa_companies_of_all " in plan(Tab.ALL)
+    assert "psa_companies_of_all_ready" in plan(Tab.ADD)
+    assert "psa_companies_of_all_ready" in plan(Tab.HIDDEN)
+    assert "psa_companies_ignored" in plan(Tab.IGNORED)
+    assert "one_psa_company_per_external_id" in plan(Tab.LINKED)
+    assert "psa_companies_search" in plan(Tab.ALL, search=sha256(b"2777").hexdigest()[8:20])
+    assert "psa_companies_by_status" in plan(Tab.ALL, status="gone")
+    assert "psa_companies_by_type" in plan(Tab.ALL, type="nobody")
+    assert "psa_companies_by_reason" in plan(Tab.HIDDEN, reason="merged")
+    now = {one.pk: timezone.now() for one in lists}
+    assert "psa_companies_by_age" in plan(Tab.ALL, new=True, since=now)
+    groups = rows_of(tenant, lists).values("integration_id", "importable", "rule_codes", "type")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "psa_companies_counted" in groups.annotate(number=Count("pk")).explain()
 
 
 def test_a_role_that_may_not_create_extensions_searches_without_the_index(

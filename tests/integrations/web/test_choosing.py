@@ -235,3 +235,26 @@ def test_while_a_connection_is_paused_it_says_when_agreements_are_read(
     work_off_imports()
 
     assert "Agreements of East are read when it is resumed." in page_text(client.get(address))
+
+
+def test_an_import_is_taken_back_as_a_whole(mia: User, lists: list[Integration]) -> None:
+    client = browser(mia)
+    send(client, "Amber Birch", "Amber Birch", do="review")
+    address = f"/import/batches/{ImportBatch.objects.get().pk}/"
+    client.post(f"{address}review/", {"do": "start"})
+    work_off_imports()
+    offered = page_text(client.get(address))
+
+    client.post(f"{address}undo/")
+    work_off_imports()
+    undone = page_text(client.get(address))
+    again = text(client.post(f"{address}undo/", follow=True, HTTP_REFERER=address))
+
+    assert "Undo this import" in offered
+    assert "<strong>0 of 2 done.</strong> 2 undone." in undone
+    assert undone.count('<span class="mark warn">Undone</span>') == 2
+    assert "Undo this import" not in undone
+    assert "Nothing that this import did is left to take back." in again
+    archived = Company.objects.filter(status="archived").order_by("name")
+    assert list(archived.values_list("name", flat=True)) == ["Amber", "Birch"]
+    assert bar(client.get("/import/")) == "room for 99"

@@ -1,0 +1,110 @@
+"""Suggested links in the table and in imports: shown, reviewed, tied, and taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from integrations.importing.batches import propose, start, undo
+from integrations.importing.selection import choose_all, count_chosen, selection_of
+from integrations.importing.table import Filters, Tab
+from integrations.models import (
+    CompanyLink,
+    ImportBatch,
+    ImportBatchRow,
+    Integration,
+    LinkSuggestion,
+    PsaCompanyRecord,
+)
+from tests.clients import browser, page_text, text
+from tests.factories import make_company, make_psa_company
+from tests.worker import work_off_imports
+
+
+@pytest.fixture
+def suggested(tenant: Tenant, integration: Integration) -> LinkSuggestion:
+    """Of two PSA companies one is probably an audITee that is there."""
+    ours = make_company(tenant, name="Amber Vet")
+    record = make_psa_company(integration, name="Amber Veterinary", external_id="1")
+    make_psa_company(integration, name="Birch", external_id="2")
+    return LinkSuggestion.objects.create(
+        tenant=tenant,
+        company=ours,
+        record=record,
+        score=92,
+        reasons=[{"code": "same_domain", "message": "Both have addresses at amber.example."}],
+        mark="m",
+    )
+
+
+def batch_of_all(tenant: Tenant, actor: User) -> ImportBatch:
+    return propose(tenant=tenant, rows=PsaCompanyRecord.objects.for_tenant(tenant), actor=actor)
+
+
+def test_the_table_says_whom_it_would_be_linked_to_and_why(
+    mia: User, suggested: LinkSuggestion
+) -> None:
+    shown = page_text(browser(mia).get("/import/"))
+    tab = page_text(browser(mia).get("/import/?tab=suggested"))
+
+    assert "Link to “Amber Vet” 92 %" in shown
+    assert "Both have addresses at amber.example." in shown
+    assert 'Suggested links <span class="num">1</span>' in shown
+    assert "<strong>Amber Veterinary</strong>" in tab
+    assert "<strong>Birch</strong>" not in tab
+
+
+def test_it_is_linked_and_the_other_one_added(
+    mia: User, tenant: Tenant, integration: Integration, suggested: LinkSuggestion
+) -> None:
+    choose_all(tenant=tenant, user=mia, filters=Filters(Tab.ADD))
+    counts = count_chosen(selection_of(tenant, mia), [integration])
+    batch = batch_of_all(tenant, mia)
+    review = page_text(browser(mia).get(f"/import/batches/{batch.pk}/"))
+
+    start(batch=batch, actor=mia)
+    work_off_imports()
+
+    assert (counts.new, counts.links) == (1, 1)
+    assert "Link to “Amber Vet”" in review
+    assert "2 ticked:</strong> 1 new, 1 link · room for 99" in review
+    links = CompanyLink.objects.in_force().order_by("external_id")
+    assert [(link.external_id, link.company.name) for link in links] == [
+        ("1", "Amber Vet"),
+        ("2", "Birch"),
+    ]
+    assert Company.objects.count() == 2
+    assert set(ImportBatchRow.objects.values_list("state", flat=True)) == {"done"}
+
+
+def test_all_of_it_is_taken_back(mia: User, tenant: Tenant, suggested: LinkSuggestion) -> None:
+    batch = batch_of_all(tenant, mia)
+    start(batch=batch, actor=mia)
+    work_off_imports()
+    batch.refresh_from_db()
+
+    undo(batch=batch, actor=mia)
+    work_off_imports()
+
+    assert set(ImportBatchRow.objects.values_list("state", flat=True)) == {"undone"}
+    ours = CompanyLink.objects.get(external_id="1")
+    assert ours.undone_at is not None
+    assert Company.objects.get(name="Amber Vet").status == "active"
+    assert Company.objects.get(name="Birch").status == "archived"
+
+
+def test_what_is_no_suggestion_any_more_is_not_linked(
+    mia: User, tenant: Tenant, integration: Integration, suggested: LinkSuggestion
+) -> None:
+    batch = batch_of_all(tenant, mia)
+    start(batch=batch, actor=mia)
+    LinkSuggestion.objects.all().delete()
+
+    work_off_imports()
+    page = text(browser(mia).get(f"/import/batches/{batch.pk}/"))
+
+    row = ImportBatchRow.objects.get(external_id="1")
+    assert (row.state, row.code) == ("failed", "not_suggested")
+    assert "The two are no suggestion any more" in page
+    assert not CompanyLink.objects.filter(external_id="1").exists()
