@@ -17,11 +17,15 @@ from django.db.models import Q
 from agreements.as_known import Known, movement_as_known
 from agreements.known.differences import Change, Window, changes_between
 from agreements.mrr import CompanyMovement, Figure, Movement, money_text
-from agreements.mrr.figures import CLASSES, merged
+from agreements.mrr.figures import CLASSES as MOVEMENT_CLASSES
+from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant
 from companies.models import ArchivedPeriod
 
 NOTHING: Final = Fraction(0)
+RESTATED: Final = "restated"
+#: What lies between opening and closing, in order.
+CLASSES: Final = (RESTATED, *MOVEMENT_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def _bridge(
         opening=opening,
         restated=begins - opening,
         closing=bridge.closing if bridge else NOTHING,
-        classes=bridge.classes if bridge else dict.fromkeys(CLASSES, NOTHING),
+        classes=bridge.classes if bridge else dict.fromkeys(MOVEMENT_CLASSES, NOTHING),
         restated_companies=companies,
         companies=bridge.companies if bridge else [],
     )

@@ -16,10 +16,15 @@ from agreements.figures import AgreementRow, CompanyFigure, company_figure
 from agreements.history import ShownVersion
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, TypedAgreement
 from agreements.mrr import LedgerRow
-from agreements.mrr.figures import CLASSES
 from agreements.mrr.ledger import CODES as LEFT_OUT
 from agreements.mrr.ledger import WARNING_CODES
-from agreements.restated import RestatedCompany, RestatedMovement, mrr_in
+from agreements.restated import (
+    CLASSES,
+    RESTATED,
+    RestatedCompany,
+    RestatedMovement,
+    mrr_in,
+)
 from agreements.typed import change_agreement, refuse_psas
 from agreements.typed_values import CYCLES, LONGEST_NAME, LONGEST_NOTE, amount_text
 from audit_site.api.abilities import CanField, always
@@ -34,9 +39,6 @@ from audit_site.api.serializers import (
 from companies.models import Company
 from integrations.api.serializers.integrations import PsaField
 from integrations.importing.linking import link_at, link_of
-
-#: The class of what became known between two moments.
-RESTATED = "restated"
 
 
 class AverageSerializer(serializers.Serializer[Any]):
@@ -370,7 +372,7 @@ class MovedCompanySerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """`class` is a word of Python's too."""
-        kinds = serializers.ChoiceField((*CLASSES, RESTATED))
+        kinds = serializers.ChoiceField(CLASSES)
         fields = super().get_fields()
         return {"company": fields.pop("company"), "class": kinds, **fields}
 
