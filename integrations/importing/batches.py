@@ -5,8 +5,9 @@ A worker carries them out (`integrations.batches.worker`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from django.utils import timezone
 from audit_site import limits
 from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import storable
+from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
@@ -187,13 +189,46 @@ def _held(batch: ImportBatch, state: str) -> ImportBatch:
     return held
 
 
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """What a person chose of one row; None = as it is. `primary_contact` is the PSA's id."""
+
+    primary_contact: str | None = None
+    type: str | None = None
+    becomes: str | None = None
+
+
 @transaction.atomic
-def choose_rows(*, batch: ImportBatch, shown: Collection[UUID], ticked: Collection[UUID]) -> None:
-    """Keep of the rows that a page of the review shows those that are ticked."""
+def choose_rows(
+    *,
+    batch: ImportBatch,
+    shown: Collection[UUID],
+    ticked: Collection[UUID],
+    choices: Mapping[UUID, RowChoice] = MappingProxyType({}),
+) -> None:
+    """Keep of the rows that a page of the review shows those that are ticked, as they are chosen.
+
+    Three statements at the most.
+    """
     _held(batch, ImportBatch.State.REVIEW)
     rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
-    rows.filter(pk__in=list(ticked)).update(chosen=True)
-    rows.exclude(pk__in=list(ticked)).update(chosen=False)
+    changed = [row for row in rows if _choose(row, row.pk in ticked, choices.get(row.pk))]
+    bulk_upsert(ImportBatchRow, changed)
+
+
+def _choose(row: ImportBatchRow, is_ticked: bool, choice: RowChoice | None) -> bool:
+    """Set on a row what was chosen; whether that differs from what was there."""
+    before = (row.chosen, row.primary_contact, row.type, row.becomes)
+    row.chosen = is_ticked
+    if choice is not None:
+        if choice.primary_contact is not None:
+            row.primary_contact = fitted(
+                ImportBatchRow, "primary_contact", storable(choice.primary_contact)
+            )
+        row.type = row.type if choice.type is None else choice.type
+        if row.company_id is not None and choice.becomes in Becomes.values:
+            row.becomes = choice.becomes
+    return before != (row.chosen, row.primary_contact, row.type, row.becomes)
 
 
 @transaction.atomic

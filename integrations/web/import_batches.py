@@ -19,6 +19,7 @@ from integrations.importing import batches
 from integrations.importing.batches import BatchCounts, batches_of, counts_of, rows_of_batch
 from integrations.models import ImportBatch, ImportBatchRow, Integration
 from integrations.web.import_list import ids_sent
+from integrations.web.review_rows import choices_sent, review_rows
 from integrations.web.run_progress import poll_seconds
 
 #: Rows of a page.
@@ -93,7 +94,7 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
         return response
     show = request.GET.get("show", "")
     allowance = licence(tenant_of(request))
-    context = {
+    context: dict[str, Any] = {
         "batch": batch,
         "status": status,
         "counts": status.counts,
@@ -103,6 +104,8 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
         "over": max(status.counts.new - allowance.free, 0),
         "is_review": batch.state == ImportBatch.State.REVIEW,
     }
+    if context["is_review"]:
+        context["reviewed"] = review_rows(batch, context["page"].rows)
     return render(request, "integrations/import_batch.html", context)
 
 
@@ -139,9 +142,9 @@ def _rows(batch: ImportBatch, show: str, start: int) -> BatchPage:
 def review(request: PageRequest, pk: UUID) -> HttpResponse:
     """Keep what is ticked on this page of the review, then do what the pressed button says."""
     batch = _batch(request, pk)
-    batches.choose_rows(
-        batch=batch, shown=ids_sent(request, "shown"), ticked=ids_sent(request, "ticked")
-    )
+    shown, ticked = ids_sent(request, "shown"), ids_sent(request, "ticked")
+    choices = choices_sent(request.POST, shown)
+    batches.choose_rows(batch=batch, shown=shown, ticked=ticked, choices=choices)
     act = ACTS.get(request.POST.get("do", ""))
     if act is not None:
         act(batch, request)

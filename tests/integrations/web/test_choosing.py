@@ -10,8 +10,10 @@ from companies.models import Company
 from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
 from integrations.runs.pausing import pause_integration
 from tests.clients import browser, page_text, text
+from tests.factories import make_psa_contact
 from tests.integrations.importing.import_lists import add, names
 from tests.integrations.web.conftest import NOBODY
+from tests.queries import queries
 from tests.worker import work_off_imports
 
 
@@ -258,3 +260,50 @@ def test_an_import_is_taken_back_as_a_whole(mia: User, lists: list[Integration])
     archived = Company.objects.filter(status="archived").order_by("name")
     assert list(archived.values_list("name", flat=True)) == ["Amber", "Birch"]
     assert bar(client.get("/import/")) == "room for 99"
+
+
+def test_primary_contact_and_type_are_chosen_in_the_review(
+    mia: User, lists: list[Integration]
+) -> None:
+    record = PsaCompanyRecord.objects.get(name="Amber")
+    for number, name in enumerate(("Ada", "Bea")):
+        make_psa_contact(lists[0], f"p{number}", record.external_id, first_name=name)
+    PsaCompanyRecord.objects.filter(pk=record.pk).update(primary_contact_id="p0")
+    client = browser(mia)
+    review = page_text(send(client, "Amber Birch", "Amber Birch", do="review"))
+    batch = ImportBatch.objects.get()
+    rows = {row.name: str(row.pk) for row in batch.rows.all()}
+
+    sent = {
+        "shown": list(rows.values()),
+        "ticked": list(rows.values()),
+        f"contact-{rows['Amber']}": "p1",
+        f"type-{rows['Amber']}": "prospect",
+        f"contact-{rows['Birch']}": "nobody",
+    }
+    kept = page_text(client.post(f"/import/batches/{batch.pk}/review/", sent, follow=True))
+    client.post(f"/import/batches/{batch.pk}/review/", {**sent, "do": "start"})
+    work_off_imports()
+
+    assert '<option value="">Ada</option>' in review
+    assert '<option value="p1" selected>Bea</option>' in kept
+    amber = Company.objects.get(name="Amber")
+    assert (amber.type, str(amber.primary)) == ("prospect", "Bea")
+    refused = ImportBatchRow.objects.get(name="Birch")
+    assert (refused.state, refused.code) == ("failed", "unknown_contact")
+
+
+def test_a_page_of_the_review_costs_the_same_however_long(
+    mia: User, lists: list[Integration]
+) -> None:
+    client = browser(mia)
+    send(client, "Amber", "Amber", do="review")
+    short = f"/import/batches/{ImportBatch.objects.get().pk}/"
+    add(lists[1], *(f"Firm {number:03}" for number in range(130)))
+    send(client, "", "", do="all")
+    send(client, "", "", do="review")
+    long = f"/import/batches/{ImportBatch.objects.latest('id').pk}/"
+
+    client.get(short)
+    assert queries(lambda: client.get(long)) == queries(lambda: client.get(short))
+    assert "Firm 060" not in page_text(client.get(f"{long}?from=100"))
