@@ -382,6 +382,42 @@ _RULES: Final = (
         "Look in the PSA whether they are the same company.",
     ),
     ErrorCode(
+        "records_set_aside",
+        "Records set aside",
+        "Some of the PSA's records for this company can't be read; the comparison is without them.",
+        "Mend them in the PSA, then compare again.",
+    ),
+    ErrorCode(
+        "no_agreements",
+        "No agreements",
+        "The PSA has no agreement for this company: a link brings no MRR.",
+        "Look in the PSA whether it is the company that you mean.",
+    ),
+    ErrorCode(
+        "other_currency",
+        "Another currency",
+        "The PSA's agreements are in another currency than what the audITee has now.",
+        "Look in the PSA whether it is the company that you mean.",
+    ),
+    ErrorCode(
+        "former_agreements_end",
+        "Former agreements end",
+        "Agreements of an earlier link count no more once this link is made.",
+        "Link only if the new record takes the place of the former one.",
+    ),
+    ErrorCode(
+        "typed_set_aside",
+        "Typed agreements set aside",
+        "Agreements that were typed by hand are set aside when the audITee is linked.",
+        "Count them again afterwards, with a reason, where the PSA has none of them.",
+    ),
+    ErrorCode(
+        "archived",
+        "Archived",
+        "The audITee is archived: it is in no sum, and no sync reads its agreements.",
+        "Bring it back first.",
+    ),
+    ErrorCode(
         "issue_closed",
         "Issue closed",
         "The issue is closed: its cause is gone.",
