@@ -22,7 +22,7 @@ from agreements.books import AgreementText, CompanyText
 MOST_LINES: Final = 100
 #: How far zlib looks back.
 WINDOW: Final = 32_768
-LEVEL: Final = 3
+LEVEL: Final = 1
 #: The texts of a book, each by the agreement's id (None = the frame) and its part.
 Key = tuple[str | None, int]
 Texts = dict[Key, bytes]
