@@ -65,14 +65,20 @@ class Known:
         return [found[edition] for edition in sorted(found)]
 
 
-def known_books(tenant: Tenant, at: datetime | None, company_id: UUID | None = None) -> Known:
+def known_books(
+    tenant: Tenant,
+    at: datetime | None,
+    company_id: UUID | None = None,
+    *,
+    with_shown: bool = True,
+) -> Known:
     """The books of one company, or of all that were not archived then. Three statements.
 
     `at`: None = now, with what a worker whose clock is ahead has written.
     """
     chosen = None if company_id is None else [company_id]
     stored_mrr.refresh_stale(tenant, chosen)
-    books, is_now = books_at(tenant, at, chosen), at is None
+    books, is_now = books_at(tenant, at, chosen, with_shown=with_shown), at is None
     at = at or timezone.now()
     zones = [book.frame.timezone for book in books.values()]
     zone = max(zones, key=zones.count) if zones else tenant.timezone
@@ -110,7 +116,7 @@ def newest_version(company: Company, at: datetime) -> datetime | None:
 
 def tenant_as_known(tenant: Tenant, at: datetime, as_of: date | None = None) -> TenantFigure:
     """MRR of all companies that were active at a moment, as it was known then."""
-    known = known_books(tenant, at)
+    known = known_books(tenant, at, with_shown=False)
     on = as_of or known.today
     day = on.toordinal()
     counting = {

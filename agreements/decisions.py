@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -188,13 +189,17 @@ def _values(row: AgreementChoices | LineChoices) -> dict[str, Any]:
 
 
 def choice_history(
-    tenant: Tenant, agreements: Sequence[Agreement]
+    tenant: Tenant, agreements: Sequence[Agreement], until: datetime | None = None
 ) -> dict[UUID, list[ChoiceRecord]]:
-    """What people decided about these agreements and their lines, newest first."""
+    """What people decided about these agreements and their lines, newest first; `until` a moment,
+    None = now.
+    """
     found: dict[UUID, list[ChoiceRecord]] = defaultdict(list)
     rows = ChoiceRecord.objects.for_tenant(tenant).filter(
         agreement__in=[row.pk for row in agreements]
     )
+    if until is not None:
+        rows = rows.filter(at__lte=until)
     for record in rows.order_by("-at", "-id"):
         found[record.line_id or record.agreement_id].append(record)
     return found

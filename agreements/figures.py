@@ -73,6 +73,7 @@ class CompanyFigure:
     """A company's MRR as of a day, with everything that explains it.
 
     `known_at`: as it was known at that moment, None = now; `known_from`: since when it was.
+    `engine` settled the book.
     """
 
     as_of: date
@@ -82,6 +83,11 @@ class CompanyFigure:
     book: list[mrr.Prepared]
     known_at: datetime | None = None
     known_from: datetime | None = None
+    engine: Any = mrr
+
+    @property
+    def part(self) -> Part:
+        return Part(self.book, self.engine)
 
     @property
     def is_known(self) -> bool:
@@ -119,6 +125,7 @@ def figure_of_book(part: Part, on: date) -> CompanyFigure:
         agreements=[_agreement_row(item, part.engine.summary(item, on), left_out) for item in own],
         ledger=entries,
         book=part.book,
+        engine=part.engine,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ from django.utils.dateformat import format as date_text
 
 from agreements import mrr
 from agreements.as_known import Known, known_books
+from agreements.change_words import brought_text, came_or_went, difference_text
 from agreements.known.differences import Bringer, Change, Window, changes_between
-from agreements.known.rows import RowState, row_states
+from agreements.known.rows import row_states
 from agreements.models import CompanyBook, FigureShown
 from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant, User
@@ -26,17 +27,6 @@ VISIT: Final = timedelta(minutes=30)
 SOON: Final = timedelta(minutes=1)
 #: So many rows are told; of more only how many they are.
 MOST_ROWS: Final = 50
-#: What a cause did, before the moment.
-DID: Final = {
-    "sync": "read",
-    "import": "imported",
-    "link": "linked",
-    "undo_link": "link undone",
-    "choice": "decided",
-    "manual": "typed",
-    "settings": "settings changed",
-    "rules": "new rules",
-}
 NOTHING: Final = Fraction(0)
 
 
@@ -55,21 +45,13 @@ class RowDifference:
     @property
     def sentence(self) -> str:
         """`price of Managed Firewall 100 → 3,100 (read 29 Nov 02:10)`."""
-        return f"{self._said}{self._when}"
+        return f"{self._said}{brought_text(self.by, self.tenant)}"
 
     @property
     def _said(self) -> str:
         if self.what == "row":
-            return f"{self.label} {'is there' if self.before is None else 'is there no more'}"
-        before, after = _plain(self.before), _plain(self.after)
-        return f"{self.what} of {self.label} {before} → {after}"
-
-    @property
-    def _when(self) -> str:
-        if self.by.at is None:
-            return ""
-        at = moment_text(self.by.at, self.tenant)
-        return f" ({DID.get(self.by.kind, 'known')} {at})"
+            return came_or_went(self.label, self.before, self.after)
+        return difference_text(self.what, self.label, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +77,11 @@ class Differences:
     tenant: Tenant
     totals: list[MoneyDifference]
     rows: list[RowDifference]
+
+    @property
+    def known(self) -> str:
+        """The moment as an address holds it."""
+        return self.since.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
     @property
     def shown_rows(self) -> list[RowDifference]:
@@ -138,7 +125,7 @@ def differences_since(company: Company, since: datetime) -> Differences | None:
     tenant = company.tenant
     if _is_as_it_was(company, since):
         return None
-    before, after = known_books(tenant, since, company.pk), known_books(tenant, None, company.pk)
+    before, after = (known_books(tenant, at, company.pk, with_shown=False) for at in (since, None))
     then, today = before.today, after.today
     window = Window(since, after.until)
     changes = changes_between(tenant, before.books, after.books, then, window)
@@ -181,12 +168,7 @@ def _by_dates(after: Known, then: date, today: date, tenant: Tenant) -> Iterable
             if a != b:
                 old, new = (mrr.money_text(state.currency, amount) for amount in (a, b))
                 what = "MRR by its dates"
-                yield RowDifference(key[1], _label(state), what, old, new, Bringer(), tenant)
-
-
-def _label(state: RowState) -> str:
-    line = state.row.line
-    return str(line.ref if line is not None else state.item.agreement.ref)
+                yield RowDifference(key[1], state.label, what, old, new, Bringer(), tenant)
 
 
 def _totals(before: Known, then: date, after: Known, today: date) -> list[MoneyDifference]:
@@ -198,22 +180,3 @@ def _totals(before: Known, then: date, after: Known, today: date) -> list[MoneyD
 def _by_currency(known: Known, on: date) -> dict[str, Fraction]:
     figures: list[Any] = merged(part.engine.mrr(part.book, on) for part in known.parts)
     return {figure.currency: figure.exact for figure in figures}
-
-
-def _plain(value: str | None) -> str:
-    """A value of a field for people: thousands apart, yes and no."""
-    if value is None:
-        return "none"
-    if value in {"true", "false"}:
-        return "yes" if value == "true" else "no"
-    whole, point, places = value.partition(".")
-    if whole.lstrip("-").isdigit():
-        return f"{int(whole):,}{point}{places}"
-    return value
-
-
-def moment_text(at: datetime, tenant: Tenant) -> str:
-    """`29 Nov 02:10`, in the tenant's time zone; with the year where it is not this one."""
-    local = at.astimezone(tenant.zone)
-    is_this_year = local.year == tenant.today().year
-    return date_text(local, "j M H:i" if is_this_year else "j M Y H:i")

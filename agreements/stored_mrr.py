@@ -217,14 +217,15 @@ def _refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         for id_, text in texts.items()
         if id_ in held
     ]
-    differing |= {one.company_id for one in candidates if not one.is_kept}
+    differing |= {one.company_id for one in candidates if one.is_missing}
     kept = {} if reason is RefreshReason.CHECK else keeping.keep(candidates)
     changed, now = [], timezone.now()
     for company_id, book in held.items():
         next_change = expected.next_change.get(company_id)
         if (book.next_change if book.computed_on else None) != next_change:
             differing.add(company_id)
-        if reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in differing:
+        is_written = reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in kept
+        if is_written or company_id in differing:
             tenant_id = owners[company_id].pk
             version, today = book.version + 1, days[tenant_id]
             mark = kept.get(company_id, book.kept)

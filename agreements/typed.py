@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agreements import stored_mrr
+from agreements.causes import caused_by
 from agreements.decisions import choose
 from agreements.models import MANUAL, Agreement, TypedAgreement, TypedChange
 from agreements.typed_values import FIELDS, read_typed, typed_values
@@ -69,7 +70,7 @@ def add_agreement(*, company: Company, actor: User | None, values: Mapping[str, 
         set_aside_link=link,
     )
     _keep(agreement, Act.ADDED, actor, {}, typed_values(agreement, note))
-    stored_mrr.refresh(company.tenant, [company.pk])
+    _follow(company, actor)
     return agreement
 
 
@@ -95,7 +96,7 @@ def change_agreement(
     details.save(update_fields=["note", "changed_at", "changed_by_name"])
     changed = [name for name in FIELDS if before[name] != after[name]]
     _keep(stored, Act.CHANGED, actor, *({n: v[n] for n in changed} for v in (before, after)))
-    stored_mrr.refresh(stored.tenant, [stored.company_id])
+    _follow(stored.company, actor)
     return stored
 
 
@@ -106,7 +107,7 @@ def remove_agreement(*, agreement: Agreement, actor: User | None) -> None:
     company = stored.company
     _keep(stored, Act.REMOVED, actor, typed_values(stored, stored.typed.note), {})
     stored.delete()
-    stored_mrr.refresh(company.tenant, [company.pk])
+    _follow(company, actor)
 
 
 def _held(agreement: Agreement) -> Agreement:
@@ -217,6 +218,12 @@ def _hold(company: Company) -> None:
     """Nobody else types or links meanwhile."""
     rows = Company.objects.for_tenant(company.tenant).select_for_update(no_key=True)
     rows.filter(pk=company.pk).first()
+
+
+def _follow(company: Company, actor: User | None) -> None:
+    """The company's figures follow, and its book knows why."""
+    with caused_by("manual", actor=actor):
+        stored_mrr.refresh(company.tenant, [company.pk])
 
 
 def _name_of(actor: User | None) -> str:

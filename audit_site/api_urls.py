@@ -22,6 +22,7 @@ from audit_site.account.api.tokens import TokenViewSet
 from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
 from companies.api.views import CompanyViewSet
+from integrations.api.views.import_batches import ImportBatchViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
 from integrations.api.views.issues import IssueViewSet
 from integrations.api.views.runs import SyncRunViewSet
@@ -30,6 +31,7 @@ from integrations.api.views.words import WordViewSet
 
 router = SimpleRouter()
 router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("import-batches", ImportBatchViewSet, basename="import-batch")
 router.register("issues", IssueViewSet, basename="issue")
 router.register("sync-runs", SyncRunViewSet, basename="sync-run")
 router.register("link-suggestions", LinkSuggestionViewSet, basename="link-suggestion")

@@ -413,6 +413,36 @@ _RULES: Final = (
 
 _IMPORT: Final = (
     ErrorCode(
+        "nothing_chosen",
+        "Nothing chosen",
+        "None of the chosen companies can be added or linked.",
+        "Choose companies of the import list that can be.",
+    ),
+    ErrorCode(
+        "too_many_chosen",
+        "Too many chosen",
+        "More companies are chosen than one import takes, or than can be ticked one by one.",
+        "Narrow the list by a filter, and take one part after the other.",
+    ),
+    ErrorCode(
+        "not_in_review",
+        "Not to be reviewed",
+        "The import is in another state: it has ended already, or was not started yet.",
+        "Read it again; `can` says what can be done.",
+    ),
+    ErrorCode(
+        "under_way",
+        "Under way",
+        "The import is under way.",
+        "Wait until it has ended.",
+    ),
+    ErrorCode(
+        "nothing_to_retry",
+        "Nothing to retry",
+        "Everything of this import has been done.",
+        "There is nothing to do.",
+    ),
+    ErrorCode(
         "unknown_company",
         "Not in the PSA",
         "The PSA showed no company with this id.",

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from audit_site import worker_heartbeat
 from audit_site.tenants.mails import MailNotSent
+from integrations.batches import worker
 from integrations.connecting import address_changes, connection_test, outage_mails
 from integrations.links import preview_work
 from integrations.matching import batches, suggesting
@@ -24,6 +25,11 @@ def run_connection_test(tenant_id: str, test_id: str) -> None:
 @shared_task(name="integrations.run_sync")
 def run_sync(tenant_id: str, run_id: str) -> None:
     engine.run_sync(tenant_id=tenant_id, run_id=run_id)
+
+
+@shared_task(name="integrations.run_import_batch")
+def run_import_batch(tenant_id: str, import_id: str) -> None:
+    worker.run_import_batch(tenant_id=tenant_id, batch_id=import_id)
 
 
 @shared_task(name="integrations.run_link_preview")

@@ -12,84 +12,21 @@ function copyText(button) {
   });
 }
 
-// What is ticked in an import list, on all of its pages, as long as this tab is open.
-function chosenKey(list) {
-  return "chosen:" + list;
+// The box above a page of the import list stands for all below it. The server keeps what is ticked.
+function boxesOf(form) {
+  return Array.from(form.querySelectorAll("input[type=checkbox][name=ticked]:not(:disabled)"));
 }
 
-function chosenIn(list) {
-  return new Set(JSON.parse(sessionStorage.getItem(chosenKey(list)) || "[]"));
-}
-
-function keepChosen(list, ids) {
-  if (ids.size) sessionStorage.setItem(chosenKey(list), JSON.stringify(Array.from(ids)));
-  else sessionStorage.removeItem(chosenKey(list));
-}
-
-function boxesOf(form, which) {
-  return Array.from(form.querySelectorAll("input[type=checkbox][name=external_ids]" + which));
-}
-
-function tickChosen(form) {
-  const ids = chosenIn(form.dataset.importForm);
-  boxesOf(form, ":disabled").forEach((box) => ids.delete(box.value));
-  keepChosen(form.dataset.importForm, ids);
-  boxesOf(form, ":not(:disabled)").forEach((box) => (box.checked = ids.has(box.value)));
-  countChosen(form);
-}
-
-function noteChosen(form) {
-  const ids = chosenIn(form.dataset.importForm);
-  boxesOf(form, ":not(:disabled)").forEach((box) =>
-    box.checked ? ids.add(box.value) : ids.delete(box.value),
-  );
-  keepChosen(form.dataset.importForm, ids);
-  countChosen(form);
-}
-
-function countChosen(form) {
-  const boxes = boxesOf(form, ":not(:disabled)");
-  const here = boxes.filter((box) => box.checked).length;
-  const chosen = chosenIn(form.dataset.importForm).size;
-  const free = Number(form.dataset.free);
-  const all = form.querySelector("[data-choose-all]");
-  const note = form.querySelector("[data-chosen]");
-  const clear = form.querySelector("[data-clear-chosen]");
-  if (all) {
-    all.checked = boxes.length > 0 && here === boxes.length;
-    all.indeterminate = here > 0 && here < boxes.length;
-  }
-  if (note) {
-    const elsewhere = chosen > here ? ", " + (chosen - here) + " on other pages" : "";
-    note.textContent =
-      chosen > free
-        ? chosen + " chosen" + elsewhere + ", but your licence has room for " + free + "."
-        : chosen + " chosen" + elsewhere + ", room for " + free + ".";
-    note.classList.toggle("bad-ink", chosen > free);
-  }
-  if (clear) clear.hidden = chosen === 0;
-}
-
-function sendChosen(form) {
-  const ids = chosenIn(form.dataset.importForm);
-  const here = new Set(boxesOf(form, "").map((box) => box.value));
-  form.querySelectorAll("[data-elsewhere]").forEach((input) => input.remove());
-  ids.forEach(function (id) {
-    if (here.has(id)) return;
-    const input = document.createElement("input");
-    input.type = "hidden";
-    input.name = "external_ids";
-    input.value = id;
-    input.dataset.elsewhere = "";
-    form.append(input);
+function countTicks() {
+  document.querySelectorAll("[data-import-form]").forEach(function (form) {
+    const all = form.querySelector("[data-choose-all]");
+    const boxes = boxesOf(form);
+    const ticked = boxes.filter((box) => box.checked).length;
+    if (!all) return;
+    all.checked = boxes.length > 0 && ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    all.disabled = boxes.length === 0;
   });
-}
-
-// They are forgotten when they have arrived: not when the session had ended, or a page asks first.
-function forgetImported(page) {
-  const ids = chosenIn(page.dataset.imported);
-  const arrived = page.dataset.ids.split(" ").some((id) => ids.has(id));
-  if (arrived) keepChosen(page.dataset.imported, new Set());
 }
 
 // The menu closes as menus do: by a click beside it, or Escape, which leaves one at its button.
@@ -109,13 +46,6 @@ document.addEventListener("click", function (event) {
   if (event.target.closest("[data-print]")) window.print();
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);
-  const clear = event.target.closest("[data-clear-chosen]");
-  if (clear) {
-    const all = clear.form.querySelector("[data-choose-all]");
-    if (all) all.focus();
-    keepChosen(clear.form.dataset.importForm, new Set());
-    tickChosen(clear.form);
-  }
   const theme = event.target.closest("[data-theme-choice]");
   if (theme) {
     const choice = theme.dataset.themeChoice;
@@ -135,14 +65,20 @@ document.addEventListener("pointerdown", function () {
   inKeys = null;
 });
 
-document.addEventListener("change", function (event) {
-  const form = event.target.closest("[data-import-form]");
-  if (form) {
-    if (event.target.matches("[data-choose-all]")) {
-      boxesOf(form, ":not(:disabled)").forEach((box) => (box.checked = event.target.checked));
+// Ahead of htmx, which sends the form as it then is.
+document.addEventListener(
+  "change",
+  function (event) {
+    const form = event.target.closest("[data-import-form]");
+    if (form && event.target.matches("[data-choose-all]")) {
+      boxesOf(form).forEach((box) => (box.checked = event.target.checked));
     }
-    noteChosen(form);
-  }
+    if (form) countTicks();
+  },
+  true,
+);
+
+document.addEventListener("change", function (event) {
   const isFilter = event.target.matches("[data-submit-on-change]");
   if (isFilter && event.target !== inKeys) event.target.form.requestSubmit();
 });
@@ -157,10 +93,6 @@ document.addEventListener("change", function (event) {
 document.addEventListener("allauth.error", function (event) {
   event.preventDefault();
   document.querySelectorAll("[data-passkey-trouble]").forEach((note) => (note.hidden = false));
-});
-
-document.addEventListener("submit", function (event) {
-  if (event.target.matches("[data-import-form]")) sendChosen(event.target);
 });
 
 // A form that keeps what was typed: a refusal brings its errors alone, and the fields stay as they
@@ -184,9 +116,7 @@ document.addEventListener("htmx:beforeSwap", function (event) {
   if (keptForm(event) && event.detail.xhr.status === 422) event.detail.shouldSwap = true;
 });
 // A row that has been put aside can't be chosen any more.
-document.addEventListener("htmx:afterSwap", function () {
-  document.querySelectorAll("[data-import-form]").forEach(tickChosen);
-});
+document.addEventListener("htmx:afterSwap", countTicks);
 document.addEventListener("htmx:afterRequest", function (event) {
   const form = keptForm(event);
   const answer = event.detail.xhr;
@@ -205,13 +135,10 @@ document.addEventListener("htmx:sendError", function (event) {
 });
 
 // Also when the page comes back from the browser's own memory.
-window.addEventListener("pageshow", function () {
-  document.querySelectorAll("[data-import-form]").forEach(tickChosen);
-});
+window.addEventListener("pageshow", countTicks);
 
 // After a form was refused, one goes on at what has to be mended.
 document.addEventListener("DOMContentLoaded", function () {
-  document.querySelectorAll("[data-imported]").forEach(forgetImported);
   const wrong = document.querySelector("main :is(input, select, textarea)[aria-invalid=true]");
   if (wrong) wrong.focus();
 });

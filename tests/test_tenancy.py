@@ -14,8 +14,15 @@ from agreements.decisions import choose
 from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, TenantOwned, User
 from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
+from integrations.importing.batches import propose
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import ConnectionTest, LinkBatch, LinkPreview, SyncRun
+from integrations.models import (
+    ConnectionTest,
+    LinkBatch,
+    LinkPreview,
+    PsaCompanyRecord,
+    SyncRun,
+)
 from integrations.words.saying import say_word
 from tests.clients import api_of, browser
 from tests.factories import (
@@ -89,6 +96,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     browser(stranger)
     token, _ = create_api_token(tenant=other_tenant, user=stranger, scopes=["read"], name="Theirs")
     raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
+    record_rows = PsaCompanyRecord.objects.filter(pk=record.pk)
+    batch = propose(tenant=other_tenant, rows=record_rows, actor=stranger)
     return {
         "integrations": {
             "pk": str(integration.pk),
@@ -97,6 +106,8 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
             "psa": "no-such-psa",
             "word_id": str(word.pk),
         },
+        "import-batches": {"pk": str(batch.pk)},
+        "import": {"pk": str(record.pk)},
         "issues": {"pk": str(open_issues(integration).get().pk)},
         "sync-runs": {"pk": str(run.pk)},
         "companies": {
@@ -115,6 +126,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "decisions": {"pk": str(decision.pk if decision else "")},
         "tokens": {"pk": str(token.pk)},
         "link-batches": {"pk": str(LinkBatch.objects.create(tenant=other_tenant).pk)},
+        "batches": {"pk": str(batch.pk)},
         "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
     }
 
@@ -128,7 +140,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 103
+    assert len(OURS) == 113
 
 
 @pytest.mark.parametrize("route", OURS)

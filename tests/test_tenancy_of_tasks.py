@@ -15,6 +15,7 @@ from audit_site.tenants.models import Tenant
 from integrations.issues.outages import BEGAN, ENDED
 from integrations.models import (
     ConnectionTest,
+    ImportBatch,
     Integration,
     LinkBatch,
     LinkMatching,
@@ -59,6 +60,7 @@ def foreign(integration: Integration) -> Foreign:
         "preview_id": str(preview.pk),
         "word_id": str(word.pk),
         "matching_id": str(matching.pk),
+        "import_id": str(ImportBatch.objects.create(tenant=tenant, state="queued").pk),
         "batch_id": str(LinkBatch.objects.create(tenant=tenant, undo_wanted_at=now).pk),
     }
 
@@ -78,6 +80,7 @@ def test_the_walk_finds_the_tasks() -> None:
         "integrations.follow_word",
         "integrations.match_links",
         "integrations.run_connection_test",
+        "integrations.run_import_batch",
         "integrations.run_link_preview",
         "integrations.run_sync",
         "integrations.tell_address_change",

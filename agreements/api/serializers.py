@@ -152,7 +152,8 @@ class AgreementSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(TypedSerializer(allow_null=True))
     def get_typed(self, row: AgreementRow) -> Any:
-        return TypedSerializer(row.agreement.typed).data if row.agreement.is_typed else None
+        typed = getattr(row.agreement, "typed", None) if row.agreement.is_typed else None
+        return TypedSerializer(typed).data if typed else None
 
     @extend_schema_field(serializers.DateField(allow_null=True))
     def get_end_date(self, row: AgreementRow) -> str | None:

@@ -99,7 +99,7 @@ class SeriesView(Endpoint):
         def build() -> Any:
             said = {}
             if at is not None:
-                known = known_books(tenant, at, company_id)
+                known = known_books(tenant, at, company_id, with_shown=False)
                 recognized = months_as_known(known, first, months)
                 said = {"known_at": at, "is_known": known.is_known}
             else:
@@ -155,9 +155,10 @@ class MovementView(Endpoint):
         tenant, (known_from, known_to) = tenant_of(request), knowings
 
         def build() -> Any:
-            after = known_books(tenant, known_to, company_id)
-            is_one = known_from == known_to
-            before = after if is_one else known_books(tenant, known_from, company_id)
+            after = known_books(tenant, known_to, company_id, with_shown=False)
+            before = after
+            if known_from != known_to:
+                before = known_books(tenant, known_from, company_id, with_shown=False)
             bridges = restated_movement(tenant, before, after, *days)
             said = {"from": days[0], "to": days[1], "known_from": known_from, "known_to": after.at}
             shown = [shown_restated_bridge(bridge) for bridge in bridges]

@@ -109,13 +109,14 @@ def _changes_of(
     for key in sorted({*former, *current}):
         a, b = former.get(key), current.get(key)
         money_a, money_b = _money(a), _money(b)
-        if money_a == money_b:
+        state = b or a
+        if money_a == money_b or state is None:
             continue
         for field, old, new in _fields(a, b, before, after, on):
             yield Change(
                 company_id=company_id,
                 row_id=key[1],
-                label=_label(b or a),
+                label=state.label,
                 field=field,
                 before=old,
                 after=new,
@@ -123,12 +124,8 @@ def _changes_of(
                 mrr_after=money_b[1],
                 currency_before=money_a[0] or money_b[0],
                 currency_after=money_b[0] or money_a[0],
-                agreement=_agreement_id(b or a),
+                agreement=state.agreement_id,
             )
-
-
-def _agreement_id(state: RowState | None) -> str:
-    return str(state.item.agreement.ref.pk) if state else ""
 
 
 def _money(state: RowState | None) -> tuple[str, Fraction]:
@@ -136,18 +133,6 @@ def _money(state: RowState | None) -> tuple[str, Fraction]:
     if state is None or not state.exact:
         return "", NOTHING
     return state.currency, state.exact
-
-
-def _label(state: RowState | None) -> str:
-    """What people call a row: its line's description, else its agreement's name."""
-    if state is None:
-        return ""
-    line = state.row.line
-    return (
-        str(line.ref)
-        if line is not None and line.ref is not None
-        else str(state.item.agreement.ref)
-    )
 
 
 def _fields(
@@ -159,7 +144,7 @@ def _fields(
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """The fields in which a row differs, each with its values."""
     if a is None or b is None:
-        yield "row", _label(a) or None, _label(b) or None
+        yield "row", a.label if a else None, b.label if b else None
         return
     found = list(
         _differing(inputs_of(a.item.agreement, a.row.line), inputs_of(b.item.agreement, b.row.line))

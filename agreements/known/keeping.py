@@ -63,6 +63,11 @@ class Candidate(NamedTuple):
             return len(self.texts) == 1
         return self.digest == self.kept.digest
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should be kept and is not; one of an older edition waits for the clock."""
+        return not self.is_kept and self.kept.edition >= editions.current().edition
+
 
 class _Stored(NamedTuple):
     """A piece that is known now."""

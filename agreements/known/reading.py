@@ -26,7 +26,8 @@ Found = dict[values.Key, bytes]
 class KnownBook:
     """A company's book as it was known: settled, with what it was read with.
 
-    `ref` of its agreements and lines are instances that are in no table.
+    `ref` of its agreements and lines are instances that are in no table, or else what is kept of
+    them to be shown; each has our `id`.
     """
 
     company_id: str
@@ -47,9 +48,16 @@ def pieces_at(tenant: Tenant, moment: datetime | None) -> QuerySet[BookPiece]:
 
 
 def books_at(
-    tenant: Tenant, moment: datetime | None, company_ids: Collection[Any] | None = None
+    tenant: Tenant,
+    moment: datetime | None,
+    company_ids: Collection[Any] | None = None,
+    *,
+    with_shown: bool = True,
 ) -> dict[str, KnownBook]:
-    """The books that were known at a moment, by company; of these, or of all. One statement."""
+    """The books that were known at a moment, by company; of these, or of all. One statement.
+
+    `with_shown`: with instances of agreements and lines, for pages; they take longer than figures.
+    """
     rows = pieces_at(tenant, moment)
     if company_ids is not None:
         rows = rows.filter(company__in=company_ids)
@@ -58,13 +66,19 @@ def books_at(
     for company_id, agreement, part, value, base in with_base(rows).values_list(*columns):
         found[company_id][values.as_key(agreement, part)] = values.unpack(value, base)
     return {
-        company_id: book_of(company_id, texts, tenant)
+        company_id: book_of(company_id, texts, tenant, with_shown=with_shown)
         for company_id, texts in sorted(found.items())
         if values.FRAME in texts
     }
 
 
-def book_of(company_id: str, texts: Mapping[values.Key, bytes], tenant: Tenant) -> KnownBook:
+def book_of(
+    company_id: str,
+    texts: Mapping[values.Key, bytes],
+    tenant: Tenant,
+    *,
+    with_shown: bool = True,
+) -> KnownBook:
     """Settle a book from its texts."""
     frame = values.read_frame(texts[values.FRAME])
     rules = rules_of(frame.edition)
@@ -73,31 +87,41 @@ def book_of(company_id: str, texts: Mapping[values.Key, bytes], tenant: Tenant) 
     for key in of_agreements:
         if key[1] == 0:
             agreement, shown, lines = rules.first.decode(texts[key])
-            agreement.ref = _shown_agreement(agreement, shown, company_id, tenant)
+            agreement.ref = shown
+            if with_shown:
+                agreement.ref = _shown_agreement(agreement, shown, company_id, tenant)
             agreements.append(agreement)
         else:
             lines = rules.more.decode(texts[key])
-        agreements[-1].lines += _lines(lines, agreements[-1])
+        of_whom = agreements[-1].ref if with_shown else None
+        agreements[-1].lines += _lines(lines, of_whom)
     return KnownBook(company_id, rules, frame, rules.engine.prepare(rules.book(agreements, frame)))
 
 
-def _lines(kept: Iterable[Any], agreement: Any) -> Iterable[Any]:
+def _lines(kept: Iterable[Any], agreement: Agreement | None) -> Iterable[Any]:
+    """The engine's lines; as instances of this agreement's where that is given."""
     for item in kept:
         line = item.line
         if item.gone_from is not None:
             line.gone_from = item.gone_from
-        line.ref = AgreementLine(
-            id=item.shown.id,
-            tenant_id=agreement.ref.tenant_id,
-            agreement=agreement.ref,
-            external_id=line.id,
-            description=item.shown.description,
-            kind=line.kind,
-            product=line.product,
-            quantity=line.quantity,
-            unit_price=line.unit_price,
-        )
+        line.ref = item.shown
+        if agreement is not None:
+            line.ref = _shown_line(line, item.shown, agreement)
         yield line
+
+
+def _shown_line(line: Any, shown: values.ShownLine, agreement: Agreement) -> AgreementLine:
+    return AgreementLine(
+        id=shown.id,
+        tenant_id=agreement.tenant_id,
+        agreement=agreement,
+        external_id=line.id,
+        description=shown.description,
+        kind=line.kind,
+        product=line.product,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+    )
 
 
 def _shown_agreement(
@@ -108,7 +132,7 @@ def _shown_agreement(
         id=shown.id,
         tenant=tenant,
         company_id=UUID(company_id),
-        integration_id=UUID(agreement.account) if agreement.account else None,  # type: ignore[misc]
+        integration_id=UUID(agreement.account) if agreement.account else None,
         source=agreement.source,
         external_id=agreement.id,
         name=agreement.name,
@@ -120,5 +144,6 @@ def _shown_agreement(
         no_end=agreement.no_end,
         cycle=agreement.cycle,
         cycle_label=shown.cycle_label,
+        set_aside=agreement.set_aside,
         gone_at=shown.gone_at,
     )

@@ -78,6 +78,19 @@ class RowState(NamedTuple):
     def currency(self) -> str:
         return str(self.item.currency)
 
+    @property
+    def agreement_id(self) -> str:
+        """Our id of its agreement."""
+        return str(self.item.agreement.ref.id)
+
+    @property
+    def label(self) -> str:
+        """What people call it: its line's description, else its agreement's name."""
+        line, agreement = self.row.line, self.item.agreement
+        if line is None:
+            return str(agreement.name or agreement.id)
+        return str(line.ref.description or line.product or line.id)
+
 
 def row_states(prepared: list[Any], on: date) -> dict[RowKey, RowState]:
     """The rows of a settled book."""

@@ -1,40 +1,53 @@
-"""The days that a page's address asks for, and what is wrong with those that are no days."""
+"""The days and the moment that an address asks for, and what is wrong with those that are none."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
+from django.utils import timezone
 
 from agreements.mrr.dates import EARLIEST, LATEST, day_of
+from audit_site.tenants.models import Tenant
 from companies.models import Company
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
+KNOWN: Final = "known"
+#: As known at which moment the movement opens; by default as known when it closes.
+OPENS: Final = "opens"
+MOMENTS: Final = {KNOWN: "As known at the end of", OPENS: "Opening as known at the end of"}
 
 
 @dataclass(slots=True)
 class Days:
     """An as-of day, and a movement that ends on it unless the address says otherwise.
 
-    `given` are the days that the address itself names: what links and forms pass on. `troubles` are
-    sentences about those that could not be used; the defaults take their place.
+    `known_at` is the moment as known at which figures are asked for; None = now. `opens_at`: the
+    movement opens as known then; None = as known when it closes. `given` is what the address itself
+    names: what links and forms pass on. `troubles` are sentences about what could not be used; the
+    defaults take its place.
     """
 
     as_of: date
     start: date
     end: date
+    known_at: datetime | None = None
+    opens_at: datetime | None = None
     given: dict[str, str] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, query: QueryDict, today: date) -> Days:
-        """By default as of today, and a movement since the end of the month before."""
+    def of(cls, query: QueryDict, tenant: Tenant) -> Days:
+        """By default as of today, and a movement since the end of the month before.
+
+        Of a past moment, today is the day that it was then.
+        """
         given: dict[str, date] = {}
         troubles = []
         for name in FIELDS:
@@ -43,7 +56,10 @@ class Days:
                     given[name] = day
                 else:
                     troubles.append(trouble_with(name, text))
-        as_of = given.get("as_of", today)
+        moments, wrong = _moments(query, tenant)
+        troubles += wrong
+        known_at = moments.get(KNOWN)
+        as_of = given.get("as_of", tenant.today(known_at))
         end = given.get("to", as_of)
         last_month = date.fromordinal(end.replace(day=1).toordinal() - 1)
         if given.get("from", last_month) >= end:
@@ -51,12 +67,24 @@ class Days:
             del given["from"]
         start = given.get("from", last_month)
         named = {name: day.isoformat() for name, day in given.items()}
-        return cls(as_of, start, end, named, troubles)
+        named |= {name: as_text(moment) for name, moment in moments.items()}
+        return cls(as_of, start, end, known_at, moments.get(OPENS), named, troubles)
 
     @property
     def movement_query(self) -> str:
         """The days of the movement as a query: `from=2026-10-31&to=2026-11-29`."""
-        return urlencode({"from": self.start.isoformat(), "to": self.end.isoformat()})
+        days = {"from": self.start.isoformat(), "to": self.end.isoformat()}
+        opens = {OPENS: self.given[OPENS]} if OPENS in self.given else {}
+        return urlencode({**days, **self._known, **opens})
+
+    @property
+    def figure_query(self) -> str:
+        """The day and the moment of the figure as a query: `as_of=2026-11-29`."""
+        return urlencode({"as_of": self.as_of.isoformat(), **self._known})
+
+    @property
+    def _known(self) -> dict[str, str]:
+        return {KNOWN: self.given[KNOWN]} if KNOWN in self.given else {}
 
     @property
     def given_query(self) -> str:
@@ -64,11 +92,21 @@ class Days:
         given = {name: day for name, day in self.given.items() if name != "as_of"}
         return f"&{urlencode(given)}" if given else ""
 
+    @property
+    def moment(self) -> datetime:
+        """The moment as known at which figures are asked for."""
+        return self.known_at or timezone.now()
+
+    def fixed(self) -> Days:
+        """The same days as known at a moment: now, where none was asked for."""
+        known_at = self.moment
+        return replace(self, known_at=known_at, given={**self.given, KNOWN: as_text(known_at)})
+
     def csv_addresses(self, company: Company | None = None) -> dict[str, str]:
         """Where a page's charts can be downloaded; of one company, or of all."""
         of = f"&company={company.pk}" if company else ""
         return {
-            "series_address": f"{reverse('agreements:series-csv')}?as_of={self.as_of}{of}",
+            "series_address": f"{reverse('agreements:series-csv')}?{self.figure_query}{of}",
             "movement_address": f"{reverse('agreements:movement-csv')}?{self.movement_query}{of}",
         }
 
@@ -83,6 +121,52 @@ class Days:
             return None
         text = "\n".join(self.troubles)
         return HttpResponse(f"{text}\n", status=400, content_type="text/plain; charset=utf-8")
+
+
+def _moments(query: QueryDict, tenant: Tenant) -> tuple[dict[str, datetime], list[str]]:
+    """The moments that an address names, and what is wrong with those that can't be used."""
+    found: dict[str, datetime] = {}
+    troubles = []
+    for name, title in MOMENTS.items():
+        if text := query.get(name):
+            if moment := moment_in(text, tenant):
+                found[name] = moment
+            else:
+                troubles.append(
+                    f"{title}: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and "
+                    "none to come."
+                )
+    if OPENS in found and found[OPENS] > found.get(KNOWN, found[OPENS]):
+        troubles.append("The movement must not open with what became known after its end.")
+        del found[OPENS]
+    return found, troubles
+
+
+def moment_in(text: str, tenant: Tenant) -> datetime | None:
+    """The moment that a text names, in the tenant's zone unless it says another; a day = its end.
+
+    Of today, the end is now. None = it is none, or still to come.
+    """
+    now = timezone.now()
+    if day := day_of(text):
+        if day == tenant.today(now):
+            return now
+        begin = datetime.combine(day + timedelta(days=1), datetime.min.time(), tenant.zone)
+        found = begin - timedelta(microseconds=1)
+    else:
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        if not EARLIEST.year <= found.year < LATEST.year:
+            return None
+        found = found if found.tzinfo else found.replace(tzinfo=tenant.zone)
+    return found.astimezone(UTC) if found <= now else None
+
+
+def as_text(moment: datetime) -> str:
+    """A moment as an address holds it: to the microsecond, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def trouble_with(name: str, text: str) -> str:

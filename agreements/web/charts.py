@@ -12,8 +12,13 @@ from fractions import Fraction
 from typing import Final
 
 from agreements import mrr
+from agreements.figures import Part
 from agreements.mrr.cycles import add_months
-from agreements.mrr.figures import CLASSES
+from agreements.mrr.figures import CLASSES, merged
+from agreements.restated import RestatedMovement
+
+#: A bridge between two days, as known now or at two moments.
+AnyMovement = mrr.Movement | RestatedMovement
 
 WIDTH: Final = 720
 HEIGHT: Final = 220
@@ -22,6 +27,7 @@ BOTTOM: Final = 30
 PLOT: Final = HEIGHT - TOP - BOTTOM
 
 CLASS_TITLES: Final = {
+    "restated": "Restated",
     "new": "New",
     "reactivation": "Back again",
     "expansion": "Expansion",
@@ -91,12 +97,13 @@ class _Scale:
         return TOP + int((self._top - amount) * PLOT / self._span)
 
 
-def by_month(book: list[mrr.Prepared], on: date) -> list[Chart]:
+def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
     """Recognized by month, twelve before the as-of month and twelve from it, with both averages."""
     first = add_months(on.replace(day=1), -12)
+    earned = [part.engine.series(part.book, first, 24) for part in parts]
     months = [
-        {figure.currency: figure.exact for figure in figures}
-        for figures in mrr.series(book, first, 24)
+        {figure.currency: figure.exact for figure in merged(one[month] for one in earned)}
+        for month in range(24)
     ]
     charts = []
     for currency in sorted({currency for month in months for currency in month}):
@@ -136,17 +143,23 @@ def by_month(book: list[mrr.Prepared], on: date) -> list[Chart]:
     return charts
 
 
-def waterfall(bridges: list[mrr.Movement]) -> list[Chart]:
+def steps_of(bridge: AnyMovement) -> dict[str, Fraction]:
+    """What lies between opening and closing, in order."""
+    restated = {"restated": bridge.restated} if isinstance(bridge, RestatedMovement) else {}
+    return {**restated, **{kind: bridge.classes[kind] for kind in CLASSES}}
+
+
+def waterfall(bridges: Sequence[AnyMovement]) -> list[Chart]:
     """From the opening MRR over each class of movement to the closing one, by currency."""
     charts = []
     for bridge in bridges:
-        steps = [(CLASS_TITLES[kind], bridge.classes[kind], kind) for kind in CLASSES]
+        steps = [(CLASS_TITLES[kind], amount, kind) for kind, amount in steps_of(bridge).items()]
         levels, level = [bridge.opening], bridge.opening
         for _, amount, _ in steps:
             level += amount
             levels.append(level)
         scale = _Scale([*levels, bridge.closing])
-        width = WIDTH // 7
+        width = WIDTH // (len(steps) + 2)
         spans = [("Opening", bridge.opening, "total", Fraction(0), bridge.opening)]
         for (label, amount, kind), before, after in zip(steps, levels, levels[1:], strict=False):
             spans.append((label, amount, kind, before, after))

@@ -9,15 +9,19 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements import mrr, reports
-from agreements.figures import company_figure
+from agreements import reports
+from agreements.as_known import company_as_known
+from agreements.figures import CompanyFigure, company_figure
 from agreements.remarks import remarks_on_figure
+from agreements.since_shown import Differences, differences_since, note_shown
 from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_books import movement_as_asked
 from agreements.web.asked_days import Days
 from agreements.web.mrr_page import mrr_page
 from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.mails import is_mail_configured
+from audit_site.tenants.models import User
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.importing.selectors import companies_with_links
@@ -31,21 +35,40 @@ def find_company(request: PageRequest, pk: UUID) -> Company:
     return find(companies_with_links(tenant_of(request)).select_related("tenant"), pk)
 
 
+def figure_as_asked(company: Company, days: Days) -> CompanyFigure:
+    """The figure of the day that was asked for, as known at the moment that was."""
+    if days.known_at is None:
+        return company_figure(company, days.as_of)
+    return company_as_known(company, days.known_at, days.as_of)
+
+
+def what_is_new(company: Company, user: User, days: Days) -> Differences | None:
+    """What differs from the last time that this person saw the figure of today; None = nothing."""
+    if days.known_at is not None:
+        return None
+    last = note_shown(company, user)
+    return differences_since(company, last) if last else None
+
+
 @page("GET", section="companies")
 def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     """A company's MRR as of a day: what counted, what was left out, and why."""
     company = find_company(request, pk)
-    days = Days.of(request.GET, company.tenant.today())
+    days = Days.of(request.GET, company.tenant)
     days.show_troubles(request)
-    figure = company_figure(company, days.as_of)
-    movement = mrr.movement(figure.book, days.start, days.end)
+    figure = figure_as_asked(company, days)
+    if days.opens_at is None:
+        movement = figure.engine.movement(figure.book, days.start, days.end)
+    else:
+        movement = movement_as_asked(company.tenant, days, company.pk)
     context = {
         "company": company,
         "link": link_of(company),
+        "since": what_is_new(company, request.user, days),
         "remarks": remarks_on_figure(company, figure.totals),
         "page": mrr_page(company.tenant, figure),
-        "months": charts.by_month(figure.book, figure.as_of),
-        "movements": movement_rows.by_row(movement, figure.ledger),
+        "months": charts.by_month([figure.part], figure.as_of),
+        "movements": movement_rows.by_row(movement, figure.ledger, company.tenant),
         "days": days,
         "can_send": is_mail_configured(),
         **days.csv_addresses(company),
@@ -55,25 +78,28 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("GET", section="companies")
 def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
-    """The ledger as CSV."""
+    """The ledger as CSV, of a day and as known at a moment: the same two give the same file."""
     company = find_company(request, pk)
-    days = Days.of(request.GET, company.tenant.today())
+    days = Days.of(request.GET, company.tenant)
     if refusal := days.refusal():
         return refusal
     limits.spend(company.tenant, limits.EXPORTS)
-    figure = company_figure(company, days.as_of)
-    exports.record_export(request, what="ledger", company=company, as_of=days.as_of)
-    return exports.ledger_csv(company, figure)
+    days = days.fixed()
+    figure = figure_as_asked(company, days)
+    exports.record_export(
+        request, what="ledger", company=company, as_of=days.as_of, known_at=days.known_at
+    )
+    return exports.ledger_csv(company, mrr_page(company.tenant, figure), days)
 
 
 @page("GET", "POST", section="companies")
 def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
     """Everything behind a figure, shown before it is sent to our help address or downloaded."""
     company = find_company(request, pk)
-    days = Days.of(request.GET, company.tenant.today())
+    days = Days.of(request.GET, company.tenant)
     if refusal := days.refusal():
         return refusal
-    figure = company_figure(company, days.as_of)
+    figure = figure_as_asked(company, days)
     run = last_reading(company)
     report = reports.make_report(company, figure, run)
     if request.method == "POST":
@@ -97,10 +123,10 @@ def company_report(request: PageRequest, pk: UUID) -> HttpResponse:
 def report_file(request: PageRequest, pk: UUID) -> HttpResponse:
     """The report as a file."""
     company = find_company(request, pk)
-    days = Days.of(request.GET, company.tenant.today())
+    days = Days.of(request.GET, company.tenant)
     if refusal := days.refusal():
         return refusal
-    figure = company_figure(company, days.as_of)
+    figure = figure_as_asked(company, days)
     report = reports.make_report(company, figure, last_reading(company))
     exports.record_export(request, what="report", company=company, as_of=days.as_of)
     return exports.report_download(report)

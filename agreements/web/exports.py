@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 from django.http import HttpResponse
 
 from agreements import mrr
-from agreements.figures import CompanyFigure, Month
-from agreements.models import FigureReport
-from agreements.mrr.figures import CLASSES
+from agreements.figures import Month
+from agreements.models import ChoiceRecord, FigureReport
+from agreements.web import charts, movement_rows
+from agreements.web.asked_days import Days, as_text
+from agreements.web.charts import AnyMovement
+from agreements.web.decision_words import decision
+from agreements.web.mrr_page import MrrPage
 from audit_site.pages.downloads import csv_response
 from audit_site.pages.views import PageRequest, tenant_of
 from audit_site.tenants.audit import record_audit
@@ -19,7 +23,7 @@ from companies.models import Company
 
 
 def record_export(
-    request: PageRequest, *, what: str, company: Company | None = None, **days: date
+    request: PageRequest, *, what: str, company: Company | None = None, **days: date | None
 ) -> None:
     """Write into the audit trail that figures are taken away: which, by whom, of which days."""
     tenant = tenant_of(request)
@@ -28,61 +32,100 @@ def record_export(
         actor=request.user,
         action="export.downloaded",
         subject=company or tenant,
-        after={"what": what, **days},
+        after={"what": what, **{name: day for name, day in days.items() if day is not None}},
     )
 
 
 LEDGER_HEADER = (
     "Row", "Agreement", "Line", "Counted", "Reason", "Currency", "MRR", "How", "From", "Through",
-    "Warnings",
+    "Warnings", "Decision", "Decided by", "Decided on", "Why", "As of", "Known at",
 )  # fmt: skip
 
 
-def ledger_csv(company: Company, figure: CompanyFigure) -> HttpResponse:
-    rows = (
-        (
-            row.row_id,
-            row.agreement_ref or "",
-            row.line_ref or "",
-            "yes" if row.included else "no",
-            row.reason,
-            row.currency,
-            row.mrr,
-            " ".join([row.formula, *row.said]) if row.included else row.sentence,
-            row.first_day,
-            row.last_day,
-            " ".join(row.warnings),
-        )
-        for row in figure.ledger
-    )
-    return csv_response(
-        f"mrr-{company.pk}-{figure.as_of.isoformat()}", LEDGER_HEADER, rows, amounts=[6]
+def ledger_csv(company: Company, page: MrrPage, days: Days) -> HttpResponse:
+    """The sum line by line, with what was decided about each line, and the totals at its end."""
+    figure = page.figure
+    day, moment = figure.as_of.isoformat(), _known_at(days)
+    decided = {row.row.agreement.pk: row.decision for row in page.agreements}
+    lines = {line.row.row_id: line.decision for line in (*page.counted, *page.left_out)}
+
+    def rows() -> Iterable[Sequence[Any]]:
+        for row in figure.ledger:
+            record = lines.get(row.row_id)
+            if record is None and row.agreement_ref:
+                record = decided.get(row.agreement_ref.pk)
+            yield (*_ledger_row(row), *_decision(company, record), day, moment)
+        for total in figure.totals:
+            yield (
+                *("total", "", "", "yes", "", total["currency"], total["amount"], "", "", "", ""),
+                *_decision(company, None),
+                *(day, moment),
+            )
+
+    name = f"mrr-{company.pk}-{day}-{_known_name(days)}"
+    return csv_response(name, LEDGER_HEADER, rows(), amounts=[6])
+
+
+def _ledger_row(row: mrr.LedgerRow) -> Sequence[Any]:
+    return (
+        row.row_id,
+        row.agreement_ref or "",
+        row.line_ref or "",
+        "yes" if row.included else "no",
+        row.reason,
+        row.currency,
+        row.mrr,
+        " ".join([row.formula, *row.said]) if row.included else row.sentence,
+        row.first_day,
+        row.last_day,
+        " ".join(row.warnings),
     )
 
 
-def series_csv(name: str, months: Sequence[Month]) -> HttpResponse:
+def _decision(company: Company, record: ChoiceRecord | None) -> Sequence[Any]:
+    """What was decided, by whom, on which day, and why."""
+    if record is None:
+        return "", "", "", ""
+    on = company.tenant.today(record.at)
+    return decision(record), record.actor_name or "a program", on, record.note
+
+
+def series_csv(months: Sequence[Month], days: Days) -> HttpResponse:
     rows = (
-        (month["month"], money["currency"], money["amount"])
+        (month["month"], money["currency"], money["amount"], _known_at(days))
         for month in months
         for money in month["recognized"]
     )
-    return csv_response(name, ("Month", "Currency", "Recognized"), rows, amounts=[2])
+    name = f"recognized-{days.as_of:%Y-%m}-{_known_name(days)}"
+    return csv_response(name, ("Month", "Currency", "Recognized", "Known at"), rows, amounts=[2])
 
 
-def movement_csv(name: str, bridges: Sequence[mrr.Movement], names: dict[str, str]) -> HttpResponse:
+def movement_csv(bridges: Sequence[AnyMovement], names: dict[str, str], days: Days) -> HttpResponse:
     def rows() -> Iterable[Sequence[Any]]:
         for bridge in bridges:
             currency = bridge.currency
-            yield "opening", "", currency, mrr.money_text(currency, bridge.opening)
-            for kind in CLASSES:
-                for company in bridge.companies:
-                    if company.kind == kind:
-                        amount = mrr.money_text(currency, company.exact)
-                        yield kind, names.get(company.company_id, ""), currency, amount
-            yield "closing", "", currency, mrr.money_text(currency, bridge.closing)
+            opens = as_text(days.opens_at) if days.opens_at else _known_at(days)
+            yield "opening", "", currency, mrr.money_text(currency, bridge.opening), opens
+            for kind in charts.steps_of(bridge):
+                for company in movement_rows.companies_of(bridge, kind):
+                    amount = mrr.money_text(currency, company.exact)
+                    name = names.get(company.company_id, "")
+                    yield kind, name, currency, amount, _known_at(days)
+            closing = mrr.money_text(currency, bridge.closing)
+            yield "closing", "", currency, closing, _known_at(days)
 
-    header = ("Movement", "audITee", "Currency", "Amount")
+    name = f"movement-{days.start}-{days.end}-{_known_name(days)}"
+    header = ("Movement", "audITee", "Currency", "Amount", "Known at")
     return csv_response(name, header, rows(), amounts=[3])
+
+
+def _known_at(days: Days) -> str:
+    return as_text(days.moment)
+
+
+def _known_name(days: Days) -> str:
+    """The moment as a part of a file's name."""
+    return f"known-{days.moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def report_download(report: FigureReport) -> HttpResponse:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import Final
 
 from agreements import mrr
-from agreements.mrr.figures import CLASSES
+from agreements.change_words import said_changes
+from agreements.mrr import CompanyMovement
+from agreements.restated import RestatedCompany, RestatedMovement
 from agreements.web import charts
+from agreements.web.charts import AnyMovement
+from audit_site.tenants.models import Tenant
 
 #: How many audITees of a step a page names; the CSV has them all.
 MOST_MOVERS: Final = 50
+#: A company that moved, or of which another figure became known.
+Moved = CompanyMovement | RestatedCompany
 
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """An audITee or a line, and how far it moved; of a line also from what to what."""
+    """An audITee or a line, and how far it moved; of a line also from what to what, and why."""
 
     name: str
     amount: str
     company_id: str = ""
     before: str = ""
     after: str = ""
+    sentences: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +53,22 @@ class Bridge:
 
 
 def by_company(
-    bridges: list[mrr.Movement], names_of: Callable[[set[str]], Mapping[str, str]]
+    bridges: Sequence[AnyMovement], names_of: Callable[[set[str]], Mapping[str, str]]
 ) -> list[Bridge]:
     """Each step with its largest audITees; `names_of` is asked once, for all that are shown."""
     steps = [
-        {kind: sorted(_of(bridge, kind), key=_largest_first) for kind in CLASSES}
+        {
+            kind: sorted(companies_of(bridge, kind), key=_largest_first)
+            for kind in charts.steps_of(bridge)
+        }
         for bridge in bridges
     ]
     shown = [moved for step in steps for found in step.values() for moved in found[:MOST_MOVERS]]
     names = names_of({moved.company_id for moved in shown})
 
-    def part(bridge: mrr.Movement, kind: str, found: list[mrr.CompanyMovement]) -> Part:
+    def part(
+        bridge: AnyMovement, kind: str, found: Sequence[CompanyMovement | RestatedCompany]
+    ) -> Part:
         movers = [
             Mover(
                 names.get(moved.company_id, ""),
@@ -73,7 +85,9 @@ def by_company(
     ]
 
 
-def by_row(bridges: list[mrr.Movement], ledger: Iterable[mrr.LedgerRow]) -> list[Bridge]:
+def by_row(
+    bridges: Sequence[AnyMovement], ledger: Iterable[mrr.LedgerRow], tenant: Tenant
+) -> list[Bridge]:
     """One audITee's steps with the rows of its ledger that moved."""
     rows = {row.row_id: row for row in ledger}
 
@@ -86,22 +100,50 @@ def by_row(bridges: list[mrr.Movement], ledger: Iterable[mrr.LedgerRow]) -> list
         Bridge(
             chart,
             [
-                _part(bridge, moved.kind, [mover(bridge.currency, *row) for row in moved.rows])
-                for moved in bridge.companies
+                *_restated_rows(bridge, tenant),
+                *(
+                    _part(bridge, moved.kind, [mover(bridge.currency, *row) for row in moved.rows])
+                    for moved in bridge.companies
+                ),
             ],
         )
         for chart, bridge in zip(charts.waterfall(bridges), bridges, strict=True)
     ]
 
 
-def _of(bridge: mrr.Movement, kind: str) -> list[mrr.CompanyMovement]:
+def company_ids(bridges: Sequence[AnyMovement]) -> set[str]:
+    """The companies behind all steps."""
+    return {
+        moved.company_id
+        for bridge in bridges
+        for kind in charts.steps_of(bridge)
+        for moved in companies_of(bridge, kind)
+    }
+
+
+def _restated_rows(bridge: AnyMovement, tenant: Tenant) -> Iterable[Part]:
+    """The rows of which another amount became known, with what did."""
+    if not isinstance(bridge, RestatedMovement) or not bridge.restated_companies:
+        return
+    changes = [change for company in bridge.restated_companies for change in company.changes]
+    movers = [
+        Mover(row.name, row.amount, before=row.before, after=row.after, sentences=row.sentences)
+        for row in said_changes(bridge.currency, changes, tenant)
+    ]
+    yield _part(bridge, "restated", movers[:MOST_MOVERS], len(movers) - len(movers[:MOST_MOVERS]))
+
+
+def companies_of(bridge: AnyMovement, kind: str) -> Sequence[Moved]:
+    """The companies behind a step."""
+    if kind == "restated":
+        return bridge.restated_companies if isinstance(bridge, RestatedMovement) else ()
     return [moved for moved in bridge.companies if moved.kind == kind]
 
 
-def _largest_first(moved: mrr.CompanyMovement) -> tuple[Fraction, str]:
+def _largest_first(moved: Moved) -> tuple[Fraction, str]:
     return -abs(moved.exact), moved.company_id
 
 
-def _part(bridge: mrr.Movement, kind: str, movers: list[Mover], more: int = 0) -> Part:
-    amount = mrr.money_text(bridge.currency, bridge.classes[kind])
+def _part(bridge: AnyMovement, kind: str, movers: list[Mover], more: int = 0) -> Part:
+    amount = mrr.money_text(bridge.currency, charts.steps_of(bridge)[kind])
     return Part(charts.CLASS_TITLES[kind], amount, movers, more)

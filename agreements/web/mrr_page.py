@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from agreements.decisions import Replacement, choice_history, label_of, replacements
@@ -33,9 +34,11 @@ class Decisions:
         return next(iter(self.history.get(pk, ())), None)
 
 
-def decisions_about(tenant: Tenant, agreements: Sequence[Agreement]) -> Decisions:
-    """One statement."""
-    history = choice_history(tenant, agreements)
+def decisions_about(
+    tenant: Tenant, agreements: Sequence[Agreement], until: datetime | None = None
+) -> Decisions:
+    """What was decided until a moment; None = now. One statement."""
+    history = choice_history(tenant, agreements, until)
     found = replacements(agreements, history)
     replaced_by: dict[UUID, list[Replacement]] = defaultdict(list)
     for replacement in found:
@@ -89,7 +92,8 @@ class MrrPage:
 
 def mrr_page(tenant: Tenant, figure: CompanyFigure) -> MrrPage:
     """One statement."""
-    decisions = decisions_about(tenant, [row.agreement for row in figure.agreements])
+    agreements = [row.agreement for row in figure.agreements]
+    decisions = decisions_about(tenant, agreements, figure.known_at)
     said = _said(figure.ledger)
     return MrrPage(
         figure,

@@ -7,11 +7,11 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from agreements import mrr
-from agreements.figures import recognized_by_month, tenant_book
+from agreements.figures import months_of
 from agreements.mrr.cycles import add_months
 from agreements.overview import currency_books, ending_soon
 from agreements.web import charts, exports, movement_rows
+from agreements.web.asked_books import movement_as_asked, parts_as_asked
 from agreements.web.asked_days import Days
 from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
@@ -26,7 +26,7 @@ def _asked_days(request: PageRequest) -> Days:
     """The days of a movement; the rest of the page is always as of today."""
     query = request.GET.copy()
     query.pop("as_of", None)
-    return Days.of(query, tenant_of(request).today())
+    return Days.of(query, tenant_of(request))
 
 
 @page("GET", section="mrr")
@@ -54,10 +54,9 @@ def overview_charts(request: PageRequest) -> HttpResponse:
     days = _asked_days(request)
     if refusal := days.refusal():
         return refusal
-    prepared = tenant_book(tenant)
-    bridges = mrr.movement(prepared, days.start, days.end)
+    bridges = movement_as_asked(tenant, days)
     context = {
-        "months": charts.by_month(prepared, days.as_of),
+        "months": charts.by_month(parts_as_asked(tenant, days), days.as_of),
         "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
         **days.csv_addresses(),
@@ -80,31 +79,46 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
 def series_csv(request: PageRequest) -> HttpResponse:
     """Recognized by month as CSV: twelve months before the as-of month, and twelve from it."""
     tenant, company = _narrowed(request)
-    days = Days.of(request.GET, tenant.today())
+    days = Days.of(request.GET, tenant)
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
-    prepared = tenant_book(tenant, company_id=company.pk if company else None)
+    days = days.fixed()
+    parts = parts_as_asked(tenant, days, company.pk if company else None)
     first = add_months(days.as_of.replace(day=1), -12)
-    months = recognized_by_month(prepared, first, 24)
-    exports.record_export(request, what="recognized by month", company=company, as_of=days.as_of)
-    return exports.series_csv(f"recognized-{days.as_of:%Y-%m}", months)
+    months = months_of(parts, first, 24)
+    exports.record_export(
+        request,
+        what="recognized by month",
+        company=company,
+        as_of=days.as_of,
+        known_at=days.known_at,
+    )
+    return exports.series_csv(months, days)
 
 
 @page("GET", section="mrr")
 def movement_csv(request: PageRequest) -> HttpResponse:
     """The movement between two days as CSV, company by company."""
     tenant, company = _narrowed(request)
-    days = Days.of(request.GET, tenant.today())
+    days = Days.of(request.GET, tenant)
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
-    prepared = tenant_book(tenant, company_id=company.pk if company else None)
-    bridges = mrr.movement(prepared, days.start, days.end)
-    ids = {moved.company_id for bridge in bridges for moved in bridge.companies}
+    days = days.fixed()
+    bridges = movement_as_asked(tenant, days, company.pk if company else None)
+    ids = movement_rows.company_ids(bridges)
     names = _names_of(tenant, ids)
-    exports.record_export(request, what="movement", company=company, start=days.start, end=days.end)
-    return exports.movement_csv(f"movement-{days.start}-{days.end}", bridges, names)
+    exports.record_export(
+        request,
+        what="movement",
+        company=company,
+        start=days.start,
+        end=days.end,
+        opens_at=days.opens_at,
+        known_at=days.known_at,
+    )
+    return exports.movement_csv(bridges, names, days)
 
 
 def _names_of(tenant: Tenant, company_ids: set[str]) -> dict[str, str]:

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agreements.web import company_mrr, decisions, overview, typed
+from agreements.web import company_mrr, decisions, history, overview, statement, typed
 
 app_name = "agreements"
 urlpatterns = [
     path("companies/<uuid:pk>/mrr/", company_mrr.company_mrr, name="company-mrr"),
     path("companies/<uuid:pk>/mrr/ledger.csv", company_mrr.company_ledger, name="company-ledger"),
+    path(
+        "companies/<uuid:pk>/mrr/statement/",
+        statement.company_statement,
+        name="company-statement",
+    ),
+    path("companies/<uuid:pk>/history/", history.company_history, name="company-history"),
     path("companies/<uuid:pk>/mrr/report/", company_mrr.company_report, name="company-report"),
     path("companies/<uuid:pk>/mrr/report.json", company_mrr.report_file, name="report-file"),
     path("companies/<uuid:pk>/agreements/add/", typed.add, name="typed-add"),

@@ -31,19 +31,19 @@ class Kept:
 #: Printed into docs/operating.md; a test compares.
 RETENTION: Final = (
     Kept(
-        "Sync runs with their events, connection tests, closed issues",
+        "Sync runs with their events, connection tests, imports row by row, closed issues",
         "90 days after their end",
         "SYNC_HISTORY_DAYS",
         prune_history,
     ),
     Kept("Reports about figures", "7 days", "REPORT_DAYS", forget_reports),
+    Kept("Previews of links", "a day", "", forget_previews),
     Kept(
         "What was known of MRR, between the ends of months",
         "for ever; a number of days thins out what is older",
         "BOOK_HISTORY_DAYS",
         thin_out,
     ),
-    Kept("Previews of links", "a day", "", forget_previews),
     Kept("Answers kept for an `Idempotency-Key`", "24 hours", "", forget_answers),
     Kept("Sessions", "until they have run out", "", clear_sessions),
     Kept("Counts of tries to sign in, as hashes", "a day", "", forget_tries),

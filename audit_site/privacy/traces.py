@@ -12,13 +12,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from agreements.known.texts import pieces_with, rewrite
-from agreements.models import (
-    BookPiece,
-    BookVersion,
-    ChoiceRecord,
-    TypedAgreement,
-    TypedChange,
-)
+from agreements.models import BookPiece, BookVersion, ChoiceRecord, TypedAgreement, TypedChange
 from audit_site.db.slices import SLICE
 from audit_site.privacy.owned import owned_models, text_fields
 from audit_site.tenants.models import ApiToken, AuditEvent, Membership, Tenant, TenantOwned

@@ -34,6 +34,9 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "audITees and imports": {
         "companies.imported": "imported audITees from",
+        "import.started": "started the",
+        "import.retried": "tried again the",
+        "import.undone": "took back the",
         "company.created": "added the audITee",
         "company.changed": "changed the audITee",
         "company.primary_chosen": "chose the primary contact of the audITee",
@@ -48,6 +51,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "suggestion.restored": "took back that a suggested link is wrong for",
         "psa_company.ignored": "put aside the PSA company",
         "psa_company.unignored": "took back that they put aside the PSA company",
+        "psa_companies.ignored": "put aside PSA companies of",
+        "psa_companies.unignored": "took back that they put aside PSA companies of",
         "company.figure_reported": "asked about the MRR of",
     },
     "What counts in MRR": {

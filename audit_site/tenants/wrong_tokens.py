@@ -30,7 +30,7 @@ MINUTE: Final = 60
 REMEMBERED: Final = timedelta(days=30)
 #: Addresses that sent this process wrong ones: the minute, and which.
 _suspects: dict[int, set[str]] = {}
-#: Right ones that came to this process, and the minute in which it last told the cache.
+#: Right ones that came to this process, and when it last looked whether the cache knows.
 _seen_right: dict[str, int] = {}
 #: So many of them are known by a process at the most: then it begins again.
 MOST_SEEN: Final = 10_000
@@ -95,15 +95,15 @@ def refuse_too_many(address: str, token_hash: str = "") -> None:
 def remember_right(token_hash: str) -> None:
     """This token is right: it is looked up, whatever else comes from its address.
 
-    Call it whenever one is: once a minute a process looks whether the cache still knows.
+    Call it whenever one is: a minute later a process looks again whether the cache still knows.
     """
-    minute = _minute()
-    if _seen_right.get(token_hash) == minute:
+    now = int(time.time())
+    if 0 <= now - _seen_right.get(token_hash, 0) < MINUTE:
         return
     if len(_seen_right) >= MOST_SEEN:
         _seen_right.clear()
-    _seen_right[token_hash] = minute
-    key, now = _right(token_hash), int(time.time())
+    _seen_right[token_hash] = now
+    key = _right(token_hash)
     if now - cache.get(key, 0) >= RENEWED_AFTER.total_seconds():
         cache.set(key, now, timeout=int(REMEMBERED.total_seconds()))
 

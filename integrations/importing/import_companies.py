@@ -60,10 +60,11 @@ class RejectedImport:
 @dataclass(slots=True)
 class ImportResult:
     """The companies that are in audIT now, why others are not, and the run that reads their
-    agreements.
+    agreements. `made` are those that were not there before, by the PSA's id.
     """
 
     imported: list[Company] = field(default_factory=list)
+    made: dict[str, Company] = field(default_factory=dict)
     rejected: list[RejectedImport] = field(default_factory=list)
     sync_run: SyncRun | None = None
 
@@ -76,13 +77,7 @@ def import_companies(
     actor: User | None,
     choices: Sequence[ImportChoice] = (),
 ) -> ImportResult:
-    """Create and link an audITee for each chosen PSA company that the rules and the licence allow.
-
-    What is linked already counts as imported and creates nothing. Contacts come from the import
-    list at once; the agreements follow by the run that this starts. `choices` are about some of
-    `external_ids`, one each: a primary contact that can't be it rejects its company.
-    """
-    integration.refuse_disconnected()
+    """Import what a person chose, at most MOST_IDS at once; it counts as one import of an hour."""
     if len(external_ids) > MOST_IDS:
         raise DomainError(
             "too_many_ids",
@@ -90,7 +85,28 @@ def import_companies(
             "Import them in several steps.",
             status=400,
         )
+    integration.refuse_disconnected()
     limits.spend(integration.tenant, limits.IMPORTS)
+    return bring_in(
+        integration=integration, external_ids=external_ids, actor=actor, choices=choices
+    )
+
+
+@transaction.atomic
+def bring_in(
+    *,
+    integration: Integration,
+    external_ids: Sequence[str],
+    actor: User | None,
+    choices: Sequence[ImportChoice] = (),
+) -> ImportResult:
+    """Create and link an audITee for each PSA company that the rules and the licence allow.
+
+    What is linked already counts as imported and creates nothing. Contacts come from the import
+    list at once; the agreements follow by the run that this starts. `choices` are about some of
+    `external_ids`, one each: a primary contact that can't be it rejects its company.
+    """
+    integration.refuse_disconnected()
     allowance = lock_licence(integration.tenant)
     wanted = list(dict.fromkeys(external_ids))
     result = ImportResult()
@@ -216,6 +232,7 @@ def _create_companies(chosen: Chosen, actor: User | None, result: ImportResult) 
         after={"companies": [company.pk for company in companies]},
     )
     result.imported += companies
+    result.made = {record.external_id: company for record, company in pairs}
 
 
 def _create_links(integration: Integration, pairs: Pairs, actor: User | None) -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-
 from audit_site.tenants.models import Tenant
-from integrations.models import CompanyLink, Integration, PsaCompanyRecord
-
-UNCHECKED: Final = "unchecked"
-IGNORED: Final = "ignored"
+from integrations.importing.facets import groups_of
+from integrations.importing.table import Tab, rows_of
+from integrations.models import Integration
 
 
 @dataclass(slots=True)
@@ -42,36 +38,16 @@ class ListCounts:
 
 def list_counts(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, ListCounts]:
     """The numbers of each import list, by the integration's id. Two statements."""
-    found = {integration.pk: ListCounts() for integration in integrations}
-    rows = PsaCompanyRecord.objects.for_tenant(tenant).filter(integration__in=found)
-    for pk, reason, number in _by_reason(rows):
-        _add(found[pk], reason, number)
-    same = {"integration": OuterRef("integration"), "external_id": OuterRef("external_id")}
-    links = CompanyLink.objects.for_tenant(tenant).in_force().filter(**same)
-    for pk, reason, number in _by_reason(rows.filter(Exists(links))):
-        _add(found[pk], reason, -number)
-        found[pk].linked += number
+    lists = list(integrations)
+    found = {integration.pk: ListCounts() for integration in lists}
+    for group, number in groups_of(rows_of(tenant, lists), ()).items():
+        counts = found[group.integration]
+        if group.tab == Tab.HIDDEN:
+            counts.hidden[group.reason] += number
+        else:
+            name = {Tab.ADD: "importable", Tab.LINKED: "linked", Tab.IGNORED: "ignored"}[group.tab]
+            setattr(counts, name, getattr(counts, name) + number)
     return {pk: _in_order(counts) for pk, counts in found.items()}
-
-
-def _by_reason(rows: QuerySet[PsaCompanyRecord]) -> Iterator[tuple[UUID, str, int]]:
-    """How many there are for each first reason ("" = can be imported), by integration."""
-    is_ignored: Any = Q(ignored_at__isnull=False)
-    columns = ("integration_id", "importable", "rule_codes")
-    groups: Any = rows.order_by().values(*columns, is_ignored=is_ignored)
-    for group in groups.annotate(number=Count("pk")):
-        codes = [] if group["importable"] else group["rule_codes"] or [UNCHECKED]
-        reason = IGNORED if group["is_ignored"] else next(iter(codes), "")
-        yield group["integration_id"], reason, group["number"]
-
-
-def _add(counts: ListCounts, reason: str, number: int) -> None:
-    if reason == IGNORED:
-        counts.ignored += number
-    elif reason:
-        counts.hidden[reason] += number
-    else:
-        counts.importable += number
 
 
 def _in_order(counts: ListCounts) -> ListCounts:

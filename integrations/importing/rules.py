@@ -185,6 +185,20 @@ RULES: Final = (
     ),
     Rule("licence_exceeded", "licence", "Your licence has no free audITee left.", MAKE_ROOM),
 )
+#: Each reason in a few words, as a table names it.
+TITLES: Final[dict[str, str]] = {
+    "own_company": "Your own organisation",
+    "merged": "Merged into another one",
+    "deleted": "Not in {psa} any more",
+    "inactive": "Status is not Active",
+    "no_contact": "No contact",
+    "contact_inactive": "Contacts are inactive",
+    "contact_without_method": "No e-mail, no phone",
+    "already_linked": "Linked already",
+    "unknown_company": "Not in {psa}",
+    "licence_exceeded": "No room in the licence",
+    "unchecked": "Not checked yet",
+}
 REASONS: Final[dict[str, Rule]] = {rule.code: rule for rule in RULES}
 CODES: Final = tuple(REASONS)
 
@@ -228,6 +242,11 @@ def explain(code: str, info: PsaInfo, status: str = "") -> Reason:
         "words": OR_SAY_SO.format(status=status) if may_mean_active(status, info) else "",
     }
     return {"code": code, "message": rule.message.format(**names), "fix": rule.fix.format(**names)}
+
+
+def title_of(code: str, psa_name: str) -> str:
+    """A reason in a few words."""
+    return TITLES.get(code, code).format(psa=psa_name)
 
 
 def may_mean_active(status: str, info: PsaInfo) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +20,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Lower
 from django.db.models.lookups import Contains
 
-from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, capped_count, one_each
+from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, one_each
 from audit_site.db.folded_text import Folded, folded, storable
 from audit_site.db.json_rows import list_has
 from audit_site.db.presence import PRESENT
@@ -123,112 +122,6 @@ def is_new(record: PsaCompanyRecord, since: datetime | None) -> bool:
     return since is not None and record.first_seen_at > since and is_shown
 
 
-@dataclass(frozen=True, slots=True)
-class ImportListPage:
-    """Some rows of the import list, in its order.
-
-    The page before it ends before the row `previous`, the next one begins after the row `next` (ids
-    of the PSA); "" = there is none.
-    """
-
-    rows: list[PsaCompanyRecord]
-    previous: str
-    next: str
-
-
-def import_list_page(
-    integration: Integration,
-    rows: QuerySet[PsaCompanyRecord],
-    *,
-    after: str = "",
-    before: str = "",
-    start: str = "",
-    size: int = 50,
-) -> ImportListPage:
-    """A page of `list_psa_companies`: after a row or before one (by id), or from a name on.
-
-    Three statements at the most, and the same work wherever in a list of any length. An id that is
-    not there begins the list; a name after the last one shows the end.
-    """
-    text = _search_text_of(integration, after or before)
-    if text is not None and before and not after:
-        same, earlier = Q(search_text=text, external_id__lt=before), Q(search_text__lt=text)
-        shown, has_more = _last(rows.filter(earlier | same, search_text__lte=text), size)
-        if has_more:
-            return ImportListPage(shown, shown[0].external_id, shown[-1].external_id)
-    elif text is not None:
-        same, later = Q(search_text=text, external_id__gt=after), Q(search_text__gt=text)
-        return _onward(rows, rows.filter(later | same, search_text__gte=text), size)
-    elif start := folded(storable(start).strip()):
-        return _onward(rows, rows.filter(search_text__gte=start), size)
-    found = list(rows[: size + 1])
-    shown = found[:size]
-    return ImportListPage(shown, "", shown[-1].external_id if len(found) > size else "")
-
-
-def _search_text_of(integration: Integration, external_id: str) -> str | None:
-    """Where a row stands in the order; the filters may leave it out by now."""
-    if not external_id:
-        return None
-    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    found = rows.filter(external_id=storable(external_id))
-    return found.values_list("search_text", flat=True).first()
-
-
-def _onward(
-    rows: QuerySet[PsaCompanyRecord], rest: QuerySet[PsaCompanyRecord], size: int
-) -> ImportListPage:
-    """The first of the rest; where nothing is left, the end of all rows."""
-    found = list(rest[: size + 1])
-    if found:
-        shown = found[:size]
-        following = shown[-1].external_id if len(found) > size else ""
-        return ImportListPage(shown, shown[0].external_id, following)
-    shown, has_more = _last(rows, size)
-    return ImportListPage(shown, shown[0].external_id if has_more else "", "")
-
-
-def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyRecord], bool]:
-    """The last rows in their order, and whether there are any before them."""
-    found = list(rows.reverse()[: size + 1])[::-1]
-    return found[-size:], len(found) > size
-
-
-@dataclass(frozen=True, slots=True)
-class ImportSelection:
-    """Companies that a person chose to import, in the order of the list.
-
-    `fit` into the licence, `wait` for room in it; `others` (ids) need none: they are linked, can't
-    be imported, or are not there.
-    """
-
-    fit: list[PsaCompanyRecord]
-    wait: list[PsaCompanyRecord]
-    others: list[str]
-
-    @property
-    def needing(self) -> int:
-        """How many places they need."""
-        return len(self.fit) + len(self.wait)
-
-    @property
-    def ids(self) -> list[str]:
-        """Those to import now, with what is said about the others."""
-        return [*(row.external_id for row in self.fit), *self.others]
-
-
-def chosen_companies(
-    integration: Integration, external_ids: Sequence[str], free: int
-) -> ImportSelection:
-    """Which of the chosen ones fit into a licence with so many free places. One statement."""
-    wanted = [storable(external_id) for external_id in external_ids]
-    rows = list_psa_companies(integration, importable=True)
-    needing = list(rows.filter(external_id__in=wanted))
-    ids = {row.external_id for row in needing}
-    others = [external_id for external_id in wanted if external_id not in ids]
-    return ImportSelection(needing[:free], needing[free:], others)
-
-
 def new_company_counts(
     tenant: Tenant, user: User, integrations: Iterable[Integration]
 ) -> dict[UUID, CappedCount]:
@@ -252,19 +145,6 @@ def new_company_counts(
         integration: CappedCount(number, NEW_LIMIT)
         for integration, number in visits.values_list("integration_id", "came")
     }
-
-
-def count_new(integration: Integration, since: datetime | None) -> CappedCount | None:
-    """How many companies came after `since` and are there; None = the person never looked."""
-    if since is None:
-        return None
-    rows = integration.psa_companies.filter(tenant=integration.tenant_id)
-    return capped_count(rows.filter(PRESENT, NOT_IGNORED, first_seen_at__gt=since), NEW_LIMIT)
-
-
-def count_ignored(integration: Integration) -> CappedCount:
-    """How many companies are put aside; linked ones are not."""
-    return capped_count(list_psa_companies(integration, ignored=True, linked=False))
 
 
 def looked_at(integration: Integration, user: User) -> datetime | None:

@@ -4,6 +4,7 @@ One subject a module; migrations, the API schema and everybody else import the n
 """
 
 from integrations.models.forgotten import ForgottenContact
+from integrations.models.imports import ImportBatch, ImportBatchRow, ImportSelection
 from integrations.models.integration import (
     ConnectionTest,
     Integration,
@@ -39,7 +40,10 @@ __all__ = [
     "CompanyLink",
     "ConnectionTest",
     "ForgottenContact",
+    "ImportBatch",
+    "ImportBatchRow",
     "ImportListVisit",
+    "ImportSelection",
     "Integration",
     "IntegrationOwnedQuerySet",
     "IntegrationQuerySet",

@@ -25,7 +25,8 @@ class PsaCompanyRecord(TenantOwned):
     The counts are of its contacts that are not gone: all, active, and active with an e-mail or a
     phone. `rule_codes` are the import rules it breaks (integrations.importing.rules). `ignored_at`:
     a person said that it is none of audIT's, and a sync leaves that alone.
-    On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`.
+    On PostgreSQL migration 0003 adds a trigram index for the search within `search_text`, and 0015
+    one by the first reason.
     """
 
     integration = models.ForeignKey(
@@ -84,7 +85,33 @@ class PsaCompanyRecord(TenantOwned):
                 name="psa_companies_by_status",
             ),
             models.Index(
+                models.F("tenant"),
+                models.F("integration"),
+                Upper("type"),
+                models.F("search_text"),
+                models.F("type"),
+                name="psa_companies_by_type",
+            ),
+            models.Index(
                 fields=["tenant", "integration", "first_seen_at"], name="psa_companies_by_age"
+            ),
+            models.Index(fields=["tenant", "search_text", "id"], name="psa_companies_of_all"),
+            models.Index(
+                fields=["tenant", "importable", "search_text", "id"],
+                name="psa_companies_of_all_ready",
+            ),
+            models.Index(
+                fields=["tenant", "search_text", "id"],
+                condition=models.Q(ignored_at__isnull=False),
+                name="psa_companies_ignored",
+            ),
+            # holds all that the counts of the list are made of
+            models.Index(
+                fields=[
+                    *("tenant", "integration", "importable", "ignored_at"),
+                    *("type", "status", "rule_codes", "external_id"),
+                ],
+                name="psa_companies_counted",
             ),
         ]
 

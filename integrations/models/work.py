@@ -20,6 +20,8 @@ class LeasedWork(TenantOwned):
     seen_by_system: ClassVar[tuple[str, ...]] = ("sweep", "prune_history")
     #: Fields that `is_awaited` reads.
     DISPATCH_FIELDS: ClassVar[tuple[str, ...]] = ()
+    #: Rows that a worker reads together with it.
+    CLAIMED_WITH: ClassVar[tuple[str, ...]] = ("tenant", "integration")
 
     queued_at = models.DateTimeField(default=timezone.now)
     dispatched_at = models.DateTimeField(null=True, blank=True)

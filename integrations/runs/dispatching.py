@@ -13,6 +13,7 @@ from audit_site.lanes import SYNC, URGENT
 from audit_site.queue import enqueue
 from integrations.models import (
     ConnectionTest,
+    ImportBatch,
     LeasedWork,
     LinkPreview,
     SyncRun,
@@ -25,6 +26,7 @@ SWEEP_LIMIT = 500
 TASKS: dict[type[LeasedWork], str] = {
     SyncRun: "integrations.run_sync",
     ConnectionTest: "integrations.run_connection_test",
+    ImportBatch: "integrations.run_import_batch",
     LinkPreview: "integrations.run_link_preview",
 }
 

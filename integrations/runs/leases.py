@@ -64,7 +64,7 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     )
     if not claimed:
         return None
-    work = rows.select_related("tenant", "integration").get()
+    work = rows.select_related(*model.CLAIMED_WITH).get()
     run_log.begins(work)
     return work
 

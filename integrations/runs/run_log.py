@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from audit_site import log_context
-from integrations.models import LeasedWork, LinkPreview, SyncRun
+from integrations.models import ConnectionTest, ImportBatch, LeasedWork, LinkPreview, SyncRun
 
 log: Final = structlog.get_logger("integrations.runs")
 
@@ -23,11 +23,10 @@ def begins(work: LeasedWork) -> None:
 
     `attempt` 2 and more: it continues what another worker began.
     """
-    structlog.contextvars.bind_contextvars(
-        tenant_id=str(work.tenant_id),
-        integration_id=str(work.integration_id),  # type: ignore[attr-defined]
-        **{f"{_kind(work)}_id": str(work.pk)},
-    )
+    about = {"tenant_id": str(work.tenant_id), f"{_kind(work)}_id": str(work.pk)}
+    if isinstance(work, SyncRun | ConnectionTest):
+        about["integration_id"] = str(work.integration_id)
+    structlog.contextvars.bind_contextvars(**about)
     if asked := log_context.request_id() or _asked_by(work):
         structlog.contextvars.bind_contextvars(request_id=asked)
     log.info(_event(work, "begins"), attempt=work.attempts, **_origin(work))
@@ -36,6 +35,8 @@ def begins(work: LeasedWork) -> None:
 def _kind(work: LeasedWork) -> str:
     if isinstance(work, LinkPreview):
         return "preview"
+    if isinstance(work, ImportBatch):
+        return "import"
     return "run" if isinstance(work, SyncRun) else "test"
 
 

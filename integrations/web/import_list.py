@@ -1,90 +1,240 @@
-"""Pages of the import list: what can be added, adding it, and why one is missing."""
+"""The page of the import list over all connections, and what is done from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from string import ascii_lowercase
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audit_site.errors import DomainError
-from audit_site.limits import TooManyRequestsError
 from audit_site.pages.views import PageRequest, came_from, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
-from integrations.importing import finding, ignoring, import_companies
-from integrations.importing.import_rows import ImportRow, import_rows
-from integrations.importing.selectors import chosen_companies, list_psa_companies, looked_at
-from integrations.models import Integration
-from integrations.psa.errors import PsaError
-from integrations.web.import_page import import_page, import_row
+from integrations.connecting.selectors import list_integrations
+from integrations.importing import batches, ignoring, selection
+from integrations.importing.facets import facets_of
+from integrations.importing.last_viewed import looked_at_all
+from integrations.importing.table import Filters, condition, rows_of, with_links
+from integrations.models import Integration, PsaCompanyRecord
+from integrations.web.import_filters import address_of, read_filters
+from integrations.web.import_page import chosen_bar, import_page, table_rows
 from integrations.web.integrations import find_integration
 from integrations.web.new_companies import new_since
 
-#: Longer is no id and no name.
-MOST_TYPED = 255
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+#: What an address may say and still open the list, as a link from elsewhere does.
+OPENING = {"connection", "new"}
 
 
-@page("GET", section="integrations")
-def import_list(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Every company of the PSA: importable, or why not, and what is new in it."""
-    integration = find_integration(request, pk)
-    since = new_since(request, integration)
+def lists_of(request: PageRequest) -> list[Integration]:
+    """The connections whose companies are shown."""
+    return list(list_integrations(tenant_of(request)))
+
+
+@page("GET", section="import")
+def import_list(request: PageRequest) -> HttpResponse:
+    """Every company of every PSA: what it would become, or why not, and what is new."""
+    integrations = lists_of(request)
+    filters = read_filters(request.GET)
+    narrowed = any(value for name, value in request.GET.items() if name not in OPENING)
+    shown = [one for one in integrations if filters.connection in {None, one.pk}]
+    since = new_since(request, shown, is_opening=not request.htmx and not narrowed)
+    if filters.new and "tab" not in request.GET:
+        filters = replace(filters, tab=type(filters.tab).ALL)
+    filters = replace(filters, since=since)
+    allowance = licence(tenant_of(request))
+    chosen = selection.selection_of(tenant_of(request), request.user)
     context = {
-        "integration": integration,
-        "info": integration.psa_info,
-        "page": import_page(integration, request.GET, since),
-        "letters": ascii_lowercase,
-        "licence": licence(tenant_of(request)),
+        "page": import_page(chosen, integrations, filters, request.GET, allowance.free),
+        "integrations": integrations,
+        "letters": LETTERS,
+        "licence": allowance,
     }
     return render(request, "integrations/import_list.html", context)
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
-def import_chosen(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Import what was ticked; asks first when the licence has no room for all of it.
-
-    What breaks a rule is said with its name.
-    """
+@page("GET", section="import")
+def list_of_connection(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Where the list of one connection was: the way to it in the list of all."""
     integration = find_integration(request, pk)
-    ticked = request.POST.getlist("external_ids")
-    if not ticked:
-        messages.info(request, "Tick the companies that you want to import first.")
-        return redirect("integrations:import-list", pk)
-    allowance = licence(tenant_of(request))
-    chosen = chosen_companies(integration, ticked, allowance.free)
-    if chosen.fit and chosen.wait:
-        context = {"integration": integration, "chosen": chosen, "licence": allowance}
-        return render(request, "integrations/confirm_import.html", context)
-    wanted = [*chosen.ids, *(row.external_id for row in chosen.wait)]
-    result = import_companies.import_companies(
-        integration=integration, external_ids=wanted, actor=request.user
+    asked, tab = request.GET, ""
+    if asked.get("importable") == "yes":
+        tab = "add"
+    elif asked.get("linked") == "yes":
+        tab = "linked"
+    elif asked.get("ignored") == "yes":
+        tab = "ignored"
+    elif asked.get("importable") == "no":
+        tab = "hidden"
+    elif asked.get("search") or asked.get("status"):
+        tab = "all"
+    said = {name: asked.get(name, "") for name in ("search", "status", "new", "from")}
+    query = {"connection": str(integration.pk), "tab": tab, **said}
+    kept = urlencode({name: value for name, value in query.items() if value})
+    return redirect(f"{reverse('integrations:import')}?{kept}")
+
+
+@page("POST", role=Role.MEMBER, section="import")
+def choose(request: PageRequest) -> HttpResponse:
+    """Keep what is ticked on a page, then do what the pressed button says.
+
+    With a script each tick is sent at once, and the bar alone comes back.
+    """
+    tenant, integrations = tenant_of(request), lists_of(request)
+    filters = _filters_sent(request, integrations)
+    selection.tick(
+        tenant=tenant,
+        user=request.user,
+        shown=ids_sent(request, "shown"),
+        ticked=ids_sent(request, "ticked"),
     )
-    if result.imported:
-        count = len(result.imported)
-        noun = "audITee is" if count == 1 else "audITees are"
-        read = "are read when it is resumed" if integration.is_paused else "are being read"
-        messages.success(request, f"{count} {noun} here now; the agreements {read}.")
-    for sentence in _rejections(integration, result):
-        messages.error(request, sentence)
-    if result.sync_run:
-        return redirect("integrations:run", result.sync_run.pk)
-    return redirect("integrations:import-list", pk)
+    if request.htmx:
+        return _bar(request, integrations, filters)
+    act = ACTS.get(request.POST.get("do", ""))
+    if act is not None:
+        return act(request, integrations, filters)
+    asked = request.POST.get("goto", "")
+    here = reverse("integrations:import")
+    return redirect(f"{here}{asked}" if asked.startswith("?") else _back(filters))
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+def _filters_sent(request: PageRequest, integrations: Sequence[Integration]) -> Filters:
+    """The filters of the page that the form stands on."""
+    filters = read_filters(QueryDict(request.POST.get("filters", "")))
+    if not filters.new:
+        return filters
+    return replace(filters, since=new_since(request, integrations, is_opening=False))
+
+
+def ids_sent(request: PageRequest, name: str) -> list[UUID]:
+    """Ids of rows that a form sends; what is none is left out."""
+    found = []
+    for text in request.POST.getlist(name):
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return found
+
+
+def _back(filters: Filters) -> str:
+    return address_of(filters)
+
+
+def _bar(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    tenant = tenant_of(request)
+    chosen = selection.selection_of(tenant, request.user)
+    facets = facets_of(rows_of(tenant, integrations), filters)
+    free = licence(tenant).free
+    bar = chosen_bar(chosen, integrations, filters, free, facets)
+    return render(request, "integrations/_import_bar.html", {"bar": bar})
+
+
+def _choose_all(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    selection.choose_all(tenant=tenant_of(request), user=request.user, filters=filters)
+    return redirect(_back(filters))
+
+
+def _choose_none(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    selection.choose_none(tenant=tenant_of(request), user=request.user)
+    return redirect(_back(filters))
+
+
+def _review(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    try:
+        batch = batches.propose_selection(
+            tenant=tenant_of(request), integrations=integrations, actor=request.user
+        )
+    except DomainError as error:
+        messages.info(request, error.sentence)
+        return redirect(_back(filters))
+    return redirect("integrations:import-batch", batch.pk)
+
+
+def _chosen(request: PageRequest, integrations: Sequence[Integration]) -> Any:
+    chosen = selection.selection_of(tenant_of(request), request.user)
+    return selection.chosen_rows(chosen, integrations)
+
+
+def _ignore(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    return _put_aside(request, _chosen(request, integrations), filters)
+
+
+def _ignore_matching(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    """All that the filters show, ticked or not: what can't be added has no box to tick."""
+    rows = rows_of(tenant_of(request), integrations).filter(condition(filters))
+    return _put_aside(request, rows, filters)
+
+
+def _put_aside(request: PageRequest, rows: Any, filters: Filters) -> HttpResponse:
+    number = ignoring.ignore_all(rows=rows, actor=request.user)
+    selection.choose_none(tenant=tenant_of(request), user=request.user)
+    ignored = "company is" if number == 1 else "companies are"
+    said = f"{number:,} {ignored} ignored. Under Ignored you can take that back."
+    messages.success(request, said)
+    return redirect(_back(filters))
+
+
+def _unignore(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    number = ignoring.unignore_all(rows=_chosen(request, integrations), actor=request.user)
+    selection.choose_none(tenant=tenant_of(request), user=request.user)
+    ignored = "company is" if number == 1 else "companies are"
+    messages.success(request, f"{number:,} {ignored} not ignored any more.")
+    return redirect(_back(filters))
+
+
+Act = Callable[[PageRequest, Sequence[Integration], Filters], HttpResponse]
+#: What the buttons of the bar do.
+ACTS: dict[str, Act] = {
+    "all": _choose_all,
+    "none": _choose_none,
+    "review": _review,
+    "ignore": _ignore,
+    "ignore-matching": _ignore_matching,
+    "unignore": _unignore,
+}
+
+
+@page("POST", role=Role.MEMBER, section="import")
+def add_one(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Review the import of one company of a connection, found by asking its PSA."""
+    integration = find_integration(request, pk)
+    rows = PsaCompanyRecord.objects.of(integration)
+    rows = rows.filter(external_id=request.POST.get("external_id", ""))
+    batch = batches.propose(tenant=tenant_of(request), rows=rows, actor=request.user)
+    return redirect("integrations:import-batch", batch.pk)
+
+
+@page("POST", role=Role.MEMBER, section="import")
 def ignore(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Put a company aside, from the list and back to it."""
+    """Put a company aside, from its row and back to it."""
     return _changed(
-        request, pk, ignoring.ignore_company, "is ignored. Show ignored ones to take it back."
+        request, pk, ignoring.ignore_company, "is ignored. Under Ignored you can take that back."
     )
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="import")
 def unignore(request: PageRequest, pk: UUID) -> HttpResponse:
     """Take that back."""
     return _changed(request, pk, ignoring.unignore_company, "is not ignored any more.")
@@ -93,75 +243,31 @@ def unignore(request: PageRequest, pk: UUID) -> HttpResponse:
 def _changed(
     request: PageRequest, pk: UUID, change: Callable[..., None], said: str
 ) -> HttpResponse:
-    """Change one company; with a script its row takes the place of the old one."""
-    integration, external_id = find_integration(request, pk), request.POST.get("external_id", "")
+    """Change one company of the list; with a script its row takes the place of the old one."""
+    tenant = tenant_of(request)
+    rows = PsaCompanyRecord.objects.for_tenant(tenant).select_related("integration__tenant")
+    record = rows.filter(pk=pk).first()
+    if record is None:
+        raise Http404
+    integration = find_integration(request, record.integration_id)
     try:
-        change(integration=integration, external_id=external_id, actor=request.user)
+        change(integration=integration, external_id=record.external_id, actor=request.user)
     except DomainError as error:
         if not request.htmx:
             raise
         messages.error(request, error.sentence)
         return HttpResponse(headers={"HX-Refresh": "true"})
     if request.htmx:
-        row = import_row(integration, external_id, looked_at(integration, request.user))
-        context = {"integration": integration, "info": integration.psa_info, "row": row}
+        context = {"row": _row(request, integration, pk), "several": False}
         return render(request, "integrations/_import_row.html", context)
-    name = names_of(integration, [external_id])[external_id]
-    messages.success(request, f"“{name}” {said}")
-    return redirect(came_from(request, reverse("integrations:import-list", args=[integration.pk])))
+    messages.success(request, f"“{record.name}” {said}")
+    return redirect(came_from(request, reverse("integrations:import")))
 
 
-def _rejections(integration: Integration, result: import_companies.ImportResult) -> list[str]:
-    """Which could not be imported: a sentence for each reason."""
-    ids = [rejected.external_id for rejected in result.rejected]
-    names = names_of(integration, ids)
-    by_reason: dict[str, list[str]] = {}
-    for rejected in result.rejected:
-        name = names.get(rejected.external_id, rejected.external_id)
-        by_reason.setdefault(rejected.message, []).append(name)
-    return [f"Not imported: {some_of(who)}. {reason}" for reason, who in by_reason.items()]
-
-
-def names_of(integration: Integration, external_ids: Sequence[str]) -> dict[str, str]:
-    """The names of PSA companies by their ids; none for what is not there."""
-    rows = integration.psa_companies.filter(
-        tenant=integration.tenant_id, external_id__in=external_ids
-    )
-    return dict(rows.values_list("external_id", "name"))
-
-
-def some_of(names: list[str], most: int = 5) -> str:
-    """The first of them, and how many more there are."""
-    more = len(names) - most
-    first = ", ".join(names[:most])
-    return f"{first} and {more} more" if more > 0 else first
-
-
-@page("GET", section="integrations")
-def find_company(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Where is a company? Ask the PSA right now, by name and id, and walk what each hit needs.
-
-    Where the PSA can't be asked, or shows none, what the last sync saw is shown, and called so.
-    """
-    integration = find_integration(request, pk)
-    typed = request.GET.get("q", "").strip()[:MOST_TYPED]
-    found = None
-    try:
-        found = finding.find_companies(integration=integration, text=typed) if typed else None
-    except (PsaError, TooManyRequestsError) as error:  # a redirect would come back to here
-        messages.error(request, error.sentence)
-    is_found = not typed or (found is not None and found.hits)
-    context = {
-        "integration": integration,
-        "info": integration.psa_info,
-        "typed": typed,
-        "found": found,
-        "listed": [] if is_found else _listed(integration, typed),
-    }
-    return render(request, "integrations/find.html", context)
-
-
-def _listed(integration: Integration, typed: str) -> list[ImportRow]:
-    """What the last sync saw of it."""
-    records = list_psa_companies(integration, search=typed)[: finding.MOST_HITS]
-    return import_rows(records, None)
+def _row(request: PageRequest, integration: Integration, pk: UUID) -> Any:
+    """One row, as the list shows it."""
+    tenant = tenant_of(request)
+    records = list(with_links(rows_of(tenant, [integration]).filter(pk=pk)))
+    chosen = selection.selection_of(tenant, request.user)
+    since = looked_at_all(tenant, [integration], request.user)
+    return table_rows(chosen, records, {integration.pk: integration}, since)[0]

@@ -21,7 +21,7 @@ from integrations.connecting.guides import guide_of
 from integrations.connecting.health import Health, is_old_news
 from integrations.connecting.selectors import LatestWork, list_integrations
 from integrations.importing.connection_cards import ConnectionCard, connection_card
-from integrations.importing.rules import REASONS, explain
+from integrations.importing.rules import title_of
 from integrations.models import CompanyLink, Integration
 from integrations.psa.contract import PsaInfo
 from integrations.runs import schedule
@@ -51,6 +51,7 @@ def settings_page(
         **_form_context(request, integration.psa_info),
         **status_context(integration, card.latest, card.health),
         "card": card,
+        "card_id": str(integration.pk),
         "hidden": _hidden(card),
         "keys_form": keys_form(integration, saved=card.secrets, is_locked=is_locked),
         "name_form": NameForm(initial={"name": integration.name}, is_locked=is_locked),
@@ -69,13 +70,10 @@ def _other_accounts(integration: Integration) -> QuerySet[Integration]:
     return list_integrations(integration.tenant).exclude(pk=integration.pk)
 
 
-def _hidden(card: ConnectionCard) -> list[tuple[str, int]]:
-    """Why companies of the import list can't be added, and how many each time."""
-    info = card.integration.psa_info
-    return [
-        (explain(code, info)["message"] if code in REASONS else "Not checked yet.", number)
-        for code, number in card.companies.hidden.items()
-    ]
+def _hidden(card: ConnectionCard) -> list[tuple[str, str, int]]:
+    """Why companies of the import list can't be added (code and words), and how many each time."""
+    name = card.integration.psa_info.name
+    return [(code, title_of(code, name), number) for code, number in card.companies.hidden.items()]
 
 
 def _form_context(request: PageRequest, info: PsaInfo) -> dict[str, Any]:

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from integrations.web import import_list, issues, runs, suggestions, words
+from integrations.web import (
+    find_company,
+    import_batches,
+    import_list,
+    issues,
+    runs,
+    suggestions,
+    words,
+)
 from integrations.web.add_company import add_company
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
@@ -34,12 +42,18 @@ urlpatterns = [
     path("integrations/<uuid:pk>/sync/", sync_now, name="sync"),
     path("integrations/<uuid:pk>/move/", suggestions.move, name="move"),
     path("integrations/<uuid:pk>/disconnect/", disconnect, name="disconnect"),
-    path("integrations/<uuid:pk>/companies/", import_list.import_list, name="import-list"),
-    path("integrations/<uuid:pk>/companies/import/", import_list.import_chosen, name="import"),
+    path("import/", import_list.import_list, name="import"),
+    path("import/choose/", import_list.choose, name="choose"),
+    path("import/<uuid:pk>/ignore/", import_list.ignore, name="ignore"),
+    path("import/<uuid:pk>/unignore/", import_list.unignore, name="unignore"),
+    path("import/batches/", import_batches.import_batches, name="import-batches"),
+    path("import/batches/<uuid:pk>/", import_batches.import_batch, name="import-batch"),
+    path("import/batches/<uuid:pk>/review/", import_batches.review, name="review-batch"),
+    path("import/batches/<uuid:pk>/retry/", import_batches.retry_batch, name="retry-batch"),
+    path("integrations/<uuid:pk>/companies/", import_list.list_of_connection, name="import-list"),
     path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),
-    path("integrations/<uuid:pk>/companies/ignore/", import_list.ignore, name="ignore"),
-    path("integrations/<uuid:pk>/companies/unignore/", import_list.unignore, name="unignore"),
-    path("integrations/<uuid:pk>/companies/missing/", import_list.find_company, name="find"),
+    path("integrations/<uuid:pk>/companies/review/", import_list.add_one, name="add-one"),
+    path("integrations/<uuid:pk>/companies/missing/", find_company.find_company, name="find"),
     path("integrations/<uuid:pk>/words/", words.words, name="words"),
     path("integrations/<uuid:pk>/words/say/", words.say, name="say-word"),
     path("integrations/<uuid:pk>/words/<uuid:word_id>/undo/", words.undo, name="undo-word"),

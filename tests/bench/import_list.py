@@ -1,8 +1,9 @@
 """The import list on PostgreSQL, two tenants with many PSA companies each, beside hand-written SQL.
 
-For each view of the list: the whole answer of the page and of REST, and of both what they ask the
-database for, beside SQL through psycopg2 that gets the same: rows, names of linked companies,
-primary contacts and, for the page, the count. All in one run.
+The page is over the three connections of a tenant, REST over the first of them. For each view: the
+whole answer, and what it asks the database for, beside SQL through psycopg2 that gets the same:
+rows, names of linked companies, primary contacts and, for the page, all counts of tabs and filters.
+All in one run.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ COLUMNS = """r.id, r.external_id, r.name, r.status, r.type, r.is_active, r.conta
 ROWS = """
 SELECT {columns} FROM (
     SELECT * FROM integrations_psacompanyrecord r
-    WHERE r.tenant_id = %(tenant)s AND r.integration_id = %(integration)s {where}
-    ORDER BY r.search_text, r.external_id LIMIT 51
+    WHERE r.tenant_id = %(tenant)s AND {lists} {where}
+    ORDER BY r.search_text, {last} LIMIT 51
 ) r
 LEFT JOIN integrations_companylink l ON l.tenant_id = r.tenant_id
     AND l.integration_id = r.integration_id AND l.external_id = r.external_id
@@ -42,30 +43,50 @@ LEFT JOIN integrations_companylink l ON l.tenant_id = r.tenant_id
 LEFT JOIN companies_company c ON c.id = l.company_id
 LEFT JOIN integrations_psacontactrecord p ON p.tenant_id = r.tenant_id
     AND p.integration_id = r.integration_id AND p.external_id = r.primary_contact_id
-ORDER BY r.search_text, r.external_id
+ORDER BY r.search_text, r.{last_one}
 """
+#: All rows in groups, linked ones apart: what tabs and filters count.
 COUNT = """
-SELECT count(*) FROM (
-    SELECT 1 FROM integrations_psacompanyrecord r
-    WHERE r.tenant_id = %(tenant)s AND r.integration_id = %(integration)s {where} LIMIT 10001
-) counted
+SELECT r.integration_id, r.importable, r.rule_codes, r.type, r.status, r.ignored_at IS NOT NULL,
+    count(*), count(l.id)
+FROM integrations_psacompanyrecord r
+LEFT JOIN integrations_companylink l ON l.tenant_id = r.tenant_id
+    AND l.integration_id = r.integration_id AND l.external_id = r.external_id
+    AND l.unlinked_at IS NULL
+WHERE r.tenant_id = %(tenant)s AND r.integration_id = ANY(%(lists)s::uuid[]) {where}
+GROUP BY 1, 2, 3, 4, 5, 6
 """
 LINK = """EXISTS (SELECT 1 FROM integrations_companylink l WHERE l.tenant_id = r.tenant_id
     AND l.integration_id = r.integration_id AND l.external_id = r.external_id
     AND l.unlinked_at IS NULL)"""
+ADD = f"AND r.importable AND r.ignored_at IS NULL AND NOT {LINK}"
+HIDDEN = f"AND NOT r.importable AND r.ignored_at IS NULL AND NOT {LINK}"
+#: label → the address's filters, the rows' condition, where the page begins, what the counts keep
+PAGES = {
+    "can be added": ("", ADD, "", ""),
+    "deep page": ("tab=all&after={place}", "", "AND (r.search_text, r.id) > (%(place_text)s, %(place)s)", ""),
+    "search, 8 find it": ("tab=all&search=quixotic", "AND r.search_text LIKE '%%quixotic%%'", "", "search"),
+    "search, 1 id": ("tab=all&search=77777", "AND r.search_text LIKE '%%77777%%'", "", "search"),
+    "search, nobody has it": ("tab=all&search=zqzq", "AND r.search_text LIKE '%%zqzq%%'", "", "search"),
+    "hidden": ("tab=hidden", HIDDEN, "", ""),
+    "hidden, one reason": ("tab=hidden&reason=no_contact", f"{HIDDEN} AND r.rule_codes -> 0 = '\"no_contact\"'", "", ""),
+    "linked": ("tab=linked", f"AND {LINK}", "", ""),
+    "ignored": ("tab=ignored", f"AND r.ignored_at IS NOT NULL AND NOT {LINK}", "", ""),
+    "all": ("tab=all", "", "", ""),
+    "status": ("tab=all&status=delinquent", "AND upper(r.status) = 'DELINQUENT'", "", ""),
+    "type": ("tab=all&type=lead", "AND upper(r.type) = 'LEAD'", "", ""),
+    "one connection": ("connection={list}", f"AND r.integration_id = %(integration)s {ADD}", "", ""),
+    "new": ("tab=all&new=yes", "AND r.first_seen_at > %(since)s AND r.gone_at IS NULL AND r.ignored_at IS NULL", "", "search"),
+}  # fmt: skip
 DEEP = "AND (r.search_text, r.external_id) > (%(text)s, %(after)s)"
-#: label → the address's filters, what limits all rows, and what begins the page
+#: label → REST's filters, the rows' condition, and where the page begins
 CASES = {
     "first page": ("", "", ""),
     "deep page": ("after={after}", "", DEEP),
     "search, 8 find it": ("search=quixotic", "AND r.search_text LIKE '%%quixotic%%'", ""),
-    "search, 1 id": ("search=77777", "AND r.search_text LIKE '%%77777%%'", ""),
-    "search, every 11th has it": ("search=GmbH", "AND r.search_text LIKE '%%gmbh%%'", ""),
-    "search, nobody has it": ("search=zqzq", "AND r.search_text LIKE '%%zqzq%%'", ""),
     "importable": ("importable=yes", f"AND r.importable AND NOT {LINK}", ""),
     "not importable": ("importable=no", f"AND (NOT r.importable OR {LINK})", ""),
     "linked": ("linked=yes", f"AND {LINK}", ""),
-    "not linked": ("linked=no", f"AND NOT {LINK}", ""),
     "status": ("status=delinquent", "AND upper(r.status) = 'DELINQUENT'", ""),
     "new": ("new=yes", "AND r.first_seen_at > %(since)s AND r.gone_at IS NULL", ""),
 }
@@ -110,11 +131,13 @@ def show(outcomes: list[dict[str, Any]], companies: int) -> None:
     print(f"\nThe import list: {companies:,} PSA companies, and as many in a second tenant")
     print(f"(milliseconds, the best of {ROUNDS} rounds, ours and SQL by turns)")
     widths = (10, 9, 11, 9, 7, 11, 9, 7)
-    for door, name in (("page", "the page"), ("rest", "REST")):
+    for door, name in (("page", "the page, 3 connections"), ("rest", "REST, one of them")):
         head = ("answer", "queries", "database", "SQL", "ratio", "with rows", "SQL", "ratio")
         titles = "".join(f"{title:>{width}}" for title, width in zip(head, widths, strict=True))
         print(f"\n{name:<27}{titles}")
         for outcome in outcomes:
+            if door not in outcome:
+                continue
             found = outcome[door]
             (ours, ours_rows), (theirs, their_rows) = found["ours"], found["sql"]
             cells = (
@@ -134,25 +157,20 @@ def show(outcomes: list[dict[str, Any]], companies: int) -> None:
 
 def show_walls(outcomes: list[dict[str, Any]]) -> None:
     print("\nbeside itself without the policies between tenants (goal 1.1)")
-    print(f"{'':<27}{'page':>9}{'database':>11}{'REST':>9}{'database':>11}")
-    sums = [[0.0, 0.0] for _ in range(4)]
-    for outcome in outcomes:
-        line = f"{outcome['label']:<27}"
-        found = [
-            (with_them[kind], without[kind])
-            for door in ("page", "rest")
-            for with_them, without in [outcome[door]["walls"]]
-            for kind in (0, 1)
-        ]
-        for place, (ours, bare) in enumerate(found):
-            sums[place][0] += ours
-            sums[place][1] += bare
-            line += f"{ours / bare:>{11 if place % 2 else 9}.2f}"
-        print(line)
-    total = "".join(
-        f"{ours / bare:>{11 if place % 2 else 9}.2f}" for place, (ours, bare) in enumerate(sums)
-    )
-    print(f"{'all views together':<27}{total}")
+    for door, name in (("page", "the page"), ("rest", "REST")):
+        print(f"{name:<27}{'answer':>9}{'database':>11}")
+        sums = [[0.0, 0.0], [0.0, 0.0]]
+        for outcome in outcomes:
+            if door not in outcome:
+                continue
+            with_them, without = outcome[door]["walls"]
+            for kind in (0, 1):
+                sums[kind][0] += with_them[kind]
+                sums[kind][1] += without[kind]
+            ratios = [with_them[kind] / without[kind] for kind in (0, 1)]
+            print(f"{outcome['label']:<27}{ratios[0]:>9.2f}{ratios[1]:>11.2f}")
+        total = [ours / bare for ours, bare in sums]
+        print(f"{'all views together':<27}{total[0]:>9.2f}{total[1]:>11.2f}")
 
 
 def fill(companies: int) -> dict[str, Any]:
@@ -173,7 +191,7 @@ def fill(companies: int) -> dict[str, Any]:
             "id,tenant_id,integration_id,external_id,name,search_text,status,type,is_active,is_deleted,"
             "is_merged,merged_into,is_own,default_contact_id,url,contact_count,active_contact_count,"
             "reachable_contact_count,primary_contact_id,importable,rule_codes,fingerprint,"
-            "first_seen_at,seen_at,ignored_by_name",
+            "first_seen_at,seen_at,ignored_by_name,ignored_at",
             io.StringIO(),
         ),
         "integrations_psacontactrecord": (
@@ -193,35 +211,44 @@ def fill(companies: int) -> dict[str, Any]:
     made = []
     for number in range(2):
         tenant = Tenant.objects.create(name=f"Bench {number}", company_limit=companies)
-        psa = Integration.objects.create(
-            tenant=tenant, psa="connectwise", name="CW", account_key="x", status="connected",
-            companies_read_at=now,
-        )  # fmt: skip
+        lists = [
+            Integration.objects.create(
+                tenant=tenant, psa="connectwise", name=f"CW {key}", account_key=key,
+                status="connected", companies_read_at=now,
+            )
+            for key in "xyz"
+        ]  # fmt: skip
         user = User.objects.create_user(f"bench{number}@bench.example")
         Membership.objects.create(tenant=tenant, user=user, role="admin")
-        ImportListVisit.objects.create(
-            tenant=tenant, integration=psa, user=user, looked_at=now - timedelta(hours=1)
-        )
-        made.append((psa, user))
+        for one in lists:
+            ImportListVisit.objects.create(
+                tenant=tenant, integration=one, user=user, looked_at=now - timedelta(hours=1)
+            )
+        made.append((lists, user))
         for position in range(companies):
+            psa = lists[position % 3]
             key = str(20_000 + position)
             name = firm_name(rng, position)
             if position % max(1, companies // 8) == 7:
                 name = f"Quixotic {name}"
             ready = rng.random() < 0.6
             status = "Active" if ready else rng.choice(("Active", "Inactive", "Delinquent"))
+            code = "no_contact" if position % 50 == 3 else "inactive"
+            is_aside = position % 40 == 11
+            kind = "Lead" if position % 30 == 2 else "Customer"
             is_new = position % max(1, companies // 12) == 5
             put(
                 "integrations_psacompanyrecord", new_id(), tenant.pk, psa.pk, key, name,
-                folded(f"{name} {key}"), status, "Customer", "t", "f", "f", "", "f", f"C{key}", "",
-                1, 1, 1, f"C{key}", "t" if ready else "f", "[]" if ready else '["inactive"]', "f" * 32,
+                folded(f"{name} {key}"), status, kind, "t", "f", "f", "", "f", f"C{key}", "",
+                1, 1, 1, f"C{key}", "t" if ready else "f", "[]" if ready else f'["{code}"]', "f" * 32,
                 now - timedelta(minutes=5 if is_new else 10_000 + position), now, "",
+                now if is_aside else "\\N",
             )  # fmt: skip
             put(
                 "integrations_psacontactrecord", new_id(), tenant.pk, psa.pk, f"C{key}", key, "Ada",
                 "Byron", f"ada@c{key}.example", "", "t", "t", "f" * 32,
             )  # fmt: skip
-            if ready and position % 12 == 0:
+            if ready and position % 12 == 0 and not is_aside:
                 company = new_id()
                 put("companies_company", company, tenant.pk, name, "active", now, now)
                 put(
@@ -232,11 +259,12 @@ def fill(companies: int) -> dict[str, Any]:
             buffer.seek(0)
             cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", buffer)
         cursor.execute("VACUUM ANALYZE")  # as autovacuum does behind a first sync
-    integration, user = made[0]
-    middle = integration.psa_companies.order_by("search_text", "external_id")[companies * 4 // 5]
+    lists, user = made[0]
+    ordered = lists[0].psa_companies.order_by("search_text", "external_id")
+    middle = ordered[companies * 4 // 15]
     return {
-        "integration": integration, "user": user, "after": middle.external_id,
-        "text": middle.search_text, "since": now - timedelta(hours=1),
+        "integration": lists[0], "lists": lists, "user": user, "after": middle.external_id,
+        "text": middle.search_text, "place": middle.pk, "since": now - timedelta(hours=1),
     }  # fmt: skip
 
 
@@ -256,37 +284,66 @@ def measure(companies: int) -> list[dict[str, Any]]:
     raw.autocommit = True
     values = {
         "tenant": str(integration.tenant_id), "integration": str(integration.pk),
+        "lists": [str(one.pk) for one in data["lists"]],
         "after": data["after"], "text": data["text"], "since": data["since"],
+        "place": str(data["place"]), "place_text": data["text"],
     }  # fmt: skip
 
-    def by_hand(where: str, begin: str, with_count: bool) -> tuple[list[Any], float]:
-        """The rows, and the seconds until the database had answered."""
+    def ask_sql(statement: str) -> tuple[list[Any], float]:
         with raw.cursor() as cursor:
             began = time.perf_counter()
-            cursor.execute(ROWS.format(columns=COLUMNS, where=f"{where} {begin}"), values)
+            cursor.execute(statement, values)
             spent = time.perf_counter() - began
-            rows = cursor.fetchall()
-            if with_count:
-                began = time.perf_counter()
-                cursor.execute(COUNT.format(where=where), values)
-                spent += time.perf_counter() - began
-                rows.append(cursor.fetchone())
-        return rows, spent
+            return cursor.fetchall(), spent
+
+    def rest_by_hand(where: str, begin: str) -> tuple[list[Any], float]:
+        """The rows, and the seconds until the database had answered."""
+        names = {"lists": "r.integration_id = %(integration)s", "last": "r.external_id"}
+        where = f"{where} {begin}"
+        return ask_sql(ROWS.format(columns=COLUMNS, where=where, last_one="external_id", **names))
+
+    def page_by_hand(where: str, begin: str, counted: str) -> tuple[list[Any], float]:
+        names = {"lists": "r.integration_id = ANY(%(lists)s::uuid[])", "last": "r.id"}
+        rows, spent = ask_sql(
+            ROWS.format(columns=COLUMNS, where=f"{where} {begin}", last_one="id", **names)
+        )
+        groups, more = ask_sql(COUNT.format(where=where if counted else ""))
+        return [*rows, groups], spent + more
 
     def within(ask: Callable[[], Any]) -> Any:
         with walls.within(integration.tenant_id):
             return ask()
 
     outcomes = []
+    for label, (query, where, begins, counted) in PAGES.items():
+        asked = query.format(place=data["place"], list=integration.pk)
+        page = f"/import/?{asked}"
+        # the pages before have moved the mark
+        ImportListVisit.objects.filter(user=data["user"]).update(looked_at=data["since"])
+        same_page(
+            label,
+            within(lambda asked=asked: table_page(data, asked)),
+            page_by_hand(where, begins, counted)[0],
+        )
+        outcomes.append(
+            {
+                "label": label,
+                "page": {
+                    **answered(lambda page=page: client.get(page)),
+                    **by_turns(
+                        lambda asked=asked: within(lambda: table_page(data, asked)),
+                        lambda w=where, b=begins, c=counted: page_by_hand(w, b, c),
+                    ),
+                    "walls": beside_itself(lambda page=page: client.get(page)),
+                },
+            }
+        )  # fmt: skip
     for label, (query, where, begins) in CASES.items():
-        asked = query.format(after=data["after"])
-        page = f"/integrations/{integration.pk}/companies/?{asked}"
         rest = (
             f"/api/v1/integrations/{integration.pk}/psa-companies/?{rest_query(label, query, data)}"
         )
-        # the pages before have moved the mark
         ImportListVisit.objects.filter(user=data["user"]).update(looked_at=data["since"])
-        same(label, client.get(rest).json(), by_hand(where, begins, with_count=False)[0])
+        same(label, client.get(rest).json(), rest_by_hand(where, begins)[0])
         outcomes.append(
             {
                 "label": label,
@@ -296,23 +353,56 @@ def measure(companies: int) -> list[dict[str, Any]]:
                         lambda rest=rest: within(
                             lambda: rest_list(integration, rest, data["since"])
                         ),
-                        lambda w=where, b=begins: by_hand(w, b, with_count=False),
+                        lambda w=where, b=begins: rest_by_hand(w, b),
                     ),
                     "walls": beside_itself(lambda rest=rest: client.get(rest)),
-                },
-                "page": {
-                    **answered(lambda page=page: client.get(page)),
-                    **by_turns(
-                        lambda asked=asked: within(
-                            lambda: page_list(integration, asked, data["since"])
-                        ),
-                        lambda w=where, b=begins: by_hand(w, b, with_count=True),
-                    ),
-                    "walls": beside_itself(lambda page=page: client.get(page)),
                 },
             }
         )
     return outcomes
+
+
+def table_page(data: dict[str, Any], query: str) -> Any:
+    """What the page asks of the lists: its rows, their primary contacts, and all of its counts."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from django.http import QueryDict  # noqa: PLC0415
+
+    from integrations.importing.facets import facets_of  # noqa: PLC0415
+    from integrations.importing.table import (  # noqa: PLC0415
+        condition,
+        page_of,
+        rows_of,
+        with_links,
+    )
+    from integrations.web.import_filters import read_filters, read_id  # noqa: PLC0415
+    from integrations.web.import_page import _primaries  # noqa: PLC0415
+
+    asked, tenant = QueryDict(query), data["integration"].tenant
+    since = {one.pk: data["since"] for one in data["lists"]}
+    filters = replace(read_filters(asked), since=since)
+    rows = rows_of(tenant, data["lists"])
+    shown = page_of(
+        tenant, with_links(rows.filter(condition(filters))), after=read_id(asked.get("after", ""))
+    )
+    return shown, _primaries(tenant, shown.rows), facets_of(rows, filters)
+
+
+def same_page(label: str, ours: Any, theirs: list[Any]) -> None:
+    """Both sides must show the same companies in the same order, and count the same."""
+    shown, _, facets = ours
+    ids = [str(row.pk) for row in shown.rows]
+    *rows, groups = theirs
+    expected = [str(row[0]) for row in rows[:50]]
+    if ids != expected:
+        raise SystemExit(f"{label}: {ids[:3]}… is not what SQL finds: {expected[:3]}…")
+    if (
+        sum(facets.tabs[tab] for tab in facets.tabs if tab not in {"all", "suggested"})
+        != facets.tabs["all"]
+    ):
+        raise SystemExit(f"{label}: the tabs do not add up: {facets.tabs}")
+    if "&" not in label and not groups and facets.tabs["all"]:
+        raise SystemExit(f"{label}: SQL counts nothing")
 
 
 def rest_query(label: str, query: str, data: dict[str, Any]) -> str:
@@ -350,17 +440,6 @@ def chosen_by(integration: Any, query: str, since: datetime) -> tuple[Any, dict[
         integration, search=asked.get("search", ""), status=asked.get("status", ""), since=since, **flags
     )  # fmt: skip
     return rows, asked
-
-
-def page_list(integration: Any, query: str, since: datetime) -> Any:
-    """What the page asks of the list: its rows, their primary contacts and the count."""
-    from audit_site.db import counting  # noqa: PLC0415
-    from integrations.importing.selectors import import_list_page  # noqa: PLC0415
-    from integrations.web.import_page import _primaries  # noqa: PLC0415
-
-    rows, asked = chosen_by(integration, query, since)
-    page = import_list_page(integration, rows, after=asked.get("after", ""))
-    return page, _primaries(integration, page.rows), counting.capped_count(rows)
 
 
 def rest_list(integration: Any, address: str, since: datetime) -> Any:

@@ -135,10 +135,15 @@ class Installation:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def sign_in(self) -> None:
+    def sign_in(self, company_limit: str = "500") -> None:
         tenant = json.loads(
             self.manage(
-                "create_tenant", "Acme", "--admin-email", "a@example.com", "--company-limit", "500"
+                "create_tenant",
+                "Acme",
+                "--admin-email",
+                "a@example.com",
+                "--company-limit",
+                company_limit,
             )
         )
         token = json.loads(

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from agreements import stored_mrr
 from agreements.causes import caused_by
 from agreements.decisions import choose
-from agreements.models import AgreementLine, BookPiece, BookVersion
+from agreements.models import AgreementLine, BookPiece, BookVersion, CompanyBook
 from audit_site.tenants.models import Tenant
 from companies import services
 from companies.models import Company
@@ -209,3 +209,35 @@ def test_versions_of_another_tenants_company_are_not_found(
     assert stranger.get(f"{V1}/companies/{pk}/versions/").status_code == 404
     assert stranger.get(f"{V1}/companies/{pk}/mrr/?known_at={text(NOON)}").status_code == 404
     assert stranger.get(f"{V1}/mrr/?known_at={text(NOON)}").json()["totals"] == []
+
+
+def test_what_is_not_kept_as_it_is_is_a_difference_that_is_mended(
+    line: AgreementLine, time_machine: Any
+) -> None:
+    """As somebody leaves it who changes rows past all services."""
+    tenant = line.tenant
+    assert not stored_mrr.verify([tenant.pk], mend=False)
+    AgreementLine.objects.filter(pk=line.pk).update(description="Firewall")
+    time_machine.move_to(NOON + HOUR, tick=False)
+
+    assert stored_mrr.verify([tenant.pk], mend=False)[tenant.pk].companies
+    assert stored_mrr.verify([tenant.pk], mend=True)[tenant.pk].companies
+
+    assert not stored_mrr.verify([tenant.pk], mend=False)
+    kinds = BookVersion.objects.order_by("known_from").values_list("kind", flat=True)
+    assert [*kinds] == ["sync", "repair"]
+
+
+def test_who_mends_books_that_no_release_has_kept_keeps_them_once(
+    line: AgreementLine, tenant: Tenant
+) -> None:
+    BookPiece.objects.all().delete()
+    BookVersion.objects.all().delete()
+    CompanyBook.objects.update(kept_from=None, kept_digest="", kept_edition=0)
+
+    assert not stored_mrr.verify([tenant.pk], mend=False), "it waits for the clock"
+    stored_mrr.verify([tenant.pk], mend=True)
+    stored_mrr.verify([tenant.pk], mend=True)
+
+    assert stored_mrr.pass_days() == 0
+    assert BookVersion.objects.count() == 1

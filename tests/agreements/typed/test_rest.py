@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.models import Agreement, TypedChange
@@ -214,3 +215,20 @@ def test_linking_sets_it_aside_and_a_choice_with_note_counts_it(
     assert mrr_of(api, company) == [{"currency": "USD", "amount": "100.00"}]
     undone = api.post(f"{V1}/companies/{company.pk}/unlink/")
     assert undone.json()["mrr"] == [{"currency": "USD", "amount": "100.00"}]
+
+
+def test_what_was_believed_of_it_is_told_by_its_moment(
+    api: APIClient, tenant: Tenant, company: Company
+) -> None:
+    pk = typed(api, company).json()["id"]
+    believed = timezone.now().isoformat().replace("+00:00", "Z")
+    api.delete(f"{V1}/agreements/{pk}/")
+    address = f"{V1}/companies/{company.pk}"
+
+    past = api.get(f"{address}/mrr/", {"known_at": believed}).json()
+    now = api.get(f"{address}/mrr/").json()
+
+    assert (past["totals"][0]["amount"], now["totals"]) == ("100.00", [])
+    assert [row["row_id"] for row in past["ledger"]] == [f"manual:{pk}:flat"]
+    causes = [row["cause"] for row in api.get(f"{address}/versions/").json()["results"]]
+    assert [cause["kind"] for cause in causes] == ["manual", "manual"]

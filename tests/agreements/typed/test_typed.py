@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from django.utils import timezone
 from agreements import stored_mrr
 from agreements.decisions import choose
 from agreements.figures import company_figure, company_totals, tenant_figure
-from agreements.models import Agreement, ChoiceRecord, TypedChange
+from agreements.models import Agreement, BookVersion, ChoiceRecord, TypedChange
+from agreements.mrr.questions import answer
 from agreements.typed import (
     add_agreement,
     change_agreement,
@@ -22,8 +24,27 @@ from agreements.typed import (
 )
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.models import AuditEvent, Tenant, User
-from companies.models import Company
-from tests.factories import make_agreement, make_company, make_integration, make_link
+from companies.models import Company, PrimaryChoice
+from companies.primary import choose_primary
+from integrations.links.linking import link_company
+from integrations.links.undoing import undo_link
+from integrations.models import Integration, PsaCompanyRecord
+from integrations.psa import registry
+from integrations.sandbox.server import SandboxServer
+from tests.concurrency import at_once
+from tests.conftest import connect
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_link,
+    make_psa_company,
+    make_tenant,
+)
+from tests.syncing import synced
+from tests.worker import work_off
+
+PSAS = [info.key for info in registry.infos()]
 
 GOLD: dict[str, Any] = {
     "name": "Gold support",
@@ -234,3 +255,142 @@ def test_an_undone_link_leaves_it_as_it_was(tenant: Tenant, alex: User) -> None:
     assert agreement.choices.force_include is False
     assert ChoiceRecord.objects.count() == 2
     assert company_figure(company).ledger[0].warnings == []
+
+
+def test_two_who_type_at_once_both_count(transactional_db: None) -> None:
+    company = make_company(make_tenant(company_limit=3))
+
+    at_once(*[lambda: add_agreement(company=company, actor=None, values=GOLD)] * 4)
+
+    assert totals(company) == [{"currency": "USD", "amount": "400.00"}]
+
+
+def test_typing_and_linking_at_once_leaves_nothing_that_counts_twice(
+    transactional_db: None,
+) -> None:
+    tenant = make_tenant(company_limit=9)
+    integration = make_integration(tenant)
+    companies = [make_company(tenant) for _ in range(4)]
+
+    def link(company: Company) -> None:
+        record = make_psa_company(integration, external_id=str(company.pk)[:30])
+        link_company(
+            company=company, integration=integration, external_id=record.external_id, actor=None
+        )
+
+    for company in companies:
+        at_once(
+            lambda chosen=company: add_agreement(company=chosen, actor=None, values=GOLD),
+            lambda chosen=company: link(chosen),
+        )
+
+    assert [totals(company) for company in companies] == [[], [], [], []]
+    assert Agreement.objects.filter(set_aside=True).count() == 4
+
+
+def test_of_two_who_change_it_at_once_both_changes_stay(transactional_db: None) -> None:
+    company = make_company(make_tenant(company_limit=3))
+    agreement = add_agreement(company=company, actor=None, values=GOLD)
+
+    at_once(
+        lambda: change_agreement(agreement=agreement, actor=None, changes={"amount": "600"}),
+        lambda: change_agreement(agreement=agreement, actor=None, changes={"name": "Silver"}),
+    )
+
+    agreement.refresh_from_db()
+    assert (agreement.name, agreement.amount) == ("Silver", Decimal(600))
+    assert totals(company) == [{"currency": "USD", "amount": "50.00"}]
+
+
+def test_a_change_of_what_was_removed_meanwhile_says_so(tenant: Tenant) -> None:
+    agreement = add_agreement(company=make_company(tenant), actor=None, values=GOLD)
+    same = Agreement.objects.get()
+    remove_agreement(agreement=agreement, actor=None)
+
+    with pytest.raises(DomainError) as caught:
+        change_agreement(agreement=same, actor=None, changes={"amount": "1"})
+
+    assert (caught.value.code, caught.value.status) == ("not_found", 404)
+
+
+def test_the_book_knows_who_typed(tenant: Tenant, mia: User) -> None:
+    company = make_company(tenant)
+    agreement = add_agreement(company=company, actor=mia, values=GOLD)
+    change_agreement(agreement=agreement, actor=mia, changes={"amount": "600"})
+    remove_agreement(agreement=agreement, actor=mia)
+
+    versions = BookVersion.objects.filter(company=company).order_by("known_from")
+
+    assert (
+        list(versions.values_list("kind", "user", "name")) == [("manual", mia.pk, "Mia Member")] * 3
+    )
+
+
+@pytest.mark.parametrize("psa", PSAS)
+def test_a_sync_leaves_typed_ones_alone_and_an_undo_brings_the_figure_back(
+    tenant: Tenant, alex: User, sandbox: SandboxServer, psa: str
+) -> None:
+    """Every day's figure before the wrong link is that after its undo, to the cent."""
+    integration = connect(tenant, sandbox, psa)
+    company = make_company(tenant, name="By hand")
+    add_agreement(company=company, actor=alex, values=GOLD)
+    days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 15), date(2027, 1, 1)]
+    before = [company_figure(company, day).totals for day in days]
+    record = PsaCompanyRecord.objects.filter(importable=True).order_by("external_id")[0]
+
+    link_company(
+        company=company, integration=integration, external_id=record.external_id, actor=alex
+    )
+    work_off()
+    synced(integration)
+
+    agreement = Agreement.objects.typed().get()
+    assert (agreement.gone_at, agreement.set_aside, agreement.integration) == (None, True, None)
+    linked = company_figure(company)
+    assert {row.summary.reason for row in linked.agreements if row.agreement.is_typed} == {
+        "set_aside"
+    }
+    undo_link(company=company, actor=alex)
+    work_off()
+
+    assert [company_figure(company, day).totals for day in days] == before
+    assert Agreement.objects.get().set_aside is False
+    assert totals(company) == [{"currency": "USD", "amount": "100.00"}]
+
+
+def test_an_undo_forgets_who_was_chosen_meanwhile(connected: Integration, alex: User) -> None:
+    company = make_company(connected.tenant)
+    record = PsaCompanyRecord.objects.filter(importable=True, contact_count__gt=1)[0]
+    link_company(company=company, integration=connected, external_id=record.external_id, actor=alex)
+    work_off()
+    theirs = company.contacts.exclude(external_id="").filter(is_active=True, is_primary=False)
+    chosen = next(person for person in theirs if person.can_be_primary)
+    choose_primary(company=company, contact=chosen, actor=alex)
+
+    undo_link(company=company, actor=alex)
+
+    assert PrimaryChoice.objects.count() == 0
+    assert company.contacts.get().is_primary
+
+
+def test_a_pasted_book_may_hold_what_was_typed() -> None:
+    agreement = {
+        "source": "manual",
+        "id": "1",
+        "name": "Gold",
+        "currency": "USD",
+        "start_date": "2026-01-01",
+        "cycle": "annual",
+        "amount": "1200.00",
+    }
+
+    def asked(**over: Any) -> Any:
+        book = {"agreements": [{**agreement, **over}]}
+        return answer({"ask": {"what": "mrr", "as_of": "2026-06-01"}, "book": book})
+
+    assert asked()["totals"]["USD"]["amount"] == "100.00"
+    aside = asked(set_aside=True)
+    assert (aside["totals"], aside["reasons"]) == ({}, {"manual:1:flat": "set_aside"})
+    counted = asked(set_aside=True, force_include=True)
+    assert counted["totals"]["USD"]["amount"] == "100.00"
+    assert counted["warnings"] == {"manual:1:flat": ["counted_beside_psa"]}

@@ -23,20 +23,23 @@ def test_the_charts_have_their_table_and_csv(alex: User, company: Company) -> No
 
     charts_page = text(client.get("/mrr/charts/"))
     series = csv_rows(client.get("/mrr/series.csv?as_of=2026-06-15"))
-    narrow = csv_rows(client.get(f"/mrr/series.csv?as_of=2026-06-15&company={company.pk}"))
-    moved = csv_rows(client.get("/mrr/movement.csv?from=2024-12-31&to=2026-01-01"))
+    known = series[1][3]
+    narrow = csv_rows(
+        client.get(f"/mrr/series.csv?as_of=2026-06-15&company={company.pk}&known={known}")
+    )
+    moved = csv_rows(client.get(f"/mrr/movement.csv?from=2024-12-31&to=2026-01-01&known={known}"))
 
     assert charts_page.count('<svg class="chart"') == 2
     assert "Trailing average: USD 1,300.00" in charts_page
-    assert series[0] == ["Month", "Currency", "Recognized"]
-    assert series[1] == ["2025-06", "USD", "1300.00"]
+    assert series[0] == ["Month", "Currency", "Recognized", "Known at"]
+    assert series[1] == ["2025-06", "USD", "1300.00", known]
     assert len(series) == 25
     assert narrow == series
     assert moved == [
-        ["Movement", "audITee", "Currency", "Amount"],
-        ["opening", "", "USD", "0.00"],
-        ["new", "'=HYPERLINK(evil)", "USD", "1300.00"],  # no spreadsheet runs it
-        ["closing", "", "USD", "1300.00"],
+        ["Movement", "audITee", "Currency", "Amount", "Known at"],
+        ["opening", "", "USD", "0.00", known],
+        ["new", "'=HYPERLINK(evil)", "USD", "1300.00", known],  # no spreadsheet runs it
+        ["closing", "", "USD", "1300.00", known],
     ]
     assert client.get("/mrr/series.csv?company=nobody").status_code == 404
 

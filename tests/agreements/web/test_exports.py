@@ -12,17 +12,30 @@ from tests.clients import browser
 @pytest.mark.parametrize(
     ("path", "is_of_company", "after"),
     [
-        ("{company}ledger.csv?as_of=2026-01-31", True, {"what": "ledger", "as_of": "2026-01-31"}),
+        (
+            "{company}ledger.csv?as_of=2026-01-31&known=2026-11-01T10:00:00Z",
+            True,
+            {"what": "ledger", "as_of": "2026-01-31", "known_at": "2026-11-01T10:00:00Z"},
+        ),
         ("{company}report.json?as_of=2026-01-31", True, {"what": "report", "as_of": "2026-01-31"}),
         (
-            "/mrr/series.csv?as_of=2026-01-31",
+            "/mrr/series.csv?as_of=2026-01-31&known=2026-11-01T10:00:00Z",
             False,
-            {"what": "recognized by month", "as_of": "2026-01-31"},
+            {
+                "what": "recognized by month",
+                "as_of": "2026-01-31",
+                "known_at": "2026-11-01T10:00:00Z",
+            },
         ),
         (
-            "/mrr/movement.csv?from=2025-12-31&to=2026-01-31",
+            "/mrr/movement.csv?from=2025-12-31&to=2026-01-31&known=2026-11-01T10:00:00Z",
             False,
-            {"what": "movement", "start": "2025-12-31", "end": "2026-01-31"},
+            {
+                "what": "movement",
+                "start": "2025-12-31",
+                "end": "2026-01-31",
+                "known_at": "2026-11-01T10:00:00Z",
+            },
         ),
     ],
 )

@@ -24,6 +24,7 @@ from companies.services import CONTACT_FIELDS
 from companies.web.forms import CompanyForm
 from integrations.models import (
     CompanyLink,
+    ImportBatchRow,
     Issue,
     PsaCompanyRecord,
     PsaContactRecord,
@@ -54,6 +55,7 @@ IDS: list[tuple[type[models.Model], str]] = [
     (PsaContactRecord, "company_external_id"),
     (Contact, "external_id"),
     (CompanyLink, "external_id"),
+    (ImportBatchRow, "external_id"),
     (SyncEvent, "external_id"),
     (Issue, "external_id"),
     (Issue, "company_external_id"),

@@ -20,7 +20,7 @@ from tests.factories import (
 
 LIT = re.compile(r'<a class="nav-link"\s+href="([^"]*)"\s+aria-current="page"')
 COMPANIES, MRR, INTEGRATIONS, RUNS = "/companies/", "/mrr/", "/integrations/", "/sync-runs/"
-PEOPLE, SETTINGS = "/account/people/", "/account/settings/"
+IMPORT, PEOPLE, SETTINGS = "/import/", "/account/people/", "/account/settings/"
 
 
 @pytest.fixture
@@ -61,8 +61,9 @@ def addresses(tenant: Tenant) -> dict[str, str]:
         ("/integrations/", INTEGRATIONS),
         ("/integrations/connect/connectwise/", INTEGRATIONS),
         ("{integration}", INTEGRATIONS),
-        ("{integration}companies/", INTEGRATIONS),
-        ("{integration}companies/missing/", INTEGRATIONS),
+        ("/import/", IMPORT),
+        ("/import/batches/", IMPORT),
+        ("{integration}companies/missing/", IMPORT),
         ("{integration}disconnect/", INTEGRATIONS),
         ("{integration}issues/", INTEGRATIONS),
         ("{issue}gone/", INTEGRATIONS),

@@ -63,7 +63,7 @@ def addresses() -> dict[str, str]:
         "integrations": "/integrations/",
         "connect": "/integrations/connect/autotask/",
         "integration": settings_page,
-        "import list": f"{settings_page}companies/",
+        "import list": "/import/",
         "issues": f"{settings_page}issues/",
         "sync runs": "/sync-runs/",
         "sync run": f"/sync-runs/{run.pk}/",

@@ -13,6 +13,7 @@ from django.db import connection
 
 from agreements.decisions import choose
 from agreements.models import Agreement
+from agreements.since_shown import note_shown
 from audit_site import limits
 from audit_site.api.models import IdempotentRequest
 from audit_site.errors import DomainError
@@ -43,7 +44,11 @@ from audit_site.tenants.models import (
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
 from companies.primary import choose_primary
-from integrations.models import Integration, SyncRun
+from companies.services import archive_company
+from integrations.importing.batches import propose
+from integrations.importing.selection import choose_all
+from integrations.importing.table import Filters
+from integrations.models import Integration, PsaCompanyRecord, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from integrations.words.saying import say_word
@@ -76,12 +81,17 @@ def erase(tenant_id: object, name: str) -> tuple[str, int]:
 def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     """A tenant with rows of all kinds."""
     integration = connect(tenant, sandbox, "connectwise")
+    waiting = PsaCompanyRecord.objects.filter(importable=True)
+    choose_all(tenant=tenant, user=alex, filters=Filters())
+    propose(tenant=tenant, rows=waiting, actor=alex)
     import_all(integration)
     agreement = Agreement.objects.select_related("company__tenant")[0]
     choose(agreement=agreement, actor=alex, changes={"exclude": True})
     make_typed(agreement.company, actor=alex)
     contact = Contact.objects.filter(company=agreement.company, is_primary=True).get()
     choose_primary(company=agreement.company, contact=contact, actor=alex)
+    note_shown(agreement.company, alex)
+    archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
     make_invitation(tenant)

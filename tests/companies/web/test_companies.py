@@ -162,7 +162,7 @@ def test_an_archived_one_offers_no_resync_and_is_named_in_the_import_list(
     alex: User, integration: Integration, company: Company
 ) -> None:
     client = browser(alex)
-    address, listed = f"/companies/{company.pk}/", f"/integrations/{integration.pk}/companies/"
+    address, listed = f"/companies/{company.pk}/", "/import/?tab=linked"
     assert f'action="{address}sync/"' in text(client.get(address))
     assert "Linked to Acme</a>" in text(client.get(listed))
 

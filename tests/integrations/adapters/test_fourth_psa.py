@@ -18,7 +18,7 @@ from audit_site.local.run import environment
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.connecting.selectors import latest_of
-from integrations.models import Integration, SyncRun
+from integrations.models import ImportBatch, Integration, SyncRun
 from integrations.psa import registry
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY, connect
@@ -61,9 +61,12 @@ def test_its_card_form_guide_test_import_and_sync_appear(
     integration.refresh_from_db()
     assert integration.status == "connected"
 
-    listed = client.get(f"/integrations/{integration.pk}/companies/").content.decode()
+    listed = client.get("/import/").content.decode()
     assert listed.count("Boatyard") >= 3
-    client.post(f"/integrations/{integration.pk}/companies/import/", {"external_ids": ["2", "3"]})
+    rows = integration.psa_companies.filter(external_id__in=["2", "3"])
+    ids = [str(pk) for pk in rows.values_list("pk", flat=True)]
+    client.post("/import/choose/", {"shown": ids, "ticked": ids, "do": "review"})
+    client.post(f"/import/batches/{ImportBatch.objects.get().pk}/review/", {"do": "start"})
     work_off()
     client.post(f"/integrations/{integration.pk}/sync/")
     work_off()

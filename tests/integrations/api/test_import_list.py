@@ -8,12 +8,11 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import Tenant, User
-from integrations.importing.last_viewed import note_viewed
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from tests.clients import V1, api_of, browser, page_text, problem
 from tests.factories import make_company, make_integration, make_link, make_psa_company
-from tests.integrations.importing.import_lists import EARLY, add
+from tests.integrations.importing.import_lists import EARLY, add, look
 from tests.queries import queries
 from tests.worker import work_off
 
@@ -142,7 +141,7 @@ def test_rest_shows_what_is_new_without_looking(
 
     assert api.get(one).json()["new_psa_companies"] is None
     assert api.get(f"{rows}?new=true").json()["results"] == []
-    note_viewed(integration=integration, user=api.user)
+    look(integration, api.user)
     add(integration, "Birch")
     add(integration, "Gone again", gone_at=timezone.now())
 
@@ -167,7 +166,7 @@ def test_rest_counts_what_is_new_up_to_a_thousand(
     api: APIClient, tenant: Tenant, integration: Integration
 ) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
-    note_viewed(integration=integration, user=api.user)
+    look(integration, api.user)
     now = timezone.now()
     PsaCompanyRecord.objects.bulk_create(
         PsaCompanyRecord(

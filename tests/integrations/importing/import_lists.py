@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from audit_site.tenants.models import User
+from integrations.importing.last_viewed import note_viewed
 from integrations.models import Integration
 from tests.clients import page_text
 from tests.factories import make_psa_company
@@ -24,6 +26,16 @@ def marked(answer: Any) -> list[str]:
     return re.findall(
         '<td><strong>([^<]*)</strong> <span class="mark busy">New</span>', page_text(answer)
     )
+
+
+def look(integration: Integration, user: User) -> None:
+    """A person looks at one import list."""
+    note_viewed(tenant=integration.tenant, integrations=[integration], user=user)
+
+
+def address_of(integration: Integration) -> str:
+    """The page of the import list with the companies of one connection."""
+    return f"/import/?connection={integration.pk}"
 
 
 def add(integration: Integration, *named: str, **over: Any) -> None:

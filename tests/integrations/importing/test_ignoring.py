@@ -36,14 +36,19 @@ def address_of(integration: Integration, external_id: str, verb: str) -> str:
     return f"{V1}/integrations/{integration.pk}/psa-companies/{external_id}/{verb}/"
 
 
+def row_of(external_id: str, verb: str) -> str:
+    """Where a row of the import list is changed on pages."""
+    return f"/import/{PsaCompanyRecord.objects.get(external_id=external_id).pk}/{verb}/"
+
+
 def test_a_stranger_puts_nothing_aside(otto: User, listed: Integration) -> None:
     api, client = api_of(otto), browser(otto)
 
     answers = [
         api.post(address_of(listed, "1", "ignore")),
         api.post(address_of(listed, "1", "unignore")),
-        client.post(f"/integrations/{listed.pk}/companies/ignore/", {"external_id": "1"}),
-        client.post(f"/integrations/{listed.pk}/companies/unignore/", {"external_id": "1"}),
+        client.post(row_of("1", "ignore")),
+        client.post(row_of("1", "unignore")),
     ]
 
     assert {answer.status_code for answer in answers} == {404}
@@ -52,7 +57,7 @@ def test_a_stranger_puts_nothing_aside(otto: User, listed: Integration) -> None:
 
 def test_a_viewer_may_not(vic: User, listed: Integration) -> None:
     refused = api_of(vic).post(address_of(listed, "1", "ignore"))
-    page = browser(vic).get(f"/integrations/{listed.pk}/companies/")
+    page = browser(vic).get("/import/")
 
     assert problem(refused)[0] == 403
     assert "Ignore<span" not in page_text(page)
@@ -103,39 +108,40 @@ def test_rest_filters_by_it(vic: User, listed: Integration, asked: str, names: l
 
 
 def test_the_page_hides_them_until_they_are_asked_for(mia: User, listed: Integration) -> None:
-    client, address = browser(mia), f"/integrations/{listed.pk}/companies/"
-    send: dict[str, Any] = {"data": {"external_id": "2"}, "follow": True, "HTTP_REFERER": address}
+    client, address = browser(mia), "/import/"
+    send: dict[str, Any] = {"follow": True, "HTTP_REFERER": address}
 
-    said = text(client.post(f"{address}ignore/", **send))
-    whole, asked = page_text(client.get(address)), page_text(client.get(f"{address}?ignored=yes"))
-    searched = page_text(client.get(f"{address}?search=bir"))
-    taken_back = text(client.post(f"{address}unignore/", **send))
+    said = text(client.post(row_of("2", "ignore"), **send))
+    whole, asked = page_text(client.get(address)), page_text(client.get(f"{address}?tab=ignored"))
+    taken_back = text(client.post(row_of("2", "unignore"), **send))
 
-    assert "“Birch” is ignored. Show ignored ones to take it back." in said
+    assert "“Birch” is ignored. Under Ignored you can take that back." in said
     assert "<strong>Birch</strong>" not in whole
-    assert "1 ignored company is not shown." in whole
+    assert 'Ignored <span class="num">1</span>' in whole
     assert "<strong>Birch</strong>" in asked
     assert "Ignored by Mia Member" in asked
     assert "<strong>Amber</strong>" not in asked
-    assert "<strong>Birch</strong>" in searched
     assert "“Birch” is not ignored any more." in taken_back
     assert "<strong>Birch</strong>" in page_text(client.get(address))
 
 
-def test_with_a_script_its_row_alone_changes(mia: User, listed: Integration) -> None:
-    client, address = browser(mia), f"/integrations/{listed.pk}/companies/"
-    send: dict[str, Any] = {"data": {"external_id": "2"}, "HTTP_HX_REQUEST": "true"}
+def test_with_a_script_its_row_alone_changes(
+    mia: User, tenant: Tenant, listed: Integration
+) -> None:
+    client, script = browser(mia), {"HTTP_HX_REQUEST": "true"}
+    linked = make_psa_company(listed, external_id="5", name="Elm")
+    make_link(make_company(tenant), listed, external_id="5")
 
-    ignored = page_text(client.post(f"{address}ignore/", **send))
-    back = page_text(client.post(f"{address}unignore/", **send))
-    refused = client.post(f"{address}ignore/", data={"external_id": "no"}, HTTP_HX_REQUEST="true")
+    ignored = page_text(client.post(row_of("2", "ignore"), **script))
+    back = page_text(client.post(row_of("2", "unignore"), **script))
+    refused = client.post(f"/import/{linked.pk}/ignore/", **script)
 
     assert (ignored.count("<tr>"), back.count("<tr>")) == (1, 1)
     assert "Ignored by Mia Member" in ignored
-    assert f'hx-post="{address}unignore/"' in ignored
-    assert f'hx-post="{address}ignore/"' in back
+    assert f'hx-post="{row_of("2", "unignore")}"' in ignored
+    assert f'hx-post="{row_of("2", "ignore")}"' in back
     assert refused["HX-Refresh"] == "true"
-    assert "showed no company with this id" in page_text(client.get(address))
+    assert "“Elm” is linked to an audITee." in page_text(client.get("/import/"))
 
 
 def test_what_becomes_an_auditee_is_ignored_no_more(tenant: Tenant, listed: Integration) -> None:

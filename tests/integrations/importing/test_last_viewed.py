@@ -6,12 +6,11 @@ from django.utils import timezone
 
 from audit_site.db.counting import CappedCount
 from audit_site.tenants.models import Membership, Tenant, User
-from integrations.importing.last_viewed import note_viewed
 from integrations.importing.selectors import new_company_counts
 from integrations.models import Integration
 from tests.clients import browser
 from tests.factories import make_integration
-from tests.integrations.importing.import_lists import EARLY, add
+from tests.integrations.importing.import_lists import EARLY, add, look
 
 
 def test_looking_is_each_persons_own(
@@ -20,9 +19,9 @@ def test_looking_is_each_persons_own(
     add(integration, "Anvil", first_seen_at=EARLY)
     ada, ben, cleo = alex, mia, vic
     for user in (ada, ben):
-        note_viewed(integration=integration, user=user)
+        look(integration, user)
     add(integration, "Birch", "Cedar")
-    browser(ada).get(f"/integrations/{integration.pk}/companies/")
+    browser(ada).get("/import/")
 
     assert new_company_counts(tenant, ada, [integration]) == {integration.pk: CappedCount(0, 1000)}
     assert new_company_counts(tenant, ben, [integration]) == {integration.pk: CappedCount(2, 1000)}
@@ -36,8 +35,8 @@ def test_looking_is_of_one_tenant(
     add(integration, "Anvil", first_seen_at=EARLY)
     add(theirs, "Anvil", first_seen_at=EARLY)
     Membership.objects.create(tenant=other_tenant, user=alex, role="viewer")
-    note_viewed(integration=integration, user=alex)
-    note_viewed(integration=theirs, user=alex)
+    look(integration, alex)
+    look(theirs, alex)
     add(theirs, "Birch", "Cedar")
 
     assert new_company_counts(tenant, alex, [integration, theirs]) == {
@@ -52,7 +51,7 @@ def test_what_a_sync_was_writing_during_the_look_is_new_the_next_time(
     """A row's time is set before it can be seen; the clock would miss it."""
     add(integration, "Anvil", first_seen_at=EARLY)
     being_written = timezone.now()
-    note_viewed(integration=integration, user=alex)
+    look(integration, alex)
 
     add(integration, "Birch", first_seen_at=being_written)
 

@@ -63,7 +63,7 @@ def test_who_is_no_admin_sees_disabled_inputs_and_whom_to_ask(
     [
         ("sync/", "viewer"),
         ("test/", "viewer"),
-        ("companies/import/", "viewer"),
+        ("companies/review/", "viewer"),
         ("disconnect/", "member"),
     ],
 )

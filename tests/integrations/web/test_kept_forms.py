@@ -184,13 +184,16 @@ def test_another_account_is_said_in_the_form(alex: User, connected: Integration)
 def test_the_import_list_in_numbers_leads_to_it(vic: User, connected: Integration) -> None:
     page = page_text(browser(vic).get(settings_of(connected)))
 
-    listed = f"/integrations/{connected.pk}/companies/"
-    assert f'<dt>Found</dt> <dd><a href="{listed}">40</a></dd>' in page
-    assert f'<a href="{listed}?importable=yes">' in page
-    assert f'<dt>Linked</dt> <dd><a href="{listed}?linked=yes">0</a></dd>' in page
+    listed = f"/import/?connection={connected.pk}&amp;tab="
+    importable = PsaCompanyRecord.objects.filter(importable=True).count()
+    assert f'<dt>Found</dt><dd><a href="{listed}all">40</a></dd>' in page
+    assert f'<dt>Can be added</dt><dd><a href="{listed}add">{importable}</a></dd>' in page
+    assert f'<dt>Linked</dt><dd><a href="{listed}linked">0</a></dd>' in page
+    assert "<dt>Licences free</dt><dd>100</dd>" in page
+    assert "40 companies found, nothing has been imported." in page
+    assert f'href="{listed}add">Choose companies</a>' in page
     hidden = [record.rule_codes[0] for record in PsaCompanyRecord.objects.exclude(rule_codes=[])]
-    assert (
-        f'<a href="{listed}?importable=no&amp;linked=no&amp;ignored=no">{len(hidden)}</a>' in page
-    )
-    without = f"{hidden.count('no_contact')}: It has no contact in ConnectWise Manage."
-    assert f'<div class="sub">{without}</div>' in page
+    assert f'<a href="{listed}hidden">{len(hidden)}</a>' in page
+    without = hidden.count("no_contact")
+    reason = f'{listed}hidden&amp;reason=no_contact">{without}: No contact</a>'
+    assert f'<a href="{reason}' in page

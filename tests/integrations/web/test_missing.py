@@ -41,7 +41,22 @@ def test_what_could_be_added_is_added_from_here(page: Callable[[str], str]) -> N
 
     assert record.name in headings(shown)
     assert "Can be added" in shown
-    assert f'name="external_ids" value="{record.external_id}"' in re.sub(r"\s+", " ", shown)
+    assert f'name="external_id" value="{record.external_id}"' in re.sub(r"\s+", " ", shown)
+
+
+def test_adding_it_from_there_is_reviewed_like_any_other(mia: User, connected: Integration) -> None:
+    record = importable()
+    client = browser(mia)
+
+    review = client.post(
+        f"/integrations/{connected.pk}/companies/review/",
+        {"external_id": record.external_id},
+        follow=True,
+    )
+
+    assert "<h1>Review</h1>" in text(review)
+    assert "<strong>1 ticked:</strong> 1 new" in text(review)
+    assert f"<strong>{record.name}</strong>" in text(review)
 
 
 def test_what_no_sync_has_read_leads_to_sync_now(
@@ -56,7 +71,7 @@ def test_what_no_sync_has_read_leads_to_sync_now(
     assert headings(shown) == ["Zebra Legal"]
     assert "No sync has read it yet." in shown
     assert f'action="/integrations/{connected.pk}/sync/"' in shown
-    assert "external_ids" not in shown
+    assert "external_id" not in shown
 
 
 def test_what_is_linked_leads_to_its_auditee_and_needs_no_licence(
@@ -137,7 +152,7 @@ def test_what_the_psa_no_longer_shows_is_said_with_what_the_last_sync_saw(
 def test_a_search_of_the_list_without_a_hit_offers_to_ask_the_psa(
     mia: User, connected: Integration
 ) -> None:
-    shown = text(browser(mia).get(f"/integrations/{connected.pk}/companies/?search=zebra+%26+co"))
+    shown = text(browser(mia).get("/import/?search=zebra+%26+co"))
 
     address = f"/integrations/{connected.pk}/companies/missing/?q=zebra%20%26%20co"
     assert f'href="{address}">Ask ConnectWise Manage for “zebra &amp; co”</a>' in shown

@@ -10,11 +10,10 @@ from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from integrations.importing.last_viewed import note_viewed
 from integrations.models import ImportListVisit, Integration
 from tests.clients import browser, page_text
 from tests.factories import make_integration
-from tests.integrations.importing.import_lists import EARLY, add, marked, names
+from tests.integrations.importing.import_lists import EARLY, add, address_of, look, marked, names
 from tests.queries import queries
 
 
@@ -23,7 +22,7 @@ def test_who_never_looked_sees_no_count(alex: User, integration: Integration) ->
     client = browser(alex)
 
     before = page_text(client.get("/integrations/"))
-    first = client.get(f"/integrations/{integration.pk}/companies/")
+    first = client.get(address_of(integration))
 
     assert "you last looked" not in before
     assert "you last looked" not in page_text(first)
@@ -34,7 +33,7 @@ def test_what_came_since_the_last_visit_is_counted_marked_and_listed(
     vic: User, integration: Integration
 ) -> None:
     add(integration, "Anvil", "Birch", first_seen_at=EARLY)
-    address = f"/integrations/{integration.pk}/companies/"
+    address = address_of(integration)
     assert "you last looked" not in page_text(browser(vic).get("/integrations/"))
     browser(vic).get(address)
     assert "you last looked" not in page_text(browser(vic).get("/integrations/"))
@@ -47,7 +46,7 @@ def test_what_came_since_the_last_visit_is_counted_marked_and_listed(
     settings = page_text(client.get(f"/integrations/{integration.pk}/"))
     assert "3 new in ConnectWise Manage since you last looked" in settings
     everything = client.get(address)
-    assert "3 new in ConnectWise Manage since you last looked" in page_text(everything)
+    assert "3 new since you last looked" in page_text(everything)
     assert names(everything) == ["Anvil", "Apple", "Birch", "Cedar", "Dune", "Gone again"]
     assert marked(everything) == ["Apple", "Cedar", "Dune"]
     assert "you last looked" not in page_text(client.get("/integrations/"))
@@ -58,15 +57,15 @@ def test_a_visit_goes_on_showing_what_was_new_when_it_began(
     alex: User, integration: Integration
 ) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
-    address = f"/integrations/{integration.pk}/companies/"
+    address = address_of(integration)
     browser(alex).get(address)
     add(integration, "Birch", "Cedar")
     client = browser(alex)
 
-    assert names(client.get(f"{address}?new=yes")) == ["Birch", "Cedar"]
-    assert names(client.get(f"{address}?new=yes")) == ["Birch", "Cedar"]
-    assert names(client.get(f"{address}?new=yes&search=ced")) == ["Cedar"]
-    assert marked(client.get(f"{address}?importable=yes")) == ["Birch", "Cedar"]
+    assert names(client.get(f"{address}&new=yes")) == ["Birch", "Cedar"]
+    assert names(client.get(f"{address}&new=yes")) == ["Birch", "Cedar"]
+    assert names(client.get(f"{address}&new=yes&search=ced")) == ["Cedar"]
+    assert marked(client.get(f"{address}&tab=add")) == ["Birch", "Cedar"]
     add(integration, "Dune")
     assert "1 new since you last looked" in page_text(client.get("/integrations/"))
     assert marked(client.get(address)) == ["Birch", "Cedar", "Dune"]
@@ -74,7 +73,7 @@ def test_a_visit_goes_on_showing_what_was_new_when_it_began(
 
 
 def test_a_visit_ends_after_half_an_hour(alex: User, integration: Integration) -> None:
-    address = f"/integrations/{integration.pk}/companies/"
+    address = address_of(integration)
     began = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
     with time_machine.travel(began, tick=False):
         add(integration, "Anvil")
@@ -94,11 +93,11 @@ def test_a_visit_ends_after_half_an_hour(alex: User, integration: Integration) -
 @pytest.mark.parametrize(
     ("query", "headers"),
     [
-        ("?search=a", {}),
-        ("?importable=yes", {}),
-        ("?after=1", {}),
-        ("?from=k", {}),
-        ("?new=yes&linked=no", {}),
+        ("search=a", {}),
+        ("tab=add", {}),
+        ("after=1", {}),
+        ("from=k", {}),
+        ("new=yes&tab=all", {}),
         ("", {"HTTP_HX_REQUEST": "true"}),
     ],
 )
@@ -106,10 +105,10 @@ def test_filters_pages_and_fragments_are_no_visit(
     alex: User, integration: Integration, query: str, headers: dict[str, str]
 ) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
-    note_viewed(integration=integration, user=alex)
+    look(integration, alex)
     add(integration, "Birch")
 
-    answer = browser(alex).get(f"/integrations/{integration.pk}/companies/{query}", **headers)
+    answer = browser(alex).get(f"/import/?{query}", **headers)
 
     assert answer.status_code == 200
     assert ImportListVisit.objects.get().looked_at == EARLY
@@ -119,14 +118,14 @@ def test_filters_pages_and_fragments_are_no_visit(
 def test_an_empty_filter_form_opens_the_list(alex: User, integration: Integration) -> None:
     add(integration, "Anvil", first_seen_at=EARLY)
 
-    browser(alex).get(f"/integrations/{integration.pk}/companies/?search=&importable=&linked=&new=")
+    browser(alex).get(f"{address_of(integration)}&search=&type=&new=")
 
     assert ImportListVisit.objects.get().looked_at == EARLY
 
 
 def test_an_empty_list_has_not_been_looked_at(alex: User, integration: Integration) -> None:
     client = browser(alex)
-    address = f"/integrations/{integration.pk}/companies/"
+    address = address_of(integration)
 
     client.get(address)
     add(integration, "Anvil", "Birch")
@@ -134,7 +133,7 @@ def test_an_empty_list_has_not_been_looked_at(alex: User, integration: Integrati
     assert "you last looked" not in page_text(client.get("/integrations/"))
     assert marked(client.get(address)) == []
     assert ImportListVisit.objects.count() == 1
-    assert "Nothing is new since you last looked." in page_text(client.get(f"{address}?new=yes"))
+    assert "Nothing is new since you last looked." in page_text(client.get(f"{address}&new=yes"))
 
 
 def test_the_integrations_page_costs_the_same_however_many(alex: User, tenant: Tenant) -> None:
@@ -143,7 +142,7 @@ def test_the_integrations_page_costs_the_same_however_many(alex: User, tenant: T
     def connect() -> None:
         integration = make_integration(tenant)
         add(integration, "Anvil", first_seen_at=EARLY)
-        note_viewed(integration=integration, user=alex)
+        look(integration, alex)
         add(integration, "Birch")
 
     connect()

@@ -75,7 +75,7 @@ def test_a_run_that_waits_says_for_whom_and_until_when(
     page = text(client.get(started["Location"]))
     status = text(client.get(f"/integrations/{integration.pk}/"))
     listed = text(client.get("/sync-runs/"))
-    imports = text(client.get(f"/integrations/{integration.pk}/companies/"))
+    imports = text(client.get("/import/"))
 
     clock = f"{until:%H:%M}"
     for shown in (page, status, listed, imports):

@@ -266,15 +266,15 @@ def test_a_status_that_stands_in_the_way_leads_to_saying_it(
 
     linked = page_text(client.get(f"/companies/{company.pk}/"))
     link.delete()
-    listed = page_text(client.get(f"/integrations/{integration.pk}/companies/"))
+    listed = page_text(client.get("/import/?tab=all"))
     say_word(integration=integration, actor=alex, kind="status", word="Gold", meaning="active")
-    after = page_text(client.get(f"/integrations/{integration.pk}/companies/"))
+    after = page_text(client.get("/import/?tab=all"))
 
     for page in (linked, listed):
         assert "Its status in ConnectWise Manage, “Gold”, does not count as Active." in page
         assert f'href="{address}"' in page
     assert address not in after
-    assert "Importable" in after
+    assert '<span class="mark good">Add</span>' in after
     assert '<span class="mark">Gold</span>' not in after
 
 

@@ -91,6 +91,7 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
                 "api_actcount",
                 "api_idempotentrequest",
                 "integrations_connectiontest",
+                "integrations_importbatch",
                 "integrations_integration",
                 "integrations_issue",
                 "integrations_psaword",

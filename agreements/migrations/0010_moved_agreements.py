@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agreements', '0008_typed_agreements'),
+        ('agreements', '0009_typed_agreements'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('companies', '0002_type'),
+        ('companies', '0003_archived_periods'),
         ('tenants', '0010_seal_two_factor_secrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agreements', '0007_one_refused_report'),
+        ('agreements', '0008_books_that_remember'),
         ('companies', '0002_type'),
         ('integrations', '0011_forgotten_contacts'),
         ('tenants', '0010_seal_two_factor_secrets'),

@@ -1,0 +1,118 @@
+"""What became known of a figure, in words: `price of Managed Firewall 100 → 3,100`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Final
+
+from django.utils.dateformat import format as date_text
+
+from agreements.known.differences import Bringer, Change
+from agreements.mrr import money_text
+from agreements.restated import mrr_in
+from audit_site.tenants.models import Tenant
+
+#: How a change came to be known, by the kind of what brought it.
+BROUGHT: Final = {
+    "sync": "read",
+    "import": "imported",
+    "link": "linked",
+    "unlink": "unlinked",
+    "undo_link": "link undone",
+    "choice": "decided",
+    "manual": "typed",
+    "rules": "newer rules",
+    "settings": "settings changed",
+    "status": "archived or brought back",
+}
+NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class SaidChange:
+    """A row of a ledger that came to another amount, and each field of it that differs."""
+
+    name: str
+    amount: str
+    before: str
+    after: str
+    sentences: list[str]
+
+
+def said_changes(currency: str, changes: Iterable[Change], tenant: Tenant) -> list[SaidChange]:
+    """The changed rows in one currency, the largest first."""
+    rows = groupby(sorted(changes, key=_row), key=_row)
+    found = [_said(currency, list(fields), tenant) for _, fields in rows]
+    return sorted(found, key=lambda row: -abs(Decimal(row.amount)))
+
+
+def _row(change: Change) -> tuple[str, str, str]:
+    return change.company_id, change.agreement, change.row_id
+
+
+def _said(currency: str, fields: list[Change], tenant: Tenant) -> SaidChange:
+    before, after = mrr_in(currency, fields[0])
+    return SaidChange(
+        fields[0].label,
+        money_text(currency, after - before),
+        money_text(currency, before),
+        money_text(currency, after),
+        [sentence_of(change, tenant) for change in fields],
+    )
+
+
+def sentence_of(change: Change, tenant: Tenant) -> str:
+    """`price of Managed Firewall 100 → 3,100 (read 29 Nov 02:10)`."""
+    return f"{_difference(change)}{brought_text(change.by, tenant)}"
+
+
+def _difference(change: Change) -> str:
+    if change.field == "row":
+        return came_or_went(change.label, change.before, change.after)
+    return difference_text(change.called, change.label, change.before, change.after)
+
+
+def came_or_went(label: str, before: str | None, after: str | None) -> str:
+    if before is None and after is not None:
+        return f"{label} is there"
+    if after is None and before is not None:
+        return f"{label} is there no more"
+    return f"{label} comes to another amount"
+
+
+def difference_text(called: str, label: str, before: str | None, after: str | None) -> str:
+    """`price of Managed Firewall 100 → 3,100`."""
+    return f"{called} of {label} {shown_value(before)} → {shown_value(after)}"
+
+
+def brought_text(by: Bringer, tenant: Tenant) -> str:
+    """By what and when it became known: ` (read 29 Nov 02:10)`; "" = that is not known."""
+    if by.at is None:
+        return ""
+    return f" ({BROUGHT.get(by.kind, 'known')} {moment_text(by.at, tenant)})"
+
+
+def moment_text(at: datetime, tenant: Tenant) -> str:
+    """`29 Nov 02:10`, in the tenant's time zone; with the year where it is not this one."""
+    local = at.astimezone(tenant.zone)
+    is_this_year = local.year == tenant.today().year
+    return date_text(local, "j M H:i" if is_this_year else "j M Y H:i")
+
+
+def shown_value(text: str | None) -> str:
+    """A value of a field for people: numbers with thousands apart, days as days."""
+    if text is None:
+        return "none"
+    if text in {"true", "false"}:
+        return "yes" if text == "true" else "no"
+    if NUMBER.fullmatch(text):
+        return f"{Decimal(text):,f}"
+    if DAY.fullmatch(text):
+        return date_text(date.fromisoformat(text), "j M Y")
+    return text

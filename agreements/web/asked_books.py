@@ -1,0 +1,37 @@
+"""The books and the movement that a page's address asks for: as known now, or at other moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.utils import timezone
+
+from agreements import mrr
+from agreements.as_known import known_books, movement_as_known
+from agreements.figures import Part, tenant_book
+from agreements.restated import restated_movement
+from agreements.web.asked_days import Days
+from agreements.web.charts import AnyMovement
+from audit_site.tenants.models import Tenant
+
+
+def parts_as_asked(tenant: Tenant, days: Days, company_id: UUID | None = None) -> list[Part]:
+    """The books of one company or of all, each with its engine."""
+    if days.known_at is None:
+        return [Part(tenant_book(tenant, company_id=company_id))]
+    return known_books(tenant, days.known_at, company_id).parts
+
+
+def movement_as_asked(
+    tenant: Tenant, days: Days, company_id: UUID | None = None
+) -> Sequence[AnyMovement]:
+    """From day to day; where it opens as known at another moment, with what became known since."""
+    if days.known_at is None and days.opens_at is None:
+        book = tenant_book(tenant, company_id=company_id)
+        return mrr.movement(book, days.start, days.end)
+    after = known_books(tenant, days.known_at or timezone.now(), company_id)
+    if days.opens_at is None:
+        return movement_as_known(after, days.start, days.end)
+    before = known_books(tenant, days.opens_at, company_id)
+    return restated_movement(tenant, before, after, days.start, days.end)

@@ -1,0 +1,36 @@
+"""What people decided about agreements, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agreements.models import ChoiceRecord
+
+#: choice → what it says when it is made, and when it is taken back
+DECISIONS = {
+    "exclude": ("left out", "counted again"),
+    "force_include": ("counted in spite of the PSA", "as the PSA says again"),
+    "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
+    "renews": ("replaces another agreement", "replaces nothing any more"),
+}
+
+
+def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
+    """What a decision changed, in a few words; `labels` name agreements by their ids (text)."""
+    changes = [
+        words[0 if record.after.get(name) else 1]
+        for name, words in DECISIONS.items()
+        if record.before.get(name) != record.after.get(name)
+    ]
+    text = ", ".join(changes)
+    if older := (labels or {}).get(record.after.get("renews") or ""):
+        text = text.replace("another agreement", older)
+    if is_contradictory(record.after):
+        text += ": leaving it out wins"
+    return text[:1].upper() + text[1:]
+
+
+def is_contradictory(choices: dict[str, Any]) -> bool:
+    """Left out, and counted for some reason as well: another program may decide so."""
+    counted = choices.get("force_include") or choices.get("assume_renewal")
+    return bool(choices.get("exclude") and counted)

@@ -1,0 +1,263 @@
+"""Imports that are reviewed first: proposed from what was chosen, started, and tried again.
+
+A worker carries them out (`integrations.batches.worker`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from audit_site import limits
+from audit_site.db.bulk import AnyOf, bulk_upsert
+from audit_site.db.folded_text import storable
+from audit_site.errors import DomainError
+from audit_site.tenants.audit import record_audit
+from audit_site.tenants.models import Tenant, User
+from companies.services import MAKE_ROOM, licence
+from integrations.importing.selection import (
+    MOST_CHOSEN,
+    choose_none,
+    chosen_rows,
+    selection_of,
+    too_many,
+)
+from integrations.importing.suggested import suggestions_for
+from integrations.importing.table import selectable
+from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.runs.dispatching import dispatch
+
+State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """The rows of a batch in numbers; those that were unticked are only in `unticked`."""
+
+    new: int
+    links: int
+    waiting: int
+    done: int
+    failed: int
+    undone: int
+    unticked: int
+
+    @property
+    def chosen(self) -> int:
+        return self.new + self.links
+
+
+def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
+    """The newest first."""
+    return ImportBatch.objects.for_tenant(tenant).select_related("started_by").order_by("-id")
+
+
+def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
+    rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch)
+    return rows.select_related("integration", "company").order_by("position")
+
+
+def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
+    """The numbers of each batch, by its id. One statement."""
+    found = list(batches)
+    if not found:
+        return {}
+    rows = ImportBatchRow.objects.filter(tenant=found[0].tenant_id, batch__in=found)
+    chosen = Q(chosen=True)
+    sums: dict[str, Any] = {
+        "new": Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
+        "links": Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
+        "unticked": Count("pk", filter=~chosen),
+        **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
+    }
+    counted: Any = rows.order_by().values("batch").annotate(**sums)
+    numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
+    return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0)) for batch in found}
+
+
+def propose_selection(
+    *, tenant: Tenant, integrations: Sequence[Integration], actor: User
+) -> ImportBatch:
+    """A batch to review of everything that a person has chosen. DomainError `nothing_chosen`."""
+    rows = chosen_rows(selection_of(tenant, actor), integrations)
+    return propose(tenant=tenant, rows=rows, actor=actor)
+
+
+@transaction.atomic
+def propose(*, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | None) -> ImportBatch:
+    """A batch to review of these rows of the import list; what is ignored is left out.
+
+    DomainError `nothing_chosen`, `too_many_chosen`.
+    """
+    wanted = rows.filter(selectable(), ignored_at=None).order_by("search_text", "id")
+    records = list(wanted.only("integration", "external_id", "name")[: MOST_CHOSEN + 1])
+    if not records:
+        raise DomainError(
+            "nothing_chosen",
+            "None of the chosen companies can be added or linked.",
+            "Tick companies of the import list first.",
+            status=400,
+        )
+    if len(records) > MOST_CHOSEN:
+        raise too_many(MOST_CHOSEN, "imported at once")
+    suggestions = suggestions_for(records)
+    links = {pk: suggested.company_id for pk, suggested in suggestions.items()}
+    return _proposed(
+        tenant,
+        actor,
+        [
+            (record.integration_id, record.external_id, record.name, links.get(record.pk))
+            for record in records
+        ],
+    )
+
+
+@transaction.atomic
+def propose_ids(
+    *, tenant: Tenant, pairs: Sequence[tuple[Integration, str]], actor: User | None
+) -> ImportBatch:
+    """A batch of companies that are named one by one: each becomes an audITee, or says why not."""
+    wanted = dict.fromkeys((one.pk, storable(external_id)) for one, external_id in pairs)
+    rows = PsaCompanyRecord.objects.for_tenant(tenant).filter(
+        AnyOf("external_id", {external_id for _, external_id in wanted}),
+        integration__in={pk for pk, _ in wanted},
+    )
+    names = {
+        (pk, external_id): name
+        for pk, external_id, name in rows.values_list("integration_id", "external_id", "name")
+    }
+    return _proposed(
+        tenant,
+        actor,
+        [(pk, id_, names.get((pk, id_), id_), None) for pk, id_ in wanted],
+    )
+
+
+#: Of a row: its integration, its id and name in the PSA, and the audITee it is to be linked to.
+Proposed = tuple[UUID, str, str, UUID | None]
+
+
+def _proposed(tenant: Tenant, actor: User | None, rows: Sequence[Proposed]) -> ImportBatch:
+    batch = ImportBatch.objects.create(tenant=tenant, started_by=actor, total=len(rows))
+    bulk_upsert(
+        ImportBatchRow,
+        [
+            ImportBatchRow(
+                tenant=tenant,
+                batch=batch,
+                position=position,
+                integration_id=integration,
+                external_id=external_id,
+                name=name,
+                becomes=Becomes.LINK if company else Becomes.NEW,
+                company_id=company,
+            )
+            for position, (integration, external_id, name, company) in enumerate(rows)
+        ],
+    )
+    return batch
+
+
+def _held(batch: ImportBatch, state: str) -> ImportBatch:
+    """The batch as it is now, locked. DomainError `not_in_review`, `under_way`."""
+    rows = ImportBatch.objects.filter(tenant=batch.tenant_id, pk=batch.pk)
+    held = rows.select_for_update(no_key=True, of=("self",)).select_related("tenant").get()
+    if held.state != state and held.is_active:
+        raise DomainError(
+            "under_way", "This import is under way.", "Wait until it has ended, then look again."
+        )
+    if held.state != state:
+        raise DomainError(
+            "not_in_review",
+            "This import is not to be reviewed any more, or not yet started.",
+            "Look at its page: it says what can be done.",
+        )
+    return held
+
+
+@transaction.atomic
+def choose_rows(*, batch: ImportBatch, shown: Collection[UUID], ticked: Collection[UUID]) -> None:
+    """Keep of the rows that a page of the review shows those that are ticked."""
+    _held(batch, ImportBatch.State.REVIEW)
+    rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
+    rows.filter(pk__in=list(ticked)).update(chosen=True)
+    rows.exclude(pk__in=list(ticked)).update(chosen=False)
+
+
+@transaction.atomic
+def keep_what_fits(*, batch: ImportBatch) -> None:
+    """Untick new ones from the end, until the licence has room for the others."""
+    held = _held(batch, ImportBatch.State.REVIEW)
+    free = licence(held.tenant).free
+    rows = rows_of_batch(held).filter(chosen=True, becomes=Becomes.NEW)
+    first_over = rows.values_list("position", flat=True)[free : free + 1]
+    for position in first_over:
+        rows.filter(position__gte=position).order_by().update(chosen=False)
+
+
+@transaction.atomic
+def start(*, batch: ImportBatch, actor: User) -> ImportBatch:
+    """Hand a reviewed batch to the workers; it counts as one import of an hour.
+
+    DomainError `not_in_review`, `nothing_chosen`, `licence_exceeded`.
+    """
+    held = _held(batch, ImportBatch.State.REVIEW)
+    counts = counts_of([held])[held.pk]
+    if not counts.chosen:
+        raise DomainError(
+            "nothing_chosen",
+            "No company of this import is ticked.",
+            "Tick what you want to add or link.",
+            status=400,
+        )
+    free = licence(held.tenant).free
+    if counts.new > free:
+        raise DomainError(
+            "licence_exceeded",
+            f"{counts.new:,} new audITees are ticked, and your licence has room for {free:,}.",
+            f"Untick {counts.new - free:,} of them. {MAKE_ROOM}",
+        )
+    held.total, held.started_by = counts.chosen, actor
+    _queue(held, "import.started", actor)
+    choose_none(tenant=held.tenant, user=actor)
+    return held
+
+
+@transaction.atomic
+def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
+    """Try again what was not done. DomainError `nothing_to_retry`, `under_way`."""
+    held = _held(batch, ImportBatch.State.DONE)
+    failed = ImportBatchRow.objects.filter(
+        tenant=held.tenant_id, batch=held, chosen=True, state=State.FAILED
+    )
+    if not failed.update(state=State.WAITING, code="", message=""):
+        raise DomainError(
+            "nothing_to_retry",
+            "Everything of this import has been done.",
+            "There is nothing to do.",
+        )
+    _queue(held, "import.retried", actor)
+    return held
+
+
+def _queue(batch: ImportBatch, action: str, actor: User) -> None:
+    limits.spend(batch.tenant, limits.IMPORTS)
+    now = timezone.now()
+    batch.state, batch.queued_at, batch.dispatched_at = ImportBatch.State.QUEUED, now, now
+    batch.finished_at = batch.lease_until = batch.resume_at = None
+    batch.attempts = 0
+    batch.save()
+    record_audit(
+        tenant=batch.tenant,
+        actor=actor,
+        action=action,
+        subject=batch,
+        after={"companies": batch.total},
+    )
+    dispatch(batch)

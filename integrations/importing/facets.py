@@ -1,0 +1,138 @@
+"""The import list in numbers: what each tab shows, and each filter within it.
+
+The database groups the rows once; every number is a sum of groups, so that those of one page agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from integrations.importing.table import UNCHECKED, Filters, Tab, condition, is_linked
+from integrations.models import PsaCompanyRecord
+
+#: Types and statuses are free words of a PSA: so many groups are looked at for them.
+MOST_GROUPS: Final = 2000
+#: So many words are offered, the most frequent ones.
+MOST_OPTIONS: Final = 30
+WORDS: Final = ("type", "status")
+
+
+class Group(NamedTuple):
+    """Rows that are alike: on one tab of add, hidden, linked and ignored.
+
+    `reason` is the first why they can't be added, "" = they can.
+    """
+
+    integration: UUID
+    tab: Tab
+    reason: str
+    type: str
+    status: str
+
+
+Groups = Counter[Group]
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How many rows each tab shows under the filters, and each filter within the tab.
+
+    The most frequent words come first.
+    """
+
+    tabs: dict[Tab, int]
+    connections: dict[Any, int]
+    types: dict[Any, int]
+    statuses: dict[Any, int]
+    reasons: dict[Any, int]
+
+
+def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
+    """Count `rows_of` some lists. Three statements; two more where words are by the thousand."""
+    wide = Filters(Tab.ALL, search=filters.search, new=filters.new, since=filters.since)
+    found = rows.filter(condition(wide))
+    groups, exact, narrowed = groups_of(found, WORDS), None, filters
+    if len(groups) >= MOST_GROUPS:
+        words = Filters(Tab.ALL, type=filters.type, status=filters.status)
+        exact = groups_of(found.filter(condition(words)), ())
+        narrowed = filters.without("type").without("status")
+    certain = groups if exact is None else exact
+    tabs = {tab: _total(certain, replace(narrowed, tab=tab)) for tab in Tab}
+    tabs[Tab.SUGGESTED] = rows.filter(condition(replace(filters, tab=Tab.SUGGESTED))).count()
+    return Facets(
+        tabs=tabs,
+        connections=_sums(certain, narrowed.without("connection"), lambda g: g.integration),
+        types=_sums(groups, filters.without("type"), lambda g: g.type),
+        statuses=_sums(groups, filters.without("status"), lambda g: g.status),
+        reasons=_sums(certain, narrowed.without("reason"), lambda g: g.reason),
+    )
+
+
+def groups_of(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Groups:
+    """How many rows of each group there are, without regard to words that are not named.
+
+    Two statements: a linked row is counted among all, and moved to where it belongs.
+    """
+    groups: Groups = Counter()
+    for group, number in _counted(rows, words):
+        groups[group] += number
+    for group, number in _counted(rows.filter(is_linked()), words):
+        groups[group] -= number
+        groups[group._replace(tab=Tab.LINKED)] += number
+    return +groups
+
+
+def _counted(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Iterable[tuple[Group, int]]:
+    is_ignored: Any = Q(ignored_at__isnull=False)
+    columns = ("integration_id", "importable", "rule_codes", *words)
+    counted: Any = rows.order_by().values(*columns, is_ignored=is_ignored)
+    for one in counted.annotate(number=Count("pk")).order_by("-number")[:MOST_GROUPS]:
+        codes = [] if one["importable"] else one["rule_codes"] or [UNCHECKED]
+        tab = Tab.ADD if one["importable"] else Tab.HIDDEN
+        group = Group(
+            one["integration_id"],
+            Tab.IGNORED if one["is_ignored"] else tab,
+            next(iter(codes), ""),
+            one.get("type", ""),
+            one.get("status", ""),
+        )
+        yield group, one["number"]
+
+
+def _total(groups: Groups, filters: Filters) -> int:
+    return sum(number for group, number in groups.items() if _fits(group, filters))
+
+
+def _sums(groups: Groups, filters: Filters, of: Callable[[Group], Any]) -> dict[Any, int]:
+    """The sums by one property; words that differ in case alone are one."""
+    sums: Counter[Any] = Counter()
+    spelled: dict[Any, Any] = {}
+    for group, number in groups.items():
+        if _fits(group, filters) and (value := of(group)):
+            key = value.upper() if isinstance(value, str) else value
+            sums[key] += number
+            spelled.setdefault(key, value)
+    return {spelled[key]: number for key, number in sums.most_common(MOST_OPTIONS)}
+
+
+def _fits(group: Group, filters: Filters) -> bool:
+    """Whether rows of a group are shown. Suggested ones are among those that are not linked."""
+    return (
+        _is_on(group, filters.tab)
+        and filters.connection in {None, group.integration}
+        and filters.reason in {"", group.reason}
+        and filters.type.upper() in {"", group.type.upper()}
+        and filters.status.upper() in {"", group.status.upper()}
+    )
+
+
+def _is_on(group: Group, tab: Tab) -> bool:
+    if tab == Tab.SUGGESTED:
+        return group.tab in {Tab.ADD, Tab.HIDDEN}
+    return tab in {Tab.ALL, group.tab}

@@ -1,0 +1,188 @@
+"""Imports over REST: started in one call, carried out by a worker, with a result for each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from audit_site.tenants.models import AuditEvent, Tenant, User
+from companies.models import Company
+from integrations.models import ImportBatch, Integration, PsaCompanyRecord
+from tests.clients import V1, api_of, problem
+from tests.factories import make_company, make_integration, make_link, make_psa_company
+from tests.integrations.importing.import_lists import add
+from tests.queries import queries
+from tests.worker import work_off_imports
+
+BATCHES = f"{V1}/import-batches/"
+
+
+@pytest.fixture
+def lists(tenant: Tenant) -> list[Integration]:
+    """Two lists: three companies that can be added, and one without a contact."""
+    first, second = make_integration(tenant), make_integration(tenant)
+    make_psa_company(first, external_id="1", name="Amber", type="Customer")
+    make_psa_company(first, external_id="2", name="Birch")
+    make_psa_company(second, external_id="1", name="Cedar", type="Customer")
+    nobody: dict[str, Any] = {"importable": False, "rule_codes": ["no_contact"]}
+    make_psa_company(second, external_id="4", name="Dune", **nobody)
+    return [first, second]
+
+
+def one(integration: Integration, external_id: str) -> dict[str, str]:
+    return {"integration": str(integration.pk), "external_id": external_id}
+
+
+def rows_of(api: APIClient, batch: Any, query: str = "") -> list[tuple[str, str, str | None]]:
+    found = api.get(f"{BATCHES}{batch['id']}/rows/{query}").json()["results"]
+    return [(r["name"], r["state"], r["reason"]["code"] if r["reason"] else None) for r in found]
+
+
+def test_named_companies_have_a_result_each(mia: User, lists: list[Integration]) -> None:
+    api, (first, second) = api_of(mia), lists
+    make_link(make_company(first.tenant, name="Ours"), first, external_id="2")
+    named = [one(first, "1"), one(first, "2"), one(second, "4"), one(second, "nobody")]
+
+    started = api.post(BATCHES, {"companies": named})
+    waiting = api.get(f"{BATCHES}{started.json()['id']}/").json()
+    work_off_imports()
+    done = api.get(f"{BATCHES}{started.json()['id']}/").json()
+
+    assert started.status_code == 202
+    assert (waiting["state"], waiting["progress"]) == ("queued", {"done": 0, "total": 4})
+    assert (done["state"], done["progress"]) == ("done", {"done": 4, "total": 4})
+    assert done["counts"] == {
+        "new": 4, "links": 0, "waiting": 0, "done": 2, "failed": 2, "undone": 0, "unticked": 0,
+    }  # fmt: skip
+    assert done["started_by"] == {"id": str(mia.pk), "name": "Mia Member"}
+    assert done["can"] == ["retry"]
+    assert rows_of(api, done) == [
+        ("Amber", "done", None),
+        ("Birch", "done", "already_linked"),
+        ("Dune", "failed", "no_contact"),
+        ("nobody", "failed", "unknown_company"),
+    ]
+    assert rows_of(api, done, "?state=failed")[0] == ("Dune", "failed", "no_contact")
+    first_row = api.get(f"{BATCHES}{done['id']}/rows/").json()["results"][0]
+    amber = Company.objects.get(name="Amber")
+    assert first_row["company"] == {"id": str(amber.pk), "name": "Amber"}
+    assert (first_row["made"], first_row["becomes"]) == (True, "new")
+    assert list(AuditEvent.objects.filter(action="import.started").values_list("after")) == [
+        ({"companies": 4},)
+    ]
+
+
+def test_all_that_match_come_but_the_exceptions(mia: User, lists: list[Integration]) -> None:
+    api, (first, _) = api_of(mia), lists
+
+    everything = {"all_that_match": {}, "exceptions": [one(first, "1")]}
+    body = api.post(BATCHES, everything).json()
+    work_off_imports()
+    customers = api.post(BATCHES, {"all_that_match": {"type": "customer"}}).json()
+
+    assert [row[:2] for row in rows_of(api, body)] == [("Birch", "done"), ("Cedar", "done")]
+    assert rows_of(api, customers) == [("Amber", "waiting", None)]
+
+
+def test_what_was_not_done_is_tried_again(mia: User, lists: list[Integration]) -> None:
+    api, (_, second) = api_of(mia), lists
+    body = api.post(BATCHES, {"companies": [one(second, "4")]}).json()
+    early = api.post(f"{BATCHES}{body['id']}/retry/")
+    work_off_imports()
+    PsaCompanyRecord.objects.filter(name="Dune").update(importable=True, rule_codes=[])
+
+    again = api.post(f"{BATCHES}{body['id']}/retry/")
+    work_off_imports()
+    nothing = api.post(f"{BATCHES}{body['id']}/retry/")
+
+    assert problem(early) == (409, "under_way")
+    assert (again.status_code, again.json()["state"]) == (202, "queued")
+    assert rows_of(api, body) == [("Dune", "done", None)]
+    assert problem(nothing) == (409, "nothing_to_retry")
+
+
+def test_more_than_there_is_room_for_is_refused_as_a_whole(
+    mia: User, tenant: Tenant, lists: list[Integration]
+) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=2)
+
+    refused = api_of(mia).post(BATCHES, {"all_that_match": {}})
+
+    assert problem(refused) == (409, "licence_exceeded")
+    assert "3 new audITees are ticked, and your licence has room for 2." in refused.json()["detail"]
+    assert not ImportBatch.objects.exists()
+    assert not Company.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "invalid"),
+        ({"companies": [], "all_that_match": {}}, "empty"),
+        ({"companies": []}, "empty"),
+        ({"all_that_match": {"colour": "red"}}, "unknown_field"),
+        ({"all_that_match": {"tab": "hidden"}}, "invalid_choice"),
+        ({"all_that_match": {"search": "nobody"}}, "nothing_chosen"),
+    ],
+)
+def test_what_can_not_be_taken_is_refused(
+    mia: User, lists: list[Integration], body: dict[str, Any], code: str
+) -> None:
+    assert problem(api_of(mia).post(BATCHES, body)) == (400, code)
+    assert not ImportBatch.objects.exists()
+
+
+def test_the_same_key_starts_one_import(mia: User, lists: list[Integration]) -> None:
+    api = api_of(mia)
+    body: dict[str, Any] = {"all_that_match": {}}
+
+    answers = [api.post(BATCHES, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert ImportBatch.objects.count() == 1
+
+
+def test_another_tenants_companies_and_imports_are_not_there(
+    otto: User, mia: User, lists: list[Integration]
+) -> None:
+    stranger, (first, _) = api_of(otto), lists
+    body = api_of(mia).post(BATCHES, {"all_that_match": {}}).json()
+
+    named = stranger.post(BATCHES, {"companies": [one(first, "1")]})
+    filtered = stranger.post(BATCHES, {"all_that_match": {"integration": str(first.pk)}})
+    everything = stranger.post(BATCHES, {"all_that_match": {}})
+    hidden = [
+        stranger.get(f"{BATCHES}{body['id']}/"),
+        stranger.get(f"{BATCHES}{body['id']}/rows/"),
+        stranger.post(f"{BATCHES}{body['id']}/retry/"),
+    ]
+
+    for answer in (named, filtered):
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["code"] == "does_not_exist"
+    assert problem(everything) == (400, "nothing_chosen")
+    assert {answer.status_code for answer in hidden} == {404}
+    assert stranger.get(BATCHES).json()["results"] == []
+
+
+def test_a_viewer_reads_and_starts_nothing(vic: User, lists: list[Integration]) -> None:
+    api = api_of(vic)
+
+    assert problem(api.post(BATCHES, {"all_that_match": {}}))[0] == 403
+    assert api.get(BATCHES).status_code == 200
+
+
+def test_lists_cost_the_same_however_long(mia: User, lists: list[Integration]) -> None:
+    api = api_of(mia)
+    body = api.post(BATCHES, {"all_that_match": {}}).json()
+    rows = f"{BATCHES}{body['id']}/rows/"
+    api.get(BATCHES)
+    few = queries(lambda: api.get(BATCHES)), queries(lambda: api.get(rows))
+
+    add(lists[0], *(f"Firm {number}" for number in range(20)))
+    more = api.post(BATCHES, {"all_that_match": {}}).json()
+    rows = f"{BATCHES}{more['id']}/rows/"
+
+    assert (queries(lambda: api.get(BATCHES)), queries(lambda: api.get(rows))) == few

@@ -1,0 +1,237 @@
+"""Choosing in the import list, the review, and what came of each company."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from audit_site.tenants.models import Tenant, User
+from companies.models import Company
+from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.runs.pausing import pause_integration
+from tests.clients import browser, page_text, text
+from tests.integrations.importing.import_lists import add, names
+from tests.integrations.web.conftest import NOBODY
+from tests.worker import work_off_imports
+
+
+def pk(name: str) -> str:
+    return str(PsaCompanyRecord.objects.get(name=name).pk)
+
+
+def send(client: Any, shown: str, ticked: str, **more: Any) -> Any:
+    body = {
+        "shown": [pk(name) for name in shown.split()],
+        "ticked": [pk(name) for name in ticked.split()],
+        "filters": "tab=add",
+        **more,
+    }
+    return client.post("/import/choose/", body, follow=True)
+
+
+def checked(answer: Any) -> list[str]:
+    return re.findall(r'checked aria-label="Choose ([^"]*)"', page_text(answer))
+
+
+def bar(answer: Any) -> str:
+    found = re.search(r"<span data-chosen[^>]*>(.*?)</span>", text(answer))
+    assert found
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", "", found[1])).strip()
+
+
+def test_ticks_outlive_pages_and_are_each_persons_own(
+    mia: User, alex: User, lists: list[Integration]
+) -> None:
+    client = browser(mia)
+
+    turned = send(client, "Amber Birch", "Birch", goto=f"?tab=add&after={pk('Birch')}")
+    second = send(client, "Cedar Dune", "Dune", goto="?tab=add")
+    less = send(client, "Amber Birch Cedar Dune", "Dune")
+
+    assert names(turned) == ["Cedar", "Dune"]
+    assert bar(turned) == "1 chosen: 1 new · room for 99"
+    assert checked(second) == ["Birch", "Dune"]
+    assert bar(second) == "2 chosen: 2 new · room for 99"
+    assert checked(less) == ["Dune"]
+    assert checked(browser(alex).get("/import/")) == []
+    assert bar(browser(alex).get("/import/")) == "room for 99"
+
+
+def test_all_that_match_are_chosen_by_the_rule_with_exceptions(
+    mia: User, lists: list[Integration]
+) -> None:
+    client = browser(mia)
+
+    everything = send(client, "", "", do="all")
+    add(lists[0], "Alder")
+    grown = client.get("/import/")
+    without = send(client, "Alder Amber Birch", "Amber Birch", filters="tab=add")
+    batch = send(client, "", "", do="review")
+
+    assert bar(everything) == "4 chosen: 4 new · room for 99"
+    assert bar(grown) == "5 chosen: 5 new · room for 99"
+    assert bar(without) == "4 chosen: 4 new · room for 99"
+    assert checked(without) == ["Amber", "Birch", "Cedar", "Dune"]
+    assert "<h1>Review</h1>" in text(batch)
+    rows = ImportBatchRow.objects.order_by("position").values_list("name", flat=True)
+    assert list(rows) == ["Amber", "Birch", "Cedar", "Dune"]
+    assert Company.objects.count() == 1
+
+
+def test_what_can_not_be_added_can_not_be_ticked(mia: User, lists: list[Integration]) -> None:
+    client = browser(mia)
+    shown = page_text(client.get("/import/?tab=all"))
+
+    forced = send(client, "Elm Gorse", "Elm Gorse", do="review")
+
+    assert re.search(r'disabled aria-label="Choose Elm"', shown)
+    assert re.search(r'disabled aria-label="Choose Gorse"', shown)
+    assert "None of the chosen companies can be added or linked." in text(forced)
+    assert not ImportBatch.objects.exists()
+
+
+def test_a_review_becomes_results(mia: User, lists: list[Integration], tenant: Tenant) -> None:
+    client = browser(mia)
+    send(client, "Amber Birch Cedar", "Amber Birch Cedar", do="review")
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/"
+    rows = {row.name: str(row.pk) for row in batch.rows.all()}
+
+    less = client.post(
+        f"{address}review/",
+        {"shown": list(rows.values()), "ticked": [rows["Amber"], rows["Birch"]], "do": "keep"},
+        follow=True,
+    )
+    started = client.post(
+        f"{address}review/",
+        {"shown": list(rows.values()), "ticked": [rows["Amber"], rows["Birch"]], "do": "start"},
+        follow=True,
+    )
+    work_off_imports()
+    done = page_text(client.get(address))
+
+    assert "<strong>2 ticked:</strong> 2 new · room for 99" in page_text(less)
+    assert "Waiting for a worker" in page_text(started)
+    assert bar(client.get("/import/")) == "room for 97"
+    assert "<strong>2 of 2 done.</strong>" in done
+    assert done.count('<span class="mark good">Added</span>') == 2
+    assert done.count('<span class="mark">Unticked</span>') == 1
+    assert sorted(Company.objects.values_list("name", flat=True)) == ["Amber", "Birch", "Ours"]
+    assert names(client.get("/import/")) == ["Cedar", "Dune"]
+
+
+def test_more_than_there_is_room_for_is_unticked_until_it_fits(
+    mia: User, lists: list[Integration], tenant: Tenant
+) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=3)
+    client = browser(mia)
+    shown = page_text(send(client, "", "", do="all"))
+    review = page_text(send(client, "", "", do="review"))
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/review/"
+
+    pressed = text(client.post(address, {"do": "start"}, follow=True))
+    fits = page_text(client.post(address, {"do": "fit"}, follow=True))
+    client.post(address, {"do": "start"})
+    work_off_imports()
+
+    assert 'class="bad-ink"' in shown
+    assert "2 too many" in review
+    assert "Keep the first 2" in review
+    assert "4 new audITees are ticked, and your licence has room for 2." in pressed
+    assert "<strong>2 ticked:</strong> 2 new · room for 2" in fits
+    assert sorted(Company.objects.values_list("name", flat=True)) == ["Amber", "Birch", "Ours"]
+
+
+def test_what_was_not_done_says_why_and_is_tried_again(
+    mia: User, lists: list[Integration], tenant: Tenant
+) -> None:
+    client = browser(mia)
+    send(client, "Amber Birch", "Amber Birch", do="review")
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/"
+    client.post(f"{address}review/", {"do": "start"})
+    PsaCompanyRecord.objects.filter(name="Amber").update(**NOBODY)
+    work_off_imports()
+
+    failed = page_text(client.get(address))
+    PsaCompanyRecord.objects.filter(name="Amber").update(importable=True, rule_codes=[])
+    client.post(f"{address}retry/")
+    work_off_imports()
+    again = text(client.post(f"{address}retry/", follow=True, HTTP_REFERER=address))
+
+    assert "<strong>1 of 2 done.</strong> 1 was not" in failed
+    assert "It has no contact in ConnectWise Manage. Add a contact" in failed
+    assert "Retry 1 not done" in failed
+    assert "<strong>2 of 2 done.</strong>" in again
+    assert "Everything of this import has been done." in again
+    assert sorted(Company.objects.values_list("name", flat=True)) == ["Amber", "Birch", "Ours"]
+
+
+def test_a_selection_is_ignored_and_taken_back(mia: User, lists: list[Integration]) -> None:
+    client = browser(mia)
+
+    ignored = text(send(client, "Amber Dune", "Amber Dune", do="ignore"))
+    hidden = text(send(client, "", "", filters="tab=hidden", do="ignore-matching"))
+    every = send(client, "", "", filters="tab=ignored", do="all")
+    back = text(send(client, "", "", filters="tab=ignored", do="unignore"))
+
+    assert "2 companies are ignored." in ignored
+    assert "2 companies are ignored." in hidden
+    assert bar(every) == "5 chosen: 5 ignored · room for 99"
+    assert "5 companies are not ignored any more." in back
+    assert not PsaCompanyRecord.objects.exclude(ignored_at=None).exists()
+
+
+def test_a_viewer_sees_the_list_and_nothing_to_press(vic: User, lists: list[Integration]) -> None:
+    client = browser(vic)
+    shown = page_text(client.get("/import/"))
+
+    refused = client.post("/import/choose/", {"do": "all"})
+
+    assert 'type="checkbox"' not in shown.partition("<main")[2]
+    assert "Ignore<span" not in shown
+    assert refused.status_code == 403
+
+
+def test_with_a_script_a_tick_brings_the_bar_alone(mia: User, lists: list[Integration]) -> None:
+    body = {"shown": [pk("Amber")], "ticked": [pk("Amber")], "filters": "tab=add"}
+
+    answer = browser(mia).post("/import/choose/", body, HTTP_HX_REQUEST="true")
+
+    assert bar(answer) == "1 chosen: 1 new · room for 99"
+    assert "<html" not in text(answer)
+    assert "Select all 4 that match" in text(answer)
+
+
+def test_a_strangers_rows_and_imports_are_not_there(
+    mia: User, otto: User, lists: list[Integration]
+) -> None:
+    send(browser(mia), "Amber", "Amber", do="review")
+    batch, stranger = ImportBatch.objects.get(), browser(otto)
+
+    send(stranger, "Amber Birch", "Amber Birch", do="review")
+    answers = [
+        stranger.get(f"/import/batches/{batch.pk}/"),
+        stranger.post(f"/import/batches/{batch.pk}/review/", {"do": "start"}),
+        stranger.post(f"/import/batches/{batch.pk}/retry/"),
+        stranger.post(f"/import/{pk('Amber')}/ignore/"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert names(stranger.get("/import/?tab=all")) == []
+    assert ImportBatch.objects.count() == 1
+
+
+def test_while_a_connection_is_paused_it_says_when_agreements_are_read(
+    mia: User, lists: list[Integration]
+) -> None:
+    pause_integration(integration=lists[0], actor=None)
+    client = browser(mia)
+    send(client, "Amber Birch", "Amber Birch", do="review")
+    address = f"/import/batches/{ImportBatch.objects.get().pk}/"
+
+    client.post(f"{address}review/", {"do": "start"})
+    work_off_imports()
+
+    assert "Agreements of East are read when it is resumed." in page_text(client.get(address))
