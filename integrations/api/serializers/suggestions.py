@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit_site.api.abilities import CanField
@@ -30,6 +31,11 @@ class PsaSideSerializer(serializers.Serializer[Any]):
     integration = serializers.CharField(source="integration_id", help_text="Id of it.")
     external_id = serializers.CharField()
     name = serializers.CharField()
+
+
+class DismissedSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(source="dismissed_at")
+    by = serializers.CharField(source="dismissed_by_name", allow_blank=True)
 
 
 class LinkSuggestionSerializer(serializers.ModelSerializer[LinkSuggestion]):
@@ -89,13 +95,9 @@ class LinkSuggestionSerializer(serializers.ModelSerializer[LinkSuggestion]):
         )
         return {**super().get_fields(), "from": leaves}
 
+    @extend_schema_field(DismissedSerializer(allow_null=True))
     def get_dismissed(self, row: LinkSuggestion) -> Any:
         return DismissedSerializer(row).data if row.dismissed_at else None
-
-
-class DismissedSerializer(serializers.Serializer[Any]):
-    at = serializers.DateTimeField(source="dismissed_at")
-    by = serializers.CharField(source="dismissed_by_name", allow_blank=True)
 
 
 class PairSerializer(StrictSerializer):

@@ -48,6 +48,7 @@ from companies.services import archive_company
 from integrations.importing.batches import propose
 from integrations.importing.selection import choose_all
 from integrations.importing.table import Filters
+from integrations.matching.batches import keep_batch
 from integrations.models import Integration, PsaCompanyRecord, SyncRun
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
@@ -64,6 +65,7 @@ from tests.factories import (
     make_typed,
     make_user,
 )
+from tests.integrations.matching.suggestions import matched, pair
 from tests.syncing import import_all
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
@@ -96,6 +98,9 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
+    pair(integration, "Amber Vet")
+    matched(tenant)
+    keep_batch(tenant, [], [], alex)
     make_invitation(tenant)
     create_api_token(tenant=tenant, user=alex, scopes=["read"])
     limits.spend(tenant, limits.TESTS)

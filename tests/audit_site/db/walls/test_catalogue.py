@@ -94,6 +94,8 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
                 "integrations_importbatch",
                 "integrations_integration",
                 "integrations_issue",
+                "integrations_linkbatch",
+                "integrations_linkmatching",
                 "integrations_psaword",
                 "integrations_syncrun",
                 "tenants_invitation",
