@@ -78,7 +78,8 @@ def known_books(
     """
     chosen = None if company_id is None else [company_id]
     stored_mrr.refresh_stale(tenant, chosen)
-    books, is_now = books_at(tenant, at, chosen, with_shown=with_shown), at is None
+    with stored_mrr.collector_paused():
+        books, is_now = books_at(tenant, at, chosen, with_shown=with_shown), at is None
     at = at or timezone.now()
     zones = [book.frame.timezone for book in books.values()]
     zone = max(zones, key=zones.count) if zones else tenant.timezone

@@ -252,7 +252,8 @@ def test_many_books_are_left_to_a_worker_and_one_figure_is_right_at_once(
 
     word = say(integration, "Every Quarter", "quarterly")
 
-    assert (word.followed_at, amounts(company), mrr_of(company)) == (None, ["USD 33.33"], [])
+    assert (word.followed_at, mrr_of(company), amounts(company)) == (None, [], ["USD 33.33"])
+    assert mrr_of(company) == [("USD", "100/3")], "who asks has it worked out and kept"
     follow_word(tenant_id=str(word.tenant_id), word_id=str(word.pk))
     word.refresh_from_db()
     assert word.followed_at is not None
