@@ -35,13 +35,18 @@ Money is a decimal text with its currency beside it, as many places as that curr
 `YYYY-MM-DD`, moments RFC 3339 in UTC. Ids are texts.
 """
 
+#: What only some problems have, by its code.
+OF_SOME_PROBLEMS: Final = frozenset({"holder"})
+
 
 def complete_objects(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of each object that it has these properties and no others, and that answers have all."""
+    """Say of each object that it has these properties and no others, and that answers have all;
+    but for what only some problems have.
+    """
     for name, shape in result["components"]["schemas"].items():
         if "properties" not in shape:
             continue
         shape.setdefault("additionalProperties", False)
         if not name.endswith("Request"):
-            shape["required"] = list(shape["properties"])
+            shape["required"] = [n for n in shape["properties"] if n not in OF_SOME_PROBLEMS]
     return result
