@@ -339,6 +339,29 @@ def test_a_move_is_no_churn_and_the_past_stays_what_it_was(story: Story) -> None
     assert story.series()[1:] == before[1:]
 
 
+def test_a_move_restates_no_day_before_it(story: Story) -> None:
+    figure = story.figure(40)
+    known = timezone.now().isoformat()
+    story.move()
+    work_off()
+
+    days = {"from": str(story.today - timedelta(days=40)), "to": str(story.today)}
+    answer = story.api.get(
+        f"{V1}/mrr/movement/", {**days, "company": str(story.company.pk), "known_from": known}
+    )
+
+    assert answer.status_code == 200, answer.content
+    for currency in answer.json()["currencies"]:
+        assert (currency["restated"], currency["churn"]) == ("0.00", "0.00")
+        assert currency["opening"] == dict(figure)[currency["currency"]]
+        assert currency["closing"] == dict(story.wanted)[currency["currency"]]
+    body = story.api.get(
+        f"{V1}/companies/{story.company.pk}/mrr/",
+        {"as_of": str(story.today - timedelta(days=40)), "known_at": known},
+    ).json()
+    assert [(one["currency"], one["amount"]) for one in body["totals"]] == figure
+
+
 def test_a_move_that_is_read_days_later_counts_from_its_own_day_on(story: Story) -> None:
     before, at_first = story.series(), story.figure(4)
     story.move()

@@ -166,6 +166,13 @@ def test_the_list_costs_a_constant_number_of_statements(
     assert queries(lambda: client.get(LIST)) == few
 
 
+def test_the_import_list_leads_to_them(mia: User, two: list[LinkSuggestion]) -> None:
+    body = page_text(browser(mia).get("/import/", {"tab": "suggested"}))
+
+    assert f'<a href="{LIST}">Compare both sides' in body
+    assert "Amber Vet" in body
+
+
 @pytest.mark.parametrize("query", ["", "?kind=move", "?show=dismissed", "?integration=odd"])
 def test_an_empty_list_says_so(mia: User, query: str) -> None:
     assert "Nothing is" in page_text(browser(mia).get(f"{LIST}{query}"))
