@@ -85,27 +85,26 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     batch = _batch(request, pk)
     status = _status(batch)
     if request.htmx:
-        context = {"status": status, "batch": batch}
-        response = watched(
-            request, "integrations/_batch_progress.html", context, status.poll_seconds
-        )
+        part = {"status": status, "batch": batch}
+        response = watched(request, "integrations/_batch_progress.html", part, status.poll_seconds)
         if not status.poll_seconds:
             response["HX-Refresh"] = "true"
         return response
     show = request.GET.get("show", "")
     allowance = licence(tenant_of(request))
+    shown = _rows(batch, show, _position(request.GET.get("from", "")))
     context: dict[str, Any] = {
         "batch": batch,
         "status": status,
         "counts": status.counts,
-        "page": _rows(batch, show, _position(request.GET.get("from", ""))),
+        "page": shown,
         "show": show,
         "licence": allowance,
         "over": max(status.counts.new - allowance.free, 0),
         "is_review": batch.state == ImportBatch.State.REVIEW,
     }
     if context["is_review"]:
-        context["reviewed"] = review_rows(batch, context["page"].rows)
+        context["reviewed"] = review_rows(batch, shown.rows)
     return render(request, "integrations/import_batch.html", context)
 
 
