@@ -85,10 +85,8 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     batch = _batch(request, pk)
     status = _status(batch)
     if request.htmx:
-        progress = {"status": status, "batch": batch}
-        response = watched(
-            request, "integrations/_batch_progress.html", progress, status.poll_seconds
-        )
+        part = {"status": status, "batch": batch}
+        response = watched(request, "integrations/_batch_progress.html", part, status.poll_seconds)
         if not status.poll_seconds:
             response["HX-Refresh"] = "true"
         return response

@@ -60,7 +60,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     page.goto(f"{base}/import/")
     page.get_by_role("button", name=re.compile("Select all")).click()
     page.get_by_role("button", name="Review").click()
-    page.wait_for_url("**/import/batches/*")
+    page.wait_for_url("**/import/batches/*/")
     found["import-review"] = page.url.removeprefix(base)
     page.goto(f"{base}/import/?tab=hidden")
     hidden = page.locator("tbody .sub").first.inner_text().split()[0]
