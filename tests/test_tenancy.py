@@ -127,6 +127,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
         "tokens": {"pk": str(token.pk)},
         "link-batches": {"pk": str(LinkBatch.objects.create(tenant=other_tenant).pk)},
         "batches": {"pk": str(batch.pk)},
+        "rows": {"pk": str(batch.rows.get().pk)},
         "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
     }
 
@@ -140,7 +141,7 @@ def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
 def test_the_walk_finds_the_routes() -> None:
     assert "api/v1/companies/<pk>/mrr/" in OURS
     assert "integrations/<pk>/companies/" in OURS
-    assert len(OURS) == 113
+    assert len(OURS) == 0
 
 
 @pytest.mark.parametrize("route", OURS)

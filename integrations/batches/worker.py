@@ -16,7 +16,7 @@ from audit_site.db import walls
 from audit_site.db.bulk import bulk_upsert
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
-from integrations.importing.import_companies import bring_in
+from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
 from integrations.models import (
@@ -103,7 +103,12 @@ def _next_rows(batch: ImportBatch) -> list[ImportBatchRow]:
 
 def _import(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBatchRow]) -> None:
     ids = [row.external_id for row in rows]
-    result = bring_in(integration=integration, external_ids=ids, actor=batch.started_by)
+    result = bring_in(
+        integration=integration,
+        external_ids=ids,
+        actor=batch.started_by,
+        choices=[ImportChoice(row.external_id, row.primary_contact, row.type) for row in rows],
+    )
     rejected = {one.external_id: one for one in result.rejected}
     holders = _holders(integration, [id_ for id_ in ids if id_ not in {*rejected, *result.made}])
     for row in rows:

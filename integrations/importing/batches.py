@@ -21,6 +21,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from companies.services import MAKE_ROOM, licence
+from integrations.importing.import_companies import ImportChoice
 from integrations.importing.selection import (
     MOST_CHOSEN,
     choose_none,
@@ -188,6 +189,18 @@ def choose_rows(*, batch: ImportBatch, shown: Collection[UUID], ticked: Collecti
     rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
     rows.filter(pk__in=list(ticked)).update(chosen=True)
     rows.exclude(pk__in=list(ticked)).update(chosen=False)
+
+
+@transaction.atomic
+def choose_for_row(*, row: ImportBatchRow, choice: ImportChoice) -> None:
+    """Keep whom a person chose as primary contact of a new audITee, and its type.
+
+    Whether that contact can be it is seen when the batch is carried out, and on the page before.
+    """
+    _held(row.batch, ImportBatch.State.REVIEW)
+    ImportBatchRow.objects.filter(tenant=row.tenant_id, pk=row.pk).update(
+        primary_contact=choice.primary_contact, type=choice.type
+    )
 
 
 @transaction.atomic

@@ -94,7 +94,8 @@ class ImportBatchRow(TenantOwned):
     """One PSA company of a batch: what it is to become, and what became of it.
 
     `company` is the audITee that it is linked to, or that was made of it (`made`). Only rows that
-    are `chosen` are carried out; the others were unticked in the review.
+    are `chosen` are carried out; the others were unticked in the review. `primary_contact` (the
+    PSA's id) and `type` are what a person chose for a new one, "" = as the rules have it.
     """
 
     class Becomes(models.TextChoices):
@@ -117,6 +118,10 @@ class ImportBatchRow(TenantOwned):
         Company, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     made = models.BooleanField(default=False)
+    primary_contact = models.CharField(max_length=100, blank=True, default="", db_default="")
+    type = models.CharField(
+        max_length=10, choices=Company.Type, blank=True, default="", db_default=""
+    )
     chosen = models.BooleanField(default=True)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     code = models.CharField(max_length=40, blank=True)

@@ -9,18 +9,25 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from audit_site.db.folded_text import storable
-from audit_site.pages.views import PageRequest, page, tenant_of
+from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.models import Company
 from companies.services import licence
+from integrations.importing import batches
 from integrations.importing.import_companies import ImportChoice, import_companies
 from integrations.importing.import_rows import import_rows
 from integrations.importing.rules import has_method
 from integrations.importing.said_words import company_type_of, company_words
 from integrations.importing.selectors import contacts_of, list_psa_companies
-from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
+from integrations.models import (
+    ImportBatchRow,
+    Integration,
+    PsaCompanyRecord,
+    PsaContactRecord,
+)
 from integrations.web.integrations import find_integration
 
 #: No company has more people who could be chosen on one page.
@@ -40,7 +47,7 @@ class AddForm(forms.Form):
         self.fields["type"].widget.attrs["class"] = "form-select"
 
 
-@page("GET", "POST", role=Role.MEMBER, section="integrations")
+@page("GET", "POST", role=Role.MEMBER, section="import")
 def add_company(request: PageRequest, pk: UUID) -> HttpResponse:
     """Show who works at a company and what it becomes, then import it as it was chosen."""
     integration = find_integration(request, pk)
@@ -49,32 +56,68 @@ def add_company(request: PageRequest, pk: UUID) -> HttpResponse:
     (row,) = import_rows([record], None)
     if row.linked:
         return redirect("companies:detail", row.linked.id)
-    people = list(contacts_of(record)[:MOST_PEOPLE])
-    initial = {
-        "primary_contact": record.primary_contact_id,
-        "type": company_type_of(company_words(integration), record.type),
-    }
-    able = [person for person in people if person.is_active and has_method(person)]
-    form = AddForm(request.POST or None, people=able, initial=initial)
-    if form.is_valid():
-        values = form.cleaned_data
-        is_rule = values["primary_contact"] == record.primary_contact_id
-        choice = ImportChoice(
-            record.external_id, "" if is_rule else values["primary_contact"], values["type"]
+    page = _ChoicePage(request, record)
+    if page.form.is_valid():
+        return _import(request, integration, page.choice)
+    back = reverse("integrations:import-list", args=[pk])
+    return page.shown(row=row, back=back, licence=licence(tenant_of(request)))
+
+
+@page("GET", "POST", role=Role.MEMBER, section="import")
+def choose_for_row(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Choose the same for a company of an import that is being reviewed."""
+    rows = ImportBatchRow.objects.for_tenant(tenant_of(request))
+    batch_row = find(rows.select_related("batch", "integration__tenant"), pk)
+    if batch_row.becomes != ImportBatchRow.Becomes.NEW:
+        raise Http404
+    record = _record(batch_row.integration, batch_row.external_id)
+    page = _ChoicePage(request, record, batch_row)
+    back = reverse("integrations:import-batch", args=[batch_row.batch_id])
+    if page.form.is_valid():
+        batches.choose_for_row(row=batch_row, choice=page.choice)
+        return redirect(f"{back}?from={batch_row.position}")
+    return page.shown(batch_row=batch_row, back=back)
+
+
+class _ChoicePage:
+    """Who works at a company, whom of them one can choose, and what is chosen now."""
+
+    def __init__(
+        self, request: PageRequest, record: PsaCompanyRecord, chosen: ImportBatchRow | None = None
+    ) -> None:
+        self._request, self._record = request, record
+        self._people = list(contacts_of(record)[:MOST_PEOPLE])
+        self._able = [one for one in self._people if one.is_active and has_method(one)]
+        words = company_words(record.integration)
+        self._by_rule = (record.primary_contact_id, company_type_of(words, record.type))
+        contact, type_ = self._by_rule
+        initial = {
+            "primary_contact": (chosen and chosen.primary_contact) or contact,
+            "type": (chosen and chosen.type) or type_,
+        }
+        self.form = AddForm(request.POST or None, people=self._able, initial=initial)
+
+    @property
+    def choice(self) -> ImportChoice:
+        """What a person chose; what the rules would choose as well is nobody's choice."""
+        chosen = (self.form.cleaned_data["primary_contact"], self.form.cleaned_data["type"])
+        contact, type_ = (
+            "" if one == rule else one for one, rule in zip(chosen, self._by_rule, strict=True)
         )
-        return _import(request, integration, choice)
-    context = {
-        "integration": integration,
-        "info": integration.psa_info,
-        "record": record,
-        "row": row,
-        "people": [(person, person in able) for person in people],
-        "chosen": form["primary_contact"].value(),
-        "form": form,
-        "licence": licence(tenant_of(request)),
-    }
-    status = 422 if form.is_bound else 200
-    return render(request, "integrations/add_company.html", context, status=status)
+        return ImportChoice(self._record.external_id, contact, type_)
+
+    def shown(self, **context: Any) -> HttpResponse:
+        context = {
+            "integration": self._record.integration,
+            "info": self._record.integration.psa_info,
+            "record": self._record,
+            "people": [(person, person in self._able) for person in self._people],
+            "chosen": self.form["primary_contact"].value(),
+            "form": self.form,
+            **context,
+        }
+        status = 422 if self.form.is_bound else 200
+        return render(self._request, "integrations/add_company.html", context, status=status)
 
 
 def _record(integration: Integration, external_id: str) -> PsaCompanyRecord:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -142,12 +143,25 @@ def review(request: PageRequest, pk: UUID) -> HttpResponse:
     batches.choose_rows(
         batch=batch, shown=ids_sent(request, "shown"), ticked=ids_sent(request, "ticked")
     )
+    if wanted := request.POST.get("choose"):
+        return redirect("integrations:choose-for-row", find(_rows_by_id(batch), _id_of(wanted)).pk)
     act = ACTS.get(request.POST.get("do", ""))
     if act is not None:
         act(batch, request)
     query = {"from": request.POST.get("goto", ""), "show": request.POST.get("show", "")}
     asked = urlencode({name: value for name, value in query.items() if value})
     return redirect(f"{reverse('integrations:import-batch', args=[pk])}?{asked}".rstrip("?"))
+
+
+def _rows_by_id(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
+    return ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch)
+
+
+def _id_of(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404 from None
 
 
 def _keep_what_fits(batch: ImportBatch, request: PageRequest) -> None:

@@ -11,7 +11,7 @@ from integrations.web import (
     suggestions,
     words,
 )
-from integrations.web.add_company import add_company
+from integrations.web.add_company import add_company, choose_for_row
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
     disconnect,
@@ -49,6 +49,7 @@ urlpatterns = [
     path("import/batches/", import_batches.import_batches, name="import-batches"),
     path("import/batches/<uuid:pk>/", import_batches.import_batch, name="import-batch"),
     path("import/batches/<uuid:pk>/review/", import_batches.review, name="review-batch"),
+    path("import/rows/<uuid:pk>/choose/", choose_for_row, name="choose-for-row"),
     path("import/batches/<uuid:pk>/retry/", import_batches.retry_batch, name="retry-batch"),
     path("integrations/<uuid:pk>/companies/", import_list.list_of_connection, name="import-list"),
     path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),

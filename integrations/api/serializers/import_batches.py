@@ -138,10 +138,12 @@ class ImportBatchRowSerializer(serializers.ModelSerializer[ImportBatchRow]):
         model = ImportBatchRow
         fields = (
             *("id", "integration", "external_id", "name", "becomes", "chosen", "state"),
-            *("company", "made", "reason", "done_at"),
+            *("primary_contact", "type", "company", "made", "reason", "done_at"),
         )
         read_only_fields = fields
         extra_kwargs = {
+            "primary_contact": {"help_text": "Whom a person chose (the PSA's id); empty = nobody."},
+            "type": {"help_text": "What a person chose; empty = as the PSA's words say."},
             "made": {"help_text": "Whether this import made the audITee."},
             "chosen": {"help_text": "False = it was unticked in the review."},
         }

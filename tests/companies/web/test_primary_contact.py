@@ -8,9 +8,11 @@ from django.utils.dateformat import format as date_text
 
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact, PrimaryChoice
-from integrations.models import Integration
+from integrations.importing.batches import propose, start
+from integrations.models import Integration, PsaCompanyRecord
 from tests.clients import browser, page_text, text
 from tests.factories import make_company, make_integration, make_psa_company, make_psa_contact
+from tests.worker import work_off_imports
 
 
 def test_make_primary_says_by_whom(mia: User, vic: User, tenant: Tenant) -> None:
@@ -97,3 +99,41 @@ def test_what_is_not_there_or_not_ours_is_not_found(
     assert client.post(f"/integrations/{listed.pk}/companies/add/").status_code == 404
     vics = browser(vic).get(f"/integrations/{listed.pk}/companies/add/?external_id=1")
     assert vics.status_code == 403
+
+
+def test_another_one_is_chosen_in_the_review(mia: User, listed: Integration) -> None:
+    records = PsaCompanyRecord.objects.of(listed)
+    batch = propose(tenant=listed.tenant, rows=records, actor=mia)
+    row = batch.rows.get()
+    client, review = browser(mia), f"/import/batches/{batch.pk}/"
+    assert "Contact and type" in page_text(client.get(review))
+
+    asked = client.post(f"{review}review/", {"shown": row.pk, "ticked": row.pk, "choose": row.pk})
+    address = asked["Location"]
+    page = page_text(client.get(address))
+    refused = client.post(address, {"primary_contact": "12", "type": "client"})
+    back = client.post(address, {"primary_contact": "11", "type": "client"}, follow=True)
+
+    assert address == f"/import/rows/{row.pk}/choose/"
+    assert 'value="10" id="contact-1" checked' in page
+    assert refused.status_code == 422
+    assert '<span class="mark">Client</span>' in text(back)
+    assert '<span class="mark">Contact chosen</span>' in text(back)
+    assert 'value="11" id="contact-2" checked' in page_text(client.get(address))
+    start(batch=batch, actor=mia)
+    work_off_imports()
+    company = Company.objects.get()
+    assert (company.type, company.primary.first_name) == ("client", "Bea")
+    assert PrimaryChoice.objects.get().chosen_by == mia
+    late = client.post(address, {"primary_contact": "10", "type": "client"}, follow=True)
+    assert "not to be reviewed any more" in text(late)
+    row.refresh_from_db()
+    assert row.primary_contact == "11"
+
+
+def test_a_row_of_another_tenant_is_not_found(mia: User, other_tenant: Tenant) -> None:
+    make_psa_company(make_integration(other_tenant), external_id="1")
+    rows = PsaCompanyRecord.objects.for_tenant(other_tenant)
+    row = propose(tenant=other_tenant, rows=rows, actor=None).rows.get()
+
+    assert browser(mia).get(f"/import/rows/{row.pk}/choose/").status_code == 404
