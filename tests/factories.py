@@ -24,6 +24,7 @@ from integrations.models import (
     CompanyLink,
     Integration,
     Issue,
+    LinkPreview,
     PsaCompanyRecord,
     PsaContactRecord,
     SyncEvent,
@@ -140,6 +141,14 @@ def make_psa_contact(
 def make_link(company: Company, integration: Integration, **over: Any) -> CompanyLink:
     values = {"external_id": str(next(_numbers)), **over}
     return CompanyLink.objects.create(
+        tenant=company.tenant, company=company, integration=integration, **values
+    )
+
+
+def make_preview(company: Company, integration: Integration, **over: Any) -> LinkPreview:
+    """A preview of a link that no worker has taken yet."""
+    values = {"external_id": str(next(_numbers)), **over}
+    return LinkPreview.objects.create(
         tenant=company.tenant, company=company, integration=integration, **values
     )
 

@@ -19,7 +19,6 @@ from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import (
     ConnectionTest,
     LinkBatch,
-    LinkPreview,
     PsaCompanyRecord,
     SyncRun,
 )
@@ -33,6 +32,7 @@ from tests.factories import (
     make_line,
     make_link,
     make_member,
+    make_preview,
     make_psa_company,
 )
 
@@ -86,9 +86,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
-    preview = LinkPreview.objects.create(
-        tenant=other_tenant, integration=integration, company=company, external_id="1"
-    )
+    preview = make_preview(company, integration)
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )

@@ -19,11 +19,10 @@ from integrations.models import (
     Integration,
     LinkBatch,
     LinkMatching,
-    LinkPreview,
     SyncRun,
 )
 from integrations.words.saying import say_word
-from tests.factories import make_company
+from tests.factories import make_company, make_preview
 from tests.test_tenancy import snapshot
 
 OURS = ("integrations.", "agreements.", "tenants.", "api.")
@@ -44,9 +43,7 @@ def foreign(integration: Integration) -> Foreign:
     integration.save()
     test = ConnectionTest.objects.create(tenant=tenant, integration=integration)
     run = SyncRun.objects.create(tenant=tenant, integration=integration)
-    preview = LinkPreview.objects.create(
-        tenant=tenant, integration=integration, company=make_company(tenant), external_id="1"
-    )
+    preview = make_preview(make_company(tenant), integration)
     word, _ = say_word(
         integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
     )

@@ -15,7 +15,7 @@ from audit_site.api.permissions import IsMember
 from audit_site.api.requests import tenant_of
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
 from companies.models import Company, Contact
-from integrations.api.serializers.connection_parts import PersonSerializer
+from integrations.api.serializers.connection_parts import NamedPersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS, REJECTIONS, ImportChoice
@@ -61,7 +61,7 @@ class LinkSerializer(serializers.Serializer[Any]):
     psa = PsaField()
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
-    linked_by = PersonSerializer(allow_null=True, help_text="Null = audIT, or nobody knows.")
+    linked_by = NamedPersonSerializer(allow_null=True, help_text="Null = audIT, or nobody knows.")
     active = serializers.BooleanField(
         help_text="Whether syncs keep it current; false while its PSA is disconnected."
     )

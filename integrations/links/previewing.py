@@ -27,10 +27,9 @@ def start_preview(
     """Have a worker compare an audITee with a record of a PSA: the preview under way, or a new one.
 
     Raises the DomainErrors that the link itself would raise: `already_linked`, `unknown_company`,
-    and of an integration that is disconnected or paused.
+    and that of an integration that is disconnected. A paused one is asked, since a person wants it.
     """
     integration.refuse_disconnected()
-    integration.refuse_paused()
     refuse_pair(integration, company, external_id)
     same = LinkPreview.objects.of(integration).filter(company=company, external_id=external_id)
     under_way = same.exclude(state=LinkPreview.State.DONE).first()

@@ -3,8 +3,9 @@
 1. the integration (`lock_integration`, `lock_account`), before anything is read to be changed;
 2. a run or a test that a worker holds (`integrations.runs.leases`), in one statement with 1;
 3. the tenant, for its licence and its last admin (`audit_site.tenants.locks.lock_tenant`);
-4. books, in the order of their companies (`agreements.stored_mrr`);
-5. a tenant's chain of the audit trail, by the database itself when the transaction commits
+4. companies, in the order of their ids (`integrations.links.linking`, `companies.primary`);
+5. books, in the order of their companies (`agreements.stored_mrr`);
+6. a tenant's chain of the audit trail, by the database itself when the transaction commits
    (`audit_site.tenants.audit_triggers`); of several tenants in the order of their ids.
 
 The counts of a limited act (`audit_site.limits`) are locked where the act begins, the tenant's

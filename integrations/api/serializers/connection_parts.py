@@ -9,7 +9,7 @@ from rest_framework import serializers
 from audit_site.db.counting import NEW_LIMIT
 
 
-class PersonSerializer(serializers.Serializer[Any]):
+class NamedPersonSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField(source="*")
 
@@ -19,7 +19,7 @@ class StoredSecretSerializer(serializers.Serializer[Any]):
 
     set = serializers.BooleanField()
     saved_at = serializers.DateTimeField(allow_null=True)
-    saved_by = PersonSerializer(allow_null=True)
+    saved_by = NamedPersonSerializer(allow_null=True)
 
 
 class ListCountsSerializer(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import ReasonSerializer, StrictSerializer
-from integrations.api.serializers.connection_parts import PersonSerializer
+from integrations.api.serializers.connection_parts import NamedPersonSerializer
 from integrations.importing.batches import counts_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selection import MOST_TICKS
@@ -102,7 +102,7 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
         read_only_fields = fields
         extra_kwargs = {"state": {"help_text": "`review`: chosen on a page and not started yet."}}
 
-    @extend_schema_field(PersonSerializer(allow_null=True))
+    @extend_schema_field(NamedPersonSerializer(allow_null=True))
     def get_started_by(self, batch: ImportBatch) -> dict[str, str] | None:
         if batch.started_by is None:
             return None

@@ -11,7 +11,7 @@ from agreements.api.serializers import TotalSerializer
 from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import FixableReasonSerializer, StrictSerializer
-from integrations.api.serializers.connection_parts import PersonSerializer
+from integrations.api.serializers.connection_parts import NamedPersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.links.comparison import WARNING_CODES, side_of
 from integrations.links.previewing import expires_at
@@ -144,7 +144,7 @@ class PastLinkSerializer(serializers.Serializer[Any]):
     psa = PsaField(source="integration.psa")
     external_id = serializers.CharField()
     linked_at = serializers.DateTimeField()
-    linked_by = PersonSerializer(allow_null=True)
+    linked_by = NamedPersonSerializer(allow_null=True)
     active = serializers.BooleanField(source="is_active")
     unlinked_at = serializers.DateTimeField(allow_null=True)
     undone_at = serializers.DateTimeField(allow_null=True)

@@ -151,7 +151,7 @@ def test_a_nul_in_an_address_is_404(api: APIClient, integration: Any) -> None:
 
 
 def test_an_action_that_is_told_nothing_takes_no_body(api: APIClient) -> None:
-    address = f"{V1}/companies/{uuid4()}/unlink/"
+    address = f"{V1}/companies/{uuid4()}/sync/"
 
     for body in ([], [1], "text", {"undo": 1}):
         assert problem(api.post(address, body))[0] == 400

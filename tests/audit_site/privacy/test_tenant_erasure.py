@@ -60,6 +60,7 @@ from tests.factories import (
     make_invitation,
     make_issue,
     make_member,
+    make_preview,
     make_typed,
     make_user,
 )
@@ -91,6 +92,7 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     contact = Contact.objects.filter(company=agreement.company, is_primary=True).get()
     choose_primary(company=agreement.company, contact=contact, actor=alex)
     note_shown(agreement.company, alex)
+    make_preview(agreement.company, integration)
     archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
