@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -9,6 +12,8 @@ from playwright.sync_api import Page
 from tests.browser.chromium import EXECUTABLE
 from tests.factories import PASSWORD
 
+#: Where pictures of walks go, with `PICTURES=1` in the environment.
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
@@ -31,3 +36,32 @@ def seen_problems(page: Page) -> list[str]:
         for v in found
         if v["impact"] in {"serious", "critical"}
     ]
+
+
+def overflowing(page: Page) -> list[str]:
+    """What reaches out of the window to the right, without a scroll bar of its own."""
+    wide: list[str] = page.evaluate(
+        """() => Array.from(document.querySelectorAll("main *"))
+          .filter((e) => !e.closest(".table-scroll, .visually-hidden"))
+          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+          .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    return wide
+
+
+#: A desk by day and a phone by night.
+LOOKS = ((1280, "light"), (360, "dark"))
+
+
+def look(page: Page, name: str) -> None:
+    """No barrier and nothing wider than the window, in each look; a picture of each."""
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
+        page.wait_for_timeout(400)  # colours fade
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert overflowing(page) == []
+        assert seen_problems(page) == []
+        if "PICTURES" in os.environ:
+            page.screenshot(path=FOLDER / f"{name}-{scheme}.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})

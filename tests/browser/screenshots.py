@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import requests
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
+from tests.browser.looking import FOLDER
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 SIGN_IN = ("admin@demo.example", "demo-password-1")
 
 

@@ -10,8 +10,7 @@ from django.core import mail
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from audit_site.tenants.models import User
-from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
-from tests.browser.test_layout import overflowing
+from tests.browser.looking import IN_CHROMIUM, overflowing, seen_problems, sign_in
 from tests.factories import PASSWORD, make_member, make_tenant
 from tests.signing_in import code_now, turn_on_two_factor
 

@@ -9,7 +9,7 @@ from agreements.decisions import choose
 from audit_site.tenants.models import Invitation
 from audit_site.tenants.tokens import create_api_token
 from integrations.issues.inbox import IssueReport, raise_issues
-from tests.browser.looking import IN_CHROMIUM, sign_in
+from tests.browser.looking import IN_CHROMIUM, overflowing, sign_in
 from tests.factories import (
     make_agreement,
     make_company,
@@ -25,17 +25,6 @@ from tests.factories import (
 pytestmark = IN_CHROMIUM
 
 LONG = "W" * 250
-
-
-def overflowing(page: Page) -> list[str]:
-    """What reaches out of the window to the right, without a scroll bar of its own."""
-    wide: list[str] = page.evaluate(
-        """() => Array.from(document.querySelectorAll("main *"))
-          .filter((e) => !e.closest(".table-scroll, .visually-hidden"))
-          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-          .map((e) => e.outerHTML.slice(0, 80))"""
-    )
-    return wide
 
 
 def is_within(page: Page, selector: str) -> bool:

@@ -13,8 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from companies.models import Company
 from integrations.matching.batches import carry_undo_out
 from integrations.models import CompanyLink, Integration, LinkBatch
-from tests.browser.looking import IN_CHROMIUM, sign_in
-from tests.browser.test_wrong_link import look
+from tests.browser.looking import IN_CHROMIUM, look, sign_in
 from tests.factories import make_integration, make_member, make_tenant
 from tests.integrations.matching.suggestions import matched, pair
 

@@ -12,8 +12,7 @@ from companies.models import Company
 from integrations.links.linking import link_company
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
-from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
-from tests.browser.test_layout import overflowing
+from tests.browser.looking import IN_CHROMIUM, overflowing, seen_problems, sign_in
 from tests.browser.test_without_script import seen_after_refreshing
 from tests.conftest import connect
 from tests.factories import (

@@ -10,8 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from companies.models import Company
 from integrations.models import Integration
 from integrations.words.saying import say_word
-from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
-from tests.browser.test_layout import overflowing
+from tests.browser.looking import IN_CHROMIUM, overflowing, seen_problems, sign_in
 from tests.factories import make_agreement, make_company, make_integration, make_member, make_tenant
 
 pytestmark = IN_CHROMIUM

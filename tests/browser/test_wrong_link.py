@@ -5,7 +5,6 @@ With `PICTURES=1` in the environment its pages are photographed into docs/screen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -13,31 +12,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from companies.models import Company
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
-from tests.browser.looking import IN_CHROMIUM, seen_problems, sign_in
-from tests.browser.screenshots import FOLDER
-from tests.browser.test_layout import overflowing
+from tests.browser.looking import IN_CHROMIUM, look, sign_in
 from tests.browser.test_without_script import seen_after_refreshing
 from tests.factories import make_member
 from tests.integrations.links.stories import a_record_of_12187_60, by_hand, own_values
 
 pytestmark = IN_CHROMIUM
-
-#: A desk by day and a phone by night.
-LOOKS = ((1280, "light"), (360, "dark"))
-
-
-def look(page: Page, name: str) -> None:
-    """No barrier and nothing wider than the window, in each look; a picture of each."""
-    for width, scheme in LOOKS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
-        page.wait_for_timeout(400)  # colours fade
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert overflowing(page) == []
-        assert seen_problems(page) == []
-        if "PICTURES" in os.environ:
-            page.screenshot(path=FOLDER / f"{name}-{scheme}.png", full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def walk(
