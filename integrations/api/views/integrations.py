@@ -370,9 +370,10 @@ class IntegrationViewSet(TenantViewSet):
 
         They are suggestions of kind `move` then; only those that are confirmed move.
         """
+        source = self.get_object()
         values = read_body(MoveSerializer, request)
         target = owned_or_invalid(list_integrations(self.tenant), "to", values["to"])
-        matching = propose_moves(source=self.get_object(), target=target, actor=self.actor)
+        matching = propose_moves(source=source, target=target, actor=self.actor)
         return Response(LinkMatchingSerializer(matching).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(
