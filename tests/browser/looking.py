@@ -60,7 +60,7 @@ def look(page: Page, name: str) -> None:
         page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
         page.wait_for_timeout(400)  # colours fade
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert overflowing(page) == []
+        assert overflowing(page) == [], name
         assert seen_problems(page) == []
         if "PICTURES" in os.environ:
             page.screenshot(path=FOLDER / f"{name}-{scheme}.png", full_page=True)
