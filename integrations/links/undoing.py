@@ -99,8 +99,6 @@ def _put_back(plan: UndoPlan) -> None:
     wanted = ours.filter(pk=plan.primary or NOBODY)
     ours.filter(is_primary=True).exclude(pk__in=wanted.values("pk")).update(is_primary=False)
     wanted.filter(is_primary=False).update(is_primary=True)
-    choices = PrimaryChoice.objects.for_tenant(company.tenant).filter(company=company)
-    choices.filter(chosen_at__gte=plan.link.linked_at).delete()
 
 
 def _settle_people(plan: UndoPlan) -> None:
