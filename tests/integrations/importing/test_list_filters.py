@@ -140,9 +140,10 @@ def test_the_planner_answers_each_view_over_all_connections_from_an_index(
     now = {one.pk: timezone.now() for one in lists}
     assert "psa_companies_by_age" in plan(Tab.ALL, new=True, since=now)
     groups = rows_of(tenant, lists).values("integration_id", "importable", "rule_codes", "type")
+    groups = groups.order_by().annotate(number=Count("external_id"))
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    assert "psa_companies_counted" in groups.annotate(number=Count("pk")).explain()
+    assert "psa_companies_counted" in groups.explain()
 
 
 def test_a_role_that_may_not_create_extensions_searches_without_the_index(
