@@ -54,7 +54,7 @@ class Facets:
 
 
 def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
-    """Count `rows_of` some lists. Three statements; two more where words are by the thousand."""
+    """Count `rows_of` some lists. Two statements; one more where words are by the thousand."""
     wide = Filters(Tab.ALL, search=filters.search, new=filters.new, since=filters.since)
     found = rows.filter(condition(wide))
     groups, exact, narrowed = groups_of(found, WORDS), None, filters
@@ -77,22 +77,25 @@ def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
 def groups_of(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Groups:
     """How many rows of each group there are, without regard to words that are not named.
 
-    Two statements: a linked row is counted among all, and moved to where it belongs.
+    One statement: a linked row is counted among all, and moved to where it belongs.
     """
     groups: Groups = Counter()
-    for group, number in _counted(rows, words):
-        groups[group] += number
-    for group, number in _counted(rows.filter(is_linked()), words):
-        groups[group] -= number
-        groups[group._replace(tab=Tab.LINKED)] += number
+    for group, number, linked in _counted(rows, words):
+        groups[group] += number - linked
+        groups[group._replace(tab=Tab.LINKED)] += linked
     return +groups
 
 
-def _counted(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Iterable[tuple[Group, int]]:
+def _counted(
+    rows: QuerySet[PsaCompanyRecord], words: Sequence[str]
+) -> Iterable[tuple[Group, int, int]]:
     is_ignored: Any = Q(ignored_at__isnull=False)
     columns = ("integration_id", "importable", "rule_codes", *words)
     counted: Any = rows.order_by().values(*columns, is_ignored=is_ignored)
-    for one in counted.annotate(number=Count("pk")).order_by("-number")[:MOST_GROUPS]:
+    # of a column that the index holds, so that no row has to be read
+    each = "external_id"
+    sums = {"number": Count(each), "linked": Count(each, filter=Q(is_linked()))}
+    for one in counted.annotate(**sums).order_by("-number")[:MOST_GROUPS]:
         codes = [] if one["importable"] else one["rule_codes"] or [UNCHECKED]
         tab = Tab.ADD if one["importable"] else Tab.HIDDEN
         group = Group(
@@ -102,7 +105,7 @@ def _counted(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Iterable
             one.get("type", ""),
             one.get("status", ""),
         )
-        yield group, one["number"]
+        yield group, one["number"], one["linked"]
 
 
 def _total(groups: Groups, filters: Filters) -> int:

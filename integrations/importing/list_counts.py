@@ -37,7 +37,7 @@ class ListCounts:
 
 
 def list_counts(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, ListCounts]:
-    """The numbers of each import list, by the integration's id. Two statements."""
+    """The numbers of each import list, by the integration's id. One statement."""
     lists = list(integrations)
     found = {integration.pk: ListCounts() for integration in lists}
     for group, number in groups_of(rows_of(tenant, lists), ()).items():

@@ -186,10 +186,10 @@ def test_the_import_list_in_numbers_leads_to_it(vic: User, connected: Integratio
 
     listed = f"/import/?connection={connected.pk}&amp;tab="
     importable = PsaCompanyRecord.objects.filter(importable=True).count()
-    assert f'<dt>Found</dt><dd><a href="{listed}all">40</a></dd>' in page
-    assert f'<dt>Can be added</dt><dd><a href="{listed}add">{importable}</a></dd>' in page
-    assert f'<dt>Linked</dt><dd><a href="{listed}linked">0</a></dd>' in page
-    assert "<dt>Licences free</dt><dd>100</dd>" in page
+    assert f'<dt>Found</dt> <dd><a href="{listed}all">40</a></dd>' in page
+    assert f'<dt>Can be added</dt> <dd><a href="{listed}add">{importable}</a></dd>' in page
+    assert f'<dt>Linked</dt> <dd><a href="{listed}linked">0</a></dd>' in page
+    assert "<dt>Licences free</dt> <dd>100</dd>" in page
     assert "40 companies found, nothing has been imported." in page
     assert f'href="{listed}add">Choose companies</a>' in page
     hidden = [record.rule_codes[0] for record in PsaCompanyRecord.objects.exclude(rule_codes=[])]
