@@ -42,7 +42,7 @@ def overflowing(page: Page) -> list[str]:
     """What reaches out of the window to the right, without a scroll bar of its own."""
     wide: list[str] = page.evaluate(
         """() => Array.from(document.querySelectorAll("main *"))
-          .filter((e) => !e.closest(".table-scroll, .visually-hidden"))
+          .filter((e) => !e.closest(".table-scroll, .chart-scroll, .visually-hidden"))
           .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
           .map((e) => e.outerHTML.slice(0, 80))"""
     )

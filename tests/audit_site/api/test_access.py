@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import ApiToken, AuditEvent, BrowserSession, Tenant, User
+from integrations.importing.batches import propose
 from integrations.issues.inbox import open_issues
 from integrations.models import ConnectionTest, Integration, PsaCompanyRecord
 from integrations.words.saying import say_word
@@ -25,6 +26,7 @@ from tests.factories import (
     make_issue,
     make_line,
     make_link,
+    make_preview,
     make_run,
 )
 
@@ -57,6 +59,8 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
     record_audit(tenant=tenant, actor=None, action="company.changed", subject=company)
     browser(callers["Admin"].user)
     record = PsaCompanyRecord.objects.filter(integration=connected).order_by("external_id")[0]
+    rows = PsaCompanyRecord.objects.filter(integration=connected, importable=True)
+    batch = propose(tenant=tenant, rows=rows, actor=callers["Admin"].user)
     return {
         "integrations": {
             "pk": str(connected.pk),
@@ -66,7 +70,12 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
         },
         "issues": {"pk": str(open_issues(connected).get(pk=issue.pk).pk)},
         "sync-runs": {"pk": str(make_run(connected).pk)},
-        "companies": {"pk": str(company.pk), "agreement_id": str(agreement.pk)},
+        "companies": {
+            "pk": str(company.pk),
+            "agreement_id": str(agreement.pk),
+            "preview_id": str(make_preview(company, connected).pk),
+        },
+        "import-batches": {"pk": str(batch.pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(User.objects.get(email="vic@example.com").pk)},
