@@ -68,14 +68,14 @@ OURS = [r for r in routes() if "<" in r and not r.startswith(NOT_OURS)]
 
 def snapshot() -> dict[str, list[str]]:
     return {
-        model.__name__: sorted(str(sorted(map(_plain, row.items()), key=str)) for row in rows)
+        model.__name__: sorted(str(sorted(map(_comparable, row.items()), key=str)) for row in rows)
         for model in apps.get_models()
         if issubclass(model, TenantOwned) and model.__name__ not in {"ApiToken", "Membership"}
         for rows in [model.objects.values()]
     }
 
 
-def _plain(item: tuple[str, Any]) -> tuple[str, Any]:
+def _comparable(item: tuple[str, Any]) -> tuple[str, Any]:
     """A column with its value; what PostgreSQL gives as a view of bytes as those bytes."""
     name, value = item
     return name, bytes(value) if isinstance(value, memoryview) else value
