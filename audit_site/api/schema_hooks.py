@@ -35,18 +35,28 @@ Money is a decimal text with its currency beside it, as many places as that curr
 `YYYY-MM-DD`, moments RFC 3339 in UTC. Ids are texts.
 """
 
-#: What only some problems have, by its code.
-OF_SOME_PROBLEMS: Final = frozenset({"holder"})
+KNOWN: Final = frozenset({"known_at", "is_known"})
+#: What only some answers have: a problem by its code, a figure where a past moment was asked for.
+OF_SOME: Final = {
+    "Problem": frozenset({"holder"}),
+    "TenantMrr": KNOWN,
+    "CompanyMrr": KNOWN,
+    "Series": KNOWN,
+    "Movement": frozenset({"known_from", "known_to"}),
+    "Bridge": frozenset({"restated"}),
+    "MovedRow": frozenset({"field", "name", "mrr_before", "mrr_after", "run", "at", "cause"}),
+}
 
 
 def complete_objects(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of each object that it has these properties and no others, and that answers have all;
-    but for what only some problems have.
+    """Say of each object that it has these properties and no others, and that answers have all
+    but those that only some have.
     """
     for name, shape in result["components"]["schemas"].items():
         if "properties" not in shape:
             continue
         shape.setdefault("additionalProperties", False)
         if not name.endswith("Request"):
-            shape["required"] = [n for n in shape["properties"] if n not in OF_SOME_PROBLEMS]
+            of_some = OF_SOME.get(name, ())
+            shape["required"] = [n for n in shape["properties"] if n not in of_some]
     return result
