@@ -25,6 +25,8 @@ OPTIONAL: Final = ("end_date", "note")
 CYCLES: Final = tuple(name for name in CYCLE_NAMES if name not in {ONE_TIME, NOT_RECURRING})
 LONGEST_NAME: Final = length_of(Agreement, "name")
 LONGEST_NOTE: Final = 1000
+#: As pages show amounts: thousands apart, and a point before the cents.
+AS_SHOWN: Final = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]{1,30}")
 A_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 #: No agreement is worth as much as this, in any currency.
 TOO_MUCH: Final = Decimal(10) ** 15
@@ -81,6 +83,8 @@ def _amount(reading: _Reading) -> None:
     if not text:
         reading.refuse("amount", "Say what a billing cycle brings, such as 250.00.", "required")
         return
+    if AS_SHOWN.fullmatch(text):
+        text = text.replace(",", "")
     if not A_NUMBER.fullmatch(text):
         reading.refuse("amount", "Write a number without separators, such as 1250.00.")
         return

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.utils import timezone
-
 from agreements import mrr
 from agreements.as_known import known_books, movement_as_known
 from agreements.figures import Part, tenant_book
@@ -30,7 +28,7 @@ def movement_as_asked(
     if days.known_at is None and days.opens_at is None:
         book = tenant_book(tenant, company_id=company_id)
         return mrr.movement(book, days.start, days.end)
-    after = known_books(tenant, days.known_at or timezone.now(), company_id)
+    after = known_books(tenant, days.known_at, company_id)
     if days.opens_at is None:
         return movement_as_known(after, days.start, days.end)
     before = known_books(tenant, days.opens_at, company_id)

@@ -13,15 +13,17 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from agreements import stored_mrr
 from agreements.mrr.dates import EARLIEST, LATEST, day_of
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
 FIELDS: Final = {"as_of": "As of", "from": "From", "to": "To"}
+ONE_SECOND: Final = timedelta(seconds=1)
 KNOWN: Final = "known"
 #: As known at which moment the movement opens; by default as known when it closes.
 OPENS: Final = "opens"
-MOMENTS: Final = {KNOWN: "As known at the end of", OPENS: "Opening as known at the end of"}
+MOMENTS: Final = {KNOWN: "As known at", OPENS: "Opening as known at"}
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Days:
     end: date
     known_at: datetime | None = None
     opens_at: datetime | None = None
+    asked_known: str = ""
     given: dict[str, str] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
@@ -68,7 +71,8 @@ class Days:
         start = given.get("from", last_month)
         named = {name: day.isoformat() for name, day in given.items()}
         named |= {name: as_text(moment) for name, moment in moments.items()}
-        return cls(as_of, start, end, known_at, moments.get(OPENS), named, troubles)
+        asked, opens_at = query.get(KNOWN, ""), moments.get(OPENS)
+        return cls(as_of, start, end, known_at, opens_at, asked, named, troubles)
 
     @property
     def movement_query(self) -> str:
@@ -81,6 +85,20 @@ class Days:
     def figure_query(self) -> str:
         """The day and the moment of the figure as a query: `as_of=2026-11-29`."""
         return urlencode({"as_of": self.as_of.isoformat(), **self._known})
+
+    @property
+    def known_field(self) -> str:
+        """The moment for a field of a form: to the second, at which all of it was known."""
+        return _field_text(self.known_at)
+
+    @property
+    def opens_field(self) -> str:
+        return _field_text(self.opens_at)
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether the address names the very moment: a day that is today's ends later."""
+        return len(self.asked_known) > len("2026-11-27")
 
     @property
     def _known(self) -> dict[str, str]:
@@ -97,8 +115,13 @@ class Days:
         """The moment as known at which figures are asked for."""
         return self.known_at or timezone.now()
 
-    def fixed(self) -> Days:
-        """The same days as known at a moment: now, where none was asked for."""
+    def fixed(self, tenant: Tenant, company: Company | None = None) -> Days:
+        """The same days as known at a moment: now, where none was asked for.
+
+        What a sync has changed meanwhile is worked out and kept before.
+        """
+        if self.known_at is None:
+            stored_mrr.refresh_stale(tenant, None if company is None else [company.pk])
         known_at = self.moment
         return replace(self, known_at=known_at, given={**self.given, KNOWN: as_text(known_at)})
 
@@ -161,7 +184,20 @@ def moment_in(text: str, tenant: Tenant) -> datetime | None:
         if not EARLIEST.year <= found.year < LATEST.year:
             return None
         found = found if found.tzinfo else found.replace(tzinfo=tenant.zone)
-    return found.astimezone(UTC) if found <= now else None
+    found = found.astimezone(UTC)
+    if now < found <= now + ONE_SECOND:  # a field holds whole seconds
+        return now
+    return found if found <= now else None
+
+
+def _field_text(moment: datetime | None) -> str:
+    """As `datetime-local` wants it, in the zone of the page; "" = none. Rounded up."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    if local.microsecond:
+        local = local.replace(microsecond=0) + ONE_SECOND
+    return local.replace(tzinfo=None).isoformat()
 
 
 def as_text(moment: datetime) -> str:

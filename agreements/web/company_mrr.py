@@ -84,7 +84,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     limits.spend(company.tenant, limits.EXPORTS)
-    days = days.fixed()
+    days = days.fixed(company.tenant, company)
     figure = figure_as_asked(company, days)
     exports.record_export(
         request, what="ledger", company=company, as_of=days.as_of, known_at=days.known_at

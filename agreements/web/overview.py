@@ -83,7 +83,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
-    days = days.fixed()
+    days = days.fixed(tenant, company)
     parts = parts_as_asked(tenant, days, company.pk if company else None)
     first = add_months(days.as_of.replace(day=1), -12)
     months = months_of(parts, first, 24)
@@ -105,7 +105,7 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     if refusal := days.refusal():
         return refusal
     limits.spend(tenant, limits.EXPORTS)
-    days = days.fixed()
+    days = days.fixed(tenant, company)
     bridges = movement_as_asked(tenant, days, company.pk if company else None)
     ids = movement_rows.company_ids(bridges)
     names = _names_of(tenant, ids)

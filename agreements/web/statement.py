@@ -68,10 +68,10 @@ def company_statement(request: PageRequest, pk: UUID) -> HttpResponse:
 
 
 def _names_both(days: Days) -> bool:
-    return {"as_of", "known"} <= days.given.keys()
+    return "as_of" in days.given and days.is_instant
 
 
 def _address(company: Company, days: Days) -> str:
     """Where the statement of this day stands, as known now unless the address says otherwise."""
-    days = days.fixed()
+    days = days.fixed(company.tenant, company)
     return f"{reverse('agreements:company-statement', args=[company.pk])}?{days.figure_query}"

@@ -36,9 +36,10 @@ Money is a decimal text with its currency beside it, as many places as that curr
 """
 
 KNOWN: Final = frozenset({"known_at", "is_known"})
-#: What only some answers have: a problem by its code, a figure where a past moment was asked for.
+#: What only some problems have, by their code.
+OF_SOME_PROBLEMS: Final = frozenset({"holder"})
+#: What only some answers have: figures of which a past moment was asked for.
 OF_SOME: Final = {
-    "Problem": frozenset({"holder"}),
     "TenantMrr": KNOWN,
     "CompanyMrr": KNOWN,
     "Series": KNOWN,
@@ -57,6 +58,6 @@ def complete_objects(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             continue
         shape.setdefault("additionalProperties", False)
         if not name.endswith("Request"):
-            of_some = OF_SOME.get(name, ())
+            of_some = OF_SOME_PROBLEMS | OF_SOME.get(name, frozenset())
             shape["required"] = [n for n in shape["properties"] if n not in of_some]
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import messages
@@ -72,7 +73,7 @@ def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[
                     response = redirect(way.address)
                 except Explained as error:
                     messages.error(request, error.sentence)
-                    response = redirect(came_from(request))
+                    response = redirect(where_to_refuse(request))
             patch_vary_headers(response, ["HX-Request"])
             return response
 
@@ -148,6 +149,15 @@ def came_from(request: HttpRequest, otherwise: str = "/") -> str:
     if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()):
         return address
     return otherwise
+
+
+def where_to_refuse(request: HttpRequest) -> str:
+    """The page to go on with after a refusal: where the person was, or the one above a page that
+    refuses to be looked at itself.
+    """
+    above = page_above(request.path)
+    back = came_from(request, above)
+    return above if request.method == "GET" and urlsplit(back).path == request.path else back
 
 
 def find(rows: QuerySet[ModelT], pk: UUID) -> ModelT:

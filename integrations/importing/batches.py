@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site import limits
@@ -32,7 +32,13 @@ from integrations.importing.selection import (
 )
 from integrations.importing.suggested import suggestions_for
 from integrations.importing.table import selectable
-from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.models import (
+    CompanyLink,
+    ImportBatch,
+    ImportBatchRow,
+    Integration,
+    PsaCompanyRecord,
+)
 from integrations.runs.dispatching import dispatch
 
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
@@ -67,8 +73,16 @@ def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
 
 
 def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
+    """Its rows, each with `link_now`, the id of the link in force between its two sides."""
     rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch)
-    return rows.select_related("integration", "company").order_by("position")
+    links = CompanyLink.objects.in_force().filter(
+        tenant=OuterRef("tenant"),
+        integration=OuterRef("integration"),
+        external_id=OuterRef("external_id"),
+        company=OuterRef("company"),
+    )
+    found = rows.annotate(link_now=Subquery(links.values("pk")[:1]))
+    return found.select_related("integration", "company").order_by("position")
 
 
 def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
@@ -312,7 +326,9 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
 def _queue(batch: ImportBatch, action: str, actor: User) -> None:
     limits.spend(batch.tenant, limits.IMPORTS)
     now = timezone.now()
-    batch.state, batch.queued_at, batch.dispatched_at = ImportBatch.State.QUEUED, now, now
+    batch.state, batch.dispatched_at = ImportBatch.State.QUEUED, now
+    if batch.finished_at is None:  # what is undone or tried again began when it began
+        batch.queued_at = now
     batch.finished_at = batch.lease_until = batch.resume_at = None
     batch.attempts = 0
     batch.save()

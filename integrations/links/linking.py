@@ -90,7 +90,7 @@ def link_many(*, integration: Integration, pairs: Sequence[Pair], actor: User | 
     if chosen:
         _create(integration, chosen, actor, result)
     if result.links:
-        with caused_by("link", actor=actor):
+        with caused_by("link", actor=actor, name=integration.name):
             typed.set_aside(links=result.links, actor=actor)
         result.sync_run = _start_reading(integration, result.links)
     return result

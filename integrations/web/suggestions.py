@@ -31,7 +31,7 @@ from integrations.models import Integration, LinkBatch, LinkSuggestion, Suggesti
 from integrations.models.suggestions import LinkSuggestionQuerySet
 
 
-@page("GET", section="integrations")
+@page("GET", section="import")
 def suggestions(request: PageRequest) -> HttpResponse:
     """Pairs that are probably the same, best first; the sure ones are ticked."""
     tenant = tenant_of(request)
@@ -78,11 +78,12 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="import")
 def confirm(request: PageRequest) -> HttpResponse:
     """Link what is ticked, or all that is sure, and show what came of it."""
     if "all" in request.POST:
-        chosen = [*_asked(request).filter(is_sure=True)[:MOST_PAIRS]]
+        sure = _asked(request).filter(is_sure=True)
+        chosen = [*sure.exclude(pk__in=_unticked(request))[:MOST_PAIRS]]
     else:
         chosen = _ticked(request)
     pairs = _pairs(request, chosen)
@@ -92,7 +93,7 @@ def confirm(request: PageRequest) -> HttpResponse:
     return redirect("integrations:link-batch", result.batch.pk)
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="import")
 def dismiss(request: PageRequest) -> HttpResponse:
     """Say that what is ticked, or the one row, is not the same."""
     pairs = _pairs(request, _ticked(request, "one"))
@@ -104,7 +105,7 @@ def dismiss(request: PageRequest) -> HttpResponse:
     return redirect(_back(request))
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="import")
 def restore(request: PageRequest) -> HttpResponse:
     """Take back that pairs are not the same."""
     pairs = _pairs(request, _ticked(request, "one"))
@@ -124,6 +125,15 @@ def _ticked(request: PageRequest, only: str = "") -> list[LinkSuggestion]:
     return suggestions_of(tenant_of(request), ids[:MOST_PAIRS])
 
 
+def _unticked(request: PageRequest) -> set[UUID]:
+    """The suggestions of the page that were left out of all the sure ones."""
+    shown, ticked = (
+        {pk for text in request.POST.getlist(name)[:MOST_PAIRS] if (pk := _uuid(text))}
+        for name in ("shown", "suggestions")
+    )
+    return shown - ticked
+
+
 def _pairs(request: PageRequest, chosen: Sequence[LinkSuggestion]) -> list[AskedPair]:
     if not chosen:
         raise DomainError("nothing_chosen", "Nothing is ticked.", "Tick at least one suggestion.")
@@ -133,7 +143,7 @@ def _pairs(request: PageRequest, chosen: Sequence[LinkSuggestion]) -> list[Asked
     ]
 
 
-@page("POST", role=Role.ADMIN, section="integrations")
+@page("POST", role=Role.ADMIN, section="import")
 def move(request: PageRequest, pk: UUID) -> HttpResponse:
     """Have moves to another account proposed, and show them."""
     tenant = tenant_of(request)
@@ -151,7 +161,7 @@ def move(request: PageRequest, pk: UUID) -> HttpResponse:
 # What came of it
 
 
-@page("GET", section="integrations")
+@page("GET", section="import")
 def link_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     """What was confirmed together, row by row, each with its undo."""
     batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)
@@ -164,7 +174,7 @@ def link_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "integrations/link_batch.html", context)
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="import")
 def undo(request: PageRequest, pk: UUID) -> HttpResponse:
     """Undo all links of a batch; a worker does it."""
     batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)

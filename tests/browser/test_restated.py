@@ -92,7 +92,7 @@ def walk(page: Page, base: str, company: Company, look_at: Callable[[Page, str],
 
     page.get_by_role("link", name="As known now").click()
     yesterday = timezone.localdate() - timedelta(days=1)
-    page.get_by_label("opening as known at the end of").fill(yesterday.isoformat())
+    page.get_by_label("opening as known at").fill(f"{yesterday.isoformat()}T12:00")
     page.get_by_role("button", name="Show").last.click()
     page.locator("summary", has_text="Line by line").first.click()
     expect(page.locator("caption", has_text="Restated: USD 3,000.00")).to_be_visible()

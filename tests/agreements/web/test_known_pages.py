@@ -56,7 +56,7 @@ def test_a_figure_as_known_then_and_now(alex: User, client_company: Company) -> 
 
 def test_nobody_knows_what_is_to_come(alex: User, client_company: Company) -> None:
     address = f"/companies/{client_company.pk}/mrr/"
-    sentence = "As known at the end of: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and none"
+    sentence = "As known at: type a date as 2026-11-27 or a moment as 2026-11-27T14:05, and none"
 
     for query in ("known=2199-01-01", "known=soon", "known=2026-13-01", "known=0001-01-01T00:00"):
         page = browser(alex).get(f"{address}?{query}")
@@ -121,7 +121,8 @@ def test_a_statement_names_its_day_and_its_moment(alex: User, client_company: Co
 
     sent_on = client.get(f"{address}?as_of=2026-01-31")
     page = words(client.get(sent_on["Location"]))
-    old = words(client.get(f"{address}?as_of=2026-01-31&known={yesterday():%Y-%m-%d}"))
+    then = f"{yesterday() + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
+    old = words(client.get(f"{address}?as_of=2026-01-31&known={then}"))
 
     assert sent_on.status_code == 302
     assert "As of 31 Jan 2026, as known on" in page
@@ -185,3 +186,41 @@ def test_the_page_says_what_is_new_since_somebody_last_looked(
     )
     assert "since you last saw it" in again  # one visit
     assert "since you last saw it" not in then + others
+
+
+@pytest.mark.parametrize("path", ["mrr/ledger.csv", "mrr/statement/"])
+def test_what_a_sync_has_just_read_is_in_what_is_taken_away(
+    alex: User, client_company: Company, path: str
+) -> None:
+    AgreementLine.objects.update(unit_price="4100")
+    stored_mrr.mark_stale(client_company.tenant, [client_company.pk])
+
+    answer = browser(alex).get(f"/companies/{client_company.pk}/{path}", follow=True)
+
+    assert "4100.00" in text(answer)
+
+
+def test_a_movement_closes_with_what_a_sync_has_just_read(
+    alex: User, client_company: Company
+) -> None:
+    AgreementLine.objects.update(unit_price="4100")
+    stored_mrr.mark_stale(client_company.tenant, [client_company.pk])
+    days = f"from=2025-12-31&to=2026-01-31&opens={yesterday():%Y-%m-%d}"
+
+    rows = read_csv(browser(alex).get(f"/mrr/movement.csv?{days}"))
+
+    assert [(row["Movement"], row["Amount"]) for row in rows] == [
+        ("opening", "100.00"),
+        ("restated", "4000.00"),
+        ("closing", "4100.00"),
+    ]
+
+
+def test_a_statement_of_today_names_the_moment(alex: User, client_company: Company) -> None:
+    address = f"/companies/{client_company.pk}/mrr/statement/"
+    today = client_company.tenant.today().isoformat()
+
+    answer = browser(alex).get(f"{address}?as_of={today}&known={today}")
+
+    assert answer.status_code == 302
+    assert re.search(r"known=\d{4}-\d\d-\d\dT", answer["Location"])
