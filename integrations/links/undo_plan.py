@@ -22,6 +22,7 @@ from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
+from integrations.links.shown_later import later_links, shows_agreement, shows_person
 from integrations.models import CompanyLink
 
 #: So many ended links are shown.
@@ -39,16 +40,16 @@ class Replaced:
 
 @dataclass
 class UndoPlan:
-    """What an undo does. `next_link`: the one that followed it, None = the audITee as it is now.
+    """What an undo does. `later`: the links that followed it and stand, in their order.
 
     `people`: the audITee's contacts by id. `brought`: ids of contacts and agreements that came with
-    the link, also of those that stay since the link in force shows them. `gone` says of agreements
-    that were here before the link since when they are gone again, None = they are not.
+    the link, also of those that stay since a later link has shown them (`shown_by`). `gone` says of
+    agreements that were here before the link since when they are gone, None = they are not.
     """
 
     company: Company
     link: CompanyLink
-    next_link: CompanyLink | None
+    later: list[CompanyLink]
     people: dict[str, Contact]
     name: str = ""
     type: str = ""
@@ -59,8 +60,14 @@ class UndoPlan:
     back_people: list[tuple[Contact, dict[str, Any]]] = field(default_factory=list)
     leaving: list[Agreement] = field(default_factory=list)
     brought: set[str] = field(default_factory=set)
+    shown_by: dict[str, CompanyLink] = field(default_factory=dict)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
     typed_again: list[Agreement] = field(default_factory=list)
+
+    @property
+    def next_link(self) -> CompanyLink | None:
+        """The one that followed, None = the audITee is as it is now."""
+        return self.later[0] if self.later else None
 
     @cached_property
     def mrr_before(self) -> list[Total]:
@@ -135,33 +142,16 @@ def can_undo(link: CompanyLink | None) -> bool:
 def plan_undo(company: Company, link: CompanyLink) -> UndoPlan:
     """What undoing this link would do now. Four statements."""
     people = Contact.objects.for_tenant(company.tenant).filter(company=company).order_by("id")
-    plan = UndoPlan(company, link, _next_link(link), {str(person.pk): person for person in people})
+    plan = UndoPlan(company, link, later_links(link), {str(person.pk): person for person in people})
     _plan_people(plan)
     _plan_own_fields(plan)
     _plan_agreements(plan)
     return plan
 
 
-def _next_link(link: CompanyLink) -> CompanyLink | None:
-    rows = CompanyLink.objects.for_tenant(link.tenant).standing()
-    rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
-    return rows.select_related("integration").order_by("linked_at", "id").first()
-
-
 def _before(link: CompanyLink) -> Kept:
     kept: Kept = link.before  # type: ignore[assignment]
     return kept
-
-
-def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) -> bool:
-    """Whether the link in force shows it, so that it stays."""
-    following = plan.next_link
-    return (
-        following is not None
-        and following.is_in_force
-        and following.integration_id == integration_id
-        and gone_at is None
-    )
 
 
 # Contacts
@@ -181,7 +171,9 @@ def _plan_people(plan: UndoPlan) -> None:
                 plan.back_people.append((person, before[id_]))
             continue
         plan.brought.add(id_)
-        if _shown_now(plan, plan.link.integration_id, person.gone_at):
+        shown_by = next((one for one in plan.later if shows_person(plan.link, one, person)), None)
+        if shown_by is not None:
+            plan.shown_by[id_] = shown_by
             continue
         (plan.kept_people if _is_edited(person) else plan.leaving_people).append(person)
 
@@ -293,5 +285,8 @@ def _plan_agreements(plan: UndoPlan) -> None:
                 plan.gone[row.pk] = moment_of(before[id_])
             continue
         plan.brought.add(id_)
-        if not _shown_now(plan, row.integration_id, row.gone_at):
+        shown_by = next((one for one in plan.later if shows_agreement(plan.link, one, row)), None)
+        if shown_by is None:
             plan.leaving.append(row)
+        else:
+            plan.shown_by[id_] = shown_by
