@@ -16,6 +16,7 @@ from uuid import UUID
 from agreements import books
 from agreements.figures import Part, Total, totals_of
 from agreements.models import Agreement, ChoiceRecord
+from agreements.stored_values import KeptValues, differing
 from agreements.typed import set_aside_for
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
@@ -44,7 +45,8 @@ class UndoPlan:
 
     `people`: the audITee's contacts by id. `brought`: ids of contacts and agreements that came with
     the link, also of those that stay since a later link has shown them (`shown_by`). `gone` says of
-    agreements that were here before the link since when they are gone, None = they are not.
+    agreements that were here before the link since when they are gone, None = they are not, and
+    `restored` what they had said then.
     """
 
     company: Company
@@ -62,6 +64,7 @@ class UndoPlan:
     brought: set[str] = field(default_factory=set)
     shown_by: dict[str, CompanyLink] = field(default_factory=dict)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
+    restored: dict[UUID, KeptValues] = field(default_factory=dict)
     typed_again: list[Agreement] = field(default_factory=list)
 
     @property
@@ -82,6 +85,7 @@ class UndoPlan:
             without=ids,
             gone=self.gone,
             put_back={agreement.pk for agreement in self.typed_again},
+            as_kept=self.restored,
         )
         return self._totals(book)
 
@@ -140,7 +144,7 @@ def can_undo(link: CompanyLink | None) -> bool:
 
 
 def plan_undo(company: Company, link: CompanyLink) -> UndoPlan:
-    """What undoing this link would do now. Four statements."""
+    """What undoing this link would do now. Six statements at the most."""
     people = Contact.objects.for_tenant(company.tenant).filter(company=company).order_by("id")
     plan = UndoPlan(company, link, later_links(link), {str(person.pk): person for person in people})
     _plan_people(plan)
@@ -275,8 +279,9 @@ def _plan_agreements(plan: UndoPlan) -> None:
     if plan.next_link is None:
         plan.typed_again = list(set_aside_for(plan.link))
     before = _before(plan.link)["agreements"]
-    rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
-    for row in rows.from_psas().order_by("id"):
+    ours = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    rows = list(ours.from_psas().order_by("id"))
+    for row in rows:
         id_ = str(row.pk)
         if not _was_there(plan, "agreements", id_):
             continue
@@ -290,3 +295,19 @@ def _plan_agreements(plan: UndoPlan) -> None:
             plan.leaving.append(row)
         else:
             plan.shown_by[id_] = shown_by
+    _plan_values(plan, rows)
+
+
+def _plan_values(plan: UndoPlan, rows: list[Agreement]) -> None:
+    """What was here before and was read again says what it said, unless a later link has read it.
+
+    Then it is the later link's own undo that leads back to that.
+    """
+    kept = _before(plan.link).get("values", {})
+    ours = [
+        row
+        for row in rows
+        if str(row.pk) in kept
+        and not any(shows_agreement(plan.link, one, row) for one in plan.later)
+    ]
+    plan.restored = differing(plan.company.tenant, kept, ours)

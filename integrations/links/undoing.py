@@ -11,6 +11,7 @@ from django.utils import timezone
 from agreements import stored_mrr, typed
 from agreements.causes import caused_by
 from agreements.models import Agreement
+from agreements.stored_values import KeptValues, restore_values
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -175,6 +176,7 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
             for id_, gone_at in now["agreements"].items()
             if id_ not in plan.brought
         },
+        "values": _values_before(plan, now),
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
@@ -202,6 +204,12 @@ def _keep_a_primary(plan: UndoPlan) -> None:
         ours.filter(pk=plan.primary or NOBODY).update(is_primary=True)
 
 
+def _values_before(plan: UndoPlan, now: Kept) -> dict[str, KeptValues]:
+    """What agreements said when the next link came, as if this one had never been."""
+    kept = {**now.get("values", {}), **_kept(plan.link).get("values", {})}
+    return {id_: values for id_, values in kept.items() if id_ not in plan.brought}
+
+
 def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
     """Whom a person had chosen when the next link came, as if this one had never been."""
     choice, ended = now.get("choice"), plan.link.unlinked_at
@@ -219,6 +227,7 @@ def _take_out_agreements(plan: UndoPlan) -> None:
     tenant, company = plan.company.tenant, plan.company
     touched = stored_mrr.with_children(tenant, [company.pk])
     rows = Agreement.objects.for_tenant(tenant).filter(company=company)
+    restore_values(tenant, plan.restored)
     for agreement_id, gone_at in plan.gone.items():
         rows.filter(pk=agreement_id).update(gone_at=gone_at)
     rows.filter(AnyOf("id", [row.pk for row in plan.leaving])).delete()
