@@ -73,6 +73,14 @@ class UndoPlan:
         return self.later[0] if self.later else None
 
     @cached_property
+    def counts_always(self) -> UUID | None:
+        """The account whose agreements counted from a move on that nothing precedes now."""
+        following = self.next_link
+        if following is None or following.moved_from_id != self.link.pk:
+            return None
+        return following.integration_id if self.link.moved_from_id is None else None
+
+    @cached_property
     def mrr_before(self) -> list[Total]:
         return self._totals(books.prepare_company(self.company.tenant, self.company.pk))
 
@@ -86,6 +94,7 @@ class UndoPlan:
             gone=self.gone,
             put_back={agreement.pk for agreement in self.typed_again},
             as_kept=self.restored,
+            counts_always=self.counts_always,
         )
         return self._totals(book)
 
@@ -288,6 +297,8 @@ def _plan_agreements(plan: UndoPlan) -> None:
         if id_ in before:
             if plan.next_link is None and row.gone_at != moment_of(before[id_]):
                 plan.gone[row.pk] = moment_of(before[id_])
+            elif _ended_by_move(plan, row):
+                plan.gone[row.pk] = plan.later[0].linked_at
             continue
         plan.brought.add(id_)
         shown_by = next((one for one in plan.later if shows_agreement(plan.link, one, row)), None)
@@ -296,6 +307,14 @@ def _plan_agreements(plan: UndoPlan) -> None:
         else:
             plan.shown_by[id_] = shown_by
     _plan_values(plan, rows)
+
+
+def _ended_by_move(plan: UndoPlan, row: Agreement) -> bool:
+    """Whether it ended as the audITee moved here, from where it moved on: it ends on that day."""
+    former, following = plan.link.moved_from, plan.next_link
+    if former is None or following is None or following.moved_from_id != plan.link.pk:
+        return False
+    return row.integration_id == former.integration_id and row.gone_at == plan.link.linked_at
 
 
 def _plan_values(plan: UndoPlan, rows: list[Agreement]) -> None:

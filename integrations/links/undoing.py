@@ -180,9 +180,21 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
+    if following.moved_from_id == plan.link.pk:
+        _forget_move(plan, following)
     for later in plan.later[1:]:
         _forget_earlier(plan, later)
     _keep_a_primary(plan)
+
+
+def _forget_move(plan: UndoPlan, following: CompanyLink) -> None:
+    """Nothing was left by the move: what it brought counts on all days, or since the one before."""
+    account = plan.counts_always
+    following.moved_from = plan.link.moved_from
+    following.save(update_fields=["moved_from"])
+    if account is not None:
+        rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+        rows.filter(integration=account).update(counts_from=None)
 
 
 def _forget_earlier(plan: UndoPlan, later: CompanyLink) -> None:
