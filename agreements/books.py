@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from agreements import mrr
 from agreements.models import MANUAL, Agreement, AgreementLine
 from agreements.mrr.words import words_of_agreement, words_of_line
+from agreements.stored_values import KeptValues, agreement_as_kept, line_as_kept
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText, JsonArray, decoder
 from audit_site.tenants.models import Tenant
@@ -29,6 +30,7 @@ from integrations.psa import registry
 
 ONE_DAY = timedelta(days=1)
 NOT_GONE: Mapping[UUID, datetime | None] = {}
+AS_STORED: Mapping[UUID, KeptValues] = {}
 
 
 def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
@@ -233,9 +235,13 @@ def _add_lines_with_text(
 
 def _agreement(json: str, gone_at: datetime | None, tenant: Tenant) -> mrr.Agreement:
     agreement = AGREEMENTS.decode(json)
+    _end_gone(agreement, gone_at, tenant)
+    return agreement
+
+
+def _end_gone(agreement: mrr.Agreement, gone_at: datetime | None, tenant: Tenant) -> None:
     if gone_at is not None:
         _end(agreement, tenant.today(gone_at) - ONE_DAY)
-    return agreement
 
 
 def _end(agreement: mrr.Agreement, last_day: date) -> None:
@@ -250,11 +256,17 @@ def _end(agreement: mrr.Agreement, last_day: date) -> None:
 
 def _line(json: str, gone_at: datetime | None, forced: bool | None, tenant: Tenant) -> mrr.Line:
     line = LINES.decode(json)
+    _settle_line(line, gone_at, forced, tenant)
+    return line
+
+
+def _settle_line(
+    line: mrr.Line, gone_at: datetime | None, forced: bool | None, tenant: Tenant
+) -> None:
     if gone_at is not None:
         line.gone_from = tenant.today(gone_at)
     if forced:
         line.one_time = False
-    return line
 
 
 # Books
@@ -277,23 +289,34 @@ def prepare_company(
     without: Collection[UUID] = (),
     gone: Mapping[UUID, datetime | None] = NOT_GONE,
     put_back: Collection[UUID] = (),
+    as_kept: Mapping[UUID, KeptValues] = AS_STORED,
+    counts_always: UUID | None = None,
 ) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances.
 
-    As if some agreements were not there, others gone since another moment than is stored, and
-    others not set aside any more.
+    As if some agreements were not there, others gone since another moment than is stored, others
+    not set aside any more, and others as they were when their values were kept; as if those of the
+    account `counts_always` had not come by a move.
     """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
     rows: Iterable[Any] = chosen.select_related("integration", "typed")
     for row in (row for row in rows if row.pk not in without):
-        agreement = _agreement(row.json, gone.get(row.pk, row.gone_at), tenant)
+        agreement = AGREEMENTS.decode(row.json)
+        if row.pk in as_kept:
+            agreement_as_kept(agreement, row, as_kept[row.pk])
+        _end_gone(agreement, gone.get(row.pk, row.gone_at), tenant)
         agreement.set_aside = agreement.set_aside and row.pk not in put_back
+        if row.integration_id is not None and row.integration_id == counts_always:
+            agreement.counts_from = None
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))
     for row in lines:
-        line = _line(row.json, row.gone_at, row.chosen_force_include, tenant)
+        line = LINES.decode(row.json)
+        if row.agreement_id in as_kept and not line_as_kept(line, row, as_kept[row.agreement_id]):
+            continue
+        _settle_line(line, row.gone_at, row.chosen_force_include, tenant)
         line.ref = row
         kept[row.agreement_text].agreement.lines.append(line)
     found = list(kept.values())

@@ -37,12 +37,14 @@ def choose(
     actor: User | None,
     changes: Mapping[str, Any],
     note: str = "",
+    refresh: bool = True,
 ) -> ChoiceRecord | None:
     """Decide something about an agreement, or about one of its lines.
 
     `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans) and `renews` (the
     Agreement that this one replaces, or None); a line has the first two. None is returned when it
-    was so already. The company's figures follow in the same transaction.
+    was so already. The company's figures follow in the same transaction, unless `refresh` is
+    False: then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
@@ -63,8 +65,9 @@ def choose(
             agreement=agreement, line=line, before=before, after=after, note=note, actor=actor
         )
         _keep(record)
-        with caused_by("choice", actor=actor):
-            stored_mrr.refresh(agreement.tenant, [agreement.company_id])
+        if refresh:
+            with caused_by("choice", actor=actor):
+                stored_mrr.refresh(agreement.tenant, [agreement.company_id])
     return record
 
 

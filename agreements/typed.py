@@ -161,7 +161,8 @@ def put_back(*, link: CompanyLink, actor: User | None) -> None:
     """A link was undone: what was set aside for it is as it was before.
 
     Where the company was linked again since, it stays aside for that link. Call it in the
-    transaction that undoes the link, under the company's lock.
+    transaction that undoes the link, under the company's lock, and refresh its figures after all
+    that the undo changes.
     """
     rows = list(set_aside_for(link))
     following = next_link(link)
@@ -176,9 +177,8 @@ def put_back(*, link: CompanyLink, actor: User | None) -> None:
     _save_aside(rows, Act.PUT_BACK, actor)
     for agreement in rows:  # who counted it beside the PSA has nothing to count it beside any more
         note = "The link was undone for which it had been set aside."
-        choose(agreement=agreement, actor=actor, changes={"force_include": False}, note=note)
-    if rows:
-        stored_mrr.refresh(link.tenant, [link.company_id])
+        undone = {"force_include": False}
+        choose(agreement=agreement, actor=actor, changes=undone, note=note, refresh=False)
 
 
 def set_aside_for(link: CompanyLink) -> QuerySet[Agreement]:

@@ -2,21 +2,22 @@
 
 A `Kept` is JSON: `name`, `type`, the id of its `primary` contact, the `choice` of a person that it
 is this one, all its `contacts` with their values, and of its `agreements`, by id, since when each
-was gone.
+was gone; of those of the account that is linked, which a reading may write, also their `values`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 from uuid import UUID
 
 from agreements.models import Agreement
+from agreements.stored_values import KeptValues, keep_values
 from audit_site.db.bulk import AnyOf
-from audit_site.tenants.models import Tenant
 from companies.models import Company, Contact, PrimaryChoice
 from companies.services import CONTACT_FIELDS
+from integrations.models import Integration
 
 #: What is kept of a contact besides its id and since when it is gone.
 KEPT_FIELDS: Final = ("external_id", *CONTACT_FIELDS, "is_active", "fingerprint")
@@ -36,10 +37,14 @@ class Kept(Left):
     choice: dict[str, str | None] | None
     contacts: list[dict[str, Any]]
     agreements: dict[str, str | None]
+    values: NotRequired[dict[str, KeptValues]]
 
 
-def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
-    """These audITees as they are now; three statements, however many they are."""
+def kept_of(integration: Integration, companies: Collection[Company]) -> dict[UUID, Kept]:
+    """These audITees as they are now, to be linked to this account; five statements at the most,
+    however many they are.
+    """
+    tenant = integration.tenant
     found: dict[UUID, Kept] = {
         company.pk: {
             "name": company.name,
@@ -48,6 +53,7 @@ def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
             "choice": None,
             "contacts": [],
             "agreements": {},
+            "values": {},
         }
         for company in companies
     }
@@ -61,6 +67,9 @@ def kept_of(tenant: Tenant, companies: Collection[Company]) -> dict[UUID, Kept]:
     rows = Agreement.objects.for_tenant(tenant).filter(AnyOf("company_id", found))
     for pk, company_id, gone_at in rows.values_list("pk", "company_id", "gone_at"):
         found[company_id]["agreements"][str(pk)] = moment_text(gone_at)
+    of_account = {row.pk: row for row in rows.filter(integration=integration)}
+    for pk, values in keep_values(tenant, of_account.values()).items():
+        found[of_account[pk].company_id]["values"][str(pk)] = values
     return found
 
 

@@ -167,7 +167,7 @@ def _is_taken(record: PsaCompanyRecord, holder: Company) -> DomainError:
 def _create(
     integration: Integration, pairs: Sequence[Pair], actor: User | None, result: LinkResult
 ) -> None:
-    before = kept_of(integration.tenant, [company for company, _ in pairs])
+    before = kept_of(integration, [company for company, _ in pairs])
     links = [
         CompanyLink(
             tenant=integration.tenant,

@@ -16,12 +16,14 @@ from uuid import UUID
 from agreements import books
 from agreements.figures import Part, Total, totals_of
 from agreements.models import Agreement, ChoiceRecord
+from agreements.stored_values import KeptValues, differing
 from agreements.typed import set_aside_for
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from companies.models import Company, Contact
 from integrations.importing.record_store import contact_values, fingerprint
 from integrations.links.kept import KEPT_FIELDS, Kept, Left, moment_of, moment_text
+from integrations.links.shown_later import later_links, shows_agreement, shows_person
 from integrations.models import CompanyLink
 
 #: So many ended links are shown.
@@ -39,16 +41,17 @@ class Replaced:
 
 @dataclass
 class UndoPlan:
-    """What an undo does. `next_link`: the one that followed it, None = the audITee as it is now.
+    """What an undo does. `later`: the links that followed it and stand, in their order.
 
     `people`: the audITee's contacts by id. `brought`: ids of contacts and agreements that came with
-    the link, also of those that stay since the link in force shows them. `gone` says of agreements
-    that were here before the link since when they are gone again, None = they are not.
+    the link, also of those that stay since a later link has shown them (`shown_by`). `gone` says of
+    agreements that were here before the link since when they are gone, None = they are not, and
+    `restored` what they had said then.
     """
 
     company: Company
     link: CompanyLink
-    next_link: CompanyLink | None
+    later: list[CompanyLink]
     people: dict[str, Contact]
     name: str = ""
     type: str = ""
@@ -59,8 +62,23 @@ class UndoPlan:
     back_people: list[tuple[Contact, dict[str, Any]]] = field(default_factory=list)
     leaving: list[Agreement] = field(default_factory=list)
     brought: set[str] = field(default_factory=set)
+    shown_by: dict[str, CompanyLink] = field(default_factory=dict)
     gone: dict[UUID, datetime | None] = field(default_factory=dict)
+    restored: dict[UUID, KeptValues] = field(default_factory=dict)
     typed_again: list[Agreement] = field(default_factory=list)
+
+    @property
+    def next_link(self) -> CompanyLink | None:
+        """The one that followed, None = the audITee is as it is now."""
+        return self.later[0] if self.later else None
+
+    @cached_property
+    def counts_always(self) -> UUID | None:
+        """The account whose agreements counted from a move on that nothing precedes now."""
+        following = self.next_link
+        if following is None or following.moved_from_id != self.link.pk:
+            return None
+        return following.integration_id if self.link.moved_from_id is None else None
 
     @cached_property
     def mrr_before(self) -> list[Total]:
@@ -75,6 +93,8 @@ class UndoPlan:
             without=ids,
             gone=self.gone,
             put_back={agreement.pk for agreement in self.typed_again},
+            as_kept=self.restored,
+            counts_always=self.counts_always,
         )
         return self._totals(book)
 
@@ -133,35 +153,18 @@ def can_undo(link: CompanyLink | None) -> bool:
 
 
 def plan_undo(company: Company, link: CompanyLink) -> UndoPlan:
-    """What undoing this link would do now. Four statements."""
+    """What undoing this link would do now. Six statements at the most."""
     people = Contact.objects.for_tenant(company.tenant).filter(company=company).order_by("id")
-    plan = UndoPlan(company, link, _next_link(link), {str(person.pk): person for person in people})
+    plan = UndoPlan(company, link, later_links(link), {str(person.pk): person for person in people})
     _plan_people(plan)
     _plan_own_fields(plan)
     _plan_agreements(plan)
     return plan
 
 
-def _next_link(link: CompanyLink) -> CompanyLink | None:
-    rows = CompanyLink.objects.for_tenant(link.tenant).standing()
-    rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
-    return rows.select_related("integration").order_by("linked_at", "id").first()
-
-
 def _before(link: CompanyLink) -> Kept:
     kept: Kept = link.before  # type: ignore[assignment]
     return kept
-
-
-def _shown_now(plan: UndoPlan, integration_id: Any, gone_at: datetime | None) -> bool:
-    """Whether the link in force shows it, so that it stays."""
-    following = plan.next_link
-    return (
-        following is not None
-        and following.is_in_force
-        and following.integration_id == integration_id
-        and gone_at is None
-    )
 
 
 # Contacts
@@ -181,7 +184,9 @@ def _plan_people(plan: UndoPlan) -> None:
                 plan.back_people.append((person, before[id_]))
             continue
         plan.brought.add(id_)
-        if _shown_now(plan, plan.link.integration_id, person.gone_at):
+        shown_by = next((one for one in plan.later if shows_person(plan.link, one, person)), None)
+        if shown_by is not None:
+            plan.shown_by[id_] = shown_by
             continue
         (plan.kept_people if _is_edited(person) else plan.leaving_people).append(person)
 
@@ -283,15 +288,45 @@ def _plan_agreements(plan: UndoPlan) -> None:
     if plan.next_link is None:
         plan.typed_again = list(set_aside_for(plan.link))
     before = _before(plan.link)["agreements"]
-    rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
-    for row in rows.from_psas().order_by("id"):
+    ours = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    rows = list(ours.from_psas().order_by("id"))
+    for row in rows:
         id_ = str(row.pk)
         if not _was_there(plan, "agreements", id_):
             continue
         if id_ in before:
             if plan.next_link is None and row.gone_at != moment_of(before[id_]):
                 plan.gone[row.pk] = moment_of(before[id_])
+            elif _ended_by_move(plan, row):
+                plan.gone[row.pk] = plan.later[0].linked_at
             continue
         plan.brought.add(id_)
-        if not _shown_now(plan, row.integration_id, row.gone_at):
+        shown_by = next((one for one in plan.later if shows_agreement(plan.link, one, row)), None)
+        if shown_by is None:
             plan.leaving.append(row)
+        else:
+            plan.shown_by[id_] = shown_by
+    _plan_values(plan, rows)
+
+
+def _ended_by_move(plan: UndoPlan, row: Agreement) -> bool:
+    """Whether it ended as the audITee moved here, from where it moved on: it ends on that day."""
+    former, following = plan.link.moved_from, plan.next_link
+    if former is None or following is None or following.moved_from_id != plan.link.pk:
+        return False
+    return row.integration_id == former.integration_id and row.gone_at == plan.link.linked_at
+
+
+def _plan_values(plan: UndoPlan, rows: list[Agreement]) -> None:
+    """What was here before and was read again says what it said, unless a later link has read it.
+
+    Then it is the later link's own undo that leads back to that.
+    """
+    kept = _before(plan.link).get("values", {})
+    ours = [
+        row
+        for row in rows
+        if str(row.pk) in kept
+        and not any(shows_agreement(plan.link, one, row) for one in plan.later)
+    ]
+    plan.restored = differing(plan.company.tenant, kept, ours)

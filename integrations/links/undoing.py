@@ -11,6 +11,7 @@ from django.utils import timezone
 from agreements import stored_mrr, typed
 from agreements.causes import caused_by
 from agreements.models import Agreement
+from agreements.stored_values import KeptValues, restore_values
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -53,6 +54,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
         _take_out_agreements(plan)
     _audit(plan, actor)
     _lead_back(plan)
+    _read_again(plan)
     suggestions_may_differ(company.tenant)
     return plan
 
@@ -77,6 +79,16 @@ def _lead_back(plan: UndoPlan) -> None:
     rows = CompanyLink.objects.of(former.integration).filter(pk=former.pk)
     rows.update(unlinked_at=None, read_at=None)
     if not former.integration.is_disconnected:
+        start_company_sync(company=plan.company, actor=None)
+
+
+def _read_again(plan: UndoPlan) -> None:
+    """What left may stand in the PSA below the link in force, unchanged: its reading shows that."""
+    current = plan.later[-1] if plan.later else None
+    if current is None or current.read_at is None or not current.is_active:
+        return
+    of_account = [row for row in plan.leaving if row.integration_id == current.integration_id]
+    if any(row.gone_at is None for row in of_account):
         start_company_sync(company=plan.company, actor=None)
 
 
@@ -164,9 +176,50 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
             for id_, gone_at in now["agreements"].items()
             if id_ not in plan.brought
         },
+        "values": _values_before(plan, now),
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
+    if following.moved_from_id == plan.link.pk:
+        _forget_move(plan, following)
+    for later in plan.later[1:]:
+        _forget_earlier(plan, later)
+    _keep_a_primary(plan)
+
+
+def _forget_move(plan: UndoPlan, following: CompanyLink) -> None:
+    """Nothing was left by the move: what it brought counts on all days, or since the one before."""
+    account = plan.counts_always
+    following.moved_from = plan.link.moved_from
+    following.save(update_fields=["moved_from"])
+    if account is not None:
+        rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+        rows.filter(integration=account).update(counts_from=None)
+
+
+def _forget_earlier(plan: UndoPlan, later: CompanyLink) -> None:
+    """What stays came with the first later link that has shown it; it was not there before that."""
+    came = {id_ for id_, by in plan.shown_by.items() if later.linked_at <= by.linked_at}
+    if later.before is None or not came:
+        return
+    before = _kept(later)
+    contacts = [entry for entry in before["contacts"] if entry["id"] not in came]
+    agreements = {id_: at for id_, at in before["agreements"].items() if id_ not in came}
+    later.before = {**before, "contacts": contacts, "agreements": agreements}
+    later.save(update_fields=["before"])
+
+
+def _keep_a_primary(plan: UndoPlan) -> None:
+    """Where the primary contact left and the link in force was not read yet: the one of before."""
+    ours = Contact.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    if not ours.filter(is_primary=True).exists():
+        ours.filter(pk=plan.primary or NOBODY).update(is_primary=True)
+
+
+def _values_before(plan: UndoPlan, now: Kept) -> dict[str, KeptValues]:
+    """What agreements said when the next link came, as if this one had never been."""
+    kept = {**now.get("values", {}), **_kept(plan.link).get("values", {})}
+    return {id_: values for id_, values in kept.items() if id_ not in plan.brought}
 
 
 def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
@@ -186,6 +239,7 @@ def _take_out_agreements(plan: UndoPlan) -> None:
     tenant, company = plan.company.tenant, plan.company
     touched = stored_mrr.with_children(tenant, [company.pk])
     rows = Agreement.objects.for_tenant(tenant).filter(company=company)
+    restore_values(tenant, plan.restored)
     for agreement_id, gone_at in plan.gone.items():
         rows.filter(pk=agreement_id).update(gone_at=gone_at)
     rows.filter(AnyOf("id", [row.pk for row in plan.leaving])).delete()

@@ -14,6 +14,7 @@ from agreements.decisions import choose
 from agreements.figures import company_figure, company_totals, tenant_figure
 from agreements.models import Agreement, BookVersion, ChoiceRecord, TypedChange
 from agreements.mrr.questions import answer
+from agreements.stored_mrr import refresh
 from agreements.typed import (
     add_agreement,
     change_agreement,
@@ -248,6 +249,7 @@ def test_an_undone_link_leaves_it_as_it_was(tenant: Tenant, alex: User) -> None:
     link.save()
 
     put_back(link=link, actor=alex)
+    refresh(tenant, [company.pk])
 
     assert totals(company) == [{"currency": "USD", "amount": "100.00"}]
     agreement = Agreement.objects.select_related("typed", "choices").get()

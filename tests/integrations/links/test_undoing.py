@@ -13,6 +13,7 @@ import pytest
 
 from agreements.decisions import choose
 from agreements.figures import company_totals
+from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement
 from agreements.typed import add_agreement
 from audit_site.errors import DomainError
@@ -335,6 +336,36 @@ def test_typed_agreements_count_again_as_before(
     undo_link(company=company, actor=None)
 
     assert everything(company) == before
+
+
+def test_an_undo_is_one_version_of_the_book(connected: Integration, wrong: str, alex: User) -> None:
+    company = by_hand(connected.tenant)
+    values = {
+        "name": "Care",
+        "amount": "100",
+        "currency": "USD",
+        "billing_cycle": "monthly",
+        "start_date": date(2025, 1, 1),
+    }
+    agreement = add_agreement(company=company, actor=alex, values=values)
+    linked(company, connected, wrong)
+    agreement.refresh_from_db()
+    choose(agreement=agreement, actor=alex, changes={"force_include": True}, note="Beside it")
+
+    undo_link(company=company, actor=alex)
+
+    company = again(company)
+    shown = [
+        (
+            one.version.kind,
+            *([t["amount"] for t in side] for side in (one.mrr_before, one.mrr_after)),
+        )
+        for one in shown_versions(company, list(versions_of(company)))
+    ]
+    assert shown[:2] == [
+        ("undo_link", ["6445.20"], ["100.00"]),
+        ("choice", ["6345.20"], ["6445.20"]),
+    ]
 
 
 def test_an_erased_contact_does_not_come_back(connected: Integration, wrong: str) -> None:
