@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
-
-from agreements.known import values
-from agreements.known.editions import rules_of
-from agreements.known.keeping import with_base
+from agreements.known.last_changes import last_changes
 from agreements.known.reading import KnownBook
 from agreements.known.rows import CALLED, RowState, inputs_of, row_states, settled_of
-from agreements.models import BookPiece, BookVersion
+from agreements.models import BookVersion
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText
 from audit_site.tenants.models import Tenant
 
 NOTHING: Final = Fraction(0)
-#: What rows of an agreement rest on, by row id.
-Rows = dict[str, dict[str, str | None]]
 
 
 class Bringer(NamedTuple):
@@ -82,7 +75,7 @@ def changes_between(
     """What makes the figures of a day differ between the books of two moments. `archived`: what
     has no book of one moment since it was archived then, and when that was changed.
 
-    Three statements at the most, whatever the number of companies.
+    Who changed it is read a few agreements at a time: of those that have a change, no other.
     """
     found: list[Change] = []
     for company_id in sorted({*before, *after}):
@@ -172,8 +165,7 @@ def _with_bringers(tenant: Tenant, changes: list[Change], window: Window) -> lis
     if not changes:
         return []
     company_ids = {change.company_id for change in changes}
-    histories = _histories(tenant, company_ids, window)
-    moments = [histories[change.company_id].moment_of(change) for change in changes]
+    moments = last_changes(tenant, changes, window)
     bringers = _bringers(tenant, company_ids, {moment for moment in moments if moment})
     return [
         replace(change, by=bringers.get((change.company_id, moment), Bringer(moment)))
@@ -192,101 +184,3 @@ def _bringers(
         (company_id, at): Bringer(at, run, kind, name)
         for company_id, at, run, kind, name in rows.values_list(*columns)
     }
-
-
-class _History:
-    """The texts of a company's book within a window, in the order in which they became known."""
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.texts: dict[values.Key, list[tuple[datetime, datetime | None, bytes]]] = defaultdict(
-            list
-        )
-        self._inputs: dict[str, list[tuple[datetime, Rows]]] = {}
-
-    def moment_of(self, change: Change) -> datetime | None:
-        """When that became known which a change ends with."""
-        if moment := self._last_change(change):
-            return moment
-        frames = [start for start, _, _ in self.texts[values.FRAME] if start > self.window.start]
-        every = [start for texts in self.texts.values() for start, _, _ in texts]
-        return max(frames or every, default=None)
-
-    def _last_change(self, change: Change) -> datetime | None:
-        """The last moment at which the changed field of the row was given another value."""
-        found, value = None, _MISSING
-        for moment, rows in self._inputs_of(change.agreement):
-            now, inputs = _MISSING, rows.get(change.row_id)
-            if inputs is not None:
-                now = _THERE if change.field == "row" else inputs.get(change.field)
-            if now != value and moment > self.window.start:
-                found = moment
-            value = now
-        return found
-
-    def _inputs_of(self, agreement: str) -> list[tuple[datetime, Rows]]:
-        if agreement not in self._inputs:
-            self._inputs[agreement] = list(self._read(agreement))
-        return self._inputs[agreement]
-
-    def _read(self, agreement: str) -> Iterator[tuple[datetime, Rows]]:
-        parts = {key: texts for key, texts in self.texts.items() if key[0] == agreement}
-        edges = {
-            edge for texts in parts.values() for start, end, _ in texts for edge in (start, end)
-        }
-        for moment in sorted(edge for edge in edges if edge and edge <= self.window.end):
-            yield moment, self._rows_at(parts, moment)
-
-    def _rows_at(self, parts: Mapping[values.Key, Sequence[Any]], moment: datetime) -> Rows:
-        texts = [_text_at(parts[key], moment) for key in sorted(parts)]
-        frame = _text_at(self.texts[values.FRAME], moment)
-        if not texts or texts[0] is None or frame is None:
-            return {}
-        rules = rules_of(values.read_frame(frame).edition)
-        whole, _, lines = rules.first.decode(texts[0])
-        for text in texts[1:]:
-            lines += rules.more.decode(text) if text is not None else []
-        prefix = f"{whole.source}:{whole.id}"
-        rows = {f"{prefix}:flat": inputs_of(whole, None)}
-        for item in lines:
-            item.line.gone_from = item.gone_from
-            rows[f"{prefix}:line:{item.line.id}"] = inputs_of(whole, item.line)
-        return rows
-
-
-_MISSING: Final[Any] = object()
-_THERE: Final[Any] = object()
-
-
-def _text_at(
-    texts: Iterable[tuple[datetime, datetime | None, bytes]], moment: datetime
-) -> bytes | None:
-    return next(
-        (text for start, end, text in texts if start <= moment and (end is None or moment < end)),
-        None,
-    )
-
-
-def _histories(tenant: Tenant, company_ids: Iterable[str], window: Window) -> dict[str, _History]:
-    """The texts that were known within a window, of these companies. One statement."""
-    found = {company_id: _History(window) for company_id in company_ids}
-    rows = BookPiece.objects.for_tenant(tenant).filter(
-        Q(known_to=None) | Q(known_to__gt=window.start),
-        AnyOf("company_id", found),
-        known_from__lte=window.end,
-    )
-    columns = (
-        IdText("company_id"),
-        "agreement",
-        "part",
-        "known_from",
-        "known_to",
-        "value",
-        "base_value",
-    )
-    for company_id, agreement, part, start, end, value, base in with_base(rows).values_list(
-        *columns
-    ):
-        key = values.as_key(agreement, part)
-        found[company_id].texts[key].append((start, end, values.unpack(value, base)))
-    return found

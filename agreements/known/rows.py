@@ -63,6 +63,12 @@ CALLED: Final = {
     **SETTLED_FIELDS,
 }
 
+#: What a line is given of its agreement, and of its own: there by which name.
+OF_AGREEMENT: Final = tuple(name for name in AGREEMENT_FIELDS if name != "amount")
+OF_LINE: Final = {
+    f"line_{name}" if name in AGREEMENT_FIELDS else name: name for name in LINE_FIELDS
+}
+
 #: Account and row id: which row of a company it is.
 RowKey = tuple[str, str]
 
@@ -108,13 +114,17 @@ def row_key(item: Any, line: Any) -> RowKey:
 
 def inputs_of(agreement: Any, line: Any) -> dict[str, str | None]:
     """What the engine is given for a row, as text."""
-    names = [name for name in AGREEMENT_FIELDS if line is None or name != "amount"]
-    found = {name: as_text(getattr(agreement, name, None)) for name in names}
-    if line is not None:
-        for name in LINE_FIELDS:
-            shown = f"line_{name}" if name in AGREEMENT_FIELDS else name
-            found[shown] = as_text(getattr(line, name, None))
-    return found
+    names = AGREEMENT_FIELDS if line is None else (*OF_AGREEMENT, *OF_LINE)
+    return {name: input_of(agreement, line, name) for name in names}
+
+
+def input_of(agreement: Any, line: Any, name: str) -> str | None:
+    """One of what the engine is given for a row, as text; None also for what it is not given."""
+    if line is not None and name in OF_LINE:
+        return as_text(getattr(line, OF_LINE[name], None))
+    if name in (AGREEMENT_FIELDS if line is None else OF_AGREEMENT):
+        return as_text(getattr(agreement, name, None))
+    return None
 
 
 def settled_of(state: RowState, on: date) -> dict[str, str | None]:

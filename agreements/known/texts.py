@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from agreements.known import values
+from agreements.known.editions import Rules, current, rules_of
+from agreements.known.free_text import check, free_texts, with_changes
 from agreements.known.keeping import with_base
 from agreements.models import BookPiece
 from audit_site.db.bulk import AnyOf
@@ -32,21 +36,22 @@ def opened(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def pieces_with(tenant: Tenant, is_told: Callable[[str], bool]) -> Iterator[tuple[UUID, UUID]]:
-    """Id and company of the pieces in whose text something is told; few at a time."""
+    """Id and company of the pieces in whose free text something is told; few at a time."""
     rows = with_base(BookPiece.objects.for_tenant(tenant)).order_by("pk")
-    columns = ("pk", "company_id", "value", "base_value")
+    columns = ("pk", "company_id", "agreement", "part", "value", "base_value")
     found = list(rows.values_list(*columns)[:SLICE])
     while found:
-        for id_, company_id, value, base in found:
-            if is_told(values.unpack(value, base).decode()):
+        for id_, company_id, agreement, part, value, base in found:
+            text, key = values.unpack(value, base), values.as_key(agreement, part)
+            if any(map(is_told, free_texts(key, text))):
                 yield id_, company_id
         found = list(rows.filter(pk__gt=found[-1][0]).values_list(*columns)[:SLICE])
 
 
 def rewrite(tenant: Tenant, is_told: Callable[[str], bool], without: Callable[[str], str]) -> int:
-    """Take something out of each text in which it is told; how many they were.
+    """Take something out of the free text of each piece in which it is told; how many they were.
 
-    Whatever is a difference from such a text is packed whole.
+    Whatever is a difference from such a piece is packed whole.
     """
     told = list(pieces_with(tenant, is_told))
     changed = {id_ for id_, _ in told}
@@ -60,14 +65,31 @@ def _rewrite_company(
     tenant: Tenant, company_id: UUID, changed: set[UUID], without: Callable[[str], str]
 ) -> None:
     rows = BookPiece.objects.for_tenant(tenant).filter(company=company_id)
+    frames = _frames(rows)
     rewritten = []
     for piece in with_base(rows):
         base_value: Any = piece.base_value  # type: ignore[attr-defined]
         if piece.pk not in changed and piece.base not in changed:
             continue
         text = values.unpack(piece.value, base_value)
+        key = values.as_key(piece.agreement, piece.part)
         if piece.pk in changed:
-            text = without(text.decode()).encode()
+            text = with_changes(key, text, without)
+            check(key, text, _rules_at(frames, piece.known_from))
         piece.value, piece.base = values.pack(text), None
         rewritten.append(piece)
     BookPiece.objects.bulk_update(rewritten, ["value", "base"], batch_size=SLICE)
+
+
+def _frames(rows: QuerySet[BookPiece]) -> list[tuple[datetime, int]]:
+    """From when on a company's book was kept by the rules of which edition, in order."""
+    frames = with_base(rows.filter(agreement=None)).order_by("known_from")
+    return [
+        (known_from, values.read_frame(values.unpack(value, base)).edition)
+        for known_from, value, base in frames.values_list("known_from", "value", "base_value")
+    ]
+
+
+def _rules_at(frames: Iterable[tuple[datetime, int]], moment: datetime) -> Rules:
+    found = [edition for known_from, edition in frames if known_from <= moment]
+    return rules_of(found[-1]) if found else current()
