@@ -189,7 +189,7 @@ def test_each_link_renews_the_lease_of_the_undo(
     messages: list[str],
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    _, batch = confirm(browser(mia), suggestions=[one.pk for one in two])
+    confirm(browser(mia), suggestions=[one.pk for one in two])
     asked_at = timezone.now() - timedelta(hours=1)
     LinkBatch.objects.update(undo_wanted_at=asked_at)
     worker, late = LinkBatch.objects.get(), LinkBatch.objects.get()
