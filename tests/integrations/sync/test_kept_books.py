@@ -10,7 +10,7 @@ from agreements.figures import company_figure
 from agreements.models import Agreement, BookPiece, BookVersion, CompanyMrr
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from integrations.importing.linking import link_company, unlink_company
+from integrations.links.linking import link_company, unlink_company
 from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.sandbox.server import SandboxServer
 from integrations.words.saying import say_word
