@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agreements import books, mrr
-from agreements.models import MANUAL, Agreement, AgreementLine
+from agreements.models import MANUAL, Agreement, AgreementChoices, AgreementLine
 from companies.models import Company
 from integrations.importing.record_store import values_of
 from integrations.models import Integration
@@ -30,10 +30,12 @@ def book_with(
     """
     stored = books.stored_agreements(company.tenant, company.pk)
     known = {one.id: one for one in stored if one.account == str(integration.pk)}
+    replaced = _replaced_by_choice(company, integration) if known else {}
     fresh = [engine_agreement(record, integration, company) for record in shown]
     for agreement in fresh:
         if agreement.id in known:
             _decide_as_before(agreement, known[agreement.id])
+        agreement.renews_id = replaced.get(agreement.id, agreement.renews_id)
     came_again = {id(known[one.id]) for one in fresh if one.id in known}
     kept = [one for one in stored if id(one) not in came_again]
     for agreement in kept:
@@ -82,5 +84,19 @@ def _decide_as_before(agreement: mrr.Agreement, known: mrr.Agreement) -> None:
         setattr(agreement, name, getattr(known, name))
     lines = {line.id: line for line in known.lines}
     for line in agreement.lines:
-        if line.id in lines:
-            line.exclude = lines[line.id].exclude
+        if before := lines.get(line.id):
+            line.exclude = before.exclude
+            if before.one_time is False:  # only people say so: it counts by a decision
+                line.one_time = False
+
+
+def _replaced_by_choice(company: Company, integration: Integration) -> dict[str, str]:
+    """By agreement of this account, which one a person said that it replaces; both as the PSA's
+    ids.
+    """
+    rows = AgreementChoices.objects.for_tenant(company.tenant).filter(
+        agreement__company=company,
+        agreement__integration=integration,
+        renews__integration=integration,
+    )
+    return dict(rows.values_list("agreement__external_id", "renews__external_id"))

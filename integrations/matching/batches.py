@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from audit_site.db import walls
@@ -19,12 +19,13 @@ from audit_site.lanes import SYNC
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
-from integrations.links.undoing import undo_link
+from integrations.links.undoing import UNDO_FAILED, undo_link
 from integrations.models import CompanyLink, LinkBatch
 
 log = logging.getLogger(__name__)
 
-#: After so long an undo whose message was lost is sent again.
+#: After so long without a worker at it, an undo is sent again: `undo_wanted_at` moves on with each
+#: link.
 LOST_AFTER: Final = timedelta(minutes=2)
 
 
@@ -65,7 +66,8 @@ def undo_batch(*, batch: LinkBatch, actor: User | None) -> None:
 
 @walls.of_tenant
 def carry_undo_out(*, tenant_id: str, batch_id: str) -> None:
-    """A worker's part: each link by itself. May run twice, also at once, and changes nothing more.
+    """A worker's part: each link by itself. May run twice, also at once, and changes nothing more:
+    the later one goes on, the earlier one stops.
 
     What can't be undone is said and stays as it is.
     """
@@ -76,17 +78,42 @@ def carry_undo_out(*, tenant_id: str, batch_id: str) -> None:
     links = CompanyLink.objects.for_tenant(batch.tenant).standing().filter(batch=batch)
     left = []
     for link in links.select_related("company__tenant").order_by("id"):
-        try:
-            undo_link(company=link.company, actor=batch.undo_by, link_id=link.pk)
-        except DomainError as error:
-            if error.code != "already_undone":
-                sentence = f"{error.message} {error.fix}".strip()
-                left.append({"name": link.company.name, "code": error.code, "message": sentence})
+        if not hold(batch):
+            return
+        if error := _undo(link, batch):
+            name = link.company.name
+            left.append({"name": name, "code": error.code, "message": error.sentence})
     rows.filter(undo_wanted_at=batch.undo_wanted_at).update(undo_done_at=timezone.now(), left=left)
 
 
+def hold(batch: LinkBatch) -> bool:
+    """Say that this worker is still at it; False when another one is."""
+    now = timezone.now()
+    held = LinkBatch.objects.for_tenant(batch.tenant).filter(
+        pk=batch.pk, undo_wanted_at=batch.undo_wanted_at, undo_done_at=None
+    )
+    if not held.update(undo_wanted_at=now):
+        return False
+    batch.undo_wanted_at = now
+    return True
+
+
+def _undo(link: CompanyLink, batch: LinkBatch) -> DomainError | None:
+    """Undo one link; returns why it could not be. One that fails holds no other up."""
+    try:
+        undo_link(company=link.company, actor=batch.undo_by, link_id=link.pk)
+    except DomainError as error:
+        return None if error.code == "already_undone" else error
+    except (OperationalError, InterfaceError):
+        raise  # the database's own trouble, and no link's: the message is sent again
+    except Exception:
+        log.exception("Link %s of batch %s could not be undone", link.pk, batch.pk)
+        return UNDO_FAILED
+    return None
+
+
 def send_lost() -> None:
-    """Send undos again whose message never came."""
+    """Send undos again whose message never came, or whose worker died."""
     rows = LinkBatch.objects.filter(
         undo_wanted_at__lt=timezone.now() - LOST_AFTER, undo_done_at=None
     )

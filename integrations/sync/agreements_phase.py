@@ -21,6 +21,7 @@ from integrations.psa.errors import PsaRefused
 from integrations.sync.absent_agreements import AbsentAgreements
 from integrations.sync.agreement_batch import AgreementBatch
 from integrations.sync.linked_agreements import AgreementStore
+from integrations.sync.moved_companies import end_followed
 from integrations.sync.phase import Phase
 from integrations.sync.read_ahead import read_ahead
 from integrations.sync.run_writer import RunWriter
@@ -118,6 +119,7 @@ class AgreementsPhase(Phase):
         self.report_short("agreements or lines", batch.short)
         store = AgreementStore(self.integration, self.journal, self.seen, batch)
         touched = store.store(found, bookless)
+        touched -= end_followed(self.writer, found)
         if batch.refused:
             self._report_lines(batch.refused, batch)
         self._work_out(touched, has_new=bool(bookless))

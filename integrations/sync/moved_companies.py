@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -30,9 +30,24 @@ CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def end_moved(writer: RunWriter, rows: QuerySet[Agreement]) -> None:
+def end_followed(writer: RunWriter, links: Sequence[CompanyLink]) -> set[UUID]:
+    """Inside the page that stored a reading of these links: end what the audITees that moved here
+    had in their former account, where agreements of this one follow it. Both never count together.
+
+    Returns the audITees whose MRR was worked out with that.
+    """
+    moved = [link.company_id for link in links if link.moved_from_id is not None]
+    if not moved:
+        return set()
+    rows = Agreement.objects.for_tenant(writer.integration.tenant).present().from_psas()
+    shown = Exists(rows.filter(integration=writer.integration, company=OuterRef("company")))
+    former = rows.filter(AnyOf("company_id", moved)).exclude(integration=writer.integration)
+    return end_moved(writer, former.filter(shown))
+
+
+def end_moved(writer: RunWriter, rows: QuerySet[Agreement]) -> set[UUID]:
     """Inside a page: end those of these former agreements whose audITee moved here from their
-    account, as of the day of the move.
+    account, as of the day of the move. Returns their audITees, whose MRR is worked out.
     """
     moves = CompanyLink.objects.of(writer.integration).in_force()
     move = moves.filter(
@@ -41,13 +56,15 @@ def end_moved(writer: RunWriter, rows: QuerySet[Agreement]) -> None:
     moved = rows.filter(Exists(move))
     ids = list(moved.values_list("pk", flat=True))
     if not ids:
-        return
+        return set()
     rows = Agreement.objects.for_tenant(writer.integration.tenant).filter(AnyOf("id", ids))
-    _carry_over(writer, list(rows.select_related("integration", "tenant")))
+    former = list(rows.select_related("integration", "tenant"))
     writer.journal.add_gone(AGREEMENTS.name, rows)
-    companies = set(rows.values_list("company", flat=True))
     rows.update(gone_at=Subquery(move.values("linked_at")[:1]))
+    _carry_over(writer, former)  # a decision works the MRR out: what it follows has ended by then
+    companies = {row.company_id for row in former}
     stored_mrr.refresh(writer.integration.tenant, companies)
+    return companies
 
 
 # Decisions

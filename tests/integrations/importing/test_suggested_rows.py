@@ -94,6 +94,34 @@ def test_all_of_it_is_taken_back(mia: User, tenant: Tenant, suggested: LinkSugge
     assert Company.objects.get(name="Birch").status == "archived"
 
 
+def test_a_row_that_can_not_be_taken_back_holds_no_other_up(
+    mia: User, tenant: Tenant, suggested: LinkSuggestion
+) -> None:
+    batch = batch_of_all(tenant, mia)
+    start(batch=batch, actor=mia)
+    work_off_imports()
+    batch.refresh_from_db()
+    CompanyLink.objects.filter(external_id="1").update(before={"name": "nothing else is known"})
+
+    undo(batch=batch, actor=mia)
+    work_off_imports()
+
+    rows = ImportBatchRow.objects.order_by("external_id")
+    assert list(rows.values_list("external_id", "state", "code", "message")) == [
+        (
+            "1",
+            "done",
+            "internal_error",
+            "Something went wrong on our side. Try it by itself; if it stays, tell us.",
+        ),
+        ("2", "undone", "", ""),
+    ]
+    assert CompanyLink.objects.get(external_id="1").is_in_force
+    assert Company.objects.get(name="Birch").status == "archived"
+    batch.refresh_from_db()
+    assert batch.state == "done"
+
+
 def test_what_is_no_suggestion_any_more_is_not_linked(
     mia: User, tenant: Tenant, integration: Integration, suggested: LinkSuggestion
 ) -> None:

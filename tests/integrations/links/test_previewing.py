@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from agreements.decisions import choose
+from agreements.figures import company_figure
 from agreements.models import Agreement
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
@@ -96,6 +98,52 @@ def test_of_who_was_linked_before_it_says_what_ends(
     assert [(t["currency"], t["amount"]) for t in after] == [
         (t["currency"], t["amount"]) for t in truth
     ]
+
+
+def totals(rows: Any) -> list[str]:
+    return [f"{total['amount']} {total['currency']}" for total in rows]
+
+
+def decided_and_left(tenant: Tenant, sandbox: SandboxServer, **decided: str) -> list[str]:
+    """The MRR of an audITee that was linked, decided about and unlinked; of its preview; and after
+    it was linked again.
+    """
+    record = "29683011"
+    fee = {"setupFee": 300}
+    sandbox.psas["autotask"].change(
+        {"do": "change", "kind": "contracts", "id": "29700113", "values": fee}
+    )
+    integration = connect(tenant, sandbox, "autotask")
+    company = linked(by_hand(tenant), integration, record)
+    of_id = {row.external_id: row for row in Agreement.objects.filter(company=company)}
+    agreement = of_id["29700113"]
+    line = agreement.lines.get(external_id="setup-fee") if "line" in decided else None
+    changes = {"force_include": True} if line else {"renews": of_id[decided["renews"]]}
+    before = totals(company_figure(company).totals)
+    choose(agreement=agreement, line=line, actor=None, changes=changes)
+    after = totals(company_figure(again(company)).totals)
+    unlink_company(company=again(company), actor=None)
+
+    shown = (previewed(again(company), integration, record).found or {})["mrr"]["after"]
+
+    linked(again(company), integration, record)
+    return [*before, *after, *totals(shown), *totals(company_figure(again(company)).totals)]
+
+
+def test_a_line_that_counts_by_a_decision_counts_in_the_preview(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    figures = decided_and_left(tenant, sandbox, line="setup-fee")
+
+    assert figures == ["950.00 USD", "1250.00 USD", "1250.00 USD", "1250.00 USD"]
+
+
+def test_what_was_said_to_be_replaced_is_so_in_the_preview(
+    tenant: Tenant, sandbox: SandboxServer
+) -> None:
+    figures = decided_and_left(tenant, sandbox, renews="29700111")
+
+    assert figures == ["950.00 USD", "770.00 USD", "770.00 USD", "770.00 USD"]
 
 
 def test_what_else_a_person_should_know(connected: Integration, sandbox: SandboxServer) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agreements.decisions import choose
+from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, AgreementChoices, ChoiceRecord
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company, Contact
@@ -25,6 +26,7 @@ from integrations.models import (
     PsaContactRecord,
 )
 from integrations.sandbox.server import SandboxServer
+from integrations.sync.agreements_phase import AgreementsPhase
 from tests.clients import V1, api_of, browser, page_text, problem
 from tests.conftest import connect
 from tests.factories import (
@@ -337,6 +339,53 @@ def test_a_move_is_no_churn_and_the_past_stays_what_it_was(story: Story) -> None
     assert synced(story.old).state == synced(story.new).state == "succeeded"
     assert story.figure() == story.wanted
     assert story.series()[1:] == before[1:]
+
+
+def kept_figures(company: Company) -> list[tuple[str, list[str]]]:
+    """What caused each version of its book, the first one first, and what it comes to."""
+    shown = shown_versions(company, list(versions_of(company)))
+    return [
+        (one.version.kind, [f"{total['amount']} {total['currency']}" for total in one.mrr_after])
+        for one in reversed(shown)
+    ]
+
+
+@pytest.mark.parametrize("many_books", [1, 100])
+def test_no_version_counts_both_accounts(
+    story: Story, monkeypatch: pytest.MonkeyPatch, many_books: int
+) -> None:
+    monkeypatch.setattr(AgreementsPhase, "many_books", many_books)
+
+    story.move()
+    work_off()
+
+    assert story.wanted == [("USD", "2457.60")]
+    assert kept_figures(story.company) == [
+        ("import", ["4960.07 USD"]),
+        ("link", ["2457.60 USD"]),
+    ]
+
+
+def test_a_decision_that_goes_on_is_no_version_of_both_accounts(
+    story: Story, alex: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AgreementsPhase, "many_books", 1)
+    theirs = Agreement.objects.exclude(tenant=story.company.tenant).filter(
+        company__links__external_id=story.external_id, stored_mrr__included=True
+    )
+    old = Agreement.objects.filter(company=story.company, stored_mrr__included=True)
+    first = old.order_by("id")[0]
+    Agreement.objects.filter(pk=first.pk).update(name=theirs.order_by("id")[0].name)
+    first.refresh_from_db()
+    choose(agreement=first, actor=alex, changes={"assume_renewal": True})
+
+    story.move()
+    work_off()
+
+    assert ChoiceRecord.objects.filter(agreement__integration=story.new).count() == 1
+    figures = [figure for _, figure in kept_figures(story.company)]
+    assert figures[0] == ["4960.07 USD"]
+    assert {*map(tuple, figures)} == {("4960.07 USD",), ("2457.60 USD",)}
 
 
 def test_a_move_restates_no_day_before_it(story: Story) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from audit_site.tenants.models import User
 from companies.models import Company
+from integrations.matching import batches
 from integrations.matching.batches import carry_undo_out, send_lost
 from integrations.models import (
     CompanyLink,
@@ -150,6 +153,58 @@ def test_an_undo_whose_message_was_lost_is_sent_again(
     with django_capture_on_commit_callbacks(execute=True):
         send_lost()
 
+    assert messages == ["integrations.undo_links"]
+
+
+def test_a_link_that_can_not_be_undone_holds_no_other_up(
+    mia: User, two: list[LinkSuggestion]
+) -> None:
+    client = browser(mia)
+    _, batch = confirm(client, suggestions=[one.pk for one in two])
+    bad, good = batch.links.order_by("id")
+    CompanyLink.objects.filter(pk=bad.pk).update(before={"name": "nothing else is known"})
+    client.post(f"/link-batches/{batch.pk}/undo/")
+
+    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+
+    batch.refresh_from_db()
+    assert batch.undo_done_at is not None
+    assert batch.left == [
+        {
+            "name": bad.company.name,
+            "code": "internal_error",
+            "message": "Something went wrong on our side. Try it by itself; if it stays, tell us.",
+        }
+    ]
+    assert list(CompanyLink.objects.standing()) == [bad]
+    assert list(CompanyLink.objects.exclude(undone_at=None)) == [good]
+    assert "Something went wrong on our side." in page_text(
+        client.get(f"/link-batches/{batch.pk}/")
+    )
+
+
+def test_each_link_renews_the_lease_of_the_undo(
+    mia: User,
+    two: list[LinkSuggestion],
+    messages: list[str],
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    confirm(browser(mia), suggestions=[one.pk for one in two])
+    asked_at = timezone.now() - timedelta(hours=1)
+    LinkBatch.objects.update(undo_wanted_at=asked_at)
+    worker, late = LinkBatch.objects.get(), LinkBatch.objects.get()
+
+    assert batches.hold(worker)
+
+    messages.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        send_lost()
+    assert messages == [], "a worker is at it"
+    assert not batches.hold(late), "another one has gone on"
+    assert batches.hold(worker)
+    LinkBatch.objects.update(undo_wanted_at=asked_at)
+    with django_capture_on_commit_callbacks(execute=True):
+        send_lost()
     assert messages == ["integrations.undo_links"]
 
 

@@ -18,7 +18,14 @@ from audit_site.tenants.audit_actions import ACTIONS
 from audit_site.tenants.members import remove_member
 from audit_site.tenants.models import ApiToken, AuditEvent, Invitation, Tenant, User
 from companies.models import Company
-from integrations.models import Integration, PsaCompanyRecord, PsaWord, SyncRun
+from integrations.models import (
+    ImportBatch,
+    Integration,
+    LinkBatch,
+    PsaCompanyRecord,
+    PsaWord,
+    SyncRun,
+)
 from tests.clients import browser, csv_rows, page_text, text
 from tests.factories import make_company
 from tests.queries import queries
@@ -188,18 +195,24 @@ def test_values_are_words(before: Any, after: Any, lines: list[tuple[str, str, s
 
 #: What is written into the trail as its object, as the code says it → the models that it may be.
 SUBJECTS: dict[str, tuple[type[Model], ...]] = {
+    "agreement": (Agreement,),
+    "batch": (ImportBatch, LinkBatch),
     "company": (Company,),
     "company or tenant": (Company, Tenant),
     "held": (Tenant,),
     "integration": (Integration,),
     "invitation": (Invitation,),
     "issue.integration": (Integration,),
+    "link.company": (Company,),
     "locked": (Integration,),
+    "pair.company": (Company,),
+    "plan.company": (Company,),
     "record": (PsaCompanyRecord,),
     "record.line or record.agreement": (AgreementLine, Agreement),
     "report.company": (Company,),
     "row": (PsaWord,),
     "run": (SyncRun,),
+    "source": (Integration,),
     "subject": (Company, Integration),
     "tenant": (Tenant,),
     "token": (ApiToken,),
