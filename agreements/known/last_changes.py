@@ -106,7 +106,7 @@ def _read(tenant: Tenant, some: Collection[Whose], window: Window) -> Batch:
     rows = _within(tenant, companies, window).filter(of_these)
     columns = (IdText("company_id"), "agreement", "part", "known_from", "known_to", "value", "base")
     found = list(rows.values_list(*columns))
-    bases: dict[UUID, bytes] = dict(
+    bases: dict[UUID, Any] = dict(
         BookPiece.objects.for_tenant(tenant)
         .filter(AnyOf("id", {row[-1] for row in found if row[-1]}))
         .values_list("id", "value")
@@ -136,7 +136,7 @@ class _History:
         found: dict[int, datetime | None] = dict.fromkeys(changes)
         waiting = dict(changes)
         for (moment, later), (_, former) in pairwise(self._states(waiting)):
-            if moment <= self.window.start:
+            if moment is None or moment <= self.window.start:
                 break
             for index in [i for i in waiting if later.get(i) != former.get(i, MISSING)]:
                 found[index] = moment

@@ -83,10 +83,11 @@ def _rewrite_company(
 
 def _frames(rows: QuerySet[BookPiece]) -> list[tuple[datetime, int]]:
     """From when on a company's book was kept by the rules of which edition, in order."""
-    frames = with_base(rows.filter(agreement=None)).order_by("known_from")
+    frames: QuerySet[Any] = with_base(rows.filter(agreement=None)).order_by("known_from")
+    columns = ("known_from", "value", "base_value")
     return [
         (known_from, values.read_frame(values.unpack(value, base)).edition)
-        for known_from, value, base in frames.values_list("known_from", "value", "base_value")
+        for known_from, value, base in frames.values_list(*columns)
     ]
 
 

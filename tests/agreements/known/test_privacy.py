@@ -95,7 +95,7 @@ def test_a_number_of_a_contact_is_taken_out_of_free_text_alone(tenant: Tenant) -
     before[0][3], before[1][1] = "Care of [erased]", "Monthly, ask [erased]"
     before[2][0][0][9], before[2][0][1][1] = "FW-[erased]", "Firewall of [erased]"
     assert first == before
-    assert (Decimal(second[2][0][0][2]), second[0][1]) == (2, "A-312500")
+    assert (Decimal(second[2][0][0][2]), second[0][1]) == (Decimal(2), "A-312500")
     figure = company_as_known(company, then)
     assert [total["amount"] for total in figure.totals] == ["625000.00"]
     assert [row.agreement.name for row in figure.agreements] == ["Care of [erased]"]
