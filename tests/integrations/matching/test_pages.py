@@ -79,7 +79,8 @@ def test_what_is_ticked_is_linked_and_the_page_says_what_came_of_each(
     assert "1 linked, 1 not" in body
     assert "Amber Vet" in body
     assert "<strong>Zephyr Legal</strong> and Another: Names or contacts have changed" in body
-    assert f'href="/companies/{two[0].company_id}/undo-link/"' in body
+    link = batch.links.get()
+    assert f'href="/companies/{two[0].company_id}/undo-link/?link={link.pk}"' in body
     assert batch.made_by_name == str(mia)
     assert list(batch.links.values_list("company__name", flat=True)) == ["Amber Vet"]
 
