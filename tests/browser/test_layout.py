@@ -18,7 +18,6 @@ from tests.factories import (
     make_link,
     make_member,
     make_psa_company,
-    make_psa_contact,
     make_tenant,
 )
 
@@ -128,23 +127,6 @@ def test_a_phone_shows_whether_a_company_can_be_imported(
         "boxes => boxes.map((box) => getComputedStyle(box).borderTopStyle)"
     )
     assert styles == ["solid", "dashed"]
-
-
-def test_a_phone_shows_both_sides_of_a_link(chromium: Browser, live_server: object) -> None:
-    tenant = make_tenant()
-    make_member(tenant, email="admin@example.com")
-    company, integration = make_company(tenant, name="Kite"), make_integration(tenant)
-    make_psa_contact(
-        integration, "71", "7", first_name="Grace", email="grace.keller@emberhotel43.example"
-    )
-    make_psa_company(integration, external_id="7", name="Zebra", primary_contact_id="71")
-    page = open_pages(chromium, live_server.url, 360)
-
-    asked = f"?integration={integration.pk}&external_id=7"
-    page.goto(f"{live_server.url}/companies/{company.pk}/link/{asked}")
-
-    frame = page.locator(".table-scroll:has(.beside)").first
-    assert frame.evaluate("e => e.scrollWidth - e.clientWidth") == 0
 
 
 def test_who_is_refused_goes_on_at_the_first_field_to_mend(

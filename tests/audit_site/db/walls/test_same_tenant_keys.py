@@ -18,6 +18,7 @@ KEYS = list(same_tenant_keys())
 #: A value of each type of column that takes NULL for no answer.
 ANY: dict[str, Any] = {
     "boolean": False,
+    "bytea": b"",
     "character varying": "1",
     "date": "2026-01-01",
     "integer": 1,
