@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -14,3 +15,5 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Where pictures go.
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"

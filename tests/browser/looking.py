@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.chromium import EXECUTABLE
+from tests.browser.chromium import EXECUTABLE, FOLDER
 from tests.factories import PASSWORD
 
-#: Where pictures of walks go, with `PICTURES=1` in the environment.
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),

@@ -8,8 +8,7 @@ import sys
 import requests
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.chromium import ARGUMENTS, EXECUTABLE
-from tests.browser.looking import FOLDER
+from tests.browser.chromium import ARGUMENTS, EXECUTABLE, FOLDER
 
 SIGN_IN = ("admin@demo.example", "demo-password-1")
 
@@ -57,7 +56,9 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     found["person"] = page.locator("tbody a").last.get_attribute("href") or ""
     found["remove"] = f"{found['person']}remove/"
     page.goto(f"{base}/import/")
-    page.get_by_role("button", name=re.compile("Select all")).click()
+    select_all = page.get_by_role("button", name=re.compile("Select all"))
+    if select_all.count():  # what is chosen stays so, in the other theme too
+        select_all.click()
     page.get_by_role("button", name="Review").click()
     page.wait_for_url("**/import/batches/*/")
     found["import-review"] = page.url.removeprefix(base)

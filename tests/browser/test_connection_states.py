@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Page
 
 from integrations.connecting.health import TITLES
 from integrations.models import Integration
+from tests.browser.chromium import FOLDER
 from tests.browser.connection_states import STATES
-from tests.browser.looking import FOLDER, IN_CHROMIUM, overflowing, seen_problems, sign_in
+from tests.browser.looking import IN_CHROMIUM, overflowing, seen_problems, sign_in
 from tests.factories import make_member, make_tenant
 
 pytestmark = IN_CHROMIUM
