@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any, Final
 
 from django.utils import timezone
-from django.utils.dateformat import format as date_text
 
 from agreements import mrr
 from agreements.as_known import Known, known_books
@@ -90,16 +89,6 @@ class Differences:
     @property
     def more_rows(self) -> int:
         return max(len(self.rows) - MOST_ROWS, 0)
-
-    @property
-    def sentence(self) -> str:
-        """`+1,000.00 USD since 28 Nov: price of Firewall 100 → 1,100 (read 29 Nov 02:10)`."""
-        money = ", ".join(f"{total.amount} {total.currency}" for total in self.totals)
-        said = "; ".join(row.sentence for row in self.shown_rows[:1])
-        more = len(self.rows) - 1
-        others = f" and {more} more" if more > 0 else ""
-        day = date_text(self.since.astimezone(self.tenant.zone), "j M")
-        return f"{money or 'No other amount'} since {day}: {said}{others}"
 
 
 def note_shown(company: Company, user: User) -> datetime | None:

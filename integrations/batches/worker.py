@@ -80,8 +80,7 @@ def carry_out_slice(batch: ImportBatch) -> bool:
         return False
     integration = rows[0].integration
     try:
-        if integration.is_disconnected:
-            integration.refuse_disconnected()
+        integration.refuse_disconnected()
         if rows[0].becomes == Becomes.NEW:
             _import(batch, integration, rows)
         else:

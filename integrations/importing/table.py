@@ -6,7 +6,7 @@ page and a selection that name the same filters mean the same companies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -252,12 +252,3 @@ def _last(rows: QuerySet[PsaCompanyRecord], size: int) -> tuple[list[PsaCompanyR
     """The last rows in their order, and whether there are any before them."""
     found = list(rows.reverse()[: size + 1])[::-1]
     return found[-size:], len(found) > size
-
-
-def hand_over(
-    rows: Sequence[PsaCompanyRecord], integrations: Mapping[UUID, Integration]
-) -> Sequence[PsaCompanyRecord]:
-    """Give each row its integration, which has been read already."""
-    for row in rows:
-        row.integration = integrations[row.integration_id]
-    return rows

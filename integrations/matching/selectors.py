@@ -8,7 +8,6 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from audit_site.db.bulk import AnyOf
-from audit_site.db.counting import LIST_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration, LinkMatching, LinkSuggestion, SuggestionKind
 from integrations.models.suggestions import LinkSuggestionQuerySet
@@ -37,12 +36,6 @@ def list_suggestions(
     if sure is not None:
         rows = rows.filter(is_sure=sure)
     return rows.select_related("company", "record__integration", "source").best_first()
-
-
-def count_suggestions(tenant: Tenant, **filters: str) -> CappedCount:
-    """How many can be confirmed, counted up to a limit."""
-    rows = LinkSuggestion.objects.for_tenant(tenant).offered().filter(**filters)
-    return capped_count(rows, LIST_LIMIT)
 
 
 def suggestions_of(tenant: Tenant, ids: Sequence[UUID]) -> list[LinkSuggestion]:

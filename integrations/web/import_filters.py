@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -164,7 +163,3 @@ def _chip(
 def _with(filters: Filters, name: str, value: object) -> str:
     change: dict[str, object] = {name: value}
     return address_of(replace(filters, **change))  # type: ignore[arg-type]
-
-
-def with_since(filters: Filters, since: Mapping[UUID, datetime]) -> Filters:
-    return replace(filters, since=since)
