@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 from msgspec.json import encode
@@ -43,10 +43,6 @@ def _json_of(type_: type[Struct], **columns: Any) -> JsonArray:
     return JsonArray(*(columns[name] for name in fields[: len(columns)]))
 
 
-#: What somebody chose as replaced is of the agreement's own account, or both are typed.
-SAME_ACCOUNT = Q(choices__renews__integration=F("integration")) | Q(
-    choices__renews__source=MANUAL, source=MANUAL
-)
 AGREEMENT = _json_of(
     mrr.Agreement,
     source="source",
@@ -64,12 +60,7 @@ AGREEMENT = _json_of(
     cycle="cycle",
     amount="amount",
     parent_id="parent_external_id",
-    renews_id=Coalesce(
-        Case(  # an id of another account means nothing in this one
-            When(SAME_ACCOUNT, then="choices__renews__external_id")
-        ),
-        "renews_external_id",
-    ),
+    renews=Coalesce("choices__renews", "renews_external_ids"),
     incomplete="incomplete",
     exclude=Coalesce("choices__exclude", False),
     force_include=Coalesce("choices__force_include", False),
@@ -81,6 +72,7 @@ AGREEMENT = _json_of(
     type_changed_on="type_changed_on",
     set_aside="set_aside",
     counts_from="counts_from",
+    inactive_from="inactive_from",
 )
 LINE = _json_of(
     mrr.Line,
@@ -97,6 +89,7 @@ LINE = _json_of(
     one_time="one_time",
     exclude=Coalesce("choices__exclude", False),
     units="units",
+    has_recurred="has_recurred",
 )
 AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 
@@ -437,10 +430,14 @@ def _with_renewals(
         *(
             item
             for item in renewals
-            if (item.agreement.account, item.agreement.renews_id) in keys
-            and item.key not in read_already
+            if _replaces_one_of(item, keys) and item.key not in read_already
         ),
     ]
+
+
+def _replaces_one_of(item: Kept, keys: Collection[tuple[str, str]]) -> bool:
+    account = item.agreement.account
+    return any((account, id_) in keys for id_ in item.agreement.replaced_ids)
 
 
 def _words_on(
@@ -498,21 +495,16 @@ def _renewals_of(
 ) -> list[Kept]:
     """Agreements that replace these, by somebody's choice or else as the PSA says."""
     tenants = {parent.tenant.pk: parent.tenant for parent in parents}.values()
-    chosen = Q(choices__renews__in=[parent.id for parent in parents])
-    by_the_psa = Q(
-        choices__renews=None,
-        integration__in={parent.agreement.account for parent in parents},
-        renews_external_id__in={parent.agreement.id for parent in parents},
+    rows = agreements_of(*tenants).filter(  # an agreement is replaced by those of its own company
+        ~Q(renews_external_ids=[]) | Q(choices__renews__isnull=False),
+        AnyOf("company_id", {parent.agreement.company_id for parent in parents}),
     )
     keys = {parent.key for parent in parents}
     read_already = {item.key for item in known}
     return [
         item
-        for item in read(
-            agreements_of(*tenants).filter(chosen | by_the_psa), tenants, with_text=with_text
-        )
-        if (item.agreement.account, item.agreement.renews_id) in keys
-        and item.key not in read_already
+        for item in read(rows, tenants, with_text=with_text)
+        if _replaces_one_of(item, keys) and item.key not in read_already
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.dateformat import format as date_text
 
 from agreements import stored_mrr
@@ -42,9 +43,9 @@ def choose(
     """Decide something about an agreement, or about one of its lines.
 
     `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans) and `renews` (the
-    Agreement that this one replaces, or None); a line has the first two. None is returned when it
-    was so already. The company's figures follow in the same transaction, unless `refresh` is
-    False: then the caller sees to that.
+    Agreements that this one replaces; none = what the PSA says); a line has the first two. None is
+    returned when it was so already. The company's figures follow in the same transaction, unless
+    `refresh` is False: then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
@@ -54,10 +55,10 @@ def choose(
         raise _invalid("note", "Say why it counts beside what the PSA has.", "required")
     with transaction.atomic():
         row = lock_choices(agreement, line)
-        before = _values(row)
+        before = _values(row, agreement)
         for name, value in changes.items():
-            setattr(row, name, value)
-        after = _values(row)
+            setattr(row, name, _ids_in_psa(value) if name == "renews" else value)
+        after = _values(row, agreement)
         if before == after:
             return None
         row.save()
@@ -92,10 +93,9 @@ def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
     """Put back what a decision changed, as a decision of its own."""
     changed = [name for name in record.after if record.before.get(name) != record.after[name]]
     changes: dict[str, Any] = {name: record.before.get(name) for name in changed}
-    if changes.get("renews"):
-        changes["renews"] = (
-            Agreement.objects.for_tenant(record.tenant).filter(pk=changes["renews"]).first()
-        )
+    if "renews" in changes:
+        ids = changes["renews"] or []
+        changes["renews"] = Agreement.objects.for_tenant(record.tenant).filter(pk__in=ids)
     when = record.tenant.today(record.at).isoformat()
     return choose(
         agreement=record.agreement,
@@ -119,12 +119,14 @@ def _refuse_what_does_not_fit(
             raise _invalid(name, f"A line has no {name}; decide that about its agreement.")
     if "renews" not in changes:
         return
-    older: Agreement | None = changes["renews"]
-    if older is not None:
-        _refuse_what_it_can_not_replace(agreement, older)
-    if older == _chosen(agreement):
+    older: list[Agreement] = [*changes["renews"]]
+    for one in older:
+        _refuse_what_it_can_not_replace(agreement, one)
+    replaced = _replaced_by(agreement)
+    chosen = {one.external_id for one in older} or {*agreement.renews_external_ids}
+    if chosen == {*replaced.get(agreement.external_id, ())}:
         return
-    if _leads_back(agreement, older or _replaced_by_the_psa(agreement)):
+    if _leads_back(agreement.external_id, {**replaced, agreement.external_id: chosen}):
         raise DomainError(
             "renewal_circle",
             "The other agreement replaces this one already.",
@@ -140,35 +142,29 @@ def _refuse_what_it_can_not_replace(agreement: Agreement, older: Agreement) -> N
         raise _invalid("renews", "Both agreements must be of the same company and PSA account.")
 
 
-def _leads_back(agreement: Agreement, older: Agreement | None) -> bool:
+def _leads_back(start: str, replaced: Mapping[str, Collection[str]]) -> bool:
     """Whether what is replaced, and what that replaces in its turn, ends in a circle."""
-    seen = {agreement.pk}
-    while older is not None and older.pk not in seen:
-        seen.add(older.pk)
-        older = _replaced(older)
-    return older is not None and older.pk == agreement.pk
+    seen: set[str] = set()
+    found = {id_ for id_ in replaced[start] if id_ != start}  # that it names itself does nothing
+    while found:
+        seen |= found
+        found = {id_ for one in found for id_ in replaced.get(one, ())} - seen
+    return start in seen
 
 
-def _replaced(agreement: Agreement) -> Agreement | None:
-    """What an agreement replaces: somebody's choice, or else what the PSA says."""
-    return _chosen(agreement) or _replaced_by_the_psa(agreement)
+def _replaced_by(agreement: Agreement) -> dict[str, list[str]]:
+    """What each agreement of this one's company and account replaces: somebody's choice, or else
+    what the PSA says. All as the PSA's ids. One statement.
+    """
+    rows = Agreement.objects.for_tenant(agreement.tenant).filter(
+        company=agreement.company_id, integration=agreement.integration_id
+    )
+    columns = ("external_id", "choices__renews", "renews_external_ids")
+    return {id_: chosen or said for id_, chosen, said in rows.values_list(*columns)}
 
 
-def _chosen(agreement: Agreement) -> Agreement | None:
-    choices = AgreementChoices.objects.filter(tenant=agreement.tenant_id, agreement=agreement)
-    row = choices.select_related("renews").first()
-    return row.renews if row else None
-
-
-def _replaced_by_the_psa(agreement: Agreement) -> Agreement | None:
-    if agreement.renews_external_id in {"", agreement.external_id}:
-        return None
-    return Agreement.objects.filter(
-        tenant=agreement.tenant_id,
-        company=agreement.company_id,
-        integration=agreement.integration_id,
-        external_id=agreement.renews_external_id,
-    ).first()
+def _ids_in_psa(older: Iterable[Agreement]) -> list[str] | None:
+    return sorted(one.external_id for one in older) or None
 
 
 def lock_choices(
@@ -183,12 +179,21 @@ def lock_choices(
     return rows.get(tenant=agreement.tenant_id, agreement=agreement)
 
 
-def _values(row: AgreementChoices | LineChoices) -> dict[str, Any]:
-    """The choices as plain values; an agreement by its id."""
+def _values(row: AgreementChoices | LineChoices, agreement: Agreement) -> dict[str, Any]:
+    """The choices as plain values; agreements by our ids."""
     if isinstance(row, LineChoices):
         return {name: getattr(row, name) for name in LINE_CHOICES}
     values = {name: getattr(row, name) for name in AGREEMENT_CHOICES if name != "renews"}
-    return {**values, "renews": str(row.renews_id) if row.renews_id else None}
+    return {**values, "renews": [str(one.pk) for one in chosen_renewals(agreement, row)]}
+
+
+def chosen_renewals(agreement: Agreement, choices: AgreementChoices | None) -> QuerySet[Agreement]:
+    """What somebody decided that an agreement replaces."""
+    ids = (choices.renews if choices else None) or []
+    rows = Agreement.objects.for_tenant(agreement.tenant).filter(
+        company=agreement.company_id, integration=agreement.integration_id, external_id__in=ids
+    )
+    return (rows if ids else rows.none()).order_by("start_date", "id")
 
 
 def choice_history(
@@ -236,12 +241,15 @@ def replacements(
     found = []
     for newer in agreements:
         records = history.get(newer.pk, ())
-        chosen = records[0].after.get("renews") if records else None
-        older = by_id.get(chosen or "")
-        if older is not None:
-            deciding = (row for row in records if row.before.get("renews") != chosen)
+        chosen = (records[0].after.get("renews") if records else None) or []
+        for older in (by_id[id_] for id_ in chosen if id_ in by_id):
+            deciding = (row for row in records if str(older.pk) not in _replaced_before(row))
             found.append(Replacement(newer, older, next(deciding, records[-1])))
     return found
+
+
+def _replaced_before(record: ChoiceRecord) -> list[str]:
+    return record.before.get("renews") or []
 
 
 def label_of(agreement: Agreement) -> str:

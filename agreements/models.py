@@ -20,6 +20,7 @@ from integrations.models import IntegrationOwnedQuerySet
 
 #: The source of agreements that people typed in here.
 MANUAL: Final = "manual"
+NO_IDS: Final = models.Value([], models.JSONField())
 
 
 class AgreementQuerySet(PresenceMixin, IntegrationOwnedQuerySet["Agreement"]):
@@ -46,6 +47,8 @@ class Agreement(TenantOwned):
     `{"unknown": word}`; `cycle_label` the PSA's own word for it. `currency` is a code, or the PSA's
     word where that is none. `amount` is the flat amount per cycle, before tax. `former_type` is
     what the type was before the day `type_changed_on`, when we saw another one first.
+    `inactive_from` is the first day out since it is not active, where we saw it active before.
+    `renews_external_ids` are the PSA's ids of what it replaces, as the PSA says.
     `lines_fingerprint` is of all its lines together, "" where some may not be as they came last.
 
     A typed one has no integration, its own id as `external_id`, and its details in
@@ -79,11 +82,12 @@ class Agreement(TenantOwned):
     cancelled_date = models.DateField(null=True, blank=True)
     recurring = models.BooleanField(null=True)
     active = models.BooleanField(null=True)
+    inactive_from = models.DateField(null=True, blank=True)
     cycle = models.JSONField(null=True, blank=True)
     cycle_label = models.CharField(max_length=100, blank=True)
     amount = ExactDecimalField(null=True, blank=True)
     parent_external_id = models.CharField(max_length=100, blank=True)
-    renews_external_id = models.CharField(max_length=100, blank=True)
+    renews_external_ids = models.JSONField(default=list, blank=True, db_default=NO_IDS)
     incomplete = models.BooleanField(default=False)
     set_aside = models.BooleanField(default=False, db_default=False)
     counts_from = models.DateField(null=True, blank=True)
@@ -127,6 +131,7 @@ class Agreement(TenantOwned):
 class AgreementLine(TenantOwned):
     """A priced row of an agreement. `units` is its unit history, null where the PSA keeps none:
     `[{"start_date", "end_date", "units", "unit_price", "amount"}]`, dates ISO, numbers as text.
+    `has_recurred`: the PSA has moved its end date on, so that it was billed again.
     """
 
     worked_together = True
@@ -145,6 +150,7 @@ class AgreementLine(TenantOwned):
     end_date = models.DateField(null=True, blank=True)
     cycle = models.JSONField(null=True, blank=True)
     one_time = models.BooleanField(null=True)
+    has_recurred = models.BooleanField(default=False, db_default=False)
     units = models.JSONField(null=True, blank=True)
     fingerprint = models.CharField(max_length=32)
     gone_at = models.DateTimeField(null=True, blank=True)
@@ -238,7 +244,11 @@ class TypedChange(TenantOwned):
 
 
 class AgreementChoices(TenantOwned):
-    """What people decided about an agreement. A table of its own, which no sync ever writes."""
+    """What people decided about an agreement. A table of its own, which no sync ever writes.
+
+    `renews`: the PSA's ids of what it replaces, of its own company and account; null = nobody
+    decided that, and what the PSA says holds.
+    """
 
     worked_together = True
 
@@ -246,9 +256,7 @@ class AgreementChoices(TenantOwned):
     exclude = models.BooleanField(default=False)
     force_include = models.BooleanField(default=False)
     assume_renewal = models.BooleanField(default=False)
-    renews = models.ForeignKey(
-        Agreement, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    renews = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["AgreementChoices"].as_manager()
 

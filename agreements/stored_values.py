@@ -28,11 +28,12 @@ AGREEMENT_FIELDS: Final = (
     "cancelled_date",
     "recurring",
     "active",
+    "inactive_from",
     "cycle",
     "cycle_label",
     "amount",
     "parent_external_id",
-    "renews_external_id",
+    "renews_external_ids",
     "incomplete",
     "counts_from",
     "changed_at",
@@ -51,6 +52,7 @@ LINE_FIELDS: Final = (
     "end_date",
     "cycle",
     "one_time",
+    "has_recurred",
     "units",
     "gone_at",
 )
@@ -81,7 +83,19 @@ def differing(
 ) -> dict[UUID, KeptValues]:
     """Those of the kept values that are not what is stored now of these agreements."""
     now = keep_values(tenant, [row for row in rows if str(row.pk) in kept])
-    return {pk: kept[str(pk)] for pk, values in now.items() if kept[str(pk)] != values}
+    return {pk: kept[str(pk)] for pk, values in now.items() if _differs(kept[str(pk)], values)}
+
+
+def _differs(kept: KeptValues, now: KeptValues) -> bool:
+    """Whether what is stored now is something else; a field that came since is nothing else."""
+    lines = kept["lines"]
+    if lines.keys() != now["lines"].keys() or _other_fields(kept["own"], now["own"]):
+        return True
+    return any(_other_fields(values, now["lines"][id_]) for id_, values in lines.items())
+
+
+def _other_fields(kept: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return any(name in kept and kept[name] != value for name, value in now.items())
 
 
 def restore_values(tenant: Tenant, kept: Mapping[UUID, KeptValues]) -> None:
@@ -109,11 +123,11 @@ def restore_values(tenant: Tenant, kept: Mapping[UUID, KeptValues]) -> None:
 
 def agreement_as_kept(engine: mrr.Agreement, row: Agreement, kept: KeptValues) -> None:
     """Give the engine's agreement and its instance the kept values; nothing is stored."""
-    is_chosen = engine.renews_id != row.renews_external_id  # a person decided what it renews
+    is_chosen = engine.replaced_ids != row.renews_external_ids  # a person decided what it renews
     _set(row, kept["own"], AGREEMENT_FIELDS)
-    _tell(engine, row, [one for one in AGREEMENT_FIELDS if one != "renews_external_id"])
+    _tell(engine, row, [one for one in AGREEMENT_FIELDS if one != "renews_external_ids"])
     if not is_chosen:
-        engine.renews_id = row.renews_external_id
+        engine.renews = row.renews_external_ids
 
 
 def line_as_kept(engine: mrr.Line, row: AgreementLine, kept: KeptValues) -> bool:
@@ -143,6 +157,8 @@ def _plain(row: Agreement | AgreementLine, names: Iterable[str]) -> dict[str, An
 
 
 def _set(row: Any, values: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """Give a row these of the kept values; a field that came since stays."""
     for name in names:
-        setattr(row, name, row._meta.get_field(name).to_python(values[name]))
+        if name in values:
+            setattr(row, name, row._meta.get_field(name).to_python(values[name]))
     return row

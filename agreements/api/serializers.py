@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from agreements import mrr
 from agreements.causes import KINDS
+from agreements.decisions import chosen_renewals
 from agreements.figures import AgreementRow, CompanyFigure, company_figure
 from agreements.history import ShownVersion
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, TypedAgreement
@@ -470,6 +471,18 @@ def _restated(currency: str, company: RestatedCompany) -> dict[str, Any]:
 
 # Choices
 
+#: No agreement replaces more.
+MOST_RENEWED = 50
+
+
+class IdsField(serializers.ListField):
+    """A list of ids, or one of them."""
+
+    child = serializers.CharField(max_length=100)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value([data] if isinstance(data, str) else data)
+
 
 class LineChoicesWriteSerializer(StrictSerializer):
     exclude = serializers.BooleanField(required=False)
@@ -484,8 +497,12 @@ class AgreementChoicesWriteSerializer(LineChoicesWriteSerializer):
         required=False, help_text="It counts in spite of its type or status."
     )
     assume_renewal = serializers.BooleanField(required=False)
-    renews = serializers.CharField(
-        required=False, allow_null=True, help_text="The agreement that this one replaces."
+    renews = IdsField(
+        required=False,
+        allow_null=True,
+        max_length=MOST_RENEWED,
+        help_text="The agreements that this one replaces; one id is taken as a list of one, null "
+        "and an empty list as what the PSA says.",
     )
 
 
@@ -532,6 +549,5 @@ class AgreementChoicesSerializer(LineChoicesSerializer):
     def get_assume_renewal(self, row: Agreement) -> bool:
         return bool(self._choice(row, "assume_renewal"))
 
-    def get_renews(self, row: Agreement) -> str | None:
-        renews_id = self._choice(row, "renews_id")
-        return str(renews_id) if renews_id else None
+    def get_renews(self, row: Agreement) -> list[str]:
+        return [str(one.pk) for one in chosen_renewals(row, getattr(row, "choices", None))]

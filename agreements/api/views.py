@@ -53,7 +53,7 @@ from audit_site.api.conditional import conditional
 from audit_site.api.parameters import AS_OF, read_id
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body, tenant_of
-from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, owned_or_invalid
+from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, all_owned_or_invalid
 from companies.models import Company
 
 
@@ -227,9 +227,9 @@ class AgreementViewSet(TenantViewSet):
 
     def _choose(self, agreement: Agreement, values: dict[str, Any]) -> None:
         note = values.pop("note", "")
-        if values.get("renews"):
+        if "renews" in values:
             rows = Agreement.objects.for_tenant(self.tenant)
-            values["renews"] = owned_or_invalid(rows, "renews", values["renews"])
+            values["renews"] = all_owned_or_invalid(rows, "renews", values["renews"] or ())
         choose(agreement=agreement, actor=self.actor, changes=values, note=note)
 
 

@@ -1,7 +1,7 @@
 """Which engine reads which books: each version of a book is read by the engine of its edition.
 
-Whoever changes the engine so that a figure or a sentence differs raises `agreements.mrr.edition`,
-and leaves the former engine here under its own number.
+One engine knows what each edition did (`agreements.mrr.edition`); one that was replaced whole would
+stand here under the numbers of its editions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from agreements import mrr
 from agreements.known.values import Frame, ShownAgreement, ShownLine
-from agreements.mrr.edition import EDITION
+from agreements.mrr.edition import EDITIONS, edition_of
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,12 @@ class Rules:
                 (account, kind, key): self.word.decode(word)
                 for account, kind, key, word in frame.words
             },
+            edition_of(self.edition),
         )
 
 
 #: Every edition under which books were kept.
-RULES: Final[dict[int, Rules]] = {EDITION: Rules(EDITION, mrr)}
+RULES: Final[dict[int, Rules]] = {number: Rules(number, mrr) for number in EDITIONS}
 
 
 def current() -> Rules:

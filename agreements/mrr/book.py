@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from agreements.mrr.edition import TODAY, Edition
 from agreements.mrr.words import NO_WORDS, Words
 
 #: A number; None = absent, `UNREADABLE` = there is something that is no number.
@@ -34,7 +35,8 @@ class Line(Struct, array_like=True, eq=False):
     """A priced row.
 
     `end_date` is its last day in force. `gone_from` is the day from which on the PSA has it no
-    more; what its own dates say of the days before stays. `ref` is the caller's own and goes
+    more; what its own dates say of the days before stays. `usage`: it is billed by consumption.
+    `has_recurred`: it was read before with an earlier end. `ref` is the caller's own and goes
     through.
     """
 
@@ -51,6 +53,8 @@ class Line(Struct, array_like=True, eq=False):
     one_time: bool | None = None
     exclude: bool = False
     units: list[Units] | None = None
+    has_recurred: bool = False
+    usage: bool = False
     has_unreadable_date: bool = False
     gone_from: date | None = None
     ref: Any = None
@@ -60,6 +64,8 @@ class Agreement(Struct, array_like=True, eq=False):
     """An agreement.
 
     `end_date` and `cancelled_date` are last days in force; None = the PSA doesn't say.
+    `inactive_from` is the first day out since it is not `active`; None = out of every day.
+    `renews` are the ids of what it replaces; one id may stand alone, as in books of edition 6.
     `account` keeps two accounts of one PSA apart, which may give one id twice.
     `type` and `status` are the PSA's own words; `former_type` is what the type was before the day
     `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
@@ -83,7 +89,7 @@ class Agreement(Struct, array_like=True, eq=False):
     cycle: Any = None
     amount: Number = None
     parent_id: str = ""
-    renews_id: str = ""
+    renews: list[str] | str = []
     incomplete: bool = False
     exclude: bool = False
     force_include: bool = False
@@ -95,10 +101,18 @@ class Agreement(Struct, array_like=True, eq=False):
     type_changed_on: date | None = None
     set_aside: bool = False
     counts_from: date | None = None
+    inactive_from: date | None = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False
     ref: Any = None
+
+    @property
+    def replaced_ids(self) -> list[str]:
+        """The ids of what it replaces."""
+        if isinstance(self.renews, list):
+            return self.renews
+        return [self.renews] if self.renews else []
 
 
 class Source(Struct, frozen=True):
@@ -121,11 +135,12 @@ UNKNOWN_SOURCE = Source()
 
 class Book(Struct):
     """Agreements in source order, the currency of those that name none, what there is to know of
-    their sources, by the key that an agreement has as its `source`, and what people said that words
-    of a PSA mean.
+    their sources, by the key that an agreement has as its `source`, what people said that words of
+    a PSA mean, and the edition of the rules to read it by.
     """
 
     agreements: list[Agreement]
     default_currency: str = "USD"
     sources: Mapping[str, Source] = {}
     words: Words = NO_WORDS
+    edition: Edition = TODAY

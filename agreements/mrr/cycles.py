@@ -15,6 +15,8 @@ ONE_TIME: Final = "one_time"
 NOT_RECURRING: Final = "not_recurring"
 #: Of more days or years than this nobody has written a contract.
 MOST_EVERY: Final = 10**9
+#: The most that a month has.
+DAYS_OF_A_MONTH: Final = 31
 #: After so many the calendar repeats itself.
 DAYS_OF_400_YEARS: Final = 146_097
 
@@ -23,12 +25,30 @@ DAYS_OF_400_YEARS: Final = 146_097
 class Cycle:
     """A cycle that was understood. `factor` is None where the term decides or nothing recurs.
 
-    `single_days`: a line that lives no longer is billed once at most; None = unknown.
+    `days`: those of one period of a cycle that is shorter than a month, or counted in days.
     """
 
     name: str
     factor: Fraction | None
-    single_days: int | None = None
+    days: int | None = None
+
+    @property
+    def is_longer_than_a_month(self) -> bool:
+        return self.factor is not None and self.factor < 1
+
+    @property
+    def single_days(self) -> int | None:
+        """A line that lives no longer is billed once at most; None = that is not known."""
+        if self.factor is None:
+            return None
+        return DAYS_OF_A_MONTH if self.factor <= 1 else self.days
+
+    def end_of_first(self, start: date) -> int:
+        """The ordinal of the day after the first period of one that is longer than a month."""
+        if self.days is not None:
+            return start.toordinal() + self.days
+        assert self.factor is not None  # noqa: S101  a length is known of those alone
+        return months_on(start, int(1 / self.factor))
 
 
 _NAMED: Final = {
@@ -39,7 +59,7 @@ _NAMED: Final = {
         Cycle("biweekly", Fraction(26, 12), 14),
         Cycle("fourweekly", Fraction(13, 12), 28),
         Cycle("semimonthly", Fraction(2), 16),
-        Cycle("monthly", Fraction(1), 31),
+        Cycle("monthly", Fraction(1)),
         Cycle("bimonthly", Fraction(1, 2)),
         Cycle("quarterly", Fraction(1, 3)),
         Cycle("semiannual", Fraction(1, 6)),
@@ -75,8 +95,8 @@ _ALSO: Final = {
 _UNITS: Final = {
     "day": (Fraction(365, 12), 1),
     "week": (Fraction(52, 12), 7),
-    "month": (Fraction(1), 31),
-    "year": (Fraction(1, 12), 366),
+    "month": (Fraction(1), None),
+    "year": (Fraction(1, 12), None),
 }
 
 
@@ -107,7 +127,7 @@ def _read_structure(every: Any, unit: Any) -> Cycle | None:
     factor, days = _UNITS[unit]
     factor /= every
     name = f"every {every} {unit}s" if every > 1 else f"every {unit}"
-    return Cycle(name, factor, days * every if factor >= 1 else None)
+    return Cycle(name, factor, days * every if days else None)
 
 
 def months_between(first: date, day_after: date) -> Fraction:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 #: Dates that a figure can be asked for: what the calendar arithmetic can go beyond by years.
 EARLIEST, LATEST = date(1950, 1, 1), date(2200, 12, 31)
 #: Days before and after every calendar; a stretch is [from, until) in ordinals.
 EVER, NEVER = 0, date.max.toordinal() + 1
+ONE_DAY: Final = timedelta(days=1)
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[T ][0-9:.]+ ?(Z|[+-][0-9:]+)?")

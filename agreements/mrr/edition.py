@@ -1,6 +1,45 @@
-"""Which edition of the rules the engine computes by."""
+"""The editions of the rules: which the engine computes by today, and what former ones did.
+
+A book that was kept is read by the edition that it was kept under: what was said stays as it was.
+Whoever changes a rule so that the same book comes to something else, or is shown otherwise, adds a
+field here, false in the former editions, and asks for it where the rule lives. New keys of a book
+need none: a former book does not have them.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
+from msgspec import Struct
+
+
+class Edition(Struct, frozen=True):
+    """What an edition of the rules does.
+
+    `settles_catch_up_lines`: a line that lives for a cycle or a month at the most, beside another
+    of its product, is billed once, and so is one of a month on a cycle longer than that.
+    `knows_usual_names`: agreements overlap also where only "Renewal of" or an ending tells their
+    names apart. `doubts_amounts`: it warns of what looks like a part of a cycle, and of an
+    agreement that comes to less than nothing.
+    """
+
+    number: int
+    settles_catch_up_lines: bool = True
+    knows_usual_names: bool = True
+    doubts_amounts: bool = True
+
+
+TODAY: Final = Edition(7)
+_FORMER: Final = Edition(
+    6, settles_catch_up_lines=False, knows_usual_names=False, doubts_amounts=False
+)
+#: Every edition under which books were kept, by its number.
+EDITIONS: Final = {edition.number: edition for edition in (_FORMER, TODAY)}
+
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
-EDITION = 6
+EDITION: Final = TODAY.number
+
+
+def edition_of(number: int) -> Edition:
+    """The edition of a number; that of today for one that is not known here."""
+    return EDITIONS.get(number, TODAY)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from agreements.mrr.awaited import AwaitedWord, awaited_word, is_other_type, unknown_cycle_of
 from agreements.mrr.book import Source
 from agreements.mrr.dates import EVER, NEVER
+from agreements.mrr.doubts import comes_to_less_than_nothing, is_part_of_cycle, overlapping
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
 from agreements.mrr.rules import Prepared, Row
@@ -65,9 +66,14 @@ WARNINGS: Final[dict[str, str]] = {
     "less_included_ignored": "A credit has no included units; they are ignored.",
     "negative_less_included": "Fewer than no units are included; that is ignored.",
     "parent_not_in_force": "Its parent agreement is not in force on this day.",
-    "possible_overlap": "Another agreement of the same name is in force too: is one its renewal?",
+    "possible_overlap": "Another agreement of this name is in force too, and both count: does one "
+    "replace the other?",
     "assumed_renewal": "It has ended; someone in your team says that it renews.",
     "included_by_user": "Someone in your team counts it in spite of its type or status.",
+    "part_of_cycle": "It ends before one of its billing cycles is over: its price may be for that "
+    "part only.",
+    "negative_agreement": "The agreement comes to less than nothing on this day: a discount may "
+    "have outlived what it discounted.",
     "counted_beside_psa": "It was typed by hand; someone in your team counts it beside what the "
     "PSA has.",
 }
@@ -132,9 +138,9 @@ def ledger(book: list[Prepared], on: date) -> list[LedgerRow]:
     With those the printed rows add up to the printed totals to the cent.
     """
     day = on.toordinal()
-    overlapping = _overlapping(book, day)
+    doubtful = overlapping(book, day)
     entries = [
-        entry for item in book for entry in _entries(item, on, overlaps=id(item) in overlapping)
+        entry for item in book for entry in _entries(item, on, overlaps=id(item) in doubtful)
     ]
     printed: dict[str, Fraction] = defaultdict(Fraction)
     for entry in entries:
@@ -164,7 +170,7 @@ def _entries(item: Prepared, on: date, *, overlaps: bool) -> Iterable[LedgerRow]
         reason = row.reason_on(day)
         warnings = list(row.warnings)
         if reason is None:
-            warnings += _counted_warnings(item, day, overlaps=overlaps)
+            warnings += _counted_warnings(row, day, overlaps=overlaps)
         warnings += of_first
         of_first = []
         if reason is None:
@@ -324,25 +330,28 @@ def _remark(code: str, source: Source) -> str:
     return WARNINGS[code].format(source=source.name, agreement=source.agreement_word)
 
 
-def _counted_warnings(item: Prepared, day: int, *, overlaps: bool) -> list[str]:
-    """Those that stand on each row that counts."""
-    found = []
-    if item.parent is not None and item.parent.reason_on(day):
-        found.append("parent_not_in_force")
-    if overlaps:
-        found.append("possible_overlap")
-    return found
+def _counted_warnings(row: Row, day: int, *, overlaps: bool) -> list[str]:
+    """Those that stand on each row that counts, or on the one."""
+    parent = row.owner.parent
+    applying = {
+        "parent_not_in_force": parent is not None and parent.reason_on(day) is not None,
+        "possible_overlap": overlaps,
+        "part_of_cycle": is_part_of_cycle(row),
+    }
+    return [code for code, applies in applying.items() if applies]
 
 
 def _agreement_warnings(item: Prepared, day: int) -> list[str]:
     """Those that stand on an agreement's first row."""
     agreement = item.agreement
+    is_inactive = item.reason_on(day) == "inactive"
     applying = {
         "cancelled_without_date": agreement.cancelled is True and not agreement.cancelled_date,
         "stale_cancel_date": agreement.cancelled is False and agreement.cancelled_date is not None,
-        "inactive_may_still_bill": item.settled == "inactive" and item.source.bills_when_inactive,
+        "inactive_may_still_bill": is_inactive and item.source.bills_when_inactive,
         "currency_assumed": not agreement.currency.strip(),
         "start_date_assumed": agreement.start_date is None,
+        "negative_agreement": comes_to_less_than_nothing(item, day),
     }
     return [code for code, applies in applying.items() if applies]
 
@@ -350,7 +359,9 @@ def _agreement_warnings(item: Prepared, day: int) -> list[str]:
 def _counting_warnings(item: Prepared, day: int) -> list[str]:
     """Those that stand on an agreement's first row that counts: why it counts all the same."""
     agreement, end, meaning = item.agreement, item.agreement.end_date, item.meaning
-    not_meant = meaning.recurring is False or meaning.active is False
+    since = agreement.inactive_from
+    is_inactive = meaning.active is False and (since is None or day >= since.toordinal())
+    not_meant = meaning.recurring is False or is_inactive
     applying = {
         "assumed_renewal": bool(
             agreement.assume_renewal and end and not agreement.no_end and day > end.toordinal()
@@ -359,16 +370,6 @@ def _counting_warnings(item: Prepared, day: int) -> list[str]:
         "counted_beside_psa": agreement.force_include and agreement.set_aside,
     }
     return [code for code, applies in applying.items() if applies]
-
-
-def _overlapping(book: list[Prepared], day: int) -> set[int]:
-    """Agreements of one company, currency and name that are in force on the same day."""
-    namesakes: dict[tuple[str, str, str], list[Prepared]] = defaultdict(list)
-    for item in book:
-        name = " ".join(item.agreement.name.split()).casefold()
-        if name and item.rows and item.reason_on(day) is None:
-            namesakes[item.agreement.company_id, item.currency, name].append(item)
-    return {id(item) for items in namesakes.values() if len(items) > 1 for item in items}
 
 
 def rounding_difference(entries: Iterable[LedgerRow], currency: str) -> str:

@@ -224,7 +224,7 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         cycle=raw.get("cycle"),
         amount=number(raw.get("amount")),
         parent_id=_text(raw, "parent_id"),
-        renews_id=_text(raw, "renews_id"),
+        renews=_ids(raw, "renews", "renews_id"),
         incomplete=raw.get("incomplete") is True,
         exclude=raw.get("exclude") is True,
         force_include=raw.get("force_include") is True,
@@ -234,6 +234,7 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         status=_text(raw, "status"),
         set_aside=raw.get("set_aside") is True,
         counts_from=dates.read("counts_from"),
+        inactive_from=dates.read("inactive_from"),
         lines=[_line(_mapping(line, "line")) for line in lines],
     )
     agreement.has_unreadable_date = dates.unreadable
@@ -259,6 +260,7 @@ def _line(raw: Mapping[str, Json]) -> Line:
         one_time=_flag(raw, "one_time"),
         exclude=raw.get("exclude") is True,
         units=None if units is None else [_units(_mapping(u, "units")) for u in units],
+        usage=raw.get("usage") is True,
         has_unreadable_date=dates.unreadable,
     )
 
@@ -317,6 +319,12 @@ def _mapping(value: Json, what: str) -> Mapping[str, Json]:
 def _text(raw: Mapping[str, Json], key: str) -> str:
     value = raw.get(key)
     return "" if value is None else str(value)
+
+
+def _ids(raw: Mapping[str, Json], *keys: str) -> list[str]:
+    """A list of ids, or one, under the first of these keys that is there."""
+    value: Json = next((raw[key] for key in keys if raw.get(key) is not None), [])
+    return [str(id_) for id_ in (value if isinstance(value, list) else [value]) if id_ != ""]
 
 
 def _flag(raw: Mapping[str, Json], key: str) -> bool | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -33,7 +33,8 @@ from agreements.mrr.cycles import (
     months_between,
     read_cycle,
 )
-from agreements.mrr.dates import EVER, NEVER
+from agreements.mrr.dates import EVER, NEVER, ONE_DAY
+from agreements.mrr.edition import TODAY, Edition
 from agreements.mrr.meaning import Meaning, read_meaning
 from agreements.mrr.money import EXACTLY
 from agreements.mrr.single_cycle import is_single_cycle
@@ -47,7 +48,6 @@ from agreements.mrr.words import (
     unknown_word,
 )
 
-ONE_DAY = timedelta(days=1)
 BILLED = {"do_not_bill": "do_not_bill", "no_charge": "no_charge"}
 Stretch = tuple[int, int, Fraction]
 #: The first agreement of each PSA, account and id.
@@ -119,6 +119,7 @@ class Row(Struct, eq=False):
 class Prepared(Struct, eq=False):
     """An agreement with what no day changes: its window, its settled reason, its rows.
 
+    `first` and `until` are its window. From `inactive_from` on it is out, whatever its window says.
     `words` is what people said of all words. The rows are settled when someone asks for them: a
     caller that only asks whether the agreement is in force needs no lines.
     """
@@ -129,6 +130,8 @@ class Prepared(Struct, eq=False):
     until: int
     bound: str  # the code of what ends the window
     meaning: Meaning
+    inactive_from: int = NEVER
+    edition: Edition = TODAY
     parent: Prepared | None = None
     source: Source = UNKNOWN_SOURCE
     words: Words = NO_WORDS
@@ -159,9 +162,14 @@ class Prepared(Struct, eq=False):
         """The last day of its window, None = open."""
         return date.fromordinal(self.until - 1) if EVER < self.until - 1 < NEVER - 1 else None
 
+    @property
+    def stops(self) -> int:
+        """The first day on which nothing of it counts any more."""
+        return min(self.until, self.inactive_from)
+
     def can_count(self, day: int) -> bool:
         """Whether a row of it can count on a day or a later one."""
-        return not self.settled and day < self.until and self.first < self.until
+        return not self.settled and day < self.stops and self.first < self.stops
 
     @property
     def is_recurring(self) -> bool:
@@ -176,6 +184,8 @@ class Prepared(Struct, eq=False):
 
     def reason_on(self, day: int) -> str | None:
         """The agreement's reason on a day (steps 1 to 11)."""
+        if day >= self.inactive_from and self.settled in {None, "cancelled"}:
+            return "inactive"
         if self.settled:
             return self.settled
         if self.is_never_in_force:
@@ -227,9 +237,9 @@ def prepare(book: Book) -> list[Prepared]:
         _settled(agreement, meaning, by_id)
         for agreement, meaning in zip(book.agreements, meanings, strict=True)
     ]
-    renewals = _renewals(book.agreements, settled, by_id)
+    renewals = _renewals(book.agreements, meanings, settled, by_id)
     prepared = [
-        _windowed(agreement, meaning, reason, renewals.get(id(agreement), ()))
+        _windowed(agreement, meaning, reason, renewals.get(id(agreement), ()), book.edition)
         for agreement, meaning, reason in zip(book.agreements, meanings, settled, strict=True)
     ]
     of_agreement = {id(item.agreement): item for item in prepared}
@@ -274,11 +284,23 @@ def _settled(agreement: Agreement, meaning: Meaning, by_id: ById) -> str | None:
         return "invalid_dates"
     if not meaning.has_known_currency:
         return "unknown_currency"
-    if meaning.active is False and not agreement.force_include:
+    if _is_inactive(agreement, meaning) and agreement.inactive_from is None:
         return "inactive"
     if agreement.cancelled is True and agreement.cancelled_date is None:
         return "cancelled"
     return None
+
+
+def _is_inactive(agreement: Agreement, meaning: Meaning) -> bool:
+    """Whether its PSA marks it inactive, and no person counts it all the same."""
+    return meaning.active is False and not agreement.force_include
+
+
+def _inactive_from(agreement: Agreement, meaning: Meaning) -> int:
+    """The first day out since it is marked inactive, where that is known."""
+    if agreement.inactive_from is None or not _is_inactive(agreement, meaning):
+        return NEVER
+    return agreement.inactive_from.toordinal()
 
 
 def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
@@ -292,24 +314,33 @@ def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
 
 
 def _renewals(
-    agreements: list[Agreement], settled: list[str | None], by_id: ById
+    agreements: list[Agreement],
+    meanings: list[Meaning],
+    settled: list[str | None],
+    by_id: ById,
 ) -> dict[int, list[int]]:
     """For each replaced agreement (by identity), the first days of what replaces it."""
     replaced: dict[int, list[int]] = defaultdict(list)
-    for newer, reason in zip(agreements, settled, strict=True):
-        older = _named(newer, newer.renews_id, by_id)
-        if older is None or older.company_id != newer.company_id:
-            continue
-        if reason or newer.start_date is None:
+    for newer, meaning, reason in zip(agreements, meanings, settled, strict=True):
+        if not newer.replaced_ids or reason or newer.start_date is None:
             continue
         first = newer.start_date.toordinal()
-        if all(first < until for until, _ in _own_bounds(newer)):
-            replaced[id(older)].append(first)
+        untils = [until for until, _ in _own_bounds(newer)]
+        if first >= min([*untils, _inactive_from(newer, meaning)]):
+            continue
+        for id_ in newer.replaced_ids:
+            older = _named(newer, id_, by_id)
+            if older is not None and older.company_id == newer.company_id:
+                replaced[id(older)].append(first)
     return replaced
 
 
 def _windowed(
-    agreement: Agreement, meaning: Meaning, settled: str | None, renewed_on: Iterable[int]
+    agreement: Agreement,
+    meaning: Meaning,
+    settled: str | None,
+    renewed_on: Iterable[int],
+    edition: Edition,
 ) -> Prepared:
     bounds = [*_own_bounds(agreement), *((first, "superseded") for first in renewed_on)]
     rank = ("cancelled", "superseded", "expired")
@@ -323,6 +354,8 @@ def _windowed(
         until=until,
         bound=bound,
         meaning=meaning,
+        inactive_from=_inactive_from(agreement, meaning),
+        edition=edition,
     )
 
 
@@ -402,8 +435,9 @@ def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
     if row.factor is None:
         return "unknown_cycle"
     is_decided = row.word is not None and row.word.kind == PRODUCT
-    agreement = row.owner.agreement
-    if not is_decided and is_single_cycle(line, row.cycle, agreement, first_day(agreement)):
+    item = row.owner
+    first = first_day(item.agreement)
+    if not is_decided and is_single_cycle(line, row.cycle, item.agreement, first, item.edition):
         return "single_cycle"
     return "line_invalid_dates" if line.has_unreadable_date or row.until <= row.first else None
 
@@ -418,7 +452,9 @@ def _billed_otherwise(row: Row, line: Line, own: Cycle | None) -> str | None:
         if said.meaning == "usage":
             return "usage"
         one_time = said.meaning == "one_time"
-    return "one_time" if one_time or (own and own.name in {ONE_TIME, NOT_RECURRING}) else None
+    if one_time or (own and own.name in {ONE_TIME, NOT_RECURRING}):
+        return "one_time"
+    return "usage" if line.usage else None
 
 
 def _settle_amount(row: Row, line: Line) -> bool:
@@ -461,7 +497,7 @@ def _stretches(row: Row) -> Iterable[Stretch]:
     owner = row.owner
     if owner.settled or row.settled or owner.agreement.incomplete or row.factor is None:
         return
-    first, until = max(owner.first, row.first), min(owner.until, row.until)
+    first, until = max(owner.first, row.first), min(owner.stops, row.until)
     pieces = [(EVER, NEVER, row.amount)] if row.history is None else row.history
     for begins, ends, amount in pieces:
         a, b = max(first, begins), min(until, ends)
@@ -474,7 +510,7 @@ def next_change(prepared: Prepared, after: date) -> date | None:
     today = after.toordinal()
     if not prepared.can_count(today):
         return None
-    soonest = prepared.first if today < prepared.first else prepared.until
+    soonest = prepared.first if today < prepared.first else prepared.stops
     if today + 1 < soonest:
         for row in prepared.rows:
             if today < row.first < soonest:

@@ -1,34 +1,83 @@
-"""A lone line that lives within one period is billed at most once: a setup fee."""
+"""Lines that are billed once at most, since they live within one period: a setup fee, or the seats
+that a licence tool bills for the rest of a month beside the line whose count it has raised.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from agreements.mrr.book import Agreement, Line
 from agreements.mrr.cycles import Cycle
 from agreements.mrr.dates import NEVER
+from agreements.mrr.edition import Edition
 
 
-def is_single_cycle(line: Line, cycle: Cycle | None, agreement: Agreement, first: int) -> bool:
+class _Life(NamedTuple):
+    """The first and the last day of a line."""
+
+    begins: int
+    ends: int
+
+    @property
+    def days(self) -> int:
+        return self.ends - self.begins + 1
+
+    def meets(self, other: _Life) -> bool:
+        """Whether they share a day."""
+        return self.begins <= other.ends and other.begins <= self.ends
+
+    def follows(self, other: _Life) -> bool:
+        """Whether they share a day, or one begins the day after the other ends."""
+        return self.begins <= other.ends + 1 and other.begins <= self.ends + 1
+
+
+def is_single_cycle(
+    line: Line, cycle: Cycle | None, agreement: Agreement, first: int, edition: Edition
+) -> bool:
     """Whether a line with this cycle is billed once; `first` is its agreement's first day."""
-    cap = cycle.single_days if cycle else None
+    cap = _cap(cycle, edition)
     start, end = line.start_date, line.end_date
-    if line.one_time is not None or line.units is not None or cap is None:
+    if line.one_time is not None or line.has_recurred or line.units is not None or cap is None:
         return False
-    if start is None or end is None or end < start or (end - start).days + 1 > cap:
+    if start is None or end is None or end < start:
         return False
-    return not any(
-        _is_neighbour(other, line, start.toordinal(), end.toordinal(), first)
-        for other in agreement.lines
-        if other is not line
-    )
+    life = _Life(start.toordinal(), end.toordinal())
+    if life.days > cap:
+        return False
+    others = list(_lives_of_its_product(line, agreement, first))
+    if not any(other.follows(life) for other in others):
+        return True
+    return edition.settles_catch_up_lines and _runs_beside(life, others, cap)
 
 
-def _is_neighbour(other: Line, line: Line, start: int, end: int, first: int) -> bool:
-    """Whether another line of the same product meets this one's days: quantity history."""
+def _cap(cycle: Cycle | None, edition: Edition) -> int | None:
+    if cycle is None or (cycle.is_longer_than_a_month and not edition.settles_catch_up_lines):
+        return None
+    return cycle.single_days
+
+
+def _lives_of_its_product(line: Line, agreement: Agreement, first: int) -> Iterator[_Life]:
+    """The lives of the agreement's other lines of the same product."""
     name = line.product.strip().casefold()
-    if not name or other.product.strip().casefold() != name:
-        return False
-    begins = other.start_date.toordinal() if other.start_date else first
-    ends = other.end_date.toordinal() if other.end_date else NEVER
-    if other.gone_from is not None:  # the day on which it began stays, whenever it went
-        ends = min(ends, max(begins, other.gone_from.toordinal() - 1))
-    return begins <= ends and begins <= end + 1 and ends >= start - 1
+    if not name:
+        return
+    for other in agreement.lines:
+        if other is line or other.product.strip().casefold() != name:
+            continue
+        begins = other.start_date.toordinal() if other.start_date else first
+        ends = other.end_date.toordinal() if other.end_date else NEVER
+        if other.gone_from is not None:  # the day on which it began stays, whenever it went
+            ends = min(ends, max(begins, other.gone_from.toordinal() - 1))
+        if begins <= ends:
+            yield _Life(begins, ends)
+
+
+def _runs_beside(life: _Life, others: list[_Life], cap: int) -> bool:
+    """Whether a longer line of the product holds one of its days, and it is no piece of a history:
+    then a neighbour before or after it lives no longer than a period either.
+    """
+    is_piece = any(
+        other.days <= cap and other.follows(life) and not other.meets(life) for other in others
+    )
+    return not is_piece and any(other.days > cap and other.meets(life) for other in others)

@@ -11,7 +11,7 @@ DECISIONS = {
     "exclude": ("left out", "counted again"),
     "force_include": ("counted in spite of the PSA", "as the PSA says again"),
     "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
-    "renews": ("replaces another agreement", "replaces nothing any more"),
+    "renews": ("replaces another agreement", "replaces only what the PSA says"),
 }
 
 
@@ -23,8 +23,9 @@ def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
         if record.before.get(name) != record.after.get(name)
     ]
     text = ", ".join(changes)
-    if older := (labels or {}).get(record.after.get("renews") or ""):
-        text = text.replace("another agreement", older)
+    ids = record.after.get("renews") or ()
+    if older := [(labels or {}).get(id_, "another agreement") for id_ in ids]:
+        text = text.replace("another agreement", " and ".join(older))
     if is_contradictory(record.after):
         text += ": leaving it out wins"
     return text[:1].upper() + text[1:]

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.dateformat import format as date_text
 
-from agreements.decisions import MOST_NOTE_LENGTH, label_of
+from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of
 from agreements.models import Agreement, AgreementLine
 
 
@@ -67,8 +67,8 @@ class LineChoicesForm(_ChoicesForm):
         )
 
 
-class _AgreementField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A choice among agreements that may well bear the same name."""
+class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Some of agreements that may well bear the same name."""
 
     def label_from_instance(self, obj: Any) -> str:
         return label_of(obj)
@@ -82,22 +82,21 @@ class AgreementChoicesForm(_ChoicesForm):
         label="Count it in spite of its type or status", required=False
     )
     assume_renewal = forms.BooleanField(label="Assume that it renews", required=False)
-    renews = _AgreementField(
+    renews = _AgreementsField(
         label="It replaces",
         required=False,
         queryset=Agreement.objects.none(),
-        empty_label="nothing",
-        widget=forms.Select(attrs={"class": "form-select form-select-sm"}),
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
     )
 
     @classmethod
     def of(cls, agreement: Agreement, data: Any = None) -> AgreementChoicesForm:
         choices = getattr(agreement, "choices", None)
-        names = ("exclude", "force_include", "assume_renewal", "renews_id")
+        names = ("exclude", "force_include", "assume_renewal")
         values = {name: getattr(choices, name, None) for name in names}
         form = cls(
             data,
-            initial={**values, "renews": values["renews_id"]},
+            initial={**values, "renews": [one.pk for one in chosen_renewals(agreement, choices)]},
             auto_id=f"agreement-{agreement.pk}-%s",
         )
         form.agreement = agreement
@@ -119,21 +118,21 @@ class AgreementChoicesForm(_ChoicesForm):
             self.add_error("note", "Say why it counts beside what the PSA has.")
         return chosen
 
-    def clean_renews(self) -> Agreement | None:
+    def clean_renews(self) -> list[Agreement]:
         """What begins earlier replaces nothing: the later one would never have been in force."""
-        older: Agreement | None = self.cleaned_data["renews"]
+        chosen: list[Agreement] = [*self.cleaned_data["renews"]]
         newer, begins = self.agreement, self.agreement.start_date
-        if older is None:
-            return None
-        if begins is None:
-            raise forms.ValidationError(
-                f"{newer} has no start date, so nothing says from when it replaces {older}. "
-                "Give it one in your PSA, then re-sync."
-            )
-        if older.start_date and begins < older.start_date:
-            raise forms.ValidationError(
-                f"{newer} begins on {date_text(begins, 'j M Y')}, before {older} "
-                f"({date_text(older.start_date, 'j M Y')}): nothing of that one would ever count. "
-                f"Choose one that begins earlier, or decide at {older} that it replaces {newer}."
-            )
-        return older
+        for older in chosen:
+            if begins is None:
+                raise forms.ValidationError(
+                    f"{newer} has no start date, so nothing says from when it replaces {older}. "
+                    "Give it one in your PSA, then re-sync."
+                )
+            if older.start_date and begins < older.start_date:
+                raise forms.ValidationError(
+                    f"{newer} begins on {date_text(begins, 'j M Y')}, before {older} "
+                    f"({date_text(older.start_date, 'j M Y')}): nothing of that one would ever "
+                    "count. Choose one that begins earlier, or decide at "
+                    f"{older} that it replaces {newer}."
+                )
+        return chosen

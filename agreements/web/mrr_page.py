@@ -27,7 +27,7 @@ class Decisions:
 
     history: History
     replaced_by: Mapping[UUID, list[Replacement]]
-    replaces: Mapping[UUID, Replacement]
+    replaces: Mapping[UUID, Sequence[Replacement]]
     labels: dict[str, str]
 
     def newest(self, pk: UUID) -> ChoiceRecord | None:
@@ -41,12 +41,14 @@ def decisions_about(
     history = choice_history(tenant, agreements, until)
     found = replacements(agreements, history)
     replaced_by: dict[UUID, list[Replacement]] = defaultdict(list)
+    replaces: dict[UUID, list[Replacement]] = defaultdict(list)
     for replacement in found:
         replaced_by[replacement.older.pk].append(replacement)
+        replaces[replacement.newer.pk].append(replacement)
     return Decisions(
         history,
         replaced_by,
-        {replacement.newer.pk: replacement for replacement in found},
+        replaces,
         {str(agreement.pk): label_of(agreement) for agreement in agreements},
     )
 
@@ -68,13 +70,13 @@ class LineRow:
 class DecidedAgreement:
     """An agreement with the newest decision about it.
 
-    `replaces` was decided earlier than that and is still so; `replaced_by` says what replaces it;
-    `said` is what was said of its PSA's words, in sentences.
+    What it `replaces` was decided earlier than that and is still so; `replaced_by` says what
+    replaces it; `said` is what was said of its PSA's words, in sentences.
     """
 
     row: AgreementRow
     decision: ChoiceRecord | None
-    replaces: Replacement | None
+    replaces: Sequence[Replacement]
     replaced_by: Sequence[Replacement]
     said: Sequence[str]
 
@@ -125,8 +127,10 @@ def _said(ledger: Sequence[LedgerRow]) -> Mapping[UUID, list[str]]:
 
 def _agreement(row: AgreementRow, decisions: Decisions, said: Sequence[str]) -> DecidedAgreement:
     pk = row.agreement.pk
-    newest, replaces = decisions.newest(pk), decisions.replaces.get(pk)
-    is_older = newest and replaces and replaces.record.pk != newest.pk
-    return DecidedAgreement(
-        row, newest, replaces if is_older else None, decisions.replaced_by.get(pk, ()), said
-    )
+    newest = decisions.newest(pk)
+    earlier = [
+        replacement
+        for replacement in decisions.replaces.get(pk, ())
+        if newest and replacement.record.pk != newest.pk
+    ]
+    return DecidedAgreement(row, newest, earlier, decisions.replaced_by.get(pk, ()), said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -148,13 +148,30 @@ def find_uuid(text: str) -> UUID:
         raise Http404 from None
 
 
+def all_owned_or_invalid(rows: QuerySet[ModelT], field: str, values: Iterable[str]) -> list[ModelT]:
+    """Find all that a body refers to among the tenant's own rows, else 400 `does_not_exist`."""
+    wanted = {_uuid_or_none(value) for value in values}
+    found = list(rows.filter(pk__in=wanted - {None}))
+    if len(found) < len(wanted):
+        raise _not_there(field)
+    return found
+
+
 def owned_or_invalid(rows: QuerySet[ModelT], field: str, value: str) -> ModelT:
     """Find what a body refers to among the tenant's own rows, else 400 `does_not_exist`."""
-    try:
-        found = rows.filter(pk=UUID(str(value))).first()
-    except ValueError:
-        found = None
+    found = rows.filter(pk=_uuid_or_none(value)).first()
     if found is None:
-        error = serializers.ErrorDetail("There is no such thing.", code="does_not_exist")
-        raise serializers.ValidationError({field: [error]})
+        raise _not_there(field)
     return found
+
+
+def _uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return None
+
+
+def _not_there(field: str) -> serializers.ValidationError:
+    error = serializers.ErrorDetail("There is no such thing.", code="does_not_exist")
+    return serializers.ValidationError({field: [error]})

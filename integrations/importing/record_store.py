@@ -30,13 +30,22 @@ class Change(Generic[RowT]):
     before: Values | None
     after: Values | None
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything differs, and not the fingerprint alone."""
+        return self.kind != "updated" or bool(self.after)
+
 
 @dataclass(slots=True)
 class Changes(Generic[RowT]):
-    """What storing a set of rows did, and all the rows as they are now, by key."""
+    """What storing a set of rows did, and all the rows as they are now, by key.
+
+    `remarked`: written with a new fingerprint, and as they were.
+    """
 
     rows: dict[tuple[Any, ...], RowT] = field(default_factory=dict)
     written: list[Change[RowT]] = field(default_factory=list)
+    remarked: list[Change[RowT]] = field(default_factory=list)
     unchanged: int = 0
     absent: list[RowT] = field(default_factory=list)  # stored, and not among the incoming ones
 
@@ -57,7 +66,7 @@ COLUMNS: Final[Mapping[tuple[type, str], str | None]] = {
     (PsaContact, "company_id"): "company_external_id",
     (PsaAgreement, "company_id"): None,
     (PsaAgreement, "parent_id"): "parent_external_id",
-    (PsaAgreement, "renews_id"): "renews_external_id",
+    (PsaAgreement, "renews"): "renews_external_ids",
     (PsaAgreement, "withheld"): None,
     (PsaAgreement, "is_claim"): None,
     (PsaAgreement, "claimed_by"): None,
@@ -168,12 +177,14 @@ def store(  # noqa: PLR0913  the one door for whatever a PSA showed
             changes.written.append(Change(row, "created", None, plain(values)))
         elif identity in differing:
             row = whole[row.pk]
-            changes.written.append(_apply(row, values, marks[identity], extra or {}))
+            change = _apply(row, values, marks[identity], extra or {})
+            (changes.written if change.has_changed else changes.remarked).append(change)
+            changes.unchanged += not change.has_changed
         else:
             changes.unchanged += 1
         changes.rows[identity] = row
     changes.written += [_end(whole[row.pk], now) for row in ended]
-    bulk_upsert(model, [change.row for change in changes.written])
+    bulk_upsert(model, [change.row for change in (*changes.written, *changes.remarked)])
     return changes
 
 

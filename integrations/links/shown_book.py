@@ -16,7 +16,7 @@ from integrations.psa.contract import PsaAgreement, PsaAgreementLine
 RENAMED = {
     "external_id": "id",
     "parent_external_id": "parent_id",
-    "renews_external_id": "renews_id",
+    "renews_external_ids": "renews",
 }
 #: What people decided, which stays when a record shows an agreement again.
 DECIDED: Final = ("exclude", "force_include", "assume_renewal")
@@ -35,7 +35,7 @@ def book_with(
     for agreement in fresh:
         if agreement.id in known:
             _decide_as_before(agreement, known[agreement.id])
-        agreement.renews_id = replaced.get(agreement.id, agreement.renews_id)
+        agreement.renews = replaced.get(agreement.id, agreement.renews)
     came_again = {id(known[one.id]) for one in fresh if one.id in known}
     kept = [one for one in stored if id(one) not in came_again]
     for agreement in kept:
@@ -82,21 +82,23 @@ def _fields(values: dict[str, Any], engine: type[mrr.Agreement | mrr.Line]) -> d
 def _decide_as_before(agreement: mrr.Agreement, known: mrr.Agreement) -> None:
     for name in DECIDED:
         setattr(agreement, name, getattr(known, name))
+    if agreement.active is False and known.active is False:
+        agreement.inactive_from = known.inactive_from
     lines = {line.id: line for line in known.lines}
     for line in agreement.lines:
         if before := lines.get(line.id):
-            line.exclude = before.exclude
+            line.exclude, line.has_recurred = before.exclude, before.has_recurred
             if before.one_time is False:  # only people say so: it counts by a decision
                 line.one_time = False
 
 
-def _replaced_by_choice(company: Company, integration: Integration) -> dict[str, str]:
-    """By agreement of this account, which one a person said that it replaces; both as the PSA's
+def _replaced_by_choice(company: Company, integration: Integration) -> dict[str, list[str]]:
+    """By agreement of this account, which ones a person said that it replaces; all as the PSA's
     ids.
     """
     rows = AgreementChoices.objects.for_tenant(company.tenant).filter(
         agreement__company=company,
         agreement__integration=integration,
-        renews__integration=integration,
+        renews__isnull=False,
     )
-    return dict(rows.values_list("agreement__external_id", "renews__external_id"))
+    return {id_: ids or [] for id_, ids in rows.values_list("agreement__external_id", "renews")}

@@ -263,7 +263,7 @@ class PsaAgreement:
     cycle_label: str = ""
     amount: Decimal | None = None
     parent_id: str = ""
-    renews_id: str = ""
+    renews: tuple[str, ...] = ()
     incomplete: bool = False
     withheld: bool = False
     is_claim: bool = False

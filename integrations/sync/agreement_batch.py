@@ -80,18 +80,23 @@ def keep_renewals(
     """
     if not batch.rejected_agreements:
         return values
-    stored = {(row.integration_id, row.external_id): row.renews_external_id for row in known}
+    stored = {(row.integration_id, row.external_id): row.renews_external_ids for row in known}
+    keys = [(value["integration_id"], value["external_id"]) for value in values]
     return [
-        _with_renewal(value, stored.get((value["integration_id"], value["external_id"]), ""), batch)
-        for value in values
+        _with_renewals(value, stored.get(key, []), batch)
+        for value, key in zip(values, keys, strict=True)
     ]
 
 
-def _with_renewal(value: Values, stored: str, batch: AgreementBatch) -> Values:
-    is_unsure = stored in batch.rejected_ids or not batch.proves_absence
-    if value["renews_external_id"] or not is_unsure:
-        return value
-    return {**value, "renews_external_id": stored}
+def _with_renewals(value: Values, stored: list[str], batch: AgreementBatch) -> Values:
+    """`stored` are ids of what it renewed so far: those of which nothing can be said now stay."""
+    shown = value["renews_external_ids"]
+    kept = [
+        id_
+        for id_ in stored
+        if id_ not in shown and (id_ in batch.rejected_ids or not batch.proves_absence)
+    ]
+    return {**value, "renews_external_ids": [*shown, *kept]} if kept else value
 
 
 def keep_sure(

@@ -25,6 +25,7 @@ from integrations.sync.agreement_batch import (
     keep_whole,
 )
 from integrations.sync.claims import holders_of, report_claims
+from integrations.sync.earlier_readings import note_earlier_readings, note_moved_ends
 from integrations.sync.journal import Journal
 from integrations.sync.seen_ids import SeenIds
 
@@ -90,6 +91,8 @@ class AgreementStore:
         self.owner = {"tenant_id": integration.tenant_id}
         #: By audITee that has moved to this account, since which day its agreements here count.
         self.moved_on: dict[UUID, date] = {}
+        #: By audITee, on which day its agreements were read before.
+        self.read_before: dict[UUID, date] = {}
 
     def store(self, links: Sequence[CompanyLink], bookless: set[UUID]) -> set[UUID]:
         """Store it, but for companies of which a newer reading was stored meanwhile.
@@ -104,6 +107,11 @@ class AgreementStore:
             link.company_id: self.integration.tenant.today(link.linked_at)
             for link in current
             if link.moved_from_id is not None
+        }
+        self.read_before = {
+            link.company_id: self.integration.tenant.today(link.read_at)
+            for link in current
+            if link.read_at is not None
         }
         incoming = [
             record for record in self.batch.agreements.values() if record.company_id in company_of
@@ -184,21 +192,12 @@ class AgreementStore:
                 for values in reading.values
             },
         )
-        self._note_types(changes)
+        note_earlier_readings(changes, self.read_before, self.integration.tenant.today(self.now))
         self.journal.add(AGREEMENTS.name, changes, self.batch.rejected_agreements)
         if self.batch.proves_absence:
             absent = [row.pk for row in changes.absent]
             self.seen.note_absent(AGREEMENTS.name, absent, self.batch.began)
         return changes
-
-    def _note_types(self, changes: Changes[Agreement]) -> None:
-        """Remember of agreements whose type has changed what it was, and since when."""
-        changed = [change for change in changes.written if (change.before or {}).get("type")]
-        for change in changed:
-            change.row.former_type = (change.before or {})["type"]
-            change.row.type_changed_on = self.integration.tenant.today(self.now)
-        fields = ["former_type", "type_changed_on"]
-        Agreement.objects.bulk_update([change.row for change in changed], fields)
 
     # Lines
 
@@ -240,7 +239,7 @@ class AgreementStore:
         self, reading: Reading, rows: Mapping[str, Agreement]
     ) -> Changes[AgreementLine]:
         pks = [row.pk for row in rows.values()]
-        return store(
+        changes = store(
             AgreementLine,
             existing=AgreementLine.objects.filter(AnyOf("agreement_id", pks), **self.owner),
             incoming=[
@@ -252,6 +251,8 @@ class AgreementStore:
             now=self.now,
             owner=self.owner,
         )
+        note_moved_ends(changes)
+        return changes
 
 
 def _companies_of(changes: Changes[Agreement]) -> set[UUID]:

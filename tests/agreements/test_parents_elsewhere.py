@@ -49,7 +49,7 @@ def test_a_child_says_that_its_parent_elsewhere_was_replaced(
 ) -> None:
     assert warnings(child_company) == [[], []]
 
-    make_newer(parent, renews_external_id="P")
+    make_newer(parent, renews_external_ids=["P"])
 
     assert warnings(child_company) == [["parent_not_in_force"]] * 2
 
@@ -58,12 +58,13 @@ def test_a_choice_replaces_a_parent_elsewhere_and_wins_over_the_psa(
     child_company: Company, parent: Agreement
 ) -> None:
     newer = make_newer(parent)
-    choice = AgreementChoices.objects.create(tenant=parent.tenant, agreement=newer, renews=parent)
+    choice = AgreementChoices.objects.create(tenant=parent.tenant, agreement=newer, renews=["P"])
     assert warnings(child_company) == [["parent_not_in_force"]] * 2
 
-    choice.renews = make_newer(parent, external_id="P0", start_date="2025-01-01")
+    make_newer(parent, external_id="P0", start_date="2025-01-01")
+    choice.renews = ["P0"]
     choice.save()
-    Agreement.objects.filter(pk=newer.pk).update(renews_external_id="P")
+    Agreement.objects.filter(pk=newer.pk).update(renews_external_ids=["P"])
 
     assert warnings(child_company) == [[], []]
 
@@ -71,7 +72,7 @@ def test_a_choice_replaces_a_parent_elsewhere_and_wins_over_the_psa(
 def test_what_replaces_a_parent_elsewhere_takes_one_more_query(
     child_company: Company, parent: Agreement, django_assert_num_queries: Any
 ) -> None:
-    make_newer(parent, renews_external_id="P")
+    make_newer(parent, renews_external_ids=["P"])
     make_agreement(make_company(child_company.tenant), parent.integration)
 
     with django_assert_num_queries(6):

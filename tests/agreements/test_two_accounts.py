@@ -9,7 +9,6 @@ from rest_framework.test import APIClient
 
 from agreements import stored_mrr
 from agreements.figures import company_figure, tenant_figure
-from agreements.models import AgreementChoices
 from agreements.overview import currency_books
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
@@ -90,17 +89,3 @@ def test_a_choice_replaces_the_agreement_of_its_own_account(
     assert {row["agreement"]: row["reason"] for row in body["ledger"]} == {
         str(stays.pk): None, str(older.pk): "superseded", str(newer.pk): None,
     }  # fmt: skip
-
-
-def test_an_early_choice_across_accounts_replaces_nothing(
-    tenant: Tenant, api: APIClient, accounts: tuple[Integration, Integration]
-) -> None:
-    """It was allowed once, and its id may be another agreement's here."""
-    one, two = accounts
-    company = make_company(tenant)
-    older = make_agreement(company, one, external_id="7", amount="100", name="Older")
-    make_agreement(company, two, external_id="7", amount="40", name="Stays")
-    newer = make_agreement(company, two, external_id="8", amount="70", start_date="2026-01-01")
-    AgreementChoices.objects.create(tenant=tenant, agreement=newer, renews=older)
-
-    assert amounts(api.get(f"{V1}/companies/{company.pk}/mrr/")) == ["210.00"]

@@ -158,7 +158,7 @@ def fill() -> dict[str, Any]:
         "agreements_agreement": (
             "id,tenant_id,company_id,integration_id,source,external_id,name,type,former_type,status,currency,"
             "start_date,end_date,no_end,cancelled,cycle,cycle_label,amount,parent_external_id,"
-            "renews_external_id,incomplete,fingerprint,lines_fingerprint,synced_at",
+            "incomplete,fingerprint,lines_fingerprint,synced_at",
             io.StringIO(),
         ),
         "agreements_agreementline": (
@@ -189,7 +189,7 @@ def fill() -> dict[str, Any]:
             books.write(
                 f"{agreement}\t{tenant.pk}\t{company}\t{psa.pk}\tconnectwise\tA{number}\tName\t\t\t\t"
                 f"USD\t{start}\t{end if ends_today or rng.random() < 0.6 else chr(92) + 'N'}\tf\tf\t"
-                f'"{cycle}"\t\t{rng.randint(0, 900)}.{rng.randint(0, 99):02}\t\t\tf\t\t\t{moment}\n'
+                f'"{cycle}"\t\t{rng.randint(0, 900)}.{rng.randint(0, 99):02}\t\tf\t\t\t{moment}\n'
             )
             for slot in range(5):
                 lines.write(

@@ -6,6 +6,7 @@ Only those of the type Recurring Service recur, and only of these lines are read
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -112,7 +113,7 @@ class ContractReader:
         records: list[PsaAgreement] = []
         for raw in contracts:
             try:
-                records.append(self._build(raw, currency_of, renews.get(raw.id, ""), found))
+                records.append(self._build(raw, currency_of, renews.get(raw.id, ()), found))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
         parts = found.values()
@@ -129,7 +130,7 @@ class ContractReader:
         self,
         raw: WireContract,
         currency_of: Mapping[str, str],
-        renews_id: str,
+        renews: Sequence[str],
         found: Mapping[LineKind, FoundLines],
     ) -> PsaAgreement:
         company_id = "" if raw.company_id is None else str(raw.company_id)
@@ -156,7 +157,7 @@ class ContractReader:
             cycle=CYCLES[months] if months else unknown_cycle(self._period_word(raw)),
             cycle_label=label("Contracts", "contractPeriodType", raw.contract_period_type),
             amount=Decimal(0),  # all money is in the lines
-            renews_id=renews_id,
+            renews=tuple(renews),
             incomplete=any(raw.id in part.incomplete for part in found.values()),
             withheld=any(raw.id in part.withheld for part in found.values()),
             changed_at=instant(raw.last_modified_date_time),
@@ -219,23 +220,22 @@ def may_have_history(raw: WireContract, since: date) -> bool:
     return end is None or end >= since
 
 
-def find_renewals(contracts: Sequence[WireContract]) -> dict[int, str]:
-    """Which contract each one renews.
+def find_renewals(contracts: Sequence[WireContract]) -> dict[int, list[str]]:
+    """Which contracts each one renews: several, where several were renewed into one.
 
     `renewedContractID` says which two belong together; which of them renews the other is read
     from their start dates, for the direction is not documented.
     """
     by_id = {raw.id: raw for raw in contracts}
-    found: dict[int, WireContract] = {}
-    for raw in contracts:
+    found: dict[int, list[str]] = defaultdict(list)
+    for raw in sorted(contracts, key=start_key):
         other = by_id.get(raw.renewed_contract_id or 0)
         if other is None or other.id == raw.id or other.company_id != raw.company_id:
             continue
         earlier, later = sorted((raw, other), key=start_key)
-        known = found.get(later.id)
-        if known is None or start_key(known) < start_key(earlier):
-            found[later.id] = earlier
-    return {later: str(earlier.id) for later, earlier in found.items()}
+        if str(earlier.id) not in found[later.id]:
+            found[later.id].append(str(earlier.id))
+    return dict(found)
 
 
 def start_key(raw: WireContract) -> tuple[str, int]:

@@ -36,7 +36,7 @@ def test_a_decision_counts_at_once_and_is_kept_with_name_note_and_time(
     history = body.pop("history")
     assert body == {
         "agreement": str(agreement.pk), "exclude": True, "force_include": False,
-        "assume_renewal": False, "renews": None,
+        "assume_renewal": False, "renews": [],
     }  # fmt: skip
     assert [(r["note"], r["before"]["exclude"], r["after"]["exclude"]) for r in history] == [
         ("Not theirs", False, True)
@@ -81,7 +81,7 @@ def test_one_agreement_replaces_another_when_someone_says_so(
 
     answer = api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": str(agreement.pk)})
 
-    assert answer.json()["renews"] == str(agreement.pk)
+    assert answer.json()["renews"] == [str(agreement.pk)]
     found = mrr_of(api, agreement)
     assert found["totals"][0]["amount"] == "130.00"
     assert {row["agreement_id"]: row["reason"] for row in found["ledger"]} == {
@@ -158,7 +158,7 @@ def test_no_decision_closes_a_circle_with_what_the_psa_says(
 ) -> None:
     newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
                            amount="70", start_date="2026-01-01",
-                           renews_external_id="A1")  # fmt: skip
+                           renews_external_ids=["A1"])  # fmt: skip
     last = make_agreement(agreement.company, agreement.integration, external_id="A3",
                           amount="5", start_date="2026-02-01")  # fmt: skip
 
@@ -186,8 +186,8 @@ def test_a_circle_of_the_psas_own_keeps_nobody_from_deciding(
     api: APIClient, tenant: Tenant, agreement: Agreement, circle: str
 ) -> None:
     make_agreement(agreement.company, agreement.integration, external_id="A2", amount="70",
-                   start_date="2026-01-01", renews_external_id="A1")  # fmt: skip
-    Agreement.objects.filter(pk=agreement.pk).update(renews_external_id=circle)
+                   start_date="2026-01-01", renews_external_ids=["A1"])  # fmt: skip
+    Agreement.objects.filter(pk=agreement.pk).update(renews_external_ids=[circle])
 
     answer = api.patch(
         f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "renews": None}, format="json"
@@ -210,7 +210,7 @@ def test_undoing_a_replacement_brings_the_earlier_one_back(
 
     browser(mia).post(f"/decisions/{newest.pk}/undo/")
 
-    assert api.get(path).json()["renews"] == str(others[0].pk)
+    assert api.get(path).json()["renews"] == [str(others[0].pk)]
 
 
 def test_leaving_out_wins_where_a_program_says_both_and_the_page_says_so(

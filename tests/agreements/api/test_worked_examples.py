@@ -54,7 +54,7 @@ class Shelf:
             source=raw.source,
             amount=raw.amount,
             parent_external_id=raw.parent_id,
-            renews_external_id=raw.renews_id,
+            renews_external_ids=raw.replaced_ids,
             **{name: getattr(raw, name) for name in names},
         )
         self.agreements[raw.source, raw.id] = agreement

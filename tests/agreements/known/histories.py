@@ -150,7 +150,7 @@ class History:
     def _replaced(self) -> None:
         agreement, other = self._agreement(), self._agreement()
         if agreement and other and agreement != other:
-            agreement.renews_external_id = other.external_id
+            agreement.renews_external_ids = [other.external_id]
             agreement.save()
             self._synced(agreement.company)
 

@@ -88,7 +88,7 @@ def test_money_waits_a_cycle_for_a_cycle_and_a_month_for_all_else() -> None:
         agreement(id="5", active=False, status="Aktiv", start_date=date(2027, 1, 1)),
         agreement(id="6", active=False, status="Aktiv", amount=Decimal(7)),
         agreement(id="7", active=False, currency="Euro"),
-        agreement(id="8", currency="Euro", renews_id="3", cycle="annual", amount=Decimal(600)),
+        agreement(id="8", currency="Euro", renews=["3"], cycle="annual", amount=Decimal(600)),
     ]
 
     found = {

@@ -63,7 +63,6 @@ IDS: list[tuple[type[models.Model], str]] = [
     (Issue, "company_external_id"),
     (Agreement, "external_id"),
     (Agreement, "parent_external_id"),
-    (Agreement, "renews_external_id"),
     (AgreementLine, "external_id"),
 ]
 NAMES: list[tuple[type[models.Model], str]] = [

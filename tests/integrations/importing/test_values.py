@@ -93,7 +93,7 @@ def test_an_agreement_leaves_out_what_is_no_column_of_it() -> None:
         cycle_label=LONG,
         amount=Decimal("10.50"),
         parent_id="19",
-        renews_id="18",
+        renews=("18",),
         withheld=True,
         lines=(PsaAgreementLine("300"),),
     )
@@ -115,7 +115,7 @@ def test_an_agreement_leaves_out_what_is_no_column_of_it() -> None:
         "cycle_label": "x" * 100,
         "amount": Decimal("10.50"),
         "parent_external_id": "19",
-        "renews_external_id": "18",
+        "renews_external_ids": ["18"],
         "incomplete": False,
         "changed_at": None,
     }

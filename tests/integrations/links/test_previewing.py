@@ -118,7 +118,7 @@ def decided_and_left(tenant: Tenant, sandbox: SandboxServer, **decided: str) -> 
     of_id = {row.external_id: row for row in Agreement.objects.filter(company=company)}
     agreement = of_id["29700113"]
     line = agreement.lines.get(external_id="setup-fee") if "line" in decided else None
-    changes = {"force_include": True} if line else {"renews": of_id[decided["renews"]]}
+    changes = {"force_include": True} if line else {"renews": [of_id[decided["renews"]]]}
     before = totals(company_figure(company).totals)
     choose(agreement=agreement, line=line, actor=None, changes=changes)
     after = totals(company_figure(again(company)).totals)

@@ -122,16 +122,17 @@ def test_a_tenants_own_label_says_what_a_period_type_is(wire: Any) -> None:
 @pytest.mark.parametrize(
     ("links", "expected"),
     [
-        ({1: 2}, {2: "1"}),
-        ({2: 1}, {2: "1"}),
-        ({1: 2, 2: 1}, {2: "1"}),
-        ({1: 2, 2: 3}, {2: "1", 3: "2"}),
+        ({1: 2}, {2: ["1"]}),
+        ({2: 1}, {2: ["1"]}),
+        ({1: 2, 2: 1}, {2: ["1"]}),
+        ({1: 2, 2: 3}, {2: ["1"], 3: ["2"]}),
+        ({1: 3, 2: 3}, {3: ["1", "2"]}),
         ({1: 99}, {}),
         ({1: 1}, {}),
     ],
 )
 def test_of_two_linked_contracts_the_later_renews_the_earlier(
-    links: dict[int, int], expected: dict[int, str]
+    links: dict[int, int], expected: dict[int, list[str]]
 ) -> None:
     contracts = [
         WireContract(

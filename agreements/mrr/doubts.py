@@ -1,0 +1,81 @@
+"""What makes an amount that counts doubtful: it changes no figure, and a person settles it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from agreements.mrr.cycles import CONTRACT_LENGTH, months_between, months_on
+from agreements.mrr.dates import ONE_DAY
+from agreements.mrr.rules import Prepared, Row
+
+#: What people, and the wizards of PSAs, write before the name of an agreement that they repeat.
+_REPEATED: Final = re.compile(r"(?:renewal|copy) of ")
+
+
+def overlapping(book: Iterable[Prepared], day: int) -> set[int]:
+    """Which agreements (by identity) have another of their company, currency and name in force on
+    the same day.
+    """
+    groups: dict[tuple[str, str], dict[str, list[Prepared]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for item in book:
+        name = _name_of(item)
+        if name and item.rows and item.reason_on(day) is None:
+            groups[item.agreement.company_id, item.currency][name].append(item)
+    return {id(item) for by_name in groups.values() for item in _namesakes(by_name)}
+
+
+def _namesakes(by_name: dict[str, list[Prepared]]) -> Iterator[Prepared]:
+    """Those of one name, and those of names of which one begins with the other at a word's end."""
+    for name, items in by_name.items():
+        if len(items) > 1:
+            yield from items
+        if items[0].edition.knows_usual_names:
+            for other in (start for start in _starts(name) if start in by_name):
+                yield from items
+                yield from by_name[other]
+
+
+def _starts(name: str) -> Iterator[str]:
+    """What the name begins with, up to each end of a word in it."""
+    return (name[:end].rstrip() for end, char in enumerate(name) if end and not char.isalnum())
+
+
+def _name_of(item: Prepared) -> str:
+    """Its name without case, runs of blanks, and a leading "Renewal of"."""
+    name = " ".join(item.agreement.name.split()).casefold()
+    return _REPEATED.sub("", name, count=1) if item.edition.knows_usual_names else name
+
+
+def is_part_of_cycle(row: Row) -> bool:
+    """Whether a line's own dates hold less than one of its cycles, where that is longer than a
+    month: its price may be for that part only.
+    """
+    line, cycle = row.line, row.cycle
+    if line is None or cycle is None or not row.owner.edition.doubts_amounts:
+        return False
+    if line.start_date is None or line.end_date is None:
+        return False
+    until = line.end_date.toordinal() + 1
+    if cycle.is_longer_than_a_month:
+        return until < cycle.end_of_first(line.start_date)
+    if cycle.name != CONTRACT_LENGTH or row.factor is None:
+        return False
+    agreement = row.owner.agreement
+    if agreement.start_date is None or agreement.end_date is None:
+        return False
+    term = months_between(agreement.start_date, agreement.end_date + ONE_DAY)
+    whole = int(term)
+    begun, next_month = (months_on(line.start_date, months) for months in (whole, whole + 1))
+    return until < begun + (term - whole) * (next_month - begun)
+
+
+def comes_to_less_than_nothing(item: Prepared, day: int) -> bool:
+    """Whether the rows of an agreement with lines add up to less than zero on a day."""
+    if not item.edition.doubts_amounts or not item.agreement.lines:
+        return False
+    return item.counted(day)[1] < 0
