@@ -148,7 +148,7 @@ def test_a_date_is_the_calendar_date_as_it_is_written(written: str) -> None:
 @pytest.mark.parametrize(
     ("quantity", "totals", "reason", "warnings"),
     [
-        ("-2", {"USD": "-20.00"}, None, ["less_included_ignored"]),
+        ("-2", {"USD": "-20.00"}, None, ["less_included_ignored", "negative_agreement"]),
         ("2", {}, "invalid_amount", []),
         ("many", {}, "invalid_amount", []),
     ],
