@@ -73,6 +73,7 @@ AGREEMENT = _json_of(
     set_aside="set_aside",
     counts_from="counts_from",
     inactive_from="inactive_from",
+    right="choices__right",
 )
 LINE = _json_of(
     mrr.Line,
@@ -90,6 +91,7 @@ LINE = _json_of(
     exclude=Coalesce("choices__exclude", False),
     units="units",
     has_recurred="has_recurred",
+    right="choices__right",
 )
 AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 

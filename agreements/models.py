@@ -247,7 +247,8 @@ class AgreementChoices(TenantOwned):
     """What people decided about an agreement. A table of its own, which no sync ever writes.
 
     `renews`: the PSA's ids of what it replaces, of its own company and account; null = nobody
-    decided that, and what the PSA says holds.
+    decided that, and what the PSA says holds. `right`: of which warnings somebody said that it is
+    right as it is, null = of none.
     """
 
     worked_together = True
@@ -257,18 +258,23 @@ class AgreementChoices(TenantOwned):
     force_include = models.BooleanField(default=False)
     assume_renewal = models.BooleanField(default=False)
     renews = models.JSONField(null=True, blank=True)
+    right = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["AgreementChoices"].as_manager()
 
 
 class LineChoices(TenantOwned):
-    """What people decided about a line. `force_include`: it recurs, whatever its dates say."""
+    """What people decided about a line.
+
+    `force_include`: it recurs, whatever its dates say. `right` as of an agreement.
+    """
 
     worked_together = True
 
     line = models.OneToOneField(AgreementLine, on_delete=models.CASCADE, related_name="choices")
     exclude = models.BooleanField(default=False)
     force_include = models.BooleanField(default=False)
+    right = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["LineChoices"].as_manager()
 
@@ -354,6 +360,7 @@ class CompanyMrr(TenantOwned):
 class AgreementMrr(TenantOwned):
     """An agreement's MRR. `last_day` is the last day of its window, null = open; `next_change` the
     next day on which something of it can change by itself, 9999-12-31 = never, null = not known.
+    `doubts` are the codes of warnings that wait for a person, with commas between.
     """
 
     worked_together = True
@@ -367,6 +374,7 @@ class AgreementMrr(TenantOwned):
     reason = models.CharField(max_length=40, blank=True)
     last_day = models.DateField(null=True, blank=True)
     next_change = models.DateField(null=True, blank=True)
+    doubts = models.CharField(max_length=100, blank=True, default="", db_default="")
 
     objects = TenantQuerySet["AgreementMrr"].as_manager()
 
@@ -374,6 +382,9 @@ class AgreementMrr(TenantOwned):
         indexes = [
             models.Index(fields=["tenant", "company"], name="agreement_mrr_by_company"),
             models.Index(fields=["tenant", "included", "last_day"], name="agreements_that_end"),
+            models.Index(
+                fields=["tenant"], condition=~models.Q(doubts=""), name="agreements_in_doubt"
+            ),
         ]
 
     @property

@@ -55,4 +55,17 @@ class Migration(migrations.Migration):
         migrations.RemoveField("agreement", "renews_external_id"),
         migrations.RemoveField("agreementchoices", "renews"),
         migrations.RenameField("agreementchoices", "replaced", "renews"),
+        migrations.AddField("agreementchoices", "right", models.JSONField(blank=True, null=True)),
+        migrations.AddField("linechoices", "right", models.JSONField(blank=True, null=True)),
+        migrations.AddField(
+            "agreementmrr",
+            "doubts",
+            models.CharField(blank=True, db_default="", default="", max_length=100),
+        ),
+        migrations.AddIndex(
+            "agreementmrr",
+            models.Index(
+                condition=~models.Q(doubts=""), fields=["tenant"], name="agreements_in_doubt"
+            ),
+        ),
     ]

@@ -11,8 +11,29 @@ from agreements.mrr.cycles import CONTRACT_LENGTH, months_between, months_on
 from agreements.mrr.dates import ONE_DAY
 from agreements.mrr.rules import Prepared, Row
 
+POSSIBLE_OVERLAP: Final = "possible_overlap"
+PART_OF_CYCLE: Final = "part_of_cycle"
+NEGATIVE_AGREEMENT: Final = "negative_agreement"
+#: Warnings that a person settles: by a decision, or by saying that it is right as it is.
+DOUBTS: Final = (POSSIBLE_OVERLAP, PART_OF_CYCLE, NEGATIVE_AGREEMENT)
+
 #: What people, and the wizards of PSAs, write before the name of an agreement that they repeat.
 _REPEATED: Final = re.compile(r"(?:renewal|copy) of ")
+
+
+def doubts_of(item: Prepared, day: int, *, overlaps: bool) -> list[str]:
+    """What of an agreement nobody has settled, in the order of `DOUBTS`."""
+    accepted = item.agreement.right or ()
+    applying = {
+        POSSIBLE_OVERLAP: overlaps and item.counted(day)[0] > 0,
+        PART_OF_CYCLE: any(
+            is_part_of_cycle(row) and row.counts(day)
+            for row in item.rows
+            if PART_OF_CYCLE not in ((row.line and row.line.right) or ())
+        ),
+        NEGATIVE_AGREEMENT: comes_to_less_than_nothing(item, day),
+    }
+    return [code for code, applies in applying.items() if applies and code not in accepted]
 
 
 def overlapping(book: Iterable[Prepared], day: int) -> set[int]:

@@ -86,7 +86,8 @@ class LedgerRow:
 
     `warnings` are codes of `WARNINGS`, `remarks` their sentences in the same order. `said` is what
     people said of the words that it rests on, in sentences; `awaited` the word whose meaning keeps
-    it out, as long as nobody says it.
+    it out, as long as nobody says it. `right` are codes of what would be warned of, had nobody said
+    that it is right.
     """
 
     row_id: str
@@ -112,6 +113,7 @@ class LedgerRow:
     remarks: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     awaited: AwaitedWord | None = None
+    right: list[str] = field(default_factory=list)
     agreement_ref: Any = None
     line_ref: Any = None
 
@@ -183,6 +185,9 @@ def _entry(row: Row, on: date, reason: str | None, warnings: list[str]) -> Ledge
     day, item = on.toordinal(), row.owner
     agreement, line = item.agreement, row.line
     per_cycle, rate, amount = row.per_cycle(day), row.rate(day), row.mrr(day)
+    accepted = {*(agreement.right or ()), *((line and line.right) or ())}
+    right = [code for code in warnings if code in accepted]
+    warnings = [code for code in warnings if code not in accepted]
     first, until = max(item.first, row.first), min(item.until, row.until)
     formula = _formula(row, day) if rate is not None else ""
     sentence = f"Counted: {formula}." if reason is None else _sentence(row, reason, on)
@@ -211,6 +216,7 @@ def _entry(row: Row, on: date, reason: str | None, warnings: list[str]) -> Ledge
         remarks=[_remark(code, item.source) for code in warnings],
         said=said,
         awaited=awaited_word(row, reason),
+        right=right,
         agreement_ref=agreement.ref,
         line_ref=line.ref if line else None,
     )
