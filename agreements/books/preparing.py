@@ -47,9 +47,9 @@ def prepare_company(
 ) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances.
 
-    As if some agreements were not there, others gone since another moment than is stored, others
-    not set aside any more, and others as they were when their values were kept; as if those of the
-    account `counts_always` had not come by a move.
+    As if some agreements were not there, others gone since another moment than is stored, others as
+    before they were set aside, and others as they were when their values were kept; as if those of
+    the account `counts_always` had not come by a move.
     """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
@@ -59,7 +59,8 @@ def prepare_company(
         if row.pk in as_kept:
             agreement_as_kept(agreement, row, as_kept[row.pk])
         end_gone(agreement, gone.get(row.pk, row.gone_at), tenant)
-        agreement.set_aside = agreement.set_aside and row.pk not in put_back
+        if row.pk in put_back:
+            agreement.set_aside, agreement.force_include = False, row.typed.counted_before
         if row.integration_id is not None and row.integration_id == counts_always:
             agreement.counts_from = None
         agreement.ref = row
