@@ -180,6 +180,7 @@ class TypedAgreement(TenantOwned):
     """What is known besides of an agreement that was typed in here: why, by whom and when.
 
     `set_aside_link` is the link that it was set aside for, and `set_aside_at` since when.
+    `counted_before`: until then a decision counted it, which an undo of that link makes again.
     """
 
     agreement = models.OneToOneField(Agreement, on_delete=models.CASCADE, related_name="typed")
@@ -199,6 +200,7 @@ class TypedAgreement(TenantOwned):
         blank=True,
         related_name="+",
     )
+    counted_before = models.BooleanField(default=False, db_default=False)
 
     objects = TenantQuerySet["TypedAgreement"].as_manager()
 

@@ -1,14 +1,16 @@
 """Agreements that people type in where no PSA has them: added, changed, removed, set aside.
 
 They are agreements like all others, without an integration. When their company is linked to a PSA
-they are set aside on all days, until a person counts them by a decision (`force_include`); when
-that link is undone they are as they were before it. Every act is kept in `TypedChange`.
+they are set aside on all days, until a person counts them by a decision (`force_include`) made
+after that; when that link is undone they are as they were before it. Every act is kept in
+`TypedChange`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -17,7 +19,7 @@ from django.utils import timezone
 from agreements import stored_mrr
 from agreements.causes import caused_by
 from agreements.decisions import choose
-from agreements.models import MANUAL, Agreement, TypedAgreement, TypedChange
+from agreements.models import MANUAL, Agreement, AgreementChoices, TypedAgreement, TypedChange
 from agreements.typed_values import FIELDS, read_typed, typed_values
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
@@ -139,19 +141,23 @@ def refuse_psas(agreement: Agreement) -> None:
 def set_aside(*, links: Sequence[CompanyLink], actor: User | None) -> None:
     """Companies were linked: what was typed of them counts no more on any day, and stays listed.
 
-    Call it in the transaction that makes the links of one tenant, under the companies' locks.
+    A decision that had counted it before is taken back, and kept for `put_back`. Call it in the
+    transaction that makes the links of one tenant, under the companies' locks.
     """
     if not links:
         return
     tenant, by_company = links[0].tenant, {link.company_id: link for link in links}
     chosen = Agreement.objects.for_tenant(tenant).typed().filter(AnyOf("company_id", by_company))
     rows = list(_with_details(chosen.filter(set_aside=False)))
-    now = timezone.now()
+    counted, now = _counted_by_choice(rows), timezone.now()
     for agreement in rows:
         agreement.set_aside = True
+        agreement.typed.counted_before = agreement.pk in counted
         agreement.typed.set_aside_at = now
         agreement.typed.set_aside_link = by_company[agreement.company_id]
     _save_aside(rows, Act.SET_ASIDE, actor)
+    note = "It was set aside when a PSA was linked."
+    _count(dict.fromkeys((row for row in rows if row.pk in counted), False), note, actor)
     if rows:
         stored_mrr.refresh(tenant, {row.company_id for row in rows})
 
@@ -171,14 +177,32 @@ def put_back(*, link: CompanyLink, actor: User | None) -> None:
             agreement.typed.set_aside_link = following
         TypedAgreement.objects.bulk_update([row.typed for row in rows], ["set_aside_link"])
         return
+    counted = _counted_by_choice(rows)
+    before = {agreement: agreement.typed.counted_before for agreement in rows}
     for agreement in rows:
-        agreement.set_aside = False
+        agreement.set_aside = agreement.typed.counted_before = False
         agreement.typed.set_aside_at = agreement.typed.set_aside_link = None
     _save_aside(rows, Act.PUT_BACK, actor)
-    for agreement in rows:  # who counted it beside the PSA has nothing to count it beside any more
-        note = "The link was undone for which it had been set aside."
-        undone = {"force_include": False}
-        choose(agreement=agreement, actor=actor, changes=undone, note=note, refresh=False)
+    differ = {row: counts for row, counts in before.items() if counts != (row.pk in counted)}
+    _count(differ, "The link was undone for which it had been set aside.", actor)
+
+
+def _counted_by_choice(rows: Sequence[Agreement]) -> set[UUID]:
+    """Which of these somebody counts by a decision; held until the transaction ends."""
+    if not rows:
+        return set()
+    chosen = AgreementChoices.objects.for_tenant(rows[0].tenant).filter(
+        AnyOf("agreement_id", [row.pk for row in rows]), force_include=True
+    )
+    held = chosen.order_by("agreement").select_for_update()
+    return set(held.values_list("agreement_id", flat=True))
+
+
+def _count(counts: Mapping[Agreement, bool], note: str, actor: User | None) -> None:
+    """Decide of each whether it counts by a decision. The caller refreshes the figures."""
+    for agreement, is_counted in counts.items():
+        changes = {"force_include": is_counted}
+        choose(agreement=agreement, actor=actor, changes=changes, note=note, refresh=False)
 
 
 def set_aside_for(link: CompanyLink) -> QuerySet[Agreement]:
@@ -196,7 +220,8 @@ def next_link(link: CompanyLink) -> CompanyLink | None:
 def _save_aside(rows: Sequence[Agreement], act: str, actor: User | None) -> None:
     Agreement.objects.bulk_update(rows, ["set_aside"])
     details = [row.typed for row in rows]
-    TypedAgreement.objects.bulk_update(details, ["set_aside_at", "set_aside_link"])
+    columns = ["set_aside_at", "set_aside_link", "counted_before"]
+    TypedAgreement.objects.bulk_update(details, columns)
     for agreement in rows:
         is_aside = agreement.set_aside
         _keep(agreement, act, actor, {"set_aside": not is_aside}, {"set_aside": is_aside})

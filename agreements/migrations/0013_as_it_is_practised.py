@@ -34,7 +34,7 @@ def keep_what_replaces_what(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreements", "0010_moved_agreements")]
+    dependencies = [("agreements", "0011_counted_before")]
 
     operations = [
         migrations.AddField("agreement", "inactive_from", models.DateField(blank=True, null=True)),

@@ -40,10 +40,16 @@ def book_with(
     kept = [one for one in stored if id(one) not in came_again]
     for agreement in kept:
         if agreement.source == MANUAL:
-            agreement.set_aside = True
+            _set_aside(agreement)
         else:
             books.end_before(agreement, company.tenant.today())
     return books.prepare_values(company.tenant, [*kept, *fresh])
+
+
+def _set_aside(agreement: mrr.Agreement) -> None:
+    """As linking does: a decision to count it that was made before is none to count it beside."""
+    if not agreement.set_aside:
+        agreement.set_aside, agreement.force_include = True, False
 
 
 def engine_agreement(

@@ -162,7 +162,7 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
         assert company_etag(company) != etag
     assert shown(tenant)["Parent"] == ["60/1 USD"]
     assert all_equal(tenant), "what is marked is no difference"
-    stored_mrr._refresh_again(
+    stored_mrr.refresh_again(
         list(CompanyBook.objects.values_list("tenant_id", "company_id")),
         stored_mrr.Found(stored_mrr.Differences),
         stored_mrr.RefreshReason.DAY,

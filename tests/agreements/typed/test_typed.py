@@ -238,11 +238,16 @@ def test_a_link_sets_it_aside_on_all_days_until_somebody_counts_it(
     assert company_figure(company).ledger[0].warnings == ["counted_beside_psa"]
 
 
-def test_an_undone_link_leaves_it_as_it_was(tenant: Tenant, alex: User) -> None:
+@pytest.mark.parametrize("counted_before", [False, True])
+def test_an_undone_link_leaves_it_as_it_was(
+    tenant: Tenant, alex: User, counted_before: bool
+) -> None:
     company = make_company(tenant)
     agreement = add_agreement(company=company, actor=alex, values=GOLD)
+    choose(agreement=agreement, actor=alex, changes={"force_include": counted_before})
     link = make_link(company, make_integration(tenant))
     set_aside(links=[link], actor=alex)
+    assert totals(company) == []
     agreement.refresh_from_db()
     choose(agreement=agreement, actor=alex, changes={"force_include": True}, note="Counts")
     link.unlinked_at = link.undone_at = timezone.now()
@@ -254,8 +259,12 @@ def test_an_undone_link_leaves_it_as_it_was(tenant: Tenant, alex: User) -> None:
     assert totals(company) == [{"currency": "USD", "amount": "100.00"}]
     agreement = Agreement.objects.select_related("typed", "choices").get()
     assert (agreement.set_aside, agreement.typed.set_aside_at) == (False, None)
-    assert agreement.choices.force_include is False
-    assert ChoiceRecord.objects.count() == 2
+    assert agreement.choices.force_include is counted_before
+    assert agreement.typed.counted_before is False
+    records = ChoiceRecord.objects.order_by("at")
+    assert [row.after["force_include"] for row in records] == (
+        [True, False, True] if counted_before else [True, False]
+    )
     assert company_figure(company).ledger[0].warnings == []
 
 

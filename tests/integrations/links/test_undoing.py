@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from agreements.decisions import choose
-from agreements.figures import company_totals
+from agreements.figures import company_figure, company_totals
 from agreements.history import shown_versions, versions_of
-from agreements.models import Agreement
+from agreements.models import Agreement, AgreementChoices, ChoiceRecord
 from agreements.typed import add_agreement
 from audit_site.errors import DomainError
 from audit_site.privacy.contact_erasure import erase_contact
@@ -311,6 +311,8 @@ def test_who_is_chosen_after_the_link_ended_stays(connected: Integration, wrong:
 def test_typed_agreements_count_again_as_before(
     connected: Integration, wrong: str, alex: User
 ) -> None:
+    """Linked and undone twice: also what a decision had counted before is not counted beside the
+    PSA, and counts by that decision again."""
     company = by_hand(connected.tenant)
     values = {
         "name": "Retainer",
@@ -320,22 +322,40 @@ def test_typed_agreements_count_again_as_before(
         "start_date": date(2026, 1, 1),
     }
     add_agreement(company=company, actor=alex, values=values)
+    chosen = add_agreement(company=company, actor=alex, values={**values, "amount": "40.00"})
+    choose(agreement=chosen, actor=alex, changes={"force_include": True})
     before = everything(company)
-    assert before["stored"] == [("USD", "250/1", 25000)]
-    preview = start_preview(company=company, integration=connected, external_id=wrong, actor=None)
-    work_off()
-    preview.refresh_from_db()
-    linked(company, connected, wrong)
-    assert "typed_set_aside" in [one["code"] for one in preview.found["warnings"]]
-    told = {one["currency"]: one["amount"] for one in preview.found["mrr"]["after"]}
-    stored = company_totals(company.tenant, [company.pk])[company.pk]
-    assert told == {one["currency"]: one["amount"] for one in stored}
+    assert before["stored"] == [("USD", "290/1", 29000)]
+    for _ in range(2):
+        preview = start_preview(
+            company=company, integration=connected, external_id=wrong, actor=None
+        )
+        work_off()
+        preview.refresh_from_db()
+        linked(company, connected, wrong)
+        assert "typed_set_aside" in [one["code"] for one in preview.found["warnings"]]
+        told = {one["currency"]: one["amount"] for one in preview.found["mrr"]["after"]}
+        stored = company_totals(company.tenant, [company.pk])[company.pk]
+        assert told == {one["currency"]: one["amount"] for one in stored}
+        reasons = {one.agreement: one.summary.reason for one in company_figure(company).agreements}
+        assert reasons[chosen] == "set_aside"
 
-    plan = plan_undo(again(company), link_to_undo(company))
-    assert [total["amount"] for total in plan.mrr_after] == ["250.00"]
-    undo_link(company=company, actor=None)
+        plan = plan_undo(again(company), link_to_undo(company))
+        assert [total["amount"] for total in plan.mrr_after] == ["290.00"]
+        assert plan.mrr_before == company_figure(company).totals
+        undo_link(company=company, actor=None)
 
-    assert everything(company) == before
+        assert everything(company) == before
+        assert AgreementChoices.objects.get(agreement=chosen).force_include is True
+    records = ChoiceRecord.objects.filter(agreement=chosen).order_by("at")
+    assert [(row.after["force_include"], row.note) for row in records] == [
+        (True, ""),
+        *[
+            (False, "It was set aside when a PSA was linked."),
+            (True, "The link was undone for which it had been set aside."),
+        ]
+        * 2,
+    ]
 
 
 def test_an_undo_is_one_version_of_the_book(connected: Integration, wrong: str, alex: User) -> None:

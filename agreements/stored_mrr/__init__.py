@@ -1,0 +1,29 @@
+"""Keeps what is stored of MRR equal to what the engine computes.
+
+A company's book is worked out again when a sync or a person changed something in it, and when a day
+comes on which something in it starts or ends. Only rows that differ are written.
+"""
+
+from agreements.stored_mrr.marking import mark_all_stale, mark_stale, refresh_stale
+from agreements.stored_mrr.passes import pass_days, refresh_again, verify
+from agreements.stored_mrr.reasons import KEEPING, RefreshReason
+from agreements.stored_mrr.refreshing import refresh, with_children
+from agreements.stored_mrr.tables import Differences, Found
+from agreements.stored_mrr.working_out import NEVER, collector_paused
+
+__all__ = [
+    "KEEPING",
+    "NEVER",
+    "Differences",
+    "Found",
+    "RefreshReason",
+    "collector_paused",
+    "mark_all_stale",
+    "mark_stale",
+    "pass_days",
+    "refresh",
+    "refresh_again",
+    "refresh_stale",
+    "verify",
+    "with_children",
+]

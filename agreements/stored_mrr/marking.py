@@ -1,0 +1,66 @@
+"""Books that changed are marked, and worked out later: by the clock, or for who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from agreements.causes import cause
+from agreements.known import editions
+from agreements.models import CompanyBook
+from agreements.stored_mrr.held_books import LONG_AGO
+from agreements.stored_mrr.refreshing import refresh, with_children
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.models import Tenant
+
+
+def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
+    """Something changed in these books, and for those that inherit: they will be worked out later
+    (`refresh_stale`). Call it in a transaction.
+
+    Who asks for a marked company's MRR gets it worked out (`figures.company_totals`), with a new
+    version. Sums over all companies and the order by MRR follow later.
+    """
+    wanted = with_children(tenant, company_ids)
+    _mark(tenant, CompanyBook.objects.for_tenant(tenant).filter(AnyOf("company_id", wanted)))
+
+
+def mark_all_stale(tenant: Tenant) -> None:
+    """Something changed that all figures of a tenant depend on. Call it in a transaction."""
+    _mark(tenant, CompanyBook.objects.for_tenant(tenant))
+
+
+def _mark(tenant: Tenant, marked: QuerySet[CompanyBook]) -> None:
+    locked = marked.order_by("company").select_for_update()  # in the order of all who lock books
+    CompanyBook.objects.for_tenant(tenant).filter(
+        AnyOf("id", list(locked.values_list("id", flat=True)))
+    ).update(
+        version=F("version") + 1,
+        computed_on=None,
+        next_change=LONG_AGO,
+        updated_at=timezone.now(),
+        marked_by=cause().as_json(),
+    )
+
+
+def refresh_stale(tenant: Tenant, company_ids: Collection[UUID] | None = None) -> int:
+    """Work out the books that were marked, of all companies or of these; how many they were.
+
+    Call it before anybody is answered from them: what is answered is kept first.
+    """
+    rows = waiting().filter(tenant=tenant)
+    if company_ids is not None:
+        rows = rows.filter(AnyOf("company_id", company_ids))
+    stale = list(rows.values_list("company_id", flat=True))
+    if stale:
+        refresh(tenant, stale)
+    return len(stale)
+
+
+def waiting() -> QuerySet[CompanyBook]:
+    """Books that were marked, or are not kept by the rules of today."""
+    is_marked = Q(next_change=LONG_AGO, computed_on=None)
+    return CompanyBook.objects.filter(is_marked | Q(kept_edition__lt=editions.current().edition))

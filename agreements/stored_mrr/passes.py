@@ -1,0 +1,102 @@
+"""All tenants' books together: a new day passes, and what is stored is verified."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
+
+from agreements.models import CompanyBook
+from agreements.stored_mrr.marking import refresh_stale, waiting
+from agreements.stored_mrr.reasons import RefreshReason
+from agreements.stored_mrr.refreshing import CHUNK, refresh_chunk
+from agreements.stored_mrr.tables import Differences, Found
+from audit_site.db import walls
+from audit_site.db.batches import batched
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+
+log = logging.getLogger(__name__)
+
+
+def pass_days() -> int:
+    """Refresh what a new day has changed, each tenant by its own calendar, many tenants at once.
+
+    And what a sync had marked and did not come to work out. Returns how many companies were worked
+    out. Safe to run as often as one likes.
+    """
+    return sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_stale()
+
+
+def _due() -> list[tuple[UUID, UUID]]:
+    """The companies on which a new day has come, `(tenant id, company id)` in order."""
+    due: list[tuple[UUID, UUID]] = []
+    with walls.as_system("pass_days"):
+        for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
+            today = Tenant(timezone=zone).today()
+            rows = CompanyBook.objects.filter(
+                tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
+            )
+            due += rows.values_list("tenant_id", "company_id")
+    return sorted(due)
+
+
+def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
+    """All together, or else each on its own: one that can't be worked out holds no other up."""
+    try:
+        refresh_again(companies, Found(Differences), RefreshReason.DAY)
+    except (InterfaceError, OperationalError):
+        raise  # the database's own trouble, and no company's: the next pass will do
+    except Exception:
+        if len(companies) > 1:
+            log.warning("A day passes company by company", exc_info=True)
+            return sum(_pass_days_of([company]) for company in companies)
+        log.exception("MRR of company %s could not be worked out", companies[0][1])
+        return 0
+    return len(companies)
+
+
+def _refresh_all_stale() -> int:
+    """Each tenant on its own: one that can't be worked out holds no other up."""
+    count = 0
+    with walls.as_system("pass_days"):
+        tenants = list(Tenant.objects.filter(Exists(waiting().filter(tenant=OuterRef("pk")))))
+    for tenant in tenants:
+        try:
+            with walls.within(tenant.pk):
+                count += refresh_stale(tenant)
+        except Exception:
+            log.exception("MRR of tenant %s could not be worked out", tenant.pk)
+    return count
+
+
+def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:
+    """Compare everything stored for some tenants with what is computed, and mend what differs."""
+    with walls.together(tenant_ids):
+        rows = Company.objects.filter(tenant__in=tenant_ids).order_by("tenant", "id")
+        companies = list(rows.values_list("tenant_id", "id"))
+    reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
+    for chunk in batched(companies, CHUNK):
+        refresh_again(chunk, found, reason)
+    return found
+
+
+def refresh_again(
+    companies: Sequence[tuple[UUID, UUID]], found: Found, reason: RefreshReason
+) -> None:
+    """Refresh companies (`tenant id, company id`) of which nothing has come from outside.
+
+    What others inherit from them is as it was. The disk is not waited for: a crash may cost this
+    commit, and the caller will ask again.
+    """
+    tenant_ids = {tenant_id for tenant_id, _ in companies}
+    with walls.together(tenant_ids), transaction.atomic():
+        tenants = Tenant.objects.in_bulk(tenant_ids)
+        owners = {str(company): tenants[owner] for owner, company in companies if owner in tenants}
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit TO off")
+        refresh_chunk(owners, found, reason)
