@@ -44,15 +44,13 @@ def choose(
 
     `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans) and `renews` (the
     Agreements that this one replaces; none = what the PSA says); a line has the first two. None is
-    returned when it was so already. The company's figures follow in the same transaction, unless
-    `refresh` is False: then the caller sees to that.
+    returned when it was so already; what changes anything needs a note. The company's figures
+    follow in the same transaction, unless `refresh` is False: then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
         raise _invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
-    _refuse_what_does_not_fit(agreement, line, changes)
-    if agreement.set_aside and line is None and changes.get("force_include") and not note:
-        raise _invalid("note", "Say why it counts beside what the PSA has.", "required")
+    refuse_what_does_not_fit(agreement, line, changes)
     with transaction.atomic():
         row = lock_choices(agreement, line)
         before = _values(row, agreement)
@@ -61,6 +59,8 @@ def choose(
         after = _values(row, agreement)
         if before == after:
             return None
+        if not note:
+            raise _invalid("note", _why(agreement, after), "required")
         row.save()
         record = ChoiceRecord(
             agreement=agreement, line=line, before=before, after=after, note=note, actor=actor
@@ -110,9 +110,17 @@ def _invalid(field: str, message: str, code: str = "invalid") -> FieldErrors:
     return FieldErrors([{"field": field, "code": code, "message": message}])
 
 
-def _refuse_what_does_not_fit(
+def _why(agreement: Agreement, after: Mapping[str, Any]) -> str:
+    """What a decision without a note is asked."""
+    if agreement.set_aside and after["force_include"]:
+        return "Say why it counts beside what the PSA has."
+    return "Say why: it stands beside the figure."
+
+
+def refuse_what_does_not_fit(
     agreement: Agreement, line: AgreementLine | None, changes: Mapping[str, Any]
 ) -> None:
+    """Raises where a decision can't be, whatever is said about it."""
     allowed = LINE_CHOICES if line else AGREEMENT_CHOICES
     for name in changes:
         if name not in allowed:

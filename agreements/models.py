@@ -451,14 +451,22 @@ class BookPiece(TenantOwned):
 
 
 class FigureShown(TenantOwned):
-    """When a person last looked at a company's figure or took it away, and when the time before
-    that was: what a visit is compared with.
+    """When a person last looked at a company's figure or took it away, when that visit began, and
+    what the visit is compared with.
+
+    `version` is the version of the book that the visit's first figure showed, and `version_before`
+    that of the figure of `visit_before`, each by its `known_from`; null = that was not noted.
+    `told`: in this visit a page has said what is new.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     at = models.DateTimeField()
+    visit_from = models.DateTimeField(null=True, blank=True)
+    version = models.DateTimeField(null=True, blank=True)
     visit_before = models.DateTimeField(null=True, blank=True)
+    version_before = models.DateTimeField(null=True, blank=True)
+    told = models.BooleanField(default=True, db_default=True)
 
     objects = TenantQuerySet["FigureShown"].as_manager()
 

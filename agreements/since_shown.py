@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from fractions import Fraction
-from typing import Any, Final
-
-from django.utils import timezone
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from agreements import mrr
-from agreements.as_known import Known, known_books
+from agreements.as_known import Known, known_books, newest_version
 from agreements.change_words import brought_text, came_or_went, difference_text
 from agreements.known.differences import Bringer, Change, Window, changes_between
 from agreements.known.rows import row_states
-from agreements.models import CompanyBook, FigureShown
 from agreements.mrr.figures import merged
-from audit_site.tenants.models import Tenant, User
+from audit_site.tenants.models import Tenant
 from companies.models import Company
 
-#: Looks that follow each other within this time are one visit.
-VISIT: Final = timedelta(minutes=30)
-#: A look is written down again after so long.
-SOON: Final = timedelta(minutes=1)
 #: So many rows are told; of more only how many they are.
 MOST_ROWS: Final = 50
 NOTHING: Final = Fraction(0)
+
+
+class Shown(NamedTuple):
+    """A look at a figure: when it was, and since when that was known which it showed.
+
+    `version`: None = that was not noted, and is taken to be all that was known at that moment.
+    """
+
+    at: datetime
+    version: datetime | None
+
+    @property
+    def known(self) -> datetime:
+        """The moment at which what was shown, and no more, was known."""
+        return self.version or self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +79,22 @@ class MoneyDifference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What is different since a moment: in money, and row by row."""
+    """What is different from what was shown: in money, and row by row.
+
+    `known_at` and `as_of` are the moment and the day that show it again.
+    """
 
     since: datetime
-    tenant: Tenant
+    known_at: datetime
+    as_of: date
     totals: list[MoneyDifference]
     rows: list[RowDifference]
 
     @property
-    def known(self) -> str:
-        """The moment as an address holds it."""
-        return self.since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    def query(self) -> str:
+        """What was shown, as an address names it."""
+        known = self.known_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return urlencode({"as_of": self.as_of.isoformat(), "known": known})
 
     @property
     def shown_rows(self) -> list[RowDifference]:
@@ -91,51 +105,36 @@ class Differences:
         return max(len(self.rows) - MOST_ROWS, 0)
 
 
-def note_shown(company: Company, user: User) -> datetime | None:
-    """A person sees a company's figure now; when they saw it on their visit before, if ever."""
-    now = timezone.now()
-    rows = FigureShown.objects.for_tenant(company.tenant).filter(company=company, user=user)
-    last = rows.first()
-    if last is None:
-        FigureShown.objects.get_or_create(
-            tenant=company.tenant, company=company, user=user, defaults={"at": now}
-        )
-        return None
-    if now - last.at > VISIT:
-        rows.update(at=now, visit_before=last.at)
-        return last.at
-    if now - last.at > SOON:
-        rows.update(at=now)
-    return last.visit_before
-
-
-def differences_since(company: Company, since: datetime) -> Differences | None:
-    """What is different now from what was shown at a moment; None = nothing."""
+def differences_since(company: Company, before: Shown, now: Shown) -> Differences | None:
+    """What is different in what is shown now from what was shown before; None = nothing."""
     tenant = company.tenant
-    if _is_as_it_was(company, since):
-        return None
-    before, after = (known_books(tenant, at, company.pk, with_shown=False) for at in (since, None))
-    then, today = before.today, after.today
-    window = Window(since, after.until)
-    changes = changes_between(tenant, before.books, after.books, then, window)
+    is_same_book = now.known <= before.known
+    if is_same_book and tenant.today(before.at) == tenant.today(now.at):
+        return None  # nothing has to be worked out
+    former, current = (
+        known_books(tenant, shown.known, company.pk, with_shown=False) for shown in (before, now)
+    )
+    then, today = _day(former, before, tenant), _day(current, now, tenant)
+    window = Window(before.known, now.known)
+    changes = changes_between(tenant, former.books, current.books, then, window)
     rows = [_of_change(change, tenant) for change in changes]
     if then != today:
-        rows += _by_dates(after, then, today, tenant)
-    totals = _totals(before, then, after, today)
-    return Differences(since, tenant, totals, rows) if rows or totals else None
+        rows += _by_dates(current, then, today, tenant)
+    totals = _totals(former, then, current, today)
+    if not rows and not totals:
+        return None
+    return Differences(before.at, _moment_of(company, before), then, totals, rows)
 
 
-def _is_as_it_was(company: Company, since: datetime) -> bool:
-    """Whether neither the book nor the day is another one: then nothing has to be worked out."""
-    rows = CompanyBook.objects.for_tenant(company.tenant).filter(company=company)
-    book = rows.values("kept_from", "computed_on", "next_change").first()
-    if book is None:
-        return True
-    is_marked = book["computed_on"] is None
-    is_kept = book["kept_from"] is None or book["kept_from"] <= since
-    tenant = company.tenant
-    same_day = tenant.today(since) == tenant.today()
-    return is_kept and same_day and not is_marked
+def _day(known: Known, shown: Shown, tenant: Tenant) -> date:
+    """The day that it was at a look, in the time zone of what it showed."""
+    return next((book.today(shown.at) for book in known.books.values()), tenant.today(shown.at))
+
+
+def _moment_of(company: Company, shown: Shown) -> datetime:
+    """The moment of the look, or of the version where another one had come unseen by then."""
+    is_all = shown.version in {None, newest_version(company, shown.at)}
+    return shown.at if is_all else shown.known
 
 
 def _of_change(change: Change, tenant: Tenant) -> RowDifference:

@@ -89,7 +89,7 @@ def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
     make_link(company, integration)
     agreement = make_agreement(company, integration)
     line = make_line(agreement)
-    decision = choose(agreement=agreement, actor=None, changes={"exclude": True})
+    decision = choose(agreement=agreement, actor=None, changes={"exclude": True}, note="Pilot")
     record = make_psa_company(integration)
     test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
     run = SyncRun.objects.create(tenant=other_tenant, integration=integration)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from agreements import mrr
 from agreements.causes import KINDS
-from agreements.decisions import chosen_renewals
+from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals
 from agreements.figures import AgreementRow, CompanyFigure, company_figure
 from agreements.history import ShownVersion
 from agreements.models import Agreement, AgreementLine, ChoiceRecord, TypedAgreement
@@ -489,7 +489,12 @@ class LineChoicesWriteSerializer(StrictSerializer):
     force_include = serializers.BooleanField(
         required=False, help_text="It recurs, whatever its dates say."
     )
-    note = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    note = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=MOST_NOTE_LENGTH,
+        help_text="Why. What changes anything is refused without it (`required`).",
+    )
 
 
 class AgreementChoicesWriteSerializer(LineChoicesWriteSerializer):

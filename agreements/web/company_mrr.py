@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
@@ -12,8 +13,9 @@ from django.shortcuts import redirect, render
 from agreements import reports
 from agreements.as_known import company_as_known
 from agreements.figures import CompanyFigure, company_figure
+from agreements.looks import note_look, note_taken, version_now
 from agreements.remarks import remarks_on_figure
-from agreements.since_shown import Differences, differences_since, note_shown
+from agreements.since_shown import Differences, differences_since
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked
 from agreements.web.asked_days import Days
@@ -38,16 +40,17 @@ def find_company(request: PageRequest, pk: UUID) -> Company:
 def figure_as_asked(company: Company, days: Days) -> CompanyFigure:
     """The figure of the day that was asked for, as known at the moment that was."""
     if days.known_at is None:
-        return company_figure(company, days.as_of)
+        version = version_now(company)
+        return replace(company_figure(company, days.as_of), known_from=version)
     return company_as_known(company, days.known_at, days.as_of)
 
 
-def what_is_new(company: Company, user: User, days: Days) -> Differences | None:
+def what_is_new(company: Company, user: User, figure: CompanyFigure) -> Differences | None:
     """What differs from the last time that this person saw the figure of today; None = nothing."""
-    if days.known_at is not None:
+    if figure.known_at is not None:
         return None
-    last = note_shown(company, user)
-    return differences_since(company, last) if last else None
+    before, now = note_look(company, user, figure)
+    return differences_since(company, before, now)
 
 
 @page("GET", section="companies")
@@ -64,7 +67,7 @@ def company_mrr(request: PageRequest, pk: UUID) -> HttpResponse:
     context = {
         "company": company,
         "link": link_of(company),
-        "since": what_is_new(company, request.user, days),
+        "since": what_is_new(company, request.user, figure),
         "remarks": remarks_on_figure(company, figure.totals),
         "page": mrr_page(company.tenant, figure),
         "months": charts.by_month([figure.part], figure.as_of),
@@ -89,6 +92,7 @@ def company_ledger(request: PageRequest, pk: UUID) -> HttpResponse:
     exports.record_export(
         request, what="ledger", company=company, as_of=days.as_of, known_at=days.known_at
     )
+    note_taken(company, request.user, figure)
     return exports.ledger_csv(company, mrr_page(company.tenant, figure), days)
 
 
@@ -129,4 +133,5 @@ def report_file(request: PageRequest, pk: UUID) -> HttpResponse:
     figure = figure_as_asked(company, days)
     report = reports.make_report(company, figure, last_reading(company))
     exports.record_export(request, what="report", company=company, as_of=days.as_of)
+    note_taken(company, request.user, figure)
     return exports.report_download(report)

@@ -10,9 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agreements.decisions import choose, undo
+from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.web.forms import AgreementChoicesForm, LineChoicesForm
+from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
 from agreements.web.mrr_page import decisions_about
+from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.models import Role
 
@@ -22,12 +24,8 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about an agreement; the page also shows what was decided before."""
     rows = Agreement.objects.for_tenant(tenant_of(request))
     agreement = find(rows.select_related("tenant", "company", "choices"), pk)
-    form = AgreementChoicesForm.of(agreement, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        note = form.cleaned_data["note"]
-        record = choose(agreement=agreement, actor=request.user, changes=form.changes, note=note)
-        return _decided(request, agreement, record)
-    return _decide(request, agreement, None, form)
+    form = AgreementChoicesForm.of(agreement, request.POST if request.method == "POST" else None)
+    return _answer(request, agreement, None, form)
 
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")
@@ -36,33 +34,47 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
     line = find(rows.select_related("agreement__tenant", "agreement__company", "choices"), pk)
     form = LineChoicesForm(request.POST) if request.method == "POST" else LineChoicesForm.of(line)
-    if request.method == "POST" and form.is_valid():
-        record = choose(
-            agreement=line.agreement,
-            line=line,
-            actor=request.user,
-            changes=form.changes,
-            note=form.cleaned_data["note"],
-        )
-        return _decided(request, line.agreement, record)
-    return _decide(request, line.agreement, line, form)
+    return _answer(request, line.agreement, line, form)
 
 
-def _decide(
-    request: PageRequest, agreement: Agreement, line: AgreementLine | None, form: Any
+def _answer(
+    request: PageRequest, agreement: Agreement, line: AgreementLine | None, form: ChoicesForm
 ) -> HttpResponse:
+    """Decide, or show with `effect` what the decision would do; else the form."""
+    is_asked, effects = "effect" in request.POST, []
+    if request.method == "POST" and form.is_valid():
+        try:
+            if is_asked:
+                effects = effects_of(agreement=agreement, line=line, changes=form.changes)
+            else:
+                note = form.cleaned_data["note"]
+                record = choose(
+                    agreement=agreement,
+                    line=line,
+                    actor=request.user,
+                    changes=form.changes,
+                    note=note,
+                )
+                return _decided(request, agreement, record)
+        except DomainError as error:
+            form.add_refusal(error)
+    context = {"agreement": agreement, "form": form, "effects": effects, "is_asked": is_asked}
+    if is_asked and request.htmx:
+        return render(request, "agreements/_effect.html", context)
+    context |= _history(agreement, line)
+    status = 422 if form.is_bound and not (is_asked and form.is_valid()) else 200
+    return render(request, "agreements/decide.html", context, status=status)
+
+
+def _history(agreement: Agreement, line: AgreementLine | None) -> dict[str, Any]:
     rows = Agreement.objects.for_tenant(agreement.tenant).filter(company=agreement.company_id)
     decisions = decisions_about(agreement.tenant, list(rows.order_by("id")))
-    context = {
-        "agreement": agreement,
+    return {
         "line": line,
-        "form": form,
         "records": decisions.history.get(line.pk if line else agreement.pk, ()),
         "replaced_by": () if line else decisions.replaced_by.get(agreement.pk, ()),
         "labels": decisions.labels,
     }
-    status = 422 if form.is_bound else 200
-    return render(request, "agreements/decide.html", context, status=status)
 
 
 def _decided(

@@ -9,14 +9,19 @@ from django.utils.dateformat import format as date_text
 
 from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of
 from agreements.models import Agreement, AgreementLine
+from audit_site.errors import DomainError
+from audit_site.pages.forms import add_refusal
 
 
-class _ChoicesForm(forms.Form):
+class ChoicesForm(forms.Form):
+    """What can't be is refused by the service, at its field; what was typed stays."""
+
     note = forms.CharField(
         label="Why",
         required=False,
         max_length=MOST_NOTE_LENGTH,
-        widget=forms.TextInput(attrs={"class": "form-control form-control-sm"}),
+        help_text="It stands beside the figure, with your name.",
+        widget=forms.TextInput(attrs={"class": "form-control form-control-sm", "required": True}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,12 +50,17 @@ class _ChoicesForm(forms.Form):
             )
         return chosen
 
+    def add_refusal(self, error: DomainError) -> None:
+        add_refusal(self, error)
+
     @property
     def changes(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if name != "note"}
 
 
-class LineChoicesForm(_ChoicesForm):
+class LineChoicesForm(ChoicesForm):
+    """What is decided about a line."""
+
     field_order = ("exclude", "force_include", "note")
     exclude = forms.BooleanField(label="Leave this line out", required=False)
     force_include = forms.BooleanField(
@@ -74,7 +84,9 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return label_of(obj)
 
 
-class AgreementChoicesForm(_ChoicesForm):
+class AgreementChoicesForm(ChoicesForm):
+    """What is decided about an agreement."""
+
     agreement: Agreement
     field_order = ("exclude", "force_include", "assume_renewal", "renews", "note")
     exclude = forms.BooleanField(label="Leave this agreement out", required=False)
@@ -110,13 +122,6 @@ class AgreementChoicesForm(_ChoicesForm):
         field: Any = form.fields["renews"]
         field.queryset = others.order_by("start_date", "id")
         return form
-
-    def clean(self) -> dict[str, Any]:
-        """Who counts what was set aside says why."""
-        chosen = super().clean()
-        if self.agreement.set_aside and chosen.get("force_include") and not chosen.get("note"):
-            self.add_error("note", "Say why it counts beside what the PSA has.")
-        return chosen
 
     def clean_renews(self) -> list[Agreement]:
         """What begins earlier replaces nothing: the later one would never have been in force."""

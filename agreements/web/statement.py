@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from agreements.looks import note_taken
 from agreements.models import Agreement
 from agreements.web import exports
 from agreements.web.asked_days import Days
@@ -57,6 +58,7 @@ def company_statement(request: PageRequest, pk: UUID) -> HttpResponse:
     exports.record_export(
         request, what="statement", company=company, as_of=days.as_of, known_at=days.known_at
     )
+    note_taken(company, request.user, figure)
     context = {
         "company": company,
         "tenant": company.tenant,

@@ -210,7 +210,7 @@ def test_a_choice_and_the_stored_figure_are_one(tenant: Tenant, integration: Int
     agreement = make_agreement(company, integration)
     stored_mrr.verify([tenant.pk], mend=True)
 
-    choose(agreement=agreement, actor=None, changes={"exclude": True})
+    choose(agreement=agreement, actor=None, changes={"exclude": True}, note="Pilot")
 
     assert shown(tenant) == {}
     assert AgreementMrr.objects.get().reason == "excluded_by_user"

@@ -80,8 +80,8 @@ def test_a_choice_replaces_the_agreement_of_its_own_account(
     newer = make_agreement(company, two, external_id="8", amount="70", start_date="2026-01-01")
     path = f"{V1}/agreements/{newer.pk}/choices/"
 
-    refused = api.patch(path, {"renews": str(stays.pk)})
-    api.patch(path, {"renews": str(older.pk)})
+    refused = api.patch(path, {"renews": str(stays.pk), "note": "x"})
+    api.patch(path, {"renews": str(older.pk), "note": "x"})
 
     assert refused.status_code == 400
     assert [error["field"] for error in refused.json()["errors"]] == ["renews"]

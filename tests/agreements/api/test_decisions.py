@@ -47,8 +47,9 @@ def test_a_decision_counts_at_once_and_is_kept_with_name_note_and_time(
     assert found["totals"] == []
     assert found["ledger"][0]["reason"] == "excluded_by_user"
     assert AuditEvent.objects.filter(action="mrr.choice_made").count() == 1
-    again = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
-    assert len(again.json()["history"]) == 1  # it was so already
+    for nothing in ({"exclude": True}, {"note": "Yes, indeed"}, {}):  # it was so already
+        again = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", nothing)
+        assert len(again.json()["history"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_what_the_psa_leaves_out_counts_when_someone_says_so(
     agreement = make_agreement(make_company(tenant), integration, **over)
     assert mrr_of(api, agreement)["totals"] == []
 
-    api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {choice: True})
+    api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {choice: True, "note": "So it is."})
 
     found = mrr_of(api, agreement)
     assert [total["amount"] for total in found["totals"]] == ["100.00"]
@@ -79,7 +80,9 @@ def test_one_agreement_replaces_another_when_someone_says_so(
                            amount="130", start_date="2026-01-01")  # fmt: skip
     assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
 
-    answer = api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": str(agreement.pk)})
+    answer = api.patch(
+        f"{V1}/agreements/{newer.pk}/choices/", {"renews": str(agreement.pk), "note": "New."}
+    )
 
     assert answer.json()["renews"] == [str(agreement.pk)]
     found = mrr_of(api, agreement)
@@ -87,9 +90,11 @@ def test_one_agreement_replaces_another_when_someone_says_so(
     assert {row["agreement_id"]: row["reason"] for row in found["ledger"]} == {
         "A1": "superseded", "A2": None,
     }  # fmt: skip
-    circle = api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"renews": str(newer.pk)})
+    circle = api.patch(
+        f"{V1}/agreements/{agreement.pk}/choices/", {"renews": str(newer.pk), "note": "New."}
+    )
     assert (circle.status_code, circle.json()["code"]) == (409, "renewal_circle")
-    api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": None})
+    api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": None, "note": "No."})
     assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
 
 
@@ -107,7 +112,9 @@ def test_a_line_can_be_left_out_or_said_to_recur(
         return str(body["totals"][0]["amount"])
 
     assert amount() == "50.00"
-    said = api.patch(f"{V1}/agreement-lines/{lone.pk}/choices/", {"force_include": True})
+    said = api.patch(
+        f"{V1}/agreement-lines/{lone.pk}/choices/", {"force_include": True, "note": "It recurs."}
+    )
     assert said.json()["force_include"] is True
     assert said.json()["line"] == str(lone.pk)
     assert amount() == "80.00"
@@ -141,6 +148,41 @@ def test_what_does_not_fit_is_a_400_and_changes_nothing(
     assert not ChoiceRecord.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "lines"),
+    [
+        ({"exclude": True}, False),
+        ({"force_include": True, "note": " "}, False),
+        ({"assume_renewal": True}, False),
+        ({"renews": "other"}, False),
+        ({"exclude": True}, True),
+        ({"force_include": True, "note": ""}, True),
+    ],
+)
+def test_what_changes_a_figure_needs_a_note_also_when_it_is_taken_back(
+    api: APIClient, agreement: Agreement, chosen: dict[str, Any], lines: bool
+) -> None:
+    other = make_agreement(agreement.company, agreement.integration, external_id="A0")
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+    if lines:
+        path = f"{V1}/agreement-lines/{make_line(agreement).pk}/choices/"
+    (name,) = set(chosen) - {"note"}
+    values = {name: str(other.pk)} if name == "renews" else {name: True}
+    back = {name: None if name == "renews" else False}
+    wanted = [
+        {"field": "note", "code": "required", "message": "Say why: it stands beside the figure."}
+    ]
+
+    silent = api.patch(path, {**chosen, **values}, format="json")
+    made = api.patch(path, {**values, "note": "Pilot"}, format="json")
+    silently_back = api.patch(path, back, format="json")
+
+    assert (silent.status_code, silent.json()["errors"]) == (400, wanted)
+    assert (made.status_code, made.json()[name]) == (200, values[name])
+    assert (silently_back.status_code, silently_back.json()["errors"]) == (400, wanted)
+    assert ChoiceRecord.objects.count() == 1
+
+
 def test_viewers_read_decisions_and_make_none(vic: User, agreement: Agreement) -> None:
     viewer = api_of(vic)
     path = f"{V1}/agreements/{agreement.pk}/choices/"
@@ -163,7 +205,7 @@ def test_no_decision_closes_a_circle_with_what_the_psa_says(
                           amount="5", start_date="2026-02-01")  # fmt: skip
 
     def renew(one: Agreement, other: Agreement | None) -> tuple[int, Any]:
-        body = {"renews": str(other.pk) if other else None}
+        body = {"renews": str(other.pk) if other else None, "note": "So it is."}
         answer = api.patch(f"{V1}/agreements/{one.pk}/choices/", body, format="json")
         return answer.status_code, answer.json().get("code")
 
@@ -190,7 +232,9 @@ def test_a_circle_of_the_psas_own_keeps_nobody_from_deciding(
     Agreement.objects.filter(pk=agreement.pk).update(renews_external_ids=[circle])
 
     answer = api.patch(
-        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "renews": None}, format="json"
+        f"{V1}/agreements/{agreement.pk}/choices/",
+        {"exclude": True, "renews": None, "note": "No."},
+        format="json",
     )
 
     assert answer.status_code == 200
@@ -205,7 +249,7 @@ def test_undoing_a_replacement_brings_the_earlier_one_back(
     ]
     path = f"{V1}/agreements/{agreement.pk}/choices/"
     for other in others:
-        api.patch(path, {"renews": str(other.pk)})
+        api.patch(path, {"renews": str(other.pk), "note": "New."})
     newest = ChoiceRecord.objects.order_by("-at")[0]
 
     browser(mia).post(f"/decisions/{newest.pk}/undo/")
@@ -217,7 +261,8 @@ def test_leaving_out_wins_where_a_program_says_both_and_the_page_says_so(
     alex: User, api: APIClient, agreement: Agreement
 ) -> None:
     said = api.patch(
-        f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "force_include": True}
+        f"{V1}/agreements/{agreement.pk}/choices/",
+        {"exclude": True, "force_include": True, "note": "?"},
     )
 
     page = text(browser(alex).get(f"/companies/{agreement.company_id}/mrr/"))

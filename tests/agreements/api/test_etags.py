@@ -64,7 +64,7 @@ def test_what_changes_a_figure_changes_its_etag(
     match what:
         case "choice":
             agreement = company.agreements.get()
-            api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True})
+            api.patch(f"{V1}/agreements/{agreement.pk}/choices/", {"exclude": True, "note": "No."})
         case "sync":
             company.agreements.update(amount="200")
             stored_mrr.refresh(company.tenant, [company.pk])

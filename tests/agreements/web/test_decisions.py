@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
+from agreements.figures import company_figure
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import Tenant, User
 from integrations.models import Integration
 from tests.clients import api_of, browser, text
-from tests.factories import make_agreement
+from tests.factories import make_agreement, make_line
 from tests.syncing import import_all, synced
 
 
@@ -89,7 +93,9 @@ def test_what_begins_earlier_replaces_nothing_on_the_page(
 
     earlier = client.post(f"/agreements/{agreement.pk}/decide/", {"renews": str(later.pk)})
     never = client.post(f"/agreements/{undated.pk}/decide/", {"renews": str(later.pk)})
-    well = client.post(f"/agreements/{later.pk}/decide/", {"renews": str(agreement.pk)})
+    well = client.post(
+        f"/agreements/{later.pk}/decide/", {"renews": str(agreement.pk), "note": "New"}
+    )
 
     assert (earlier.status_code, never.status_code, well.status_code) == (422, 422, 302)
     assert (
@@ -131,3 +137,60 @@ def test_both_sides_of_a_replacement_say_so(
     assert f"<td>Replaces {older}</td><td>Yes</td>" in text(
         client.get(f"/agreements/{newer.pk}/decide/")
     )
+
+
+def test_a_decision_without_a_reason_is_asked_for_one_and_keeps_what_was_typed(
+    mia: User, agreement: Agreement
+) -> None:
+    typed = make_agreement(agreement.company, agreement.integration, external_id="A2")
+    line = make_line(agreement)
+    client = browser(mia)
+
+    of_agreement = client.post(
+        f"/agreements/{typed.pk}/decide/", {"assume_renewal": "on", "renews": str(agreement.pk)}
+    )
+    of_line = client.post(f"/agreement-lines/{line.pk}/decide/", {"exclude": "on", "note": " "})
+    nothing = client.post(f"/agreements/{typed.pk}/decide/", {})
+
+    assert (of_agreement.status_code, of_line.status_code) == (422, 422)
+    for page in map(text, (of_agreement, of_line)):
+        assert "Say why: it stands beside the figure." in page
+    assert f'<option value="{agreement.pk}" selected>' in text(of_agreement)
+    assert re.search(r'name="exclude"[^>]* checked', text(of_line))
+    assert nothing.status_code == 302  # it was so already
+    assert not ChoiceRecord.objects.exists()
+
+
+def test_the_effect_of_a_decision_is_shown_before_it_is_made(
+    mia: User, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(name="Old", amount="10000")
+    newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
+                           amount="70", start_date="2026-01-01")  # fmt: skip
+    line = make_line(newer, quantity="2", unit_price="15")
+    once = make_line(newer, quantity="1", unit_price="5", one_time=True)
+    client = browser(mia)
+    tried = [
+        (f"agreements/{agreement.pk}", {"exclude": "on"}, "10,100.00 → 100.00 USD"),
+        (f"agreements/{agreement.pk}", {"force_include": "on"}, "stays what it is today."),
+        (f"agreements/{newer.pk}", {"renews": str(agreement.pk)}, "10,100.00 → 100.00 USD"),
+        (f"agreement-lines/{line.pk}", {"exclude": "on"}, "10,100.00 → 10,070.00 USD"),
+        (f"agreement-lines/{once.pk}", {"force_include": "on"}, "10,100.00 → 10,105.00 USD"),
+    ]
+
+    for address, choice, said in tried:
+        asked = {**choice, "effect": "1"}
+        page = client.post(f"/{address}/decide/", asked)
+        part = client.post(f"/{address}/decide/", asked, headers={"HX-Request": "true"})
+        assert (page.status_code, part.status_code) == (200, 200)
+        for answer in (page, part):
+            words = " ".join(re.sub("<[^>]+>", " ", text(answer)).split())
+            assert said in words, choice
+        assert "<html" not in text(part)
+        assert "<html" in text(page)
+    assert not ChoiceRecord.objects.exists()
+    for address, choice, said in tried:  # what was said is what follows
+        client.post(f"/{address}/decide/", {**choice, "note": "x"})
+        after = company_figure(agreement.company).totals[0]["amount"]
+        client.post(f"/{address}/decide/", {"note": "back"})
+        assert said.startswith("stays") or f"→ {Decimal(after):,}" in said

@@ -12,8 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from agreements.decisions import choose
+from agreements.figures import company_figure
+from agreements.looks import note_look
 from agreements.models import Agreement
-from agreements.since_shown import note_shown
 from audit_site import limits
 from audit_site.api.models import IdempotentRequest
 from audit_site.errors import DomainError
@@ -89,11 +90,11 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     propose(tenant=tenant, rows=waiting, actor=alex)
     import_all(integration)
     agreement = Agreement.objects.select_related("company__tenant")[0]
-    choose(agreement=agreement, actor=alex, changes={"exclude": True})
+    choose(agreement=agreement, actor=alex, changes={"exclude": True}, note="Pilot")
     make_typed(agreement.company, actor=alex)
     contact = Contact.objects.filter(company=agreement.company, is_primary=True).get()
     choose_primary(company=agreement.company, contact=contact, actor=alex)
-    note_shown(agreement.company, alex)
+    note_look(agreement.company, alex, company_figure(agreement.company))
     make_preview(agreement.company, integration)
     archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")

@@ -120,7 +120,7 @@ def decided_and_left(tenant: Tenant, sandbox: SandboxServer, **decided: str) -> 
     line = agreement.lines.get(external_id="setup-fee") if "line" in decided else None
     changes = {"force_include": True} if line else {"renews": [of_id[decided["renews"]]]}
     before = totals(company_figure(company).totals)
-    choose(agreement=agreement, line=line, actor=None, changes=changes)
+    choose(agreement=agreement, line=line, actor=None, changes=changes, note="So it is.")
     after = totals(company_figure(again(company)).totals)
     unlink_company(company=again(company), actor=None)
 

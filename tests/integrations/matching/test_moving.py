@@ -377,7 +377,7 @@ def test_a_decision_that_goes_on_is_no_version_of_both_accounts(
     first = old.order_by("id")[0]
     Agreement.objects.filter(pk=first.pk).update(name=theirs.order_by("id")[0].name)
     first.refresh_from_db()
-    choose(agreement=first, actor=alex, changes={"assume_renewal": True})
+    choose(agreement=first, actor=alex, changes={"assume_renewal": True}, note="They said so.")
 
     story.move()
     work_off()
