@@ -67,8 +67,8 @@ def _chosen(
         return replace(item, lines=[_chosen_line(one, line, changes) for one in item.lines])
     values = {name: changes[name] for name in TAKEN if name in changes}
     if "renews" in changes:
-        older: Agreement | None = changes["renews"]
-        values["renews_id"] = older.external_id if older else item.ref.renews_external_id
+        older = [one.external_id for one in changes["renews"]]
+        values["renews"] = older or item.ref.renews_external_ids
     return replace(item, **values)
 
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agreements', '0010_moved_agreements'),
+        ('agreements', '0011_counted_before'),
     ]
 
     operations = [

@@ -34,7 +34,7 @@ def keep_what_replaces_what(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreements", "0011_counted_before")]
+    dependencies = [("agreements", "0012_what_was_shown")]
 
     operations = [
         migrations.AddField("agreement", "inactive_from", models.DateField(blank=True, null=True)),

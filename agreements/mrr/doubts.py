@@ -40,24 +40,25 @@ def overlapping(book: Iterable[Prepared], day: int) -> set[int]:
     """Which agreements (by identity) have another of their company, currency and name in force on
     the same day.
     """
-    groups: dict[tuple[str, str], dict[str, list[Prepared]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    groups: dict[tuple[str, str], list[Prepared]] = defaultdict(list)
     for item in book:
-        name = _name_of(item)
-        if name and item.rows and item.reason_on(day) is None:
-            groups[item.agreement.company_id, item.currency][name].append(item)
-    return {id(item) for by_name in groups.values() for item in _namesakes(by_name)}
+        if item.is_own and item.reason_on(day) is None:
+            groups[item.agreement.company_id, item.currency].append(item)
+    return {id(item) for items in groups.values() if len(items) > 1 for item in _namesakes(items)}
 
 
-def _namesakes(by_name: dict[str, list[Prepared]]) -> Iterator[Prepared]:
+def _namesakes(items: Iterable[Prepared]) -> Iterator[Prepared]:
     """Those of one name, and those of names of which one begins with the other at a word's end."""
-    for name, items in by_name.items():
-        if len(items) > 1:
-            yield from items
-        if items[0].edition.knows_usual_names:
+    by_name: dict[str, list[Prepared]] = defaultdict(list)
+    for item in items:
+        if name := _name_of(item):
+            by_name[name].append(item)
+    for name, same in by_name.items():
+        if len(same) > 1:
+            yield from same
+        if same[0].edition.knows_usual_names:
             for other in (start for start in _starts(name) if start in by_name):
-                yield from items
+                yield from same
                 yield from by_name[other]
 
 

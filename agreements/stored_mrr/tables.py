@@ -38,6 +38,7 @@ class AgreementValues(NamedTuple):
     reason: str
     last_day: date | None
     next_change: date | None
+    doubts: str
 
 
 ValuesT = TypeVar("ValuesT", bound=CompanyValues | AgreementValues)

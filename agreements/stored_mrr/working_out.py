@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from agreements import books, mrr
+from agreements.mrr.doubts import POSSIBLE_OVERLAP, doubts_of, overlapping
 from agreements.mrr.money import exact_text, minor_units
 from agreements.stored_mrr.tables import AgreementValues, CompanyValues, Owners
 
@@ -58,11 +59,14 @@ def work_out(
         on = days[owners[company_id].pk]
         sums: dict[str, Fraction] = {}
         changes = []
+        doubtful = overlapping(prepared, on.toordinal())
         for item in (item for item in prepared if item.is_own):
+            overlaps = id(item) in doubtful
             values = still.get(item.agreement.ref)
             if values is None:
-                values, exact = _work_out_agreement(item, company_id, on)
+                values, exact = _work_out_agreement(item, company_id, on, overlaps=overlaps)
             else:
+                values = _still_in_doubt(values, item, overlaps=overlaps)
                 exact = Fraction(values.exact)
             expected.agreements.append(values)
             if values.included:
@@ -79,7 +83,7 @@ def work_out(
 
 
 def _work_out_agreement(
-    item: mrr.Prepared, company_id: str, on: date
+    item: mrr.Prepared, company_id: str, on: date, *, overlaps: bool
 ) -> tuple[AgreementValues, Fraction]:
     summary = mrr.summary(item, on)
     values = AgreementValues(
@@ -92,9 +96,19 @@ def _work_out_agreement(
         summary.reason or "",
         item.last_day,
         mrr.next_change(item, on) or NEVER,
+        ",".join(doubts_of(item, on.toordinal(), overlaps=overlaps)),
     )
     item.forget_rows()
     return values, summary.exact
+
+
+def _still_in_doubt(
+    values: AgreementValues, item: mrr.Prepared, *, overlaps: bool
+) -> AgreementValues:
+    """With the doubt that another agreement may have brought or taken today."""
+    others = [code for code in values.doubts.split(",") if code not in {"", POSSIBLE_OVERLAP}]
+    is_open = overlaps and values.included and POSSIBLE_OVERLAP not in (item.agreement.right or ())
+    return values._replace(doubts=",".join([POSSIBLE_OVERLAP, *others] if is_open else others))
 
 
 def _minor(currency: str, exact: Fraction) -> int:
