@@ -27,18 +27,22 @@ from agreements.api.parameters import (
     read_months,
     read_stretch,
 )
-from agreements.api.serializers import (
-    AgreementChoicesSerializer,
-    AgreementChoicesWriteSerializer,
+from agreements.api.serializers.agreements import (
     AgreementSerializer,
-    LineChoicesSerializer,
-    LineChoicesWriteSerializer,
-    MovementSerializer,
-    SeriesSerializer,
-    TenantMrrSerializer,
     TypedUpdateSerializer,
     agreement_body,
     changed_agreement,
+)
+from agreements.api.serializers.choices import (
+    AgreementChoicesSerializer,
+    AgreementChoicesWriteSerializer,
+    LineChoicesSerializer,
+    LineChoicesWriteSerializer,
+)
+from agreements.api.serializers.figures import TenantMrrSerializer
+from agreements.api.serializers.movements import (
+    MovementSerializer,
+    SeriesSerializer,
     shown_bridge,
     shown_restated_bridge,
 )
