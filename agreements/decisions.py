@@ -22,6 +22,7 @@ from agreements.models import (
     ChoiceRecord,
     LineChoices,
 )
+from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
@@ -62,19 +63,21 @@ def choose(
         if not note:
             raise _invalid("note", _why(agreement, after), "required")
         row.save()
-        record = ChoiceRecord(
-            agreement=agreement, line=line, before=before, after=after, note=note, actor=actor
-        )
-        _keep(record)
+        record = ChoiceRecord(before=before, after=after, note=note, actor=actor)
+        _keep(record, agreement, line)
         if refresh:
             with caused_by("choice", actor=actor):
                 stored_mrr.refresh(agreement.tenant, [agreement.company_id])
     return record
 
 
-def _keep(record: ChoiceRecord) -> None:
+def _keep(record: ChoiceRecord, agreement: Agreement, line: AgreementLine | None) -> None:
     """Save a decision in its history, and say so in the audit trail."""
-    record.tenant_id = record.agreement.tenant_id
+    record.tenant_id = agreement.tenant_id
+    record.agreement, record.agreement_pk = agreement, agreement.pk
+    record.line, record.line_pk = line, line.pk if line else None
+    record.source, record.external_id = agreement.source, agreement.external_id
+    record.name, record.line_name = str(agreement), str(line) if line else ""
     record.actor_name = str(record.actor) if record.actor else ""
     record.save(force_insert=True)
     before, after = record.before, record.after
@@ -83,14 +86,17 @@ def _keep(record: ChoiceRecord) -> None:
         tenant=record.agreement.tenant,
         actor=record.actor,
         action="mrr.choice_made",
-        subject=record.line or record.agreement,
+        subject=line or agreement,
         before={name: before[name] for name in changed},
         after={name: after[name] for name in changed},
     )
 
 
 def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
-    """Put back what a decision changed, as a decision of its own."""
+    """Put back what a decision changed, as a decision of its own; not where that is gone."""
+    agreement = record.agreement
+    if agreement is None or (record.line is None and record.line_pk):
+        raise DomainError("not_found", "What this decision was about is no more.", status=404)
     changed = [name for name in record.after if record.before.get(name) != record.after[name]]
     changes: dict[str, Any] = {name: record.before.get(name) for name in changed}
     if "renews" in changes:
@@ -98,7 +104,7 @@ def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
         changes["renews"] = Agreement.objects.for_tenant(record.tenant).filter(pk__in=ids)
     when = record.tenant.today(record.at).isoformat()
     return choose(
-        agreement=record.agreement,
+        agreement=agreement,
         line=record.line,
         actor=actor,
         changes=changes,
@@ -212,12 +218,12 @@ def choice_history(
     """
     found: dict[UUID, list[ChoiceRecord]] = defaultdict(list)
     rows = ChoiceRecord.objects.for_tenant(tenant).filter(
-        agreement__in=[row.pk for row in agreements]
+        AnyOf("agreement_pk", [row.pk for row in agreements])
     )
     if until is not None:
         rows = rows.filter(at__lte=until)
     for record in rows.order_by("-at", "-id"):
-        found[record.line_id or record.agreement_id].append(record)
+        found[record.subject_pk].append(record)
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from typing import Final, Self
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -282,14 +283,24 @@ class LineChoices(TenantOwned):
 
 
 class ChoiceRecord(TenantOwned):
-    """One decision, kept for ever: what it was before and is after, why, by whom and when."""
+    """One decision, kept for ever: what it was before and is after, why, by whom and when.
+
+    It outlives what it is about: an agreement, or a line of one, whose ids and names then stand in
+    it alone. `agreement` and `line` are null then.
+    """
 
     agreement = models.ForeignKey(
-        Agreement, on_delete=models.CASCADE, related_name="choice_records"
+        Agreement, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     line = models.ForeignKey(
-        AgreementLine, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+        AgreementLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    agreement_pk = models.UUIDField()
+    line_pk = models.UUIDField(null=True, blank=True)
+    source = models.CharField(max_length=40)
+    external_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=255)
+    line_name = models.CharField(max_length=255, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     note = models.TextField(blank=True)
@@ -302,7 +313,14 @@ class ChoiceRecord(TenantOwned):
     objects = TenantQuerySet["ChoiceRecord"].as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "agreement", "at"], name="choices_of_agreement")]
+        indexes = [
+            models.Index(fields=["tenant", "agreement_pk", "at"], name="choices_of_agreement")
+        ]
+
+    @property
+    def subject_pk(self) -> UUID:
+        """The id of the line or the agreement that it is about."""
+        return self.line_pk or self.agreement_pk
 
 
 # What it comes to, kept current by agreements.stored_mrr

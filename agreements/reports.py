@@ -47,7 +47,7 @@ def report_of(company: Company, figure: CompanyFigure, run: SyncRun | None) -> d
     """Ledger, stored PSA records, decisions and last run of a company."""
     agreements = [row.agreement for row in figure.agreements]
     lines = {entry.line_ref.pk: entry.line_ref for entry in figure.ledger if entry.line_ref}
-    history = choice_history(company.tenant, agreements)
+    history = choice_history(company.tenant, agreements, figure.known_at)
     return {
         "made_at": timezone.now(),
         "edition": EDITION,
@@ -84,8 +84,8 @@ def _decision(record: ChoiceRecord) -> dict[str, Any]:
         "at": record.at,
         "by": record.actor_name,
         "note": record.note,
-        "agreement": str(record.agreement_id),
-        "line": str(record.line_id) if record.line_id else None,
+        "agreement": str(record.agreement_pk),
+        "line": str(record.line_pk) if record.line_pk else None,
         "before": record.before,
         "after": record.after,
     }

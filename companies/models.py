@@ -74,6 +74,22 @@ class ArchivedPeriod(TenantOwned):
         ]
 
 
+class FormerName(TenantOwned):
+    """What a company was called until a moment. Since the last one it is called what it is now."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=255)
+    until = models.DateTimeField(default=timezone.now)
+
+    objects = TenantQuerySet["FormerName"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["company", "until"], name="former_names_of_a_company")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ContactQuerySet(PresenceMixin, TenantQuerySet["Contact"]):
     """Contacts, of which some may be gone."""
 

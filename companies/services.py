@@ -16,6 +16,7 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
 from companies.models import ArchivedPeriod, Company, Contact
+from companies.names import keep_former_names
 from companies.primary import choose_primary
 
 #: What to do when the licence has no room.
@@ -153,6 +154,8 @@ def update_company(
         after["contact_fields"] = fields  # never what a person is called
     if after:
         own = [name for name in after if name != "contact_fields"]
+        if "name" in before:
+            keep_former_names(company.tenant, {company.pk: before["name"]})
         company.save(update_fields=[*own, "updated_at"])  # a sync may have written the rest
         record_audit(
             tenant=company.tenant,

@@ -27,18 +27,22 @@ from agreements.api.parameters import (
     read_months,
     read_stretch,
 )
-from agreements.api.serializers import (
-    AgreementChoicesSerializer,
-    AgreementChoicesWriteSerializer,
+from agreements.api.serializers.agreements import (
     AgreementSerializer,
-    LineChoicesSerializer,
-    LineChoicesWriteSerializer,
-    MovementSerializer,
-    SeriesSerializer,
-    TenantMrrSerializer,
     TypedUpdateSerializer,
     agreement_body,
     changed_agreement,
+)
+from agreements.api.serializers.choices import (
+    AgreementChoicesSerializer,
+    AgreementChoicesWriteSerializer,
+    LineChoicesSerializer,
+    LineChoicesWriteSerializer,
+)
+from agreements.api.serializers.figures import TenantMrrSerializer
+from agreements.api.serializers.movements import (
+    MovementSerializer,
+    SeriesSerializer,
     shown_bridge,
     shown_restated_bridge,
 )
@@ -221,8 +225,8 @@ class AgreementViewSet(TenantViewSet):
         if request.method == "PATCH":
             self._choose(self.get_object(), read_body(AgreementChoicesWriteSerializer, request))
         agreement = self.get_object()
-        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(agreement=agreement)
-        context = {"records": newest(records.filter(line=None))}
+        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(agreement_pk=agreement.pk)
+        context = {"records": newest(records.filter(line_pk=None))}
         return Response(AgreementChoicesSerializer(agreement, context=context).data)
 
     def _choose(self, agreement: Agreement, values: dict[str, Any]) -> None:
@@ -263,7 +267,7 @@ class AgreementLineViewSet(TenantViewSet):
         if request.method == "PATCH":
             self._choose(self.get_object(), read_body(LineChoicesWriteSerializer, request))
         line = self.get_object()
-        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(line=line)
+        records = ChoiceRecord.objects.for_tenant(self.tenant).filter(line_pk=line.pk)
         context = {"records": newest(records)}
         return Response(LineChoicesSerializer(line, context=context).data)
 

@@ -34,7 +34,7 @@ def keep_what_replaces_what(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreements", "0012_what_was_shown")]
+    dependencies = [("agreements", "0012_shown_and_decided")]
 
     operations = [
         migrations.AddField("agreement", "inactive_from", models.DateField(blank=True, null=True)),

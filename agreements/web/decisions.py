@@ -90,6 +90,7 @@ def _decided(
 @page("POST", role=Role.MEMBER, section="companies")
 def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
     """Put back what a decision changed."""
-    rows = ChoiceRecord.objects.for_tenant(tenant_of(request))
+    rows = ChoiceRecord.objects.for_tenant(tenant_of(request)).exclude(agreement=None)
     record = find(rows.select_related("tenant", "agreement__tenant", "line"), pk)
-    return _decided(request, record.agreement, undo(record=record, actor=request.user))
+    agreement: Agreement = record.agreement  # type: ignore[assignment]
+    return _decided(request, agreement, undo(record=record, actor=request.user))

@@ -54,11 +54,11 @@ def ledger_csv(company: Company, page: MrrPage, days: Days) -> HttpResponse:
             record = lines.get(row.row_id)
             if record is None and row.agreement_ref:
                 record = decided.get(row.agreement_ref.pk)
-            yield (*_ledger_row(row), *_decision(company, record), day, moment)
+            yield (*_ledger_row(row), *_decision(record), day, moment)
         for total in figure.totals:
             yield (
                 *("total", "", "", "yes", "", total["currency"], total["amount"], "", "", "", ""),
-                *_decision(company, None),
+                *_decision(None),
                 *(day, moment),
             )
 
@@ -82,12 +82,13 @@ def _ledger_row(row: mrr.LedgerRow) -> Sequence[Any]:
     )
 
 
-def _decision(company: Company, record: ChoiceRecord | None) -> Sequence[Any]:
-    """What was decided, by whom, on which day, and why."""
+def _decision(record: ChoiceRecord | None) -> Sequence[Any]:
+    """What was decided, by whom, when, and why. The moment is in UTC: a tenant's zone may change,
+    and the file of a day and a moment may not.
+    """
     if record is None:
         return "", "", "", ""
-    on = company.tenant.today(record.at)
-    return decision(record), record.actor_name or "a program", on, record.note
+    return decision(record), record.actor_name or "a program", as_text(record.at), record.note
 
 
 def series_csv(months: Sequence[Month], days: Days) -> HttpResponse:

@@ -17,6 +17,7 @@ from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+from companies.names import names_at
 
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
@@ -108,7 +109,7 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     days = days.fixed(tenant, company)
     bridges = movement_as_asked(tenant, days, company.pk if company else None)
     ids = movement_rows.company_ids(bridges)
-    names = _names_of(tenant, ids)
+    names = names_at(tenant, ids, days.moment)
     exports.record_export(
         request,
         what="movement",

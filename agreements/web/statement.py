@@ -20,6 +20,7 @@ from agreements.web.company_mrr import figure_as_asked, find_company
 from agreements.web.mrr_page import LineRow, mrr_page
 from audit_site.pages.views import PageRequest, page
 from companies.models import Company
+from companies.names import names_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,10 @@ def company_statement(request: PageRequest, pk: UUID) -> HttpResponse:
         request, what="statement", company=company, as_of=days.as_of, known_at=days.known_at
     )
     note_taken(company, request.user, figure)
+    called = names_at(company.tenant, [company.pk], days.moment)
     context = {
         "company": company,
+        "called": called[str(company.pk)],
         "tenant": company.tenant,
         "page": shown,
         "parts": list(statement_parts(shown.counted)),

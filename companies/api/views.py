@@ -18,15 +18,15 @@ from rest_framework.response import Response
 
 from agreements import typed
 from agreements.api.parameters import KNOWN_AT, read_as_of, read_known_at
-from agreements.api.serializers import (
+from agreements.api.serializers.agreements import (
     AgreementSerializer,
-    BookVersionSerializer,
-    CompanyMrrSerializer,
     TypedUpdateSerializer,
     TypedWriteSerializer,
     agreement_body,
     changed_agreement,
 )
+from agreements.api.serializers.figures import CompanyMrrSerializer
+from agreements.api.serializers.versions import BookVersionSerializer
 from agreements.as_known import company_as_known, known_etag
 from agreements.figures import company_figure
 from agreements.history import shown_versions, versions_of

@@ -102,7 +102,7 @@ class UndoPlan:
     def decisions(self) -> int:
         """How many decisions of people leave with the agreements."""
         rows = ChoiceRecord.objects.for_tenant(self.company.tenant)
-        return rows.filter(AnyOf("agreement_id", [row.pk for row in self.leaving])).count()
+        return rows.filter(AnyOf("agreement_pk", [row.pk for row in self.leaving])).count()
 
     def _totals(self, book: Any) -> list[Total]:
         return totals_of([Part(book)], self.company.tenant.today())

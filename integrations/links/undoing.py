@@ -17,6 +17,7 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact, PrimaryChoice
+from companies.names import keep_former_names
 from companies.services import suggestions_may_differ
 from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
@@ -110,6 +111,8 @@ def _end(link: CompanyLink) -> None:
 def _put_back(plan: UndoPlan) -> None:
     """Set the audITee and its contacts to what they were."""
     company = plan.company
+    if plan.name != company.name:
+        keep_former_names(company.tenant, {company.pk: company.name})
     company.name, company.type = plan.name, plan.type
     company.save(update_fields=["name", "type", "updated_at"])
     _settle_people(plan)

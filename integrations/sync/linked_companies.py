@@ -9,6 +9,7 @@ from uuid import UUID
 from audit_site.db.bulk import AnyOf
 from companies import primary
 from companies.models import Company, Contact
+from companies.names import keep_former_names
 from integrations.importing.mirror import Checked
 from integrations.importing.record_store import Changes, contact_values, store
 from integrations.importing.rules import explain
@@ -62,6 +63,8 @@ def _apply_names(
     names = {link.company_id: record.name for link, record in paired}
     companies = Company.objects.filter(AnyOf("id", names), tenant=integration.tenant_id)
     renamed = [company for company in companies if company.name != names[company.pk]]
+    if renamed:
+        keep_former_names(integration.tenant, {company.pk: company.name for company in renamed})
     for company in renamed:
         company.name, company.updated_at = names[company.pk], now
     Company.objects.bulk_update(renamed, ["name", "updated_at"])

@@ -83,7 +83,7 @@ def _carry_over(writer: RunWriter, former: list[Agreement]) -> None:
     actors = _movers(writer, former)
     for before, after in _matching(former, list(follows.select_related("company")), _agreement_key):
         _carry(decided, before, after, None, None, actors)
-        if any(record.line_id and record.agreement_id == before.pk for record in decided.values()):
+        if any(record.line_pk and record.agreement_pk == before.pk for record in decided.values()):
             lines = AgreementLine.objects.for_tenant(tenant).present()
             of_before, of_after = (list(lines.filter(agreement=one)) for one in (before, after))
             for line, following in _matching(of_before, of_after, _line_key):
@@ -94,8 +94,8 @@ def _decided(rows: Iterable[Agreement]) -> dict[UUID, ChoiceRecord]:
     """The last decision about each of these agreements and their lines, by what it is about."""
     rows = list(rows)
     records = ChoiceRecord.objects.for_tenant(rows[0].tenant)
-    records = records.filter(AnyOf("agreement_id", [row.pk for row in rows])).order_by("at", "id")
-    return {record.line_id or record.agreement_id: record for record in records}
+    records = records.filter(AnyOf("agreement_pk", [row.pk for row in rows])).order_by("at", "id")
+    return {record.subject_pk: record for record in records}
 
 
 def _movers(writer: RunWriter, rows: Iterable[Agreement]) -> dict[UUID, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agreements.api.serializers import TotalSerializer
+from agreements.api.serializers.figures import TotalSerializer
 from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import FixableReasonSerializer, StrictSerializer

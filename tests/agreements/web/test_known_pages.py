@@ -14,11 +14,21 @@ from django.utils import timezone
 from agreements import stored_mrr
 from agreements.causes import caused_by
 from agreements.decisions import choose
-from agreements.models import AgreementLine, BookPiece, BookVersion, CompanyBook, FigureShown
-from audit_site.tenants.models import AuditEvent, User
+from agreements.models import (
+    AgreementLine,
+    BookPiece,
+    BookVersion,
+    ChoiceRecord,
+    CompanyBook,
+    FigureShown,
+)
+from agreements.typed import remove_agreement
+from agreements.web.asked_days import as_text
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
+from companies.services import update_company
 from tests.clients import browser, text
-from tests.factories import make_agreement, make_company, make_integration, make_line
+from tests.factories import make_agreement, make_company, make_integration, make_line, make_typed
 
 
 @pytest.fixture
@@ -96,6 +106,39 @@ def test_the_same_day_and_moment_give_the_same_file(alex: User, client_company: 
         "They left",
     )
     assert left_out["Decided by"] == str(alex)
+
+
+def test_nothing_that_happens_later_changes_a_file(
+    alex: User, client_company: Company, tenant: Tenant
+) -> None:
+    typed = make_typed(client_company)
+    choose(agreement=typed, actor=alex, changes={"assume_renewal": True}, note="They said so")
+    client, days = browser(alex), "as_of=2026-01-31&from=2025-12-31&to=2026-01-31"
+    ledger = client.get(f"/companies/{client_company.pk}/mrr/ledger.csv?{days}")
+    known = read_csv(ledger)[0]["Known at"]
+    addresses = [
+        f"/companies/{client_company.pk}/mrr/ledger.csv?{days}&known={known}",
+        f"/mrr/movement.csv?{days}&known={known}",
+    ]
+    before = [client.get(address).content for address in addresses]
+    statement = f"/companies/{client_company.pk}/mrr/statement/?{days}&known={known}"
+
+    remove_agreement(agreement=typed, actor=alex)
+    for name in ("Acme", "Zebra"):
+        update_company(company=client_company, actor=alex, name=name)
+    Tenant.objects.update(timezone="Pacific/Kiritimati")
+
+    assert [client.get(address).content for address in addresses] == before
+    assert before[0] == ledger.content
+    (decided,) = [row for row in read_csv(ledger) if row["Decision"]]
+    record = ChoiceRecord.objects.get()
+    assert (decided["Why"], decided["Decided on"]) == ("They said so", as_text(record.at))
+    assert (record.agreement, record.agreement_pk, record.name) == (None, typed.pk, "Gold support")
+    assert "Amber Vet" in before[1].decode()
+    assert "Monthly recurring revenue of Amber Vet" in text(client.get(statement))
+    assert client.post(f"/decisions/{record.pk}/undo/").status_code == 404
+    now = f"/companies/{client_company.pk}/mrr/statement/"
+    assert "Monthly recurring revenue of Zebra" in text(client.get(now, follow=True))
 
 
 def words(answer: Any) -> str:

@@ -20,6 +20,7 @@ from audit_site.errors import DomainError
 from audit_site.privacy.contact_erasure import erase_contact
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company, Contact, PrimaryChoice
+from companies.names import names_at
 from companies.primary import choose_primary
 from companies.services import archive_company, update_company
 from integrations.connecting.lifecycle import disconnect_integration
@@ -263,10 +264,17 @@ def test_decisions_leave_with_the_agreements_and_stay_in_the_trail(
     company = linked(by_hand(connected.tenant), connected, wrong)
     agreement = Agreement.objects.filter(company=company).select_related("tenant")[0]
     choose(agreement=agreement, actor=None, changes={"exclude": True}, note="No client of ours.")
+    linked_name = again(company).name
+    assert linked_name != "Acme"
 
     undo_link(company=company, actor=None)
 
     assert not Agreement.objects.filter(company=company).exists()
+    record = ChoiceRecord.objects.get()
+    assert (record.agreement, record.agreement_pk, record.external_id, record.source) == (
+        None, agreement.pk, agreement.external_id, "connectwise",
+    )  # fmt: skip
+    assert names_at(company.tenant, [company.pk], record.at) == {str(company.pk): linked_name}
     said = AuditEvent.objects.get(action="mrr.choice_made")
     assert (said.after, said.object_id) == ({"exclude": True}, str(agreement.pk))
     undone = AuditEvent.objects.get(action="company.link_undone")
