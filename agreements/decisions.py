@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,8 +27,12 @@ from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 
-AGREEMENT_CHOICES: Final = ("exclude", "force_include", "assume_renewal", "renews")
-LINE_CHOICES: Final = ("exclude", "force_include")
+AGREEMENT_CHOICES: Final = ("exclude", "force_include", "assume_renewal", "renews", "right")
+LINE_CHOICES: Final = ("exclude", "force_include", "right")
+#: Choices that are a list; nothing chosen is stored as null.
+LISTS: Final = ("renews", "right")
+#: What changes no figure needs no reason.
+NO_FIGURE: Final = {"right"}
 MOST_NOTE_LENGTH: Final = 1000
 
 
@@ -43,10 +47,11 @@ def choose(
 ) -> ChoiceRecord | None:
     """Decide something about an agreement, or about one of its lines.
 
-    `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans) and `renews` (the
-    Agreements that this one replaces; none = what the PSA says); a line has the first two. None is
-    returned when it was so already; what changes anything needs a note. The company's figures
-    follow in the same transaction, unless `refresh` is False: then the caller sees to that.
+    `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans), `renews` (the
+    Agreements that this one replaces; none = what the PSA says) and `right` (codes of warnings that
+    are right as it is); a line has no `assume_renewal` and no `renews`. None is returned when it
+    was so already; what changes a figure needs a note. The company's figures follow in the same
+    transaction, unless `refresh` is False: then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
@@ -56,11 +61,11 @@ def choose(
         row = lock_choices(agreement, line)
         before = _values(row, agreement)
         for name, value in changes.items():
-            setattr(row, name, _ids_in_psa(value) if name == "renews" else value)
+            setattr(row, name, _as_stored(name, value))
         after = _values(row, agreement)
         if before == after:
             return None
-        if not note:
+        if not note and any(before[name] != after[name] for name in after.keys() - NO_FIGURE):
             raise _invalid("note", _why(agreement, after), "required")
         row.save()
         record = ChoiceRecord(before=before, after=after, note=note, actor=actor)
@@ -69,6 +74,22 @@ def choose(
             with caused_by("choice", actor=actor):
                 stored_mrr.refresh(agreement.tenant, [agreement.company_id])
     return record
+
+
+def say_right(
+    *,
+    agreement: Agreement,
+    line: AgreementLine | None = None,
+    code: str,
+    actor: User | None,
+    note: str = "",
+) -> ChoiceRecord | None:
+    """Say that what is warned of is right as it is: it is in doubt no more. No figure changes."""
+    with transaction.atomic():
+        row = lock_choices(agreement, line)
+        right = {*(row.right or ()), code}
+        changes = {"right": sorted(right)}
+        return choose(agreement=agreement, line=line, actor=actor, changes=changes, note=note)
 
 
 def _keep(record: ChoiceRecord, agreement: Agreement, line: AgreementLine | None) -> None:
@@ -177,8 +198,10 @@ def _replaced_by(agreement: Agreement) -> dict[str, list[str]]:
     return {id_: chosen or said for id_, chosen, said in rows.values_list(*columns)}
 
 
-def _ids_in_psa(older: Iterable[Agreement]) -> list[str] | None:
-    return sorted(one.external_id for one in older) or None
+def _as_stored(name: str, value: Any) -> Any:
+    if name == "renews":
+        value = [one.external_id for one in value]
+    return sorted(value or ()) or None if name in LISTS else value
 
 
 def lock_choices(
@@ -196,9 +219,11 @@ def lock_choices(
 def _values(row: AgreementChoices | LineChoices, agreement: Agreement) -> dict[str, Any]:
     """The choices as plain values; agreements by our ids."""
     if isinstance(row, LineChoices):
-        return {name: getattr(row, name) for name in LINE_CHOICES}
-    values = {name: getattr(row, name) for name in AGREEMENT_CHOICES if name != "renews"}
-    return {**values, "renews": [str(one.pk) for one in chosen_renewals(agreement, row)]}
+        values = {name: getattr(row, name) for name in LINE_CHOICES}
+    else:
+        values = {name: getattr(row, name) for name in AGREEMENT_CHOICES}
+        values["renews"] = [str(one.pk) for one in chosen_renewals(agreement, row)]
+    return {**values, "right": values["right"] or []}
 
 
 def chosen_renewals(agreement: Agreement, choices: AgreementChoices | None) -> QuerySet[Agreement]:

@@ -117,21 +117,27 @@ def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure
 def figure_of_book(part: Part, on: date) -> CompanyFigure:
     """A company's MRR with its ledger, from its settled book."""
     entries = part.engine.ledger(part.book, on)
-    left_out = {entry.agreement_ref.pk: entry for entry in reversed(entries) if not entry.included}
+    left_out = first_left_out(entries)
     own = [item for item in part.book if item.is_own]
     return CompanyFigure(
         as_of=on,
         totals=totals_of([part], on),
-        agreements=[_agreement_row(item, part.engine.summary(item, on), left_out) for item in own],
+        agreements=[agreement_row(item, part.engine.summary(item, on), left_out) for item in own],
         ledger=entries,
         book=part.book,
         engine=part.engine,
     )
 
 
-def _agreement_row(
+def first_left_out(entries: Sequence[LedgerRow]) -> dict[UUID, LedgerRow]:
+    """By agreement, the first of its rows that does not count."""
+    return {entry.agreement_ref.pk: entry for entry in reversed(entries) if not entry.included}
+
+
+def agreement_row(
     item: mrr.Prepared, summary: AgreementSummary, left_out: dict[UUID, LedgerRow]
 ) -> AgreementRow:
+    """An agreement with what it comes to; its `ref` is its instance."""
     entry = None if summary.reason is None else left_out.get(summary.ref.pk)
     if entry is None:
         return AgreementRow(summary.ref, summary, "", item.is_recurring)

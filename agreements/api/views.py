@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -29,6 +29,7 @@ from agreements.api.parameters import (
 )
 from agreements.api.serializers.agreements import (
     AgreementSerializer,
+    ListedAgreementSerializer,
     TypedUpdateSerializer,
     agreement_body,
     changed_agreement,
@@ -50,11 +51,13 @@ from agreements.as_known import known_books, known_etag, months_as_known, tenant
 from agreements.decisions import choose, lock_choices
 from agreements.figures import recognized_by_month, tenant_book, tenant_figure
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from agreements.mrr.doubts import DOUBTS
 from agreements.restated import restated_movement
+from agreements.to_check import checked, ended_without_renewal, in_doubt, of_active
 from agreements.typed import remove_agreement
 from agreements.versions import tenant_etag
 from audit_site.api.conditional import conditional
-from audit_site.api.parameters import AS_OF, read_id
+from audit_site.api.parameters import AS_OF, query, read_id
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body, tenant_of
 from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, all_owned_or_invalid
@@ -173,6 +176,7 @@ class MovementView(Endpoint):
         return conditional(request, known_etag(tenant, known_to, company_id), build)
 
 
+WITHOUT_RENEWAL = "without_renewal"
 #: How many decisions of its history an answer holds.
 MOST_RECORDS = 200
 
@@ -188,6 +192,34 @@ class AgreementViewSet(TenantViewSet):
             return Agreement.objects.none()
         rows = Agreement.objects.for_tenant(self.tenant)
         return rows.select_related("tenant", "company__tenant", "integration", "choices")
+
+    @extend_schema(
+        parameters=[
+            COMPANY,
+            query("warning", enum=DOUBTS, description="Only those that this is doubtful of."),
+            query(
+                "ended",
+                enum=(WITHOUT_RENEWAL,),
+                description="Only those that ended within the last 92 days with none replacing "
+                "them.",
+            ),
+        ],
+        responses={200: ListedAgreementSerializer(many=True), **PROBLEMS},
+    )
+    def list(self, request: Request) -> Response:
+        """List the agreements of all active audITees, with what is doubtful of them."""
+        rows = self._wanted(request.query_params)
+        if company := read_id(request, "company"):
+            rows = rows.filter(company=company)
+        page = self.paginate_queryset(rows.order_by("id"))
+        found = checked(self.tenant, list(page or []))
+        shown = ListedAgreementSerializer(found, many=True, context={"request": request})
+        return self.get_paginated_response(shown.data)
+
+    def _wanted(self, wanted: QueryDict) -> QuerySet[Agreement]:
+        rows = ended_without_renewal(self.tenant) if wanted.get("ended") else of_active(self.tenant)
+        warning = wanted.get("warning", "")
+        return in_doubt(rows, warning) if warning else rows
 
     def hold(self) -> None:
         agreement = self.get_object()

@@ -11,6 +11,7 @@ DECISIONS = {
     "exclude": ("left out", "counted again"),
     "force_include": ("counted in spite of the PSA", "as the PSA says again"),
     "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
+    "right": ("said to be right as it is", "in doubt again"),
     "renews": ("replaces another agreement", "replaces only what the PSA says"),
 }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 
-from agreements.decisions import choose, undo
+from agreements.decisions import choose, say_right, undo
 from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
+from agreements.mrr.doubts import DOUBTS, PART_OF_CYCLE
 from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
@@ -24,7 +26,8 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about an agreement; the page also shows what was decided before."""
     rows = Agreement.objects.for_tenant(tenant_of(request))
     agreement = find(rows.select_related("tenant", "company", "choices"), pk)
-    form = AgreementChoicesForm.of(agreement, request.POST if request.method == "POST" else None)
+    data = request.POST if request.method == "POST" else None
+    form = AgreementChoicesForm.of(agreement, data, proposed=request.GET.get("choose", ""))
     return _answer(request, agreement, None, form)
 
 
@@ -33,7 +36,11 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about one line of an agreement."""
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
     line = find(rows.select_related("agreement__tenant", "agreement__company", "choices"), pk)
-    form = LineChoicesForm(request.POST) if request.method == "POST" else LineChoicesForm.of(line)
+    form = (
+        LineChoicesForm(request.POST)
+        if request.method == "POST"
+        else LineChoicesForm.of(line, proposed=request.GET.get("choose", ""))
+    )
     return _answer(request, line.agreement, line, form)
 
 
@@ -84,6 +91,37 @@ def _decided(
         messages.info(request, "It was so already.")
     else:
         messages.success(request, "Decided. The figures follow it.")
+    return redirect("agreements:company-mrr", agreement.company_id)
+
+
+@page("POST", role=Role.MEMBER, section="companies")
+def agreement_is_right(request: PageRequest, pk: UUID) -> HttpResponse:
+    """What is warned of at an agreement is right as it is."""
+    rows = Agreement.objects.for_tenant(tenant_of(request)).select_related("tenant", "company")
+    return _said_right(request, find(rows, pk), None, DOUBTS)
+
+
+@page("POST", role=Role.MEMBER, section="companies")
+def line_is_right(request: PageRequest, pk: UUID) -> HttpResponse:
+    """What is warned of at a line is right as it is."""
+    rows = AgreementLine.objects.for_tenant(tenant_of(request))
+    line = find(rows.select_related("agreement__tenant", "agreement__company"), pk)
+    return _said_right(request, line.agreement, line, (PART_OF_CYCLE,))
+
+
+def _said_right(
+    request: PageRequest, agreement: Agreement, line: AgreementLine | None, codes: Sequence[str]
+) -> HttpResponse:
+    code = request.POST.get("code", "")
+    if code not in codes:
+        return HttpResponseBadRequest("Nothing like that is warned of here.")
+    say_right(agreement=agreement, line=line, code=code, actor=request.user)
+    messages.success(
+        request,
+        f"Noted that {line or agreement} is right. Its decisions show it, and there it is undone.",
+    )
+    if request.POST.get("from") == "list":
+        return redirect("agreements:to-check")
     return redirect("agreements:company-mrr", agreement.company_id)
 
 

@@ -68,11 +68,12 @@ class LineChoicesForm(ChoicesForm):
     )
 
     @classmethod
-    def of(cls, line: AgreementLine) -> LineChoicesForm:
+    def of(cls, line: AgreementLine, proposed: str = "") -> LineChoicesForm:
+        """The form of a line; what is `proposed` is ticked."""
         choices = getattr(line, "choices", None)
         names = ("exclude", "force_include")
         return cls(
-            initial={name: getattr(choices, name, False) for name in names},
+            initial={name: name == proposed or getattr(choices, name, False) for name in names},
             auto_id=f"line-{line.pk}-%s",
         )
 
@@ -102,10 +103,13 @@ class AgreementChoicesForm(ChoicesForm):
     )
 
     @classmethod
-    def of(cls, agreement: Agreement, data: Any = None) -> AgreementChoicesForm:
+    def of(
+        cls, agreement: Agreement, data: Any = None, *, proposed: str = ""
+    ) -> AgreementChoicesForm:
+        """The form of an agreement; what is `proposed` is ticked."""
         choices = getattr(agreement, "choices", None)
         names = ("exclude", "force_include", "assume_renewal")
-        values = {name: getattr(choices, name, None) for name in names}
+        values = {name: name == proposed or getattr(choices, name, None) for name in names}
         form = cls(
             data,
             initial={**values, "renews": [one.pk for one in chosen_renewals(agreement, choices)]},

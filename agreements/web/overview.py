@@ -10,6 +10,7 @@ from django.shortcuts import render
 from agreements.figures import months_of
 from agreements.mrr.cycles import add_months
 from agreements.overview import currency_books, ending_soon
+from agreements.to_check import ended_without_renewal, in_doubt, of_active
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked, parts_as_asked
 from agreements.web.asked_days import Days
@@ -40,6 +41,7 @@ def overview(request: PageRequest) -> HttpResponse:
     days.show_troubles(request)
     context = {
         "books": currency_books(tenant),
+        "to_check": in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count(),
         "ending": paged(request, ending_soon(tenant, horizon), size=25),
         "within": horizon,
         "horizons": HORIZONS,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agreements.web import company_mrr, decisions, history, overview, statement, typed
+from agreements.web import company_mrr, decisions, history, overview, statement, to_check, typed
 
 app_name = "agreements"
 urlpatterns = [
@@ -21,8 +21,11 @@ urlpatterns = [
     path("agreements/<uuid:pk>/remove/", typed.remove, name="typed-remove"),
     path("agreements/<uuid:pk>/decide/", decisions.agreement_choices, name="agreement-choices"),
     path("agreement-lines/<uuid:pk>/decide/", decisions.line_choices, name="line-choices"),
+    path("agreements/<uuid:pk>/right/", decisions.agreement_is_right, name="agreement-right"),
+    path("agreement-lines/<uuid:pk>/right/", decisions.line_is_right, name="line-right"),
     path("decisions/<uuid:pk>/undo/", decisions.undo_choice, name="undo-choice"),
     path("mrr/", overview.overview, name="book"),
+    path("mrr/to-check/", to_check.to_check, name="to-check"),
     path("mrr/charts/", overview.overview_charts, name="book-charts"),
     path("mrr/series.csv", overview.series_csv, name="series-csv"),
     path("mrr/movement.csv", overview.movement_csv, name="movement-csv"),

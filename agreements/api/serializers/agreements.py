@@ -12,6 +12,8 @@ from rest_framework.response import Response
 from agreements.api.serializers.figures import LeftOutSerializer, reason_of
 from agreements.figures import AgreementRow, company_figure
 from agreements.models import Agreement, TypedAgreement
+from agreements.mrr.doubts import DOUBTS
+from agreements.to_check import Checked
 from agreements.typed import change_agreement, refuse_psas
 from agreements.typed_values import CYCLES, LONGEST_NAME, LONGEST_NOTE, amount_text
 from audit_site.api.abilities import CanField, always
@@ -104,6 +106,29 @@ class AgreementSerializer(serializers.Serializer[Any]):
     @extend_schema_field(MoneySerializer)
     def get_mrr(self, row: AgreementRow) -> dict[str, str]:
         return dict(row.money)  # type: ignore[arg-type]
+
+
+class ListedAgreementSerializer(AgreementSerializer):
+    """An agreement in the list of all companies' agreements."""
+
+    company = serializers.CharField(source="agreement.company_id")
+    company_name = serializers.CharField(source="agreement.company.name")
+    rate = MoneySerializer(help_text="What it brings a month, or brought on its last day.")
+    last_day = serializers.DateField(
+        allow_null=True, help_text="The last day that it is in force; null = no end is known."
+    )
+    warnings = serializers.ListField(
+        child=serializers.ChoiceField(DOUBTS),
+        source="doubts",
+        help_text="What makes its amount doubtful, as long as nobody has settled it.",
+    )
+    lines = serializers.SerializerMethodField(
+        help_text="The lines that `part_of_cycle` is about, by their ids."
+    )
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_lines(self, checked: Checked) -> list[str]:
+        return [str(line.pk) for line in checked.lines]
 
 
 class TypedWriteSerializer(StrictSerializer):

@@ -15,7 +15,6 @@ from audit_site.api.serializers import (
     ValuesField,
 )
 
-
 #: No agreement replaces more.
 MOST_RENEWED = 50
 

@@ -1,0 +1,154 @@
+"""Agreements of all companies in one list, above all those that somebody should look at: amounts
+that are doubtful, and what ended with nothing following.
+
+Which they are is read from what is stored; a page of them is worked out with its companies' books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce, Concat
+from django.db.models.lookups import Contains
+
+from agreements import books, mrr
+from agreements.figures import AgreementRow, Money, agreement_row, first_left_out
+from agreements.models import Agreement, AgreementLine
+from agreements.mrr.doubts import PART_OF_CYCLE, is_part_of_cycle
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.models import Tenant
+from companies.models import Company
+
+#: Agreements that ended longer ago are let be.
+ENDED_WITHIN: Final = timedelta(days=92)
+
+
+def of_active(tenant: Tenant) -> QuerySet[Agreement]:
+    """Agreements of active companies that their PSA shows, with what is stored of their MRR."""
+    rows = Agreement.objects.for_tenant(tenant).present()
+    return rows.filter(company__status=Company.Status.ACTIVE).select_related(
+        "stored_mrr", "company__tenant", "integration", "typed", "choices"
+    )
+
+
+def in_doubt(rows: QuerySet[Agreement], code: str = "") -> QuerySet[Agreement]:
+    """Those that count today with a warning that waits for a person; of one code, or any."""
+    doubtful = rows.filter(~Q(stored_mrr__doubts=""), stored_mrr__isnull=False)
+    return doubtful.filter(stored_mrr__doubts__contains=code) if code else doubtful
+
+
+def ended_without_renewal(tenant: Tenant) -> QuerySet[Agreement]:
+    """Agreements that ended within the last 92 days, of clients who are active still, and that no
+    other one replaces.
+    """
+    today = tenant.today()
+    newer = (
+        Agreement.objects.for_tenant(tenant)
+        .present()
+        .filter(
+            Q(integration=OuterRef("integration")) | Q(source=OuterRef("source"), integration=None),
+            company=OuterRef("company"),
+        )
+    )
+    said = Coalesce("choices__renews", "renews_external_ids")
+    newer = newer.annotate(said=Cast(said, TextField())).filter(
+        Contains(F("said"), Concat(Value('"'), OuterRef("external_id"), Value('"')))
+    )
+    return of_active(tenant).filter(
+        ~Exists(newer),
+        stored_mrr__reason="expired",
+        stored_mrr__last_day__range=(today - ENDED_WITHIN, today - timedelta(days=1)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked(AgreementRow):
+    """An agreement with what it comes to today, in a list of all companies.
+
+    `rate` is what it brings a month, or brought on the last day of one that ended. `doubts` are
+    codes of warnings that wait for a person; `lines` those whose amount may be for a part of a
+    cycle only.
+    """
+
+    rate: Money
+    doubts: Sequence[str]
+    lines: Sequence[AgreementLine]
+    last_day: date | None
+
+
+def checked(tenant: Tenant, agreements: Sequence[Agreement]) -> list[Checked]:
+    """These agreements as a list shows them. As many statements, however many they are."""
+    settled = _settled(tenant, agreements)
+    lines = _lines(tenant, settled.values())
+    today = tenant.today()
+    found = []
+    for agreement in agreements:
+        if item := settled.get(agreement.pk):
+            item.agreement.ref = agreement
+            found.append(_checked(item, agreement, lines.get(agreement.pk, ()), today))
+    return found
+
+
+def _checked(
+    item: mrr.Prepared, agreement: Agreement, lines: Sequence[AgreementLine], today: date
+) -> Checked:
+    row = agreement_row(item, mrr.summary(item, today), first_left_out(mrr.ledger([item], today)))
+    has_ended = item.last_day is not None and item.last_day < today
+    on = item.last_day if has_ended and item.last_day else today
+    currency = item.currency
+    rate: Money = {
+        "currency": currency,
+        "amount": mrr.money_text(currency, item.counted(on.toordinal())[1]),
+    }
+    stored = getattr(agreement, "stored_mrr", None)
+    doubts = [code for code in (stored.doubts if stored else "").split(",") if code]
+    return Checked(
+        row.agreement,
+        row.summary,
+        row.sentence,
+        row.is_recurring,
+        row.awaited,
+        rate=rate,
+        doubts=doubts,
+        lines=lines,
+        last_day=item.last_day,
+    )
+
+
+def _settled(tenant: Tenant, agreements: Sequence[Agreement]) -> dict[UUID, mrr.Prepared]:
+    """By id, these agreements settled in the books of their companies, with their lines."""
+    owners = {str(agreement.company_id): tenant for agreement in agreements}
+    since = tenant.today() - ENDED_WITHIN
+    settled = books.prepare_by_company(owners, {tenant.pk: since}) if owners else {}
+    wanted = {str(agreement.pk): agreement.pk for agreement in agreements}
+    return {
+        wanted[item.agreement.ref]: item
+        for items in settled.values()
+        for item in items
+        if item.is_own and item.agreement.ref in wanted
+    }
+
+
+def _lines(tenant: Tenant, settled: Any) -> dict[UUID, list[AgreementLine]]:
+    """By agreement, the lines that may be priced for a part of a cycle."""
+    today = tenant.today().toordinal()
+    named = {
+        (item.agreement.ref, row.line.id)
+        for item in settled
+        for row in item.rows
+        if row.line is not None and is_part_of_cycle(row) and row.counts(today)
+        if PART_OF_CYCLE not in (row.line.right or ())
+    }
+    found: dict[UUID, list[AgreementLine]] = {}
+    if named:
+        rows = AgreementLine.objects.for_tenant(tenant).present()
+        ids = {agreement_id for agreement_id, _ in named}
+        for line in rows.filter(AnyOf("agreement_id", ids)).order_by("position", "id"):
+            if (str(line.agreement_id), line.external_id) in named:
+                found.setdefault(line.agreement_id, []).append(line)
+    return found
