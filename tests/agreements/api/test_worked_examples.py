@@ -16,11 +16,16 @@ from agreements.mrr.questions import read_book
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
-from tests.agreements.worked_examples import EXAMPLES
+from tests.agreements.worked_examples import EXAMPLES, PRACTISED
 from tests.clients import V1, api_of
 from tests.factories import make_agreement, make_company, make_integration, make_line
 
-ASKED = [example for example in EXAMPLES if example["ask"]["what"] != "today"]
+#: What is usage is said of a product: no row has it.
+ASKED = [
+    example
+    for example in [*EXAMPLES, *PRACTISED]
+    if example["ask"]["what"] != "today" and example["id"] != "P12"
+]
 
 
 class Shelf:
@@ -45,7 +50,7 @@ class Shelf:
             self.companies[raw.company_id] = make_company(self.tenant, name=raw.company_id or "-")
         names = (
             "name", "currency", "start_date", "end_date", "no_end", "cancelled", "cancelled_date",
-            "recurring", "active", "cycle", "incomplete",
+            "recurring", "active", "inactive_from", "cycle", "incomplete",
         )  # fmt: skip
         agreement = make_agreement(
             self.companies[raw.company_id],

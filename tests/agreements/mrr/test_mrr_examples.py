@@ -16,7 +16,7 @@ from agreements.mrr.ledger import ledger
 from agreements.mrr.money import exact_text
 from agreements.mrr.questions import answer, answer_all, read_book
 from agreements.mrr.rules import prepare
-from tests.agreements.worked_examples import EXAMPLES, FILE
+from tests.agreements.worked_examples import EXAMPLES, FILE, PRACTISED
 
 ASK = {"what": "mrr", "as_of": "2026-06-15"}
 AGREEMENT = {
@@ -29,7 +29,7 @@ AGREEMENT = {
 }
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["id"])
+@pytest.mark.parametrize("example", [*EXAMPLES, *PRACTISED], ids=lambda example: example["id"])
 def test_every_worked_example_comes_to_what_the_definition_says(example: Any) -> None:
     assert answer(example, sources()) == example["want"]
 

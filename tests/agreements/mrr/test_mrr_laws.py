@@ -14,6 +14,7 @@ from agreements.mrr import Agreement, Book, Line
 from agreements.mrr.money import plain_text, round_money
 
 ON = date(2026, 6, 15)
+ONE_DAY = timedelta(days=1)
 amounts = st.decimals(min_value=-5000, max_value=50000, places=2)
 positive = st.decimals(min_value=1, max_value=50000, places=2)
 cycles = st.sampled_from(
@@ -33,8 +34,9 @@ currencies = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
 
 @st.composite
 def lines(draw: Any) -> Line:
-    start = draw(st.none() | days)
-    end = draw(st.none() | days)
+    product = draw(st.sampled_from(["", "A", "B"]))
+    start = draw(days if product else st.none() | days)
+    end = draw(st.none() | days | st.integers(-1, 70).map(lambda n: (start or ON) + ONE_DAY * n))
     return Line(
         id=str(draw(st.integers(1, 10**6))),
         quantity=draw(st.decimals(min_value=-20, max_value=200, places=1)),
@@ -43,7 +45,10 @@ def lines(draw: Any) -> Line:
         bill=draw(st.sampled_from(["billable", "no_charge", "BillLater"])),
         start_date=start,
         end_date=end,
-        one_time=False,
+        product=product,
+        one_time=draw(st.sampled_from([False, None])),
+        usage=draw(st.sampled_from([False, False, False, True])),
+        has_recurred=draw(st.sampled_from([False, False, True])),
     )
 
 
@@ -60,11 +65,23 @@ def agreements(draw: Any) -> Agreement:
         end_date=end,
         cycle=draw(cycles),
         amount=draw(amounts),
+        active=draw(st.sampled_from([None, None, True, False])),
+        inactive_from=draw(st.none() | days),
         lines=draw(st.lists(lines(), max_size=4, unique_by=lambda line: line.id)),
     )
 
 
-books = st.lists(agreements(), max_size=6, unique_by=lambda agreement: agreement.id)
+@st.composite
+def books_with_renewals(draw: Any) -> list[Agreement]:
+    """Agreements of which some replace others, one or several."""
+    book = draw(st.lists(agreements(), max_size=6, unique_by=lambda agreement: agreement.id))
+    for agreement in book:
+        ids = [other.id for other in book if other is not agreement]
+        agreement.renews = draw(st.lists(st.sampled_from(ids), max_size=2)) if ids else []
+    return book
+
+
+books = books_with_renewals()
 
 
 def exact(figures: list[mrr.Figure]) -> dict[str, Fraction]:
@@ -118,7 +135,7 @@ def test_splitting_an_agreement_in_two_at_any_day_changes_no_figure(
         cut = end
     if cut <= whole.start_date:
         return
-    first = replace(whole, id="first", end_date=cut - timedelta(days=1))
+    first = replace(whole, id="first", end_date=cut - ONE_DAY)
     second = replace(whole, id="second", start_date=cut)
 
     assert all_figures([whole], on) == all_figures([first, second], on)
