@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agreements import typed
+from agreements.api.parameters import KNOWN_AT, read_known_at
 from agreements.api.serializers.agreements import (
     AgreementSerializer,
     TypedUpdateSerializer,
@@ -20,28 +22,50 @@ from agreements.api.serializers.agreements import (
     agreement_body,
     changed_agreement,
 )
+from agreements.as_known import company_as_known
 from agreements.figures import AgreementRow, company_figure
 from agreements.models import Agreement
+from agreements.typed_as_known import add_details
 from audit_site.api.idempotency import idempotent
+from audit_site.api.listed import listed_page
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body
 from audit_site.api.views import PROBLEMS, find_uuid
 from companies.api.views.base import CompanyViews
+from companies.models import Company
+
+
+def _place(row: AgreementRow) -> str:
+    return str(row.agreement.pk)
 
 
 class AgreementActions(CompanyViews):
     """What is asked and done about the agreements of an audITee."""
 
-    @extend_schema(responses={200: AgreementSerializer(many=True), **PROBLEMS})
+    @extend_schema(
+        parameters=[KNOWN_AT], responses={200: AgreementSerializer(many=True), **PROBLEMS}
+    )
     @action(detail=True, permission_classes=[ReadOrMember])
     def agreements(self, request: Request, pk: str) -> Response:
-        """List its agreements with their MRR as of today, and why some don't count."""
-        company = self.get_object()
+        """List its agreements with their MRR as of today, and why some don't count.
+
+        As known at a moment they are those that were known then, with their MRR of the day that it
+        was; nothing can be done with them.
+        """
+        company, at = self.get_object(), read_known_at(request)
+        if at is not None:
+            return self._agreements_as_known(request, company, at)
         rows = {row.agreement.pk: row for row in company_figure(company).agreements}
         return self.paged(
             company.agreements.filter(tenant=self.tenant).order_by("id"),
             lambda page: self._agreements([rows[agreement.pk] for agreement in page]),
         )
+
+    def _agreements_as_known(self, request: Request, company: Company, at: datetime) -> Response:
+        rows = company_as_known(company, at).agreements
+        page = listed_page(request, sorted(rows, key=_place), _place)
+        add_details(company, [row.agreement for row in page.items], at)
+        return Response(page.body(self._agreements(page.items)))
 
     def _agreements(self, rows: Sequence[AgreementRow]) -> Any:
         return AgreementSerializer(rows, many=True, context={"request": self.request}).data
