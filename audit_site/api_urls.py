@@ -21,7 +21,7 @@ from audit_site.account.api.tenant_settings import TenantSettingsView
 from audit_site.account.api.tokens import TokenViewSet
 from audit_site.api.documents import ErrorListView, SchemaView
 from audit_site.me import MeView
-from companies.api.views import CompanyViewSet
+from companies.api.views.companies import CompanyViewSet
 from integrations.api.views.import_batches import ImportBatchViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
 from integrations.api.views.issues import IssueViewSet

@@ -144,6 +144,7 @@ def _shown_agreement(
         no_end=agreement.no_end,
         cycle=agreement.cycle,
         cycle_label=shown.cycle_label,
+        amount=agreement.amount,
         set_aside=agreement.set_aside,
         gone_at=shown.gone_at,
     )

@@ -19,6 +19,9 @@ from audit_site.db.bulk import AnyOf
 from audit_site.db.slices import SLICE
 from audit_site.tenants.models import Tenant
 
+#: Gives the texts in a text of a book.
+Texts = Callable[[values.Key, bytes], Iterator[str]]
+
 
 def opened(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of pieces with their `value` as JSON text. One statement for all of them."""
@@ -35,15 +38,20 @@ def opened(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def pieces_with(tenant: Tenant, is_told: Callable[[str], bool]) -> Iterator[tuple[UUID, UUID]]:
-    """Id and company of the pieces in whose free text something is told; few at a time."""
+def pieces_with(
+    tenant: Tenant, is_told: Callable[[str], bool], texts: Texts = free_texts
+) -> Iterator[tuple[UUID, UUID]]:
+    """Id and company of the pieces in whose free text something is told; few at a time.
+
+    `texts`: which texts of a piece are looked at.
+    """
     rows = with_base(BookPiece.objects.for_tenant(tenant)).order_by("pk")
     columns = ("pk", "company_id", "agreement", "part", "value", "base_value")
     found = list(rows.values_list(*columns)[:SLICE])
     while found:
         for id_, company_id, agreement, part, value, base in found:
             text, key = values.unpack(value, base), values.as_key(agreement, part)
-            if any(map(is_told, free_texts(key, text))):
+            if any(map(is_told, texts(key, text))):
                 yield id_, company_id
         found = list(rows.filter(pk__gt=found[-1][0]).values_list(*columns)[:SLICE])
 

@@ -124,6 +124,10 @@ class TenantViewSet(Endpoint, GenericViewSet[Any]):
         """The tenant, as its licence is locked; where a change locks an integration, that."""
         lock_tenant(self.tenant)
 
+    def paged(self, rows: Any, shown: Callable[[Any], Any]) -> Response:
+        """The page of a list that is asked for; `shown` makes the bodies of its rows."""
+        return self.get_paginated_response(shown(list(self.paginate_queryset(rows) or ())))
+
     def get_object(self) -> Any:
         find_uuid(self.kwargs[self.lookup_field])
         return super().get_object()

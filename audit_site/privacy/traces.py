@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
+from agreements.known.free_text import all_texts
 from agreements.known.texts import pieces_with, rewrite
 from agreements.models import BookPiece, BookVersion, ChoiceRecord, TypedAgreement, TypedChange
 from audit_site.db.slices import SLICE
@@ -92,7 +93,7 @@ def find_traces(tenant: Tenant, needles: Needles) -> list[str]:
         for field in text_fields(model)
         if needles and _hits(model, tenant, field, needles.forms).exists()
     ]
-    if needles and any(pieces_with(tenant, needles.stands_in)):
+    if needles and any(pieces_with(tenant, needles.stands_in, all_texts)):
         found.append(f"{BookPiece._meta.db_table}.value")
     return found
 

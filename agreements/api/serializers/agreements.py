@@ -16,7 +16,7 @@ from agreements.mrr.doubts import DOUBTS
 from agreements.to_check import Checked
 from agreements.typed import change_agreement, refuse_psas
 from agreements.typed_values import CYCLES, LONGEST_NAME, LONGEST_NOTE, amount_text
-from audit_site.api.abilities import CanField, always
+from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsMember
 from audit_site.api.requests import actor_of, read_body
 from audit_site.api.serializers import (
@@ -42,8 +42,13 @@ class TypedSerializer(serializers.Serializer[TypedAgreement]):
         return amount_text(typed.agreement)
 
 
+def _is_there(row: AgreementRow) -> bool:
+    """One as it was known is in no table, and nothing can be done with it."""
+    return not row.agreement._state.adding
+
+
 def _is_typed(row: AgreementRow) -> bool:
-    return row.agreement.is_typed
+    return row.agreement.is_typed and _is_there(row)
 
 
 class AgreementSerializer(serializers.Serializer[Any]):
@@ -84,7 +89,7 @@ class AgreementSerializer(serializers.Serializer[Any]):
         {
             "edit": (IsMember, _is_typed),
             "delete": (IsMember, _is_typed),
-            "choose": (IsMember, always),
+            "choose": (IsMember, _is_there),
         }
     )
 

@@ -122,8 +122,8 @@ class AuditEventViewSet(TenantViewSet):
         asked = self._asked(request)
         if request.accepted_renderer.format == CsvRenderer.format:
             return trail_csv(self.tenant, self.actor, asked)
-        page: Any = self.paginate_queryset(list_events(self.tenant, asked))
-        return self.get_paginated_response(AuditEventSerializer(page, many=True).data)
+        events = list_events(self.tenant, asked)
+        return self.paged(events, lambda page: AuditEventSerializer(page, many=True).data)
 
     @extend_schema(
         responses={200: AuditEventSerializer, **PROBLEMS}, operation_id="get_audit_event"

@@ -84,8 +84,7 @@ class TokenViewSet(TenantViewSet):
     )
     def list(self, request: Request) -> Response:
         """List tokens, newest first: your own; everybody's if you are an admin."""
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(self._shown(page or [], many=True))
+        return self.paged(self.get_queryset(), lambda page: self._shown(page, many=True))
 
     @extend_schema(responses={200: TokenSerializer, **PROBLEMS}, operation_id="get_token")
     def retrieve(self, request: Request, pk: str) -> Response:

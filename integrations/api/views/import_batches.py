@@ -52,8 +52,7 @@ class ImportBatchViewSet(TenantViewSet):
 
     def list(self, request: Request) -> Response:
         """List imports, the newest first."""
-        page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response(batch_bodies(request, page))
+        return self.paged(self.get_queryset(), lambda page: batch_bodies(request, page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one import: ask again and again while it is `queued` or `running`."""
@@ -130,8 +129,7 @@ class ImportBatchViewSet(TenantViewSet):
         found = batches.rows_of_batch(self.get_object())
         if wanted := request.query_params.get("state"):
             found = found.filter(chosen=True, state=wanted)
-        page = self.paginate_queryset(found)
-        return self.get_paginated_response(ImportBatchRowSerializer(page, many=True).data)
+        return self.paged(found, lambda page: ImportBatchRowSerializer(page, many=True).data)
 
     @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])

@@ -98,8 +98,7 @@ class IntegrationViewSet(TenantViewSet):
 
     def list(self, request: Request) -> Response:
         """List the connected PSAs, the oldest first."""
-        page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response(self._shown(*page))
+        return self.paged(self.get_queryset(), lambda page: self._shown(*page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one integration: its keys (no secrets), health, last test and last sync."""
@@ -221,9 +220,9 @@ class IntegrationViewSet(TenantViewSet):
             integration=self.get_object(),
             state=request.query_params.get("state", ""),
         )
-        page = issue_rows(self.paginate_queryset(rows) or [])
-        return self.get_paginated_response(
-            IssueSerializer(page, many=True, context={"request": request}).data
+        context = {"request": request}
+        return self.paged(
+            rows, lambda page: IssueSerializer(issue_rows(page), many=True, context=context).data
         )
 
     @extend_schema(request=None, responses=STARTED, operation_id="retry_integration_issues")
@@ -282,8 +281,7 @@ class IntegrationViewSet(TenantViewSet):
         )
         if (suggested := flag(request, "suggested")) is not None:
             rows = rows.filter(is_suggested() if suggested else ~is_suggested())
-        page = self.paginate_queryset(rows) or []
-        return self.get_paginated_response(self._psa_companies(request, page, since))
+        return self.paged(rows, lambda page: self._psa_companies(request, page, since))
 
     def _psa_companies(
         self, request: Request, records: Sequence[PsaCompanyRecord], since: datetime | None
@@ -344,10 +342,10 @@ class IntegrationViewSet(TenantViewSet):
         """List the contacts of a PSA company, one of which becomes the primary contact."""
         records = list_psa_companies(self.get_object()).filter(external_id=external_id)
         record = get_object_or_404(records)
-        page = self.paginate_queryset(contacts_of(record)) or []
         context = {"primary": record.primary_contact_id}
-        return self.get_paginated_response(
-            PsaContactSerializer(page, many=True, context=context).data
+        return self.paged(
+            contacts_of(record),
+            lambda page: PsaContactSerializer(page, many=True, context=context).data,
         )
 
     def _psa_company(
@@ -381,8 +379,8 @@ class IntegrationViewSet(TenantViewSet):
     @move_links.mapping.get
     def list_moves(self, request: Request, pk: str) -> Response:
         """List the moves that were asked for from or to this account, the newest first."""
-        page = self.paginate_queryset(moves_of(self.get_object())) or ()
-        return self.get_paginated_response(LinkMatchingSerializer(page, many=True).data)
+        moves = moves_of(self.get_object())
+        return self.paged(moves, lambda page: LinkMatchingSerializer(page, many=True).data)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

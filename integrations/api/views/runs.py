@@ -54,8 +54,7 @@ class SyncRunViewSet(TenantViewSet):
 
     def list(self, request: Request) -> Response:
         """List sync runs, the newest first."""
-        page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response(run_bodies(request, page))
+        return self.paged(self.get_queryset(), lambda page: run_bodies(request, page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one sync run: ask again and again while it is `queued` or `running`."""
@@ -73,5 +72,5 @@ class SyncRunViewSet(TenantViewSet):
     @action(detail=True, permission_classes=[IsViewer])
     def events(self, request: Request, pk: str) -> Response:
         """List what a run did to each record, in order."""
-        page = self.paginate_queryset(list_events(self.get_object()))
-        return self.get_paginated_response(SyncEventSerializer(page, many=True).data)
+        events = list_events(self.get_object())
+        return self.paged(events, lambda page: SyncEventSerializer(page, many=True).data)

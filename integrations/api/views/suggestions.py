@@ -127,5 +127,4 @@ class LinkSuggestionViewSet(TenantViewSet):
 
     def list(self, request: Request) -> Response:
         """List pairs that are probably the same, best first; never one of two equally good ones."""
-        page = self.paginate_queryset(self.get_queryset()) or ()
-        return self.get_paginated_response(self._shown([*page]))
+        return self.paged(self.get_queryset(), self._shown)

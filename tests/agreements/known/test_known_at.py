@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from agreements import stored_mrr
 from agreements.causes import caused_by
 from agreements.decisions import choose
-from agreements.models import AgreementLine, BookPiece, BookVersion, CompanyBook
+from agreements.models import Agreement, AgreementLine, BookPiece, BookVersion, CompanyBook
+from agreements.typed import change_agreement, remove_agreement
 from audit_site.tenants.models import Tenant
 from companies import services
 from companies.models import Company
@@ -20,6 +21,7 @@ from tests.agreements.known.moments import HOUR, NOON, sync, text
 from tests.clients import V1, problem
 from tests.factories import (
     make_api,
+    make_typed,
 )
 
 
@@ -43,6 +45,49 @@ def test_a_figure_is_told_as_it_was_known(
     assert then == first
     assert (now.pop("known_at"), now.pop("is_known")) == (text(NOON + 2 * HOUR), True)
     assert now == second
+
+
+def test_the_agreements_of_a_company_are_listed_as_they_were_known(
+    line: AgreementLine, api: APIClient, time_machine: Any, django_assert_max_num_queries: Any
+) -> None:
+    company, psas = line.agreement.company, line.agreement
+    address = f"{V1}/companies/{company.pk}/agreements/"
+
+    def listed(hours: float, **query: Any) -> list[dict[str, Any]]:
+        """As they are then; what can be done with them is of now alone."""
+        time_machine.move_to(NOON + hours * HOUR, tick=False)
+        found: list[dict[str, Any]] = api.get(address, query).json()["results"]
+        return [{**row, "can": []} for row in found]
+
+    first = listed(0.5)
+    time_machine.move_to(NOON + HOUR, tick=False)
+    typed = make_typed(company, actor=api.user, note="By mail")  # aside: the company is linked
+    second = listed(1.5)
+    time_machine.move_to(NOON + 2 * HOUR, tick=False)
+    change_agreement(
+        agreement=typed, actor=api.user, changes={"amount": "600.00", "note": "By phone"}
+    )
+    sync(line, unit_price="3100")
+    third = listed(2.5)
+    time_machine.move_to(NOON + 3 * HOUR, tick=False)
+    remove_agreement(agreement=typed, actor=api.user)
+    Agreement.objects.filter(pk=psas.pk).update(name="Otherwise", status="Ended", active=False)
+    stored_mrr.refresh(company.tenant, [company.pk])
+
+    moments = [text(NOON + (hour + 0.5) * HOUR) for hour in range(3)]
+    assert [listed(4, known_at=moment) for moment in moments] == [first, second, third]
+    assert [row["mrr"]["amount"] for row in third] == ["3150.00", "0.00"]
+    assert third[1]["typed"] | {"by": "", "changed_by": ""} == {
+        "amount": "600.00", "note": "By phone", "by": "", "at": text(NOON + HOUR),
+        "changed_by": "", "changed_at": text(NOON + 2 * HOUR), "set_aside_at": text(NOON + HOUR),
+    }  # fmt: skip
+    assert listed(4, known_at=text(NOON - HOUR)) == []
+    with django_assert_max_num_queries(12):
+        page = api.get(address, {"known_at": moments[2], "page_size": 1}).json()
+    assert (page["results"][0]["can"], page["previous"]) == ([], None)
+    following = api.get(page["next"]).json()
+    assert [row["id"] for row in following["results"]] == [str(typed.pk)]
+    assert following["next"] is None
 
 
 def test_a_refresh_that_changes_nothing_keeps_nothing(line: AgreementLine) -> None:

@@ -19,11 +19,12 @@ from agreements.known import editions, values
 from agreements.known.free_text import check, with_changes
 from agreements.known.texts import opened
 from agreements.models import AgreementLine, BookPiece
-from agreements.mrr.words import PRODUCT, STATUS, WordChoice
+from agreements.mrr.words import CURRENCY, PRODUCT, STATUS, WordChoice
 from audit_site.privacy.contact_erasure import erase_contact
 from audit_site.privacy.tenant_export import export_stream
 from audit_site.privacy.traces import Needles
 from audit_site.tenants.models import Tenant
+from integrations.words.saying import say_word
 from tests.agreements.known.moments import HOUR, NOON, sync, text
 from tests.clients import V1
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
@@ -74,6 +75,8 @@ def test_a_number_of_a_contact_is_taken_out_of_free_text_alone(tenant: Tenant) -
         company, integration, amount=None, name="Care of 312500", external_id="A-312500"
     )
     agreement.cycle_label = "Monthly, ask Ada Byron"
+    agreement.type, agreement.status = "Care by  ada byron", "With Ada Byron"
+    agreement.former_type, agreement.cycle = "Ada Byron's", {"unknown": "As Ada Byron says"}
     agreement.save()
     line = make_line(
         agreement,
@@ -85,14 +88,27 @@ def test_a_number_of_a_contact_is_taken_out_of_free_text_alone(tenant: Tenant) -
     )
     stored_mrr.refresh(tenant, [company.pk])
     (before,) = [text for text in kept_of(tenant) if isinstance(text, list)]
+    for kind, word, meaning in (
+        ("cycle", "as ada  byron says", "monthly"),
+        ("agreement_type", "Care by Ada Byron", "count"),
+    ):
+        say_word(integration=integration, actor=None, kind=kind, word=word, meaning=meaning)
     sync(line, quantity="2")
     then = timezone.now()
 
     erased = erase_contact(contact=contact, actor=None)
 
-    assert erased.left_in() == []
+    assert set(erased.left_in()) == {  # keys and causes, the trail, and ids stay what they are
+        "integrations_psaword.key",
+        "agreements_bookversion.name",
+        "tenants_auditevent.object_name",
+        "tenants_auditevent.after",
+        "agreements_bookpiece.value",
+    }
     first, second = [text for text in kept_of(tenant) if isinstance(text, list)]
     before[0][3], before[1][1] = "Care of [erased]", "Monthly, ask [erased]"
+    before[0][12] = {"unknown": "As [erased] says"}
+    before[0][21:24] = ["Care by [erased]", "With [erased]", "[erased]'s"]
     before[2][0][0][9], before[2][0][1][1] = "FW-[erased]", "Firewall of [erased]"
     assert first == before
     assert (Decimal(second[2][0][0][2]), second[0][1]) == (Decimal(2), "A-312500")
@@ -110,6 +126,7 @@ def test_what_agreements_are_read_with_still_fits_to_them() -> None:
             WordChoice(PRODUCT, "Backup of 312500", "usage"),
         ),
         ("CW-312500", STATUS, "312500", WordChoice(STATUS, "312500", "active", "Eve")),
+        ("CW-312500", CURRENCY, "312500", WordChoice(CURRENCY, "312500", "USD", "Eve")),
     ]
     frame = values.Frame(
         editions.current().edition,
@@ -127,9 +144,14 @@ def test_what_agreements_are_read_with_still_fits_to_them() -> None:
     found = json.loads(text)
     assert [word[:3] for word in found["words"]] == [
         ["CW-312500", PRODUCT, "backup of [erased]"],
-        ["CW-312500", STATUS, "312500"],
+        ["CW-312500", STATUS, "[erased]"],
+        ["CW-312500", CURRENCY, "312500"],
     ]
-    assert [word[3]["word"] for word in found["words"]] == ["Backup of [erased]", "[erased]"]
+    assert [word[3]["word"] for word in found["words"]] == [
+        "Backup of [erased]",
+        "[erased]",
+        "[erased]",
+    ]
     assert found["context"] == [["cw", "312500", "", "Care of [erased]"]]
 
 
