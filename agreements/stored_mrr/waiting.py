@@ -20,6 +20,7 @@ from agreements.stored_mrr.held_books import LONG_AGO
 from agreements.stored_mrr.refreshing import refresh_waiting
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
+from companies.models import Company
 
 #: So many books are worked out for somebody who asks for all companies.
 MOST_FOR_A_READER: Final = 200
@@ -86,6 +87,7 @@ def refresh_for_reader(tenant: Tenant, company_id: UUID | None = None) -> Late:
 
 
 def count_of_former_rules(tenant: Tenant) -> int:
-    """How many companies' figures are by the rules of a former release until the clock comes."""
+    """How many active companies' figures are by former rules until the clock comes."""
     rows = CompanyBook.objects.for_tenant(tenant).filter(_is_of_former_rules())
-    return rows.exclude(kept_from=None).count()
+    active = rows.filter(company__status=Company.Status.ACTIVE)
+    return active.exclude(kept_from=None).count()

@@ -14,12 +14,14 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from agreements import mrr, stored_mrr
+from agreements.figures import tenant_figure
 from agreements.known import editions
 from agreements.known.editions import Rules
 from agreements.models import Agreement, AgreementLine, BookPiece, BookVersion, CompanyBook
 from agreements.mrr.edition import EDITION
 from audit_site.tenants.models import User
 from companies.models import Company
+from companies.services import archive_company
 from tests.agreements.known.moments import HOUR, NOON, text
 from tests.agreements.known.test_editions import changed_engine
 from tests.clients import V1, browser
@@ -31,14 +33,16 @@ FORMER, NEW = EDITION + 1, EDITION + 2
 
 @pytest.fixture
 def other(line: AgreementLine, time_machine: Any) -> Iterator[Company]:
-    """A company at 7.00 beside that of `line` at 150.00; both are kept by rules by which all counts
-    twice, which a release has just replaced by those of today.
+    """A company at 7.00 beside that of `line` at 150.00, and an archived one; all are kept by rules
+    by which all counts twice, which a release has just replaced by those of today.
     """
-    other = make_company(line.tenant)
+    other, archived = make_company(line.tenant), make_company(line.tenant)
     make_agreement(other, line.agreement.integration, amount="7")
+    make_agreement(archived, line.agreement.integration, amount="1000")
+    archive_company(company=archived, actor=None)
     with ExitStack() as releases:
         releases.enter_context(editions.in_force(Rules(FORMER, changed_engine())))
-        stored_mrr.refresh(line.tenant, [line.agreement.company_id, other.pk])
+        stored_mrr.refresh(line.tenant, [line.agreement.company_id, other.pk, archived.pk])
         releases.enter_context(editions.in_force(Rules(NEW, mrr)))
         time_machine.move_to(NOON + HOUR, tick=False)
         yield other
@@ -82,19 +86,23 @@ def test_no_request_works_all_books_out(
     written = [q["sql"] for q in queries if q["sql"].startswith(("INSERT", "UPDATE"))]
     assert [sql for sql in written if "agreements_" in sql] == []
     assert total(api, known_at=known) == ("314.00", 2)
+    (ours,) = tenant_figure(line.tenant, integration_id=line.agreement.integration_id).totals
+    assert ours["amount"] == "314.00"
+    assert tenant_figure(line.tenant, integration_id=other.pk).totals == []
     months = {"from": "2026-06", "to": "2026-06"}
     (month,) = api.get(f"{V1}/mrr/series/", months).json()["months"]
     assert month["recognized"] == [{"currency": "USD", "amount": "314.00"}]
     assert closing(api) == closing(api, known_from=known) == "314.00"
     assert exported(alex) == [f"closing,,USD,314.00,{known}", f"2026-06,USD,314.00,{known}"]
     assert "The figures of 2 audITees in these sums" in html(browser(alex).get("/mrr/"))
-    assert (BookVersion.objects.count(), editions_now()) == (versions, [FORMER, FORMER])
+    assert (BookVersion.objects.count(), editions_now()) == (versions, [FORMER] * 3)
 
     assert api.get(f"{V1}/companies/{other.pk}/mrr/").json()["totals"][0]["amount"] == "7.00"
 
-    assert editions_now() == [FORMER, NEW]
+    assert editions_now() == [FORMER, FORMER, NEW]
     assert total(api) == total(api, known_at=known) == ("307.00", 2)
-    assert stored_mrr.pass_days() == 1
+    CompanyBook.objects.filter(kept_edition=FORMER).update(next_change=NOON.date())
+    assert stored_mrr.pass_days() == 2, "the new day comes with the new rules"
     assert stored_mrr.pass_days() == 0
     assert total(api) == total(api, known_at=known) == ("157.00", 2)
     assert "in these sums" not in html(browser(alex).get("/mrr/"))
@@ -117,11 +125,11 @@ def test_of_many_marked_books_a_reader_of_all_waits_for_few(
 
     assert total(api) == (mixed, 2)
 
-    assert editions_now() == [FORMER, NEW]
+    assert editions_now() == [FORMER, FORMER, NEW]
     time_machine.move_to(NOON + 2 * HOUR, tick=False)
     assert total(api) == ("158.00", 2)
     assert total(api, known_at=text(NOON + HOUR)) == (mixed, 2)
-    assert stored_mrr.pass_days() == 0
+    assert stored_mrr.pass_days() == 1, "the archived one"
 
 
 def test_nothing_is_missing_in_an_export_while_books_are_not_kept_yet(
@@ -135,7 +143,7 @@ def test_nothing_is_missing_in_an_export_while_books_are_not_kept_yet(
 
     assert exported(alex) == ["closing,,USD,157.00,", "2026-06,USD,157.00,"]
 
-    assert (BookVersion.objects.count(), editions_now()) == (0, [0, 0])
+    assert (BookVersion.objects.count(), editions_now()) == (0, [0, 0, 0])
     monkeypatch.undo()
     known = text(NOON + HOUR)
     assert exported(alex) == [f"closing,,USD,157.00,{known}", f"2026-06,USD,157.00,{known}"]
@@ -149,7 +157,7 @@ def test_the_clock_goes_on_behind_each_slice_and_each_book_that_fails(
 ) -> None:
     monkeypatch.setattr("agreements.stored_mrr.passes.CHUNK", 2)
     tenant, bad = line.tenant, line.agreement.company_id
-    more = [make_company(tenant) for _ in range(3)]
+    more = [make_company(tenant) for _ in range(2)]
     for company in more:
         make_agreement(company, line.agreement.integration, amount="1")
         stored_mrr.refresh(tenant, [company.pk])
