@@ -22,12 +22,13 @@ from agreements.figures import (
     TenantFigure,
     figure_of_book,
     months_of,
+    movement_of,
+    parts_of,
     totals_of,
 )
 from agreements.known.reading import KnownBook, books_at
 from agreements.models import BookVersion
 from agreements.mrr import Movement
-from agreements.mrr.figures import merged_movements
 from audit_site.tenants.models import Tenant
 from companies.models import ArchivedPeriod, Company
 
@@ -57,12 +58,7 @@ class Known:
 
     @property
     def parts(self) -> list[Part]:
-        """The books together, those of each edition of the rules by its own engine."""
-        found: dict[int, Part] = {}
-        for book in self.books.values():
-            part = found.setdefault(book.rules.edition, Part([], book.rules.engine))
-            part.book.extend(book.prepared)
-        return [found[edition] for edition in sorted(found)]
+        return parts_of(self.books.values())
 
 
 def known_books(
@@ -77,7 +73,7 @@ def known_books(
     `at`: None = now, with what a worker whose clock is ahead has written.
     """
     chosen = None if company_id is None else [company_id]
-    stored_mrr.refresh_stale(tenant, chosen)
+    stored_mrr.refresh_for_reader(tenant, company_id)
     with stored_mrr.collector_paused():
         books, is_now = books_at(tenant, at, chosen, with_shown=with_shown), at is None
     at = at or timezone.now()
@@ -133,12 +129,12 @@ def months_as_known(known: Known, first: date, months: int) -> list[Month]:
 
 
 def movement_as_known(known: Known, start: date, end: date) -> list[Movement]:
-    return merged_movements(part.engine.movement(part.book, start, end) for part in known.parts)
+    return movement_of(known.parts, start, end)
 
 
 def known_etag(tenant: Tenant, at: datetime, company_id: UUID | None = None) -> str:
     """A text that stays the same as long as that past does: thinning out alone changes it."""
-    stored_mrr.refresh_stale(tenant, None if company_id is None else [company_id])
+    stored_mrr.refresh_for_reader(tenant, company_id)
     rows = BookVersion.objects.for_tenant(tenant).filter(known_from__lte=at)
     if company_id is not None:
         rows = rows.filter(company=company_id)

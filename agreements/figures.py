@@ -13,10 +13,12 @@ from uuid import UUID
 from django.db.models import Q
 
 from agreements import books, mrr, stored_mrr
+from agreements.known.reading import KnownBook, books_at
 from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
-from agreements.mrr.figures import merged
+from agreements.mrr.figures import merged, merged_movements
+from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -48,6 +50,15 @@ class Part:
 
     book: list[Any]
     engine: Any = mrr
+
+
+def parts_of(known: Iterable[KnownBook]) -> list[Part]:
+    """Kept books together, those of each edition of the rules by its own engine."""
+    found: dict[int, Part] = {}
+    for book in known:
+        part = found.setdefault(book.rules.edition, Part([], book.rules.engine))
+        part.book.extend(book.prepared)
+    return [found[edition] for edition in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +211,15 @@ class TenantFigure:
     is_known: bool = True
 
 
-def tenant_book(
+def tenant_parts(
     tenant: Tenant, *, company_id: UUID | None = None, integration_id: UUID | None = None
-) -> list[mrr.Prepared]:
-    """The settled book of all active companies, of one company, or of one integration's."""
-    stored_mrr.refresh_stale(tenant, None if company_id is None else [company_id])
+) -> list[Part]:
+    """The settled books of all active companies, of one company, or of one integration's.
+
+    All together by the rules of today, but for books that wait for the clock: these are answered as
+    they are kept, by their own rules, so that no request works out all of them.
+    """
+    late = stored_mrr.refresh_for_reader(tenant, company_id).kept
     rows = books.agreements_of(tenant)
     if company_id is not None:
         rows = rows.filter(company=company_id)
@@ -212,7 +227,21 @@ def tenant_book(
         rows = rows.filter(company__status=Company.Status.ACTIVE)
     if integration_id is not None:
         rows = rows.filter(integration=integration_id)
-    return books.prepare_all(tenant, rows)
+    if not late:
+        return [Part(books.prepare_all(tenant, rows))]
+    kept = parts_of(_kept_books(tenant, late))
+    if integration_id is not None:
+        account = str(integration_id)
+        for part in kept:
+            part.book[:] = [item for item in part.book if item.agreement.account == account]
+    return [Part(books.prepare_all(tenant, rows.exclude(AnyOf("company_id", late)))), *kept]
+
+
+def _kept_books(tenant: Tenant, company_ids: Collection[UUID]) -> Iterable[KnownBook]:
+    """The newest kept books of those of these companies that are active. Two statements."""
+    companies = Company.objects.for_tenant(tenant).filter(status=Company.Status.ACTIVE)
+    active = companies.filter(AnyOf("id", company_ids)).values_list("id", flat=True)
+    return books_at(tenant, None, list(active), with_shown=False).values()
 
 
 def tenant_figure(
@@ -220,10 +249,12 @@ def tenant_figure(
 ) -> TenantFigure:
     """MRR of all active companies of a tenant (or of one integration's), and how many count."""
     on = as_of or tenant.today()
-    prepared = tenant_book(tenant, integration_id=integration_id)
+    parts = tenant_parts(tenant, integration_id=integration_id)
     day = on.toordinal()
-    counting = {item.agreement.company_id for item in prepared if item.counted(day)[0]}
-    return TenantFigure(on, totals_of([Part(prepared)], on), len(counting))
+    counting = {
+        item.agreement.company_id for part in parts for item in part.book if item.counted(day)[0]
+    }
+    return TenantFigure(on, totals_of(parts, on), len(counting))
 
 
 def totals_of(parts: Sequence[Part], on: date) -> list[Total]:
@@ -248,11 +279,6 @@ def _amounts(parts: Iterable[list[mrr.Figure]]) -> dict[str, str]:
     return {figure.currency: figure.amount for figure in merged(parts)}
 
 
-def recognized_by_month(book: list[mrr.Prepared], first: date, months: int) -> list[Month]:
-    """What each calendar month earns, by currency."""
-    return months_of([Part(book)], first, months)
-
-
 def months_of(parts: Sequence[Part], first: date, months: int) -> list[Month]:
     """What each calendar month earns in several books together, by currency."""
     found: list[Month] = []
@@ -267,3 +293,8 @@ def months_of(parts: Sequence[Part], first: date, months: int) -> list[Month]:
             }
         )
     return found
+
+
+def movement_of(parts: Sequence[Part], start: date, end: date) -> list[mrr.Movement]:
+    """From day to day, of several books together, by currency."""
+    return merged_movements(part.engine.movement(part.book, start, end) for part in parts)

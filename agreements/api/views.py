@@ -15,7 +15,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agreements import mrr
 from agreements.api.parameters import (
     COMPANY,
     KNOWN_AT,
@@ -49,7 +48,7 @@ from agreements.api.serializers.movements import (
 )
 from agreements.as_known import known_books, known_etag, months_as_known, tenant_as_known
 from agreements.decisions import choose, lock_choices
-from agreements.figures import recognized_by_month, tenant_book, tenant_figure
+from agreements.figures import months_of, movement_of, tenant_figure, tenant_parts
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.doubts import DOUBTS
 from agreements.restated import restated_movement
@@ -110,8 +109,7 @@ class SeriesView(Endpoint):
                 recognized = months_as_known(known, first, months)
                 said = {"known_at": at, "is_known": known.is_known}
             else:
-                book = tenant_book(tenant, company_id=company_id)
-                recognized = recognized_by_month(book, first, months)
+                recognized = months_of(tenant_parts(tenant, company_id=company_id), first, months)
             ends = {"from": recognized[0]["month"], "to": recognized[-1]["month"]}
             return SeriesSerializer({**ends, "months": recognized, **said}).data
 
@@ -146,8 +144,8 @@ class MovementView(Endpoint):
             return self._restated(request, (start, end), company_id, (known_from, known_to))
 
         def build() -> Any:
-            book = tenant_book(tenant, company_id=company_id)
-            bridges = [shown_bridge(bridge) for bridge in mrr.movement(book, start, end)]
+            parts = tenant_parts(tenant, company_id=company_id)
+            bridges = [shown_bridge(bridge) for bridge in movement_of(parts, start, end)]
             return MovementSerializer({"from": start, "to": end, "currencies": bridges}).data
 
         return conditional(request, tenant_etag(tenant, "movement"), build)

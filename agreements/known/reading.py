@@ -15,6 +15,7 @@ from agreements.known import values
 from agreements.known.editions import Rules, rules_of
 from agreements.known.keeping import with_base
 from agreements.models import Agreement, AgreementLine, BookPiece
+from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText
 from audit_site.tenants.models import Tenant
 
@@ -60,7 +61,7 @@ def books_at(
     """
     rows = pieces_at(tenant, moment)
     if company_ids is not None:
-        rows = rows.filter(company__in=company_ids)
+        rows = rows.filter(AnyOf("company_id", company_ids))
     found: dict[str, Found] = defaultdict(dict)
     columns = (IdText("company_id"), "agreement", "part", "value", "base_value")
     for company_id, agreement, part, value, base in with_base(rows).values_list(*columns):

@@ -4,11 +4,18 @@ A company's book is worked out again when a sync or a person changed something i
 comes on which something in it starts or ends. Only rows that differ are written.
 """
 
-from agreements.stored_mrr.marking import mark_all_stale, mark_stale, refresh_stale
+from agreements.stored_mrr.marking import mark_all_stale, mark_stale
 from agreements.stored_mrr.passes import pass_days, refresh_again, verify
 from agreements.stored_mrr.reasons import KEEPING, RefreshReason
 from agreements.stored_mrr.refreshing import refresh, with_children
 from agreements.stored_mrr.tables import Differences, Found
+from agreements.stored_mrr.waiting import (
+    Late,
+    count_of_former_rules,
+    refresh_for_reader,
+    refresh_marked,
+    refresh_stale,
+)
 from agreements.stored_mrr.working_out import NEVER, collector_paused
 
 __all__ = [
@@ -16,13 +23,17 @@ __all__ = [
     "NEVER",
     "Differences",
     "Found",
+    "Late",
     "RefreshReason",
     "collector_paused",
+    "count_of_former_rules",
     "mark_all_stale",
     "mark_stale",
     "pass_days",
     "refresh",
     "refresh_again",
+    "refresh_for_reader",
+    "refresh_marked",
     "refresh_stale",
     "verify",
     "with_children",

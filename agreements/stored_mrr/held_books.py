@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from agreements.known import keeping
+from agreements.known import editions, keeping
 from agreements.models import CompanyBook
 from agreements.stored_mrr.reasons import RefreshReason
 from agreements.stored_mrr.tables import Owners
@@ -40,6 +40,11 @@ class Book(NamedTuple):
     @property
     def is_marked(self) -> bool:
         return self.computed_on is None and self.next_change == LONG_AGO
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was marked, or is not kept by the rules of today."""
+        return self.is_marked or self.kept_edition < editions.current().edition
 
 
 def hold(owners: Owners, reason: RefreshReason) -> dict[str, Book]:

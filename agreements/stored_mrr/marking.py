@@ -1,25 +1,24 @@
-"""Books that changed are marked, and worked out later: by the clock, or for who asks."""
+"""Books that changed are marked, to be worked out later."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from agreements.causes import cause
-from agreements.known import editions
 from agreements.models import CompanyBook
 from agreements.stored_mrr.held_books import LONG_AGO
-from agreements.stored_mrr.refreshing import refresh, with_children
+from agreements.stored_mrr.refreshing import with_children
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 
 
 def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
     """Something changed in these books, and for those that inherit: they will be worked out later
-    (`refresh_stale`). Call it in a transaction.
+    (`agreements.stored_mrr.waiting`). Call it in a transaction.
 
     Who asks for a marked company's MRR gets it worked out (`figures.company_totals`), with a new
     version. Sums over all companies and the order by MRR follow later.
@@ -44,23 +43,3 @@ def _mark(tenant: Tenant, marked: QuerySet[CompanyBook]) -> None:
         updated_at=timezone.now(),
         marked_by=cause().as_json(),
     )
-
-
-def refresh_stale(tenant: Tenant, company_ids: Collection[UUID] | None = None) -> int:
-    """Work out the books that were marked, of all companies or of these; how many they were.
-
-    Call it before anybody is answered from them: what is answered is kept first.
-    """
-    rows = waiting().filter(tenant=tenant)
-    if company_ids is not None:
-        rows = rows.filter(AnyOf("company_id", company_ids))
-    stale = list(rows.values_list("company_id", flat=True))
-    if stale:
-        refresh(tenant, stale)
-    return len(stale)
-
-
-def waiting() -> QuerySet[CompanyBook]:
-    """Books that were marked, or are not kept by the rules of today."""
-    is_marked = Q(next_change=LONG_AGO, computed_on=None)
-    return CompanyBook.objects.filter(is_marked | Q(kept_edition__lt=editions.current().edition))

@@ -9,11 +9,12 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
+from agreements.known import editions
 from agreements.models import CompanyBook
-from agreements.stored_mrr.marking import refresh_stale, waiting
 from agreements.stored_mrr.reasons import RefreshReason
-from agreements.stored_mrr.refreshing import CHUNK, refresh_chunk
+from agreements.stored_mrr.refreshing import CHUNK, refresh_chunk, refresh_waiting
 from agreements.stored_mrr.tables import Differences, Found
+from agreements.stored_mrr.waiting import waiting
 from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.tenants.models import Tenant
@@ -25,10 +26,11 @@ log = logging.getLogger(__name__)
 def pass_days() -> int:
     """Refresh what a new day has changed, each tenant by its own calendar, many tenants at once.
 
-    And what a sync had marked and did not come to work out. Returns how many companies were worked
-    out. Safe to run as often as one likes.
+    Then the books that wait: what a sync had marked and did not come to work out, and all of them
+    after a release with other rules. Returns how many companies were worked out. Safe to run as
+    often as one likes: each slice is committed by itself, and the next pass goes on behind it.
     """
-    return sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_stale()
+    return sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_waiting()
 
 
 def _due() -> list[tuple[UUID, UUID]]:
@@ -38,7 +40,10 @@ def _due() -> list[tuple[UUID, UUID]]:
         for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
             today = Tenant(timezone=zone).today()
             rows = CompanyBook.objects.filter(
-                tenant__timezone=zone, next_change__lte=today, computed_on__isnull=False
+                tenant__timezone=zone,
+                next_change__lte=today,
+                computed_on__isnull=False,
+                kept_edition__gte=editions.current().edition,
             )
             due += rows.values_list("tenant_id", "company_id")
     return sorted(due)
@@ -59,18 +64,49 @@ def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
     return len(companies)
 
 
-def _refresh_all_stale() -> int:
-    """Each tenant on its own: one that can't be worked out holds no other up."""
+def _refresh_all_waiting() -> int:
+    """A slice of each tenant in turn, so that a large one holds no other up."""
     count = 0
     with walls.as_system("pass_days"):
         tenants = list(Tenant.objects.filter(Exists(waiting().filter(tenant=OuterRef("pk")))))
-    for tenant in tenants:
-        try:
+    turns: list[tuple[Tenant, UUID | None]] = [(tenant, None) for tenant in tenants]
+    while turns:
+        following: list[tuple[Tenant, UUID | None]] = []
+        for tenant, last in turns:
             with walls.within(tenant.pk):
-                count += refresh_stale(tenant)
-        except Exception:
-            log.exception("MRR of tenant %s could not be worked out", tenant.pk)
+                companies = _slice_after(tenant, last)
+                count += _refresh_slice(tenant, companies)
+            if len(companies) == CHUNK:
+                following.append((tenant, companies[-1]))
+        turns = following
     return count
+
+
+def _slice_after(tenant: Tenant, last: UUID | None) -> list[UUID]:
+    """The next companies of a tenant whose books wait, behind the last one that was looked at."""
+    rows = waiting().filter(tenant=tenant).order_by("company")
+    if last is not None:
+        rows = rows.filter(company__gt=last)
+    return list(rows.values_list("company_id", flat=True)[:CHUNK])
+
+
+def _refresh_slice(tenant: Tenant, companies: Sequence[UUID]) -> int:
+    """All together, or else each on its own: one that can't be worked out holds no other up."""
+    try:
+        with transaction.atomic():
+            refresh_waiting(tenant, companies)
+    except OperationalError:  # the database's own trouble: the next pass will do
+        log.warning("Books of tenant %s wait for the next pass", tenant.pk, exc_info=True)
+        return 0
+    except InterfaceError:
+        raise
+    except Exception:
+        if len(companies) > 1:
+            log.warning("Books that wait are worked out company by company", exc_info=True)
+            return sum(_refresh_slice(tenant, [company]) for company in companies)
+        log.exception("MRR of company %s could not be worked out", companies[0])
+        return 0
+    return len(companies)
 
 
 def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]:

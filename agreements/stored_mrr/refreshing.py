@@ -15,7 +15,7 @@ from agreements.causes import NEW_RULES, NO_CAUSE, Cause, cause
 from agreements.known import editions, keeping
 from agreements.models import Agreement, CompanyBook
 from agreements.stored_mrr.held_books import BOOK_COLUMNS, KEPT_COLUMNS, Book, hold
-from agreements.stored_mrr.reasons import KEEPING, RefreshReason
+from agreements.stored_mrr.reasons import CHANGING, KEEPING, WRITING, RefreshReason
 from agreements.stored_mrr.tables import (
     AGREEMENTS,
     COMPANIES,
@@ -41,10 +41,22 @@ def refresh(tenant: Tenant, company_ids: Collection[UUID]) -> None:
 
     With them those of companies whose agreements inherit from theirs.
     """
-    wanted = sorted(map(str, with_children(tenant, company_ids)))
-    for chunk in batched(wanted, CHUNK):
+    _refresh(tenant, with_children(tenant, company_ids), RefreshReason.CHANGE)
+
+
+def refresh_waiting(tenant: Tenant, company_ids: Collection[UUID]) -> None:
+    """Work out those books of these companies that wait for it; each slice is committed by itself
+    where the caller holds no transaction.
+
+    Who marked a book has marked those that inherit from it.
+    """
+    _refresh(tenant, company_ids, RefreshReason.LATE)
+
+
+def _refresh(tenant: Tenant, company_ids: Collection[UUID], reason: RefreshReason) -> None:
+    for chunk in batched(sorted(map(str, company_ids)), CHUNK):
         with transaction.atomic(savepoint=False):
-            refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), RefreshReason.CHANGE)
+            refresh_chunk(dict.fromkeys(chunk, tenant), Found(Differences), reason)
 
 
 def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
@@ -60,12 +72,9 @@ def with_children(tenant: Tenant, company_ids: Collection[UUID]) -> set[UUID]:
 
 def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
     held = hold(owners, reason)
-    if reason in {RefreshReason.DAY, RefreshReason.CHECK}:  # marked ones are for somebody else
-        marked = {company_id for company_id, book in held.items() if book.is_marked}
-        held = {company_id: book for company_id, book in held.items() if company_id not in marked}
-        owners = {
-            company_id: owners[company_id] for company_id in owners if company_id not in marked
-        }
+    others = {id_ for id_, book in held.items() if _is_for_others(book, reason)}
+    held = {id_: book for id_, book in held.items() if id_ not in others}
+    owners = {id_: owner for id_, owner in owners.items() if id_ not in others}
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     keeps = reason in KEEPING
     with collector_paused():
@@ -89,7 +98,7 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         next_change = expected.next_change.get(company_id)
         if (book.next_change if book.computed_on else None) != next_change:
             differing.add(company_id)
-        is_written = reason in {RefreshReason.CHANGE, RefreshReason.DAY} or company_id in kept
+        is_written = reason in WRITING or company_id in kept
         if is_written or company_id in differing:
             tenant_id = owners[company_id].pk
             version, today = book.version + 1, days[tenant_id]
@@ -107,12 +116,19 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *columns), changed)
 
 
+def _is_for_others(book: Book, reason: RefreshReason) -> bool:
+    """Books that wait are worked out as such, and no others are."""
+    if reason is RefreshReason.LATE:
+        return not book.is_waiting
+    return reason in {RefreshReason.DAY, RefreshReason.CHECK} and book.is_waiting
+
+
 def _cause_of(book: Book, reason: RefreshReason) -> Cause:
     """Why a book changes: what marked it, or what is going on now."""
     if book.is_marked and book.marked_by:
         return Cause.of_json(book.marked_by)
     is_first_keeping = book.kept.known_from is None and book.version > 0
-    if is_first_keeping and cause() is NO_CAUSE and reason is RefreshReason.CHANGE:
+    if is_first_keeping and cause() is NO_CAUSE and reason in CHANGING:
         return NEW_RULES
     return cause()
 

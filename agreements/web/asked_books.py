@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from agreements import mrr
 from agreements.as_known import known_books, movement_as_known
-from agreements.figures import Part, tenant_book
+from agreements.figures import Part, movement_of, tenant_parts
 from agreements.restated import restated_movement
 from agreements.web.asked_days import Days
 from agreements.web.charts import AnyMovement
@@ -17,7 +16,7 @@ from audit_site.tenants.models import Tenant
 def parts_as_asked(tenant: Tenant, days: Days, company_id: UUID | None = None) -> list[Part]:
     """The books of one company or of all, each with its engine."""
     if days.known_at is None:
-        return [Part(tenant_book(tenant, company_id=company_id))]
+        return tenant_parts(tenant, company_id=company_id)
     return known_books(tenant, days.known_at, company_id).parts
 
 
@@ -26,8 +25,7 @@ def movement_as_asked(
 ) -> Sequence[AnyMovement]:
     """From day to day; where it opens as known at another moment, with what became known since."""
     if days.known_at is None and days.opens_at is None:
-        book = tenant_book(tenant, company_id=company_id)
-        return mrr.movement(book, days.start, days.end)
+        return movement_of(tenant_parts(tenant, company_id=company_id), days.start, days.end)
     after = known_books(tenant, days.known_at, company_id)
     if days.opens_at is None:
         return movement_as_known(after, days.start, days.end)

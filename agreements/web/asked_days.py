@@ -118,10 +118,13 @@ class Days:
     def fixed(self, tenant: Tenant, company: Company | None = None) -> Days:
         """The same days as known at a moment: now, where none was asked for.
 
-        What a sync has changed meanwhile is worked out and kept before.
+        What a sync has changed meanwhile is worked out and kept before. While books are there of
+        which nothing is kept yet, as after the first release that keeps any, no moment is fixed.
         """
         if self.known_at is None:
-            stored_mrr.refresh_stale(tenant, None if company is None else [company.pk])
+            late = stored_mrr.refresh_for_reader(tenant, company.pk if company else None)
+            if late.has_unkept:
+                return self
         known_at = self.moment
         return replace(self, known_at=known_at, given={**self.given, KNOWN: as_text(known_at)})
 

@@ -121,7 +121,8 @@ def movement_csv(bridges: Sequence[AnyMovement], names: dict[str, str], days: Da
 
 
 def _known_at(days: Days) -> str:
-    return as_text(days.moment)
+    """ "" where nothing is kept yet that could be asked for again."""
+    return as_text(days.known_at) if days.known_at else ""
 
 
 def _known_name(days: Days) -> str:

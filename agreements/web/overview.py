@@ -7,6 +7,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from agreements import stored_mrr
 from agreements.figures import months_of
 from agreements.mrr.cycles import add_months
 from agreements.overview import currency_books, ending_soon
@@ -42,6 +43,7 @@ def overview(request: PageRequest) -> HttpResponse:
     context = {
         "books": currency_books(tenant),
         "to_check": in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count(),
+        "behind": stored_mrr.count_of_former_rules(tenant),
         "ending": paged(request, ending_soon(tenant, horizon), size=25),
         "within": horizon,
         "horizons": HORIZONS,

@@ -57,7 +57,7 @@ class AgreementsPhase(Phase):
         self.writer.on_moment("agreements read", "all" if self.companies is None else "some")
         AbsentAgreements(self.writer, self.adapter).settle(self.companies, self._read_more)
         with self.writer.page(self.name, is_last=True):
-            stored_mrr.refresh_stale(self.integration.tenant)
+            stored_mrr.refresh_marked(self.integration.tenant)
             self.conclude()
 
     def conclude(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agreements import mrr, stored_mrr
-from agreements.figures import company_figure, tenant_book
+from agreements.figures import company_figure, tenant_parts
 from agreements.models import Agreement, AgreementLine
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -28,7 +28,10 @@ def noon(month: int, day: int) -> datetime:
 
 
 def earned(tenant: Tenant, month: int) -> list[str]:
-    return [figure.amount for figure in mrr.recognized(tenant_book(tenant), date(2026, month, 1))]
+    return [
+        figure.amount
+        for figure in mrr.recognized(tenant_parts(tenant)[0].book, date(2026, month, 1))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agreements import mrr
-from agreements.figures import company_figure, tenant_book
+from agreements.figures import company_figure, tenant_parts
 from agreements.models import Agreement, AgreementChoices
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -39,7 +39,7 @@ def make_newer(parent: Agreement, **over: Any) -> Agreement:
 def warnings(company: Company) -> list[list[str]]:
     """Of the child's rows; the whole tenant's book says the same."""
     found = [entry.warnings for entry in company_figure(company, ON).ledger]
-    whole = mrr.ledger(tenant_book(company.tenant), ON)
+    whole = mrr.ledger(tenant_parts(company.tenant)[0].book, ON)
     assert found == [entry.warnings for entry in whole if entry.agreement_id == "C"]
     return found
 
@@ -80,4 +80,4 @@ def test_what_replaces_a_parent_elsewhere_takes_one_more_query(
     with django_assert_num_queries(4):
         company_figure(parent.company, ON)
     with django_assert_num_queries(4):
-        tenant_book(child_company.tenant)
+        tenant_parts(child_company.tenant)

@@ -255,7 +255,7 @@ def company() -> dict[str, Any]:
 def series() -> dict[str, Any]:
     from django.db.models import Count  # noqa: PLC0415
 
-    from agreements.figures import recognized_by_month, tenant_book, tenant_figure  # noqa: PLC0415
+    from agreements.figures import months_of, tenant_figure, tenant_parts  # noqa: PLC0415
     from agreements.models import Agreement  # noqa: PLC0415
     from audit_site.db import walls  # noqa: PLC0415
     from audit_site.tenants.models import Tenant  # noqa: PLC0415
@@ -264,7 +264,7 @@ def series() -> dict[str, Any]:
     tenant = Tenant.objects.get(pk=counts[0]["tenant"])
     with walls.within(tenant.pk):
         began = time.perf_counter()
-        recognized_by_month(tenant_book(tenant), TODAY.replace(month=1, day=1), 12)
+        months_of(tenant_parts(tenant), TODAY.replace(month=1, day=1), 12)
         middle = time.perf_counter()
         for month in range(1, 13):
             tenant_figure(tenant, TODAY.replace(month=month, day=15))
