@@ -7,6 +7,7 @@ from agreements.books.columns import AGREEMENT
 from agreements.books.company_texts import CompanyText
 from agreements.books.ends import end_before
 from agreements.books.preparing import (
+    Recount,
     book_of,
     prepare_all,
     prepare_by_company,
@@ -21,6 +22,7 @@ __all__ = [
     "AGREEMENT",
     "AgreementText",
     "CompanyText",
+    "Recount",
     "agreements_of",
     "book_of",
     "end_before",

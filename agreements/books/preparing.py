@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -35,6 +35,19 @@ NOT_GONE: Mapping[UUID, datetime | None] = {}
 AS_STORED: Mapping[UUID, KeptValues] = {}
 
 
+class Recount(NamedTuple):
+    """Agreements of an account that count from a day on are to count from another one on, None = on
+    all days.
+    """
+
+    account: UUID
+    was: date
+    becomes: date | None
+
+    def concerns(self, row: Agreement) -> bool:
+        return (row.integration_id, row.counts_from) == (self.account, self.was)
+
+
 def prepare_company(
     tenant: Tenant,
     company_id: UUID,
@@ -43,13 +56,13 @@ def prepare_company(
     gone: Mapping[UUID, datetime | None] = NOT_GONE,
     put_back: Collection[UUID] = (),
     as_kept: Mapping[UUID, KeptValues] = AS_STORED,
-    counts_always: UUID | None = None,
+    recount: Recount | None = None,
 ) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances.
 
     As if some agreements were not there, others gone since another moment than is stored, others as
-    before they were set aside, and others as they were when their values were kept; as if those of
-    the account `counts_always` had not come by a move.
+    before they were set aside, and others as they were when their values were kept; as if some
+    counted from another day on (`recount`).
     """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
@@ -61,8 +74,8 @@ def prepare_company(
         end_gone(agreement, gone.get(row.pk, row.gone_at), tenant)
         if row.pk in put_back:
             agreement.set_aside, agreement.force_include = False, row.typed.counted_before
-        if row.integration_id is not None and row.integration_id == counts_always:
-            agreement.counts_from = None
+        if recount is not None and recount.concerns(row):
+            agreement.counts_from = recount.becomes
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))

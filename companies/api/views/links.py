@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -35,6 +34,7 @@ from integrations.links.linking import link_company, unlink_company
 from integrations.links.previewing import start_preview
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, LinkPreview
+from integrations.models.links import CompanyLinkQuerySet
 
 
 class LinkActions(CompanyViews):
@@ -88,14 +88,15 @@ class LinkActions(CompanyViews):
             return None
         return owned_or_invalid(self._links(company), "link", values["link"]).pk
 
-    def _links(self, company: Company) -> QuerySet[CompanyLink]:
+    def _links(self, company: Company) -> CompanyLinkQuerySet:
         return CompanyLink.objects.for_tenant(self.tenant).filter(company=company)
 
     @extend_schema(responses={200: PastLinkSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def links(self, request: Request, pk: str) -> Response:
         """List its links, the newest first: the one in force, ended ones and undone ones."""
-        rows = self._links(self.get_object()).select_related("integration", "linked_by")
+        rows = self._links(self.get_object()).undoable_first()
+        rows = rows.select_related("integration", "linked_by")
         context = {"request": request}
         return self.paged(
             rows.order_by("-id"),

@@ -17,8 +17,8 @@ from integrations.models import LinkMatching, LinkSuggestion, SuggestionKind
 
 #: Why a pair was not taken.
 CODES = (
-    *("already_linked", "does_not_exist", "moved_before", "named_twice", "not_connected"),
-    *("not_suggested", "suggestion_changed", "unknown_company"),
+    *("already_linked", "does_not_exist", "internal_error", "moved_before", "named_twice"),
+    *("not_connected", "not_suggested", "suggestion_changed", "unknown_company"),
 )
 
 
@@ -125,6 +125,9 @@ class ConfirmedSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Reads the agreements; the first, where there are several."
     )
     sync_runs = SyncRunSerializer(many=True, help_text="One for each account.")
+    batch = serializers.CharField(
+        help_text="Id of these links as they were made together: see `/link-batches/{id}/`."
+    )
 
 
 class SuggestionsChangedSerializer(serializers.Serializer[Any]):
