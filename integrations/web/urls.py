@@ -51,6 +51,7 @@ urlpatterns = [
     path("import/batches/<uuid:pk>/review/", import_batches.review, name="review-batch"),
     path("import/batches/<uuid:pk>/retry/", import_batches.retry_batch, name="retry-batch"),
     path("import/batches/<uuid:pk>/undo/", import_batches.undo_batch, name="undo-batch"),
+    path("import/batches/<uuid:pk>/bring-back/", import_batches.bring_back, name="bring-back"),
     path("integrations/<uuid:pk>/companies/", import_list.list_of_connection, name="import-list"),
     path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),
     path("integrations/<uuid:pk>/companies/review/", import_list.add_one, name="add-one"),
