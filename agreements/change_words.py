@@ -1,4 +1,4 @@
-"""What became known of a figure, in words: `price of Managed Firewall 100 → 3,100`."""
+"""What became known of a figure, in words: `price of Managed Firewall USD 100.00 → 3,100.00`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.utils.dateformat import format as date_text
 from agreements.known.differences import Bringer, Change
 from agreements.mrr import money_text
 from agreements.restated import mrr_in
+from audit_site.pages.written import day_written, money_written
 from audit_site.tenants.models import Tenant
 
 #: How a change came to be known, by the kind of what brought it.
@@ -68,14 +69,15 @@ def _said(currency: str, fields: list[Change], tenant: Tenant) -> SaidChange:
 
 
 def sentence_of(change: Change, tenant: Tenant) -> str:
-    """`price of Managed Firewall 100 → 3,100 (read 29 Nov 02:10)`."""
+    """`price of Managed Firewall USD 100.00 → 3,100.00 (read 29 Nov 02:10)`."""
     return f"{_difference(change)}{brought_text(change.by, tenant)}"
 
 
 def _difference(change: Change) -> str:
     if change.field == "row":
         return came_or_went(change.label, change.before, change.after)
-    return difference_text(change.called, change.label, change.before, change.after)
+    currencies = change.currencies_said
+    return difference_text(change.called, change.label, change.before, change.after, currencies)
 
 
 def came_or_went(label: str, before: str | None, after: str | None) -> str:
@@ -86,9 +88,21 @@ def came_or_went(label: str, before: str | None, after: str | None) -> str:
     return f"{label} comes to another amount"
 
 
-def difference_text(called: str, label: str, before: str | None, after: str | None) -> str:
-    """`price of Managed Firewall 100 → 3,100`."""
-    return f"{called} of {label} {shown_value(before)} → {shown_value(after)}"
+def difference_text(
+    called: str,
+    label: str,
+    before: str | None,
+    after: str | None,
+    currencies: tuple[str, str] = ("", ""),
+) -> str:
+    """`price of Managed Firewall USD 100.00 → 3,100.00`; the currency is said again where it is
+    another. `currencies`: of either side, where it is an amount.
+    """
+    former, current = currencies
+    was, became = shown_value(before, former), shown_value(after, current)
+    if former == current and current and before is not None:
+        became = became.removeprefix(f"{current} ")
+    return f"{called} of {label} {was} → {became}"
 
 
 def brought_text(by: Bringer, tenant: Tenant) -> str:
@@ -105,14 +119,23 @@ def moment_text(at: datetime, tenant: Tenant) -> str:
     return date_text(local, "j M H:i" if is_this_year else "j M Y H:i")
 
 
-def shown_value(text: str | None) -> str:
-    """A value of a field for people: numbers with thousands apart, days as days."""
+def shown_value(text: str | None, currency: str = "") -> str:
+    """A value of a field for people: numbers with thousands apart, amounts with their currency,
+    days as days.
+    """
     if text is None:
         return "none"
     if text in {"true", "false"}:
         return "yes" if text == "true" else "no"
     if NUMBER.fullmatch(text):
-        return f"{Decimal(text):,f}"
+        return _amount(text, currency) if currency else f"{Decimal(text):,f}"
     if DAY.fullmatch(text):
-        return date_text(date.fromisoformat(text), "j M Y")
+        return day_written(date.fromisoformat(text))
     return text
+
+
+def _amount(text: str, currency: str) -> str:
+    """With the places of its currency; with all its own where those are not enough."""
+    exact = Decimal(text)
+    rounded = money_text(currency, exact)
+    return money_written(rounded if Decimal(rounded) == exact else f"{exact:f}", currency)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
-from django.utils.dateformat import format as date_text
 
 from agreements.figures import Money
+from audit_site.pages.written import day_written
 from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.issues.inbox import KIND_INTEGRATION, open_issues
@@ -90,7 +90,7 @@ def _last_read(at: datetime | None) -> str:
 
 
 def _day(at: datetime) -> str:
-    return date_text(timezone.localtime(at), "j M Y")
+    return day_written(timezone.localtime(at))
 
 
 def _on_amounts(totals: Sequence[Money]) -> list[str]:

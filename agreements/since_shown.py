@@ -49,17 +49,18 @@ class RowDifference:
     after: str | None
     by: Bringer
     tenant: Tenant
+    currencies: tuple[str, str] = ("", "")
 
     @property
     def sentence(self) -> str:
-        """`price of Managed Firewall 100 → 3,100 (read 29 Nov 02:10)`."""
+        """`price of Managed Firewall USD 100.00 → 3,100.00 (read 29 Nov 02:10)`."""
         return f"{self._said}{brought_text(self.by, self.tenant)}"
 
     @property
     def _said(self) -> str:
         if self.what == "row":
             return came_or_went(self.label, self.before, self.after)
-        return difference_text(self.what, self.label, self.before, self.after)
+        return difference_text(self.what, self.label, self.before, self.after, self.currencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,9 @@ def _moment_of(company: Company, shown: Shown) -> datetime:
 
 def _of_change(change: Change, tenant: Tenant) -> RowDifference:
     return RowDifference(
-        change.row_id, change.label, _called(change), change.before, change.after, change.by, tenant
+        *(change.row_id, change.label, _called(change), change.before, change.after, change.by),
+        tenant,
+        change.currencies_said,
     )
 
 
@@ -156,7 +159,8 @@ def _by_dates(after: Known, then: date, today: date, tenant: Tenant) -> Iterable
             if a != b:
                 old, new = (mrr.money_text(state.currency, amount) for amount in (a, b))
                 what = "MRR by its dates"
-                yield RowDifference(key[1], state.label, what, old, new, Bringer(), tenant)
+                said = (state.currency, state.currency)
+                yield RowDifference(key[1], state.label, what, old, new, Bringer(), tenant, said)
 
 
 def _totals(before: Known, then: date, after: Known, today: date) -> list[MoneyDifference]:

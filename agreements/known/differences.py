@@ -11,7 +11,7 @@ from uuid import UUID
 
 from agreements.known.last_changes import last_changes
 from agreements.known.reading import KnownBook
-from agreements.known.rows import CALLED, RowState, inputs_of, row_states, settled_of
+from agreements.known.rows import CALLED, MONEY_FIELDS, RowState, inputs_of, row_states, settled_of
 from agreements.models import BookVersion
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText
@@ -55,6 +55,12 @@ class Change:
     def called(self) -> str:
         """The field in words."""
         return CALLED.get(self.field, self.field)
+
+    @property
+    def currencies_said(self) -> tuple[str, str]:
+        """The currency of either value, where the field is an amount."""
+        is_money = self.field in MONEY_FIELDS
+        return (self.currency_before, self.currency_after) if is_money else ("", "")
 
 
 class Window(NamedTuple):

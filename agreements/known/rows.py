@@ -65,6 +65,9 @@ CALLED: Final = {
     **SETTLED_FIELDS,
 }
 
+#: Those of them that are amounts of money.
+MONEY_FIELDS: Final = frozenset({"amount", "unit_price"})
+
 #: What a line is given of its agreement, and of its own: there by which name.
 OF_AGREEMENT: Final = tuple(name for name in AGREEMENT_FIELDS if name != "amount")
 OF_LINE: Final = {

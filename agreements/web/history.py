@@ -38,7 +38,7 @@ NOBODY: Final = "a program"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From what to what a version changed the MRR of a currency."""
+    """From what to what a version changed the MRR of a currency; "" = there was or is none."""
 
     currency: str
     before: str
@@ -46,7 +46,7 @@ class Change:
 
     @property
     def amount(self) -> str:
-        return str(Decimal(self.after) - Decimal(self.before))
+        return str(Decimal(self.after or 0) - Decimal(self.before or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ def _row(shown: ShownVersion, kept_runs: set[UUID]) -> HistoryRow:
 
 
 def _changes(before: list[Total], after: list[Total]) -> list[Change]:
-    """The currencies in which the MRR differs, and "0" where there was or is none."""
+    """The currencies in which the MRR differs."""
     amounts = [
         {total["currency"]: total["amount"] for total in totals} for totals in (before, after)
     ]
     was, became = amounts
     return [
-        Change(currency, was.get(currency, "0"), became.get(currency, "0"))
+        Change(currency, was.get(currency, ""), became.get(currency, ""))
         for currency in sorted({*was, *became})
         if was.get(currency) != became.get(currency)
     ]

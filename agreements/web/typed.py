@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from agreements.figures import company_figure
-from agreements.models import Agreement
+from agreements.models import Agreement, TypedChange
 from agreements.typed import (
     add_agreement,
     change_agreement,
@@ -33,7 +35,7 @@ MOST_SHOWN = 50
 def add(request: PageRequest, pk: UUID) -> HttpResponse:
     """Type an agreement of an audITee."""
     company = find_company(request, pk)
-    initial = {"currency": company.tenant.currency}
+    initial = _typed_before(request, company) or {"currency": company.tenant.currency}
     form = TypedForm(request.POST or None, initial=initial)
     if form.is_valid():
         try:
@@ -44,6 +46,16 @@ def add(request: PageRequest, pk: UUID) -> HttpResponse:
             messages.success(request, _said(agreement))
             return redirect("companies:detail", pk)
     return _form(request, company, form)
+
+
+def _typed_before(request: PageRequest, company: Company) -> dict[str, Any]:
+    """What a removed agreement said, where the address asks for it to be typed again."""
+    try:
+        pk = UUID(request.GET.get("again", ""))
+    except ValueError:
+        return {}
+    removed = typed_changes(company).filter(pk=pk, act=TypedChange.Act.REMOVED).first()
+    return removed.before if removed else {}
 
 
 def _said(agreement: Agreement) -> str:
@@ -94,8 +106,11 @@ def remove(request: PageRequest, pk: UUID) -> HttpResponse:
     company = agreement.company
     if request.method == "POST":
         remove_agreement(agreement=agreement, actor=request.user)
-        messages.success(request, f"“{agreement}” is removed. What it said is kept below.")
-        return redirect("agreements:typed-add", company.pk)
+        messages.success(
+            request,
+            f"“{agreement}” is removed. What it said is kept: “Type an agreement” can put it back.",
+        )
+        return redirect(f"{reverse('companies:detail', args=[company.pk])}#agreements-title")
     rows = {row.agreement.pk: row for row in company_figure(company).agreements}
     context = {"company": company, "agreement": agreement, "row": rows[agreement.pk]}
     return render(request, "agreements/typed_remove.html", context)

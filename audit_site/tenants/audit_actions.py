@@ -37,6 +37,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "import.started": "started the",
         "import.retried": "tried again the",
         "import.undone": "took back the",
+        "import.brought_back": "brought back what was archived of the",
         "company.created": "added the audITee",
         "company.changed": "changed the audITee",
         "company.primary_chosen": "chose the primary contact of the audITee",

@@ -91,16 +91,20 @@ def _chosen(integrations: list[Integration], chosen: str, name: str) -> Integrat
 
 @page("POST", role=Role.MEMBER, section="companies")
 def start(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Have an audITee and a PSA company compared, and wait for it."""
+    """Have an audITee and a PSA company compared, and wait for it.
+
+    A button of a form that is about more names the PSA company in its address.
+    """
     found = company_of(request, pk)
     integrations = list(list_integrations(found.tenant))
-    integration = _chosen(integrations, request.POST.get("integration", ""), found.name)
+    asked = request.POST if "external_id" in request.POST else request.GET
+    integration = _chosen(integrations, asked.get("integration", ""), found.name)
     if integration is None:
         raise Http404
     preview = start_preview(
         company=found,
         integration=integration,
-        external_id=request.POST.get("external_id", ""),
+        external_id=asked.get("external_id", ""),
         actor=request.user,
     )
     return redirect("companies:link-preview", pk, preview.pk)

@@ -28,7 +28,8 @@ from integrations.importing.selectors import (
     companies_with_links,
 )
 from integrations.links.plan_undo import earlier_links
-from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.matching.selectors import list_suggestions
+from integrations.models import CompanyLink, LinkSuggestion, PsaCompanyRecord, SuggestionKind
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs
 
@@ -139,9 +140,16 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "remarks": remarks_on_figure(found, figure.totals),
         "run": list_sync_runs(found.tenant, company=found.pk).first() if link else None,
         "past_links": earlier_links(found),
+        "suggestion": None if link else _suggestion(found),
         "why": why_primary([found]).get(found.pk),
     }
     return render(request, "companies/detail.html", context)
+
+
+def _suggestion(company: Company) -> LinkSuggestion | None:
+    """The PSA company that an audITee without a link probably is."""
+    found = list_suggestions(company.tenant, company=company.pk, kind=SuggestionKind.LINK)
+    return found.first()
 
 
 def _status_to_say(link: CompanyLink | None, record: PsaCompanyRecord | None) -> str:

@@ -18,6 +18,7 @@ from audit_site.db.bulk import bulk_upsert
 from audit_site.db.each_by_itself import all_that_can
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
+from integrations.batches.bringing_back import bring_back, to_bring_back
 from integrations.batches.undoing import take_back
 from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
@@ -73,6 +74,10 @@ def carry_out_slice(batch: ImportBatch) -> bool:
     if undoing := _to_take_back(batch):
         take_back(undoing, batch.undo_by)
         bulk_upsert(ImportBatchRow, undoing)
+        return True
+    if archived := to_bring_back(batch):
+        bring_back(archived, batch.undo_by)
+        bulk_upsert(ImportBatchRow, archived)
         return True
     rows = _next_rows(batch)
     if not rows:

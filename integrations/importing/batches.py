@@ -5,10 +5,9 @@ A worker carries them out (`integrations.batches.worker`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -18,10 +17,10 @@ from django.utils import timezone
 from audit_site import limits
 from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import storable
-from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
+from companies.models import Company
 from companies.services import MAKE_ROOM, licence
 from integrations.importing.selection import (
     MOST_CHOSEN,
@@ -42,11 +41,18 @@ from integrations.models import (
 from integrations.runs.dispatching import dispatch
 
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
+#: Code of a row whose audITee an undo archived, and somebody brought back.
+BACK: Final = "brought_back"
+#: Rows whose audITee the undo of their import archived: they can be brought back.
+UNDO_ARCHIVED: Final = Q(state=State.UNDONE, made=True, company__status=Company.Status.ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """The rows of a batch in numbers; those that were unticked are only in `unticked`."""
+    """The rows of a batch in numbers; those that were unticked are only in `unticked`.
+
+    `archived`: audITees that it made and an undo archived; `back`: those that were brought back.
+    """
 
     new: int
     links: int
@@ -56,6 +62,8 @@ class BatchCounts:
     undoing: int
     undone: int
     unticked: int
+    archived: int
+    back: int
 
     @property
     def chosen(self) -> int:
@@ -96,11 +104,14 @@ def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
         "new": Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
         "links": Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
         "unticked": Count("pk", filter=~chosen),
+        "archived": Count("pk", filter=chosen & UNDO_ARCHIVED),
+        "back": Count("pk", filter=chosen & Q(code=BACK)),
         **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
     }
     counted: Any = rows.order_by().values("batch").annotate(**sums)
     numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
-    return {batch.pk: numbers.get(batch.pk, BatchCounts(0, 0, 0, 0, 0, 0, 0, 0)) for batch in found}
+    nothing = BatchCounts(**dict.fromkeys(sums, 0))
+    return {batch.pk: numbers.get(batch.pk, nothing) for batch in found}
 
 
 def propose_selection(
@@ -186,7 +197,7 @@ def _proposed(tenant: Tenant, actor: User | None, rows: Sequence[Proposed]) -> I
     return batch
 
 
-def _held(batch: ImportBatch, state: str) -> ImportBatch:
+def held_batch(batch: ImportBatch, state: str) -> ImportBatch:
     """The batch as it is now, locked. DomainError `not_in_review`, `under_way`."""
     rows = ImportBatch.objects.filter(tenant=batch.tenant_id, pk=batch.pk)
     held = rows.select_for_update(no_key=True, of=("self",)).select_related("tenant").get()
@@ -203,66 +214,13 @@ def _held(batch: ImportBatch, state: str) -> ImportBatch:
     return held
 
 
-@dataclass(frozen=True, slots=True)
-class RowChoice:
-    """What a person chose of one row; None = as it is. `primary_contact` is the PSA's id."""
-
-    primary_contact: str | None = None
-    type: str | None = None
-    becomes: str | None = None
-
-
-@transaction.atomic
-def choose_rows(
-    *,
-    batch: ImportBatch,
-    shown: Collection[UUID],
-    ticked: Collection[UUID],
-    choices: Mapping[UUID, RowChoice] = MappingProxyType({}),
-) -> None:
-    """Keep of the rows that a page of the review shows those that are ticked, as they are chosen.
-
-    Three statements at the most.
-    """
-    _held(batch, ImportBatch.State.REVIEW)
-    rows = ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, pk__in=list(shown))
-    changed = [row for row in rows if _choose(row, row.pk in ticked, choices.get(row.pk))]
-    bulk_upsert(ImportBatchRow, changed)
-
-
-def _choose(row: ImportBatchRow, is_ticked: bool, choice: RowChoice | None) -> bool:
-    """Set on a row what was chosen; whether that differs from what was there."""
-    before = (row.chosen, row.primary_contact, row.type, row.becomes)
-    row.chosen = is_ticked
-    if choice is not None:
-        if choice.primary_contact is not None:
-            row.primary_contact = fitted(
-                ImportBatchRow, "primary_contact", storable(choice.primary_contact)
-            )
-        row.type = row.type if choice.type is None else choice.type
-        if row.company_id is not None and choice.becomes in Becomes.values:
-            row.becomes = choice.becomes
-    return before != (row.chosen, row.primary_contact, row.type, row.becomes)
-
-
-@transaction.atomic
-def keep_what_fits(*, batch: ImportBatch) -> None:
-    """Untick new ones from the end, until the licence has room for the others."""
-    held = _held(batch, ImportBatch.State.REVIEW)
-    free = licence(held.tenant).free
-    rows = rows_of_batch(held).filter(chosen=True, becomes=Becomes.NEW)
-    first_over = rows.values_list("position", flat=True)[free : free + 1]
-    for position in first_over:
-        rows.filter(position__gte=position).order_by().update(chosen=False)
-
-
 @transaction.atomic
 def start(*, batch: ImportBatch, actor: User) -> ImportBatch:
     """Hand a reviewed batch to the workers; it counts as one import of an hour.
 
     DomainError `not_in_review`, `nothing_chosen`, `licence_exceeded`.
     """
-    held = _held(batch, ImportBatch.State.REVIEW)
+    held = held_batch(batch, ImportBatch.State.REVIEW)
     counts = counts_of([held])[held.pk]
     if not counts.chosen:
         raise DomainError(
@@ -287,7 +245,7 @@ def start(*, batch: ImportBatch, actor: User) -> ImportBatch:
 @transaction.atomic
 def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
     """Try again what was not done. DomainError `nothing_to_retry`, `under_way`."""
-    held = _held(batch, ImportBatch.State.DONE)
+    held = held_batch(batch, ImportBatch.State.DONE)
     failed = ImportBatchRow.objects.filter(
         tenant=held.tenant_id, batch=held, chosen=True, state=State.FAILED
     )
@@ -307,7 +265,7 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
 
     DomainError `nothing_to_undo`, `under_way`.
     """
-    held = _held(batch, ImportBatch.State.DONE)
+    held = held_batch(batch, ImportBatch.State.DONE)
     done = Q(made=True) | Q(becomes=Becomes.LINK)
     rows = ImportBatchRow.objects.filter(
         done, tenant=held.tenant_id, batch=held, chosen=True, state=State.DONE
@@ -321,6 +279,36 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
     held.undo_by = actor
     _queue(held, "import.undone", actor)
     return held
+
+
+@transaction.atomic
+def bring_back(*, batch: ImportBatch, actor: User) -> None:
+    """Have a worker bring the audITees back that the undo of an import archived.
+
+    DomainError `nothing_to_bring_back`, `licence_exceeded`, `under_way`.
+    """
+    held = held_batch(batch, ImportBatch.State.DONE)
+    rows = ImportBatchRow.objects.filter(
+        UNDO_ARCHIVED, tenant=held.tenant_id, batch=held, chosen=True
+    )
+    number, free = rows.count(), licence(held.tenant).free
+    if not number:
+        raise DomainError(
+            "nothing_to_bring_back",
+            "No audITee of this import is archived by its undo.",
+            "There is nothing to do.",
+        )
+    if number > free:
+        raise DomainError(
+            "licence_exceeded",
+            f"{number:,} audITees would come back, and your licence has room for {free:,}.",
+            MAKE_ROOM,
+        )
+    ids = list(rows.values_list("pk", flat=True))
+    chosen = ImportBatchRow.objects.filter(AnyOf("id", ids), tenant=held.tenant_id)
+    chosen.update(state=State.WAITING, code="", message="")
+    held.undo_by = actor
+    _queue(held, "import.brought_back", actor)
 
 
 def _queue(batch: ImportBatch, action: str, actor: User) -> None:

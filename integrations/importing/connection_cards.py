@@ -42,7 +42,7 @@ class ConnectionCard:
 def connection_cards(
     tenant: Tenant, user: User, integrations: Sequence[Integration]
 ) -> list[ConnectionCard]:
-    """A card for each integration of a tenant, in their order. Ten statements at the most."""
+    """A card for each integration of a tenant, in their order. Eleven statements at the most."""
     latest = latest_work(tenant, integrations)
     arrived = new_company_counts(tenant, user, integrations)
     waiting = open_issues_of(tenant, integrations)

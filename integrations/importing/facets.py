@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
+from integrations.importing.suggested import is_suggested
 from integrations.importing.table import UNCHECKED, Filters, Tab, condition, is_linked
 from integrations.models import PsaCompanyRecord
 
@@ -24,7 +25,7 @@ WORDS: Final = ("type", "status")
 
 
 class Group(NamedTuple):
-    """Rows that are alike: on one tab of add, hidden, linked and ignored.
+    """Rows that are alike: on one tab of add, suggested, hidden, linked and ignored.
 
     `reason` is the first why they can't be added, "" = they can.
     """
@@ -54,7 +55,7 @@ class Facets:
 
 
 def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
-    """Count `rows_of` some lists. Two statements; one more where words are by the thousand."""
+    """Count `rows_of` some lists. Two statements; two more where words are by the thousand."""
     wide = Filters(Tab.ALL, search=filters.search, new=filters.new, since=filters.since)
     found = rows.filter(condition(wide))
     groups, exact, narrowed = groups_of(found, WORDS), None, filters
@@ -64,7 +65,6 @@ def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
         narrowed = filters.without("type").without("status")
     certain = groups if exact is None else exact
     tabs = {tab: _total(certain, replace(narrowed, tab=tab)) for tab in Tab}
-    tabs[Tab.SUGGESTED] = rows.filter(condition(replace(filters, tab=Tab.SUGGESTED))).count()
     return Facets(
         tabs=tabs,
         connections=_sums(certain, narrowed.without("connection"), lambda g: g.integration),
@@ -77,12 +77,15 @@ def facets_of(rows: QuerySet[PsaCompanyRecord], filters: Filters) -> Facets:
 def groups_of(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Groups:
     """How many rows of each group there are, without regard to words that are not named.
 
-    One statement: a linked row is counted among all, and moved to where it belongs.
+    Two statements: linked and suggested rows are counted among all, and moved to where they belong.
     """
     groups: Groups = Counter()
     for group, number, linked in _counted(rows, words):
         groups[group] += number - linked
         groups[group._replace(tab=Tab.LINKED)] += linked
+    for group, number, _ in _counted(rows.filter(is_suggested()), words):
+        groups[group] -= number  # none of them is linked or ignored
+        groups[group._replace(tab=Tab.SUGGESTED)] += number
     return +groups
 
 
@@ -125,17 +128,11 @@ def _sums(groups: Groups, filters: Filters, of: Callable[[Group], Any]) -> dict[
 
 
 def _fits(group: Group, filters: Filters) -> bool:
-    """Whether rows of a group are shown. Suggested ones are among those that are not linked."""
+    """Whether rows of a group are shown."""
     return (
-        _is_on(group, filters.tab)
+        filters.tab in {Tab.ALL, group.tab}
         and filters.connection in {None, group.integration}
         and filters.reason in {"", group.reason}
         and filters.type.upper() in {"", group.type.upper()}
         and filters.status.upper() in {"", group.status.upper()}
     )
-
-
-def _is_on(group: Group, tab: Tab) -> bool:
-    if tab == Tab.SUGGESTED:
-        return group.tab in {Tab.ADD, Tab.HIDDEN}
-    return tab in {Tab.ALL, group.tab}

@@ -15,7 +15,7 @@ from django.db.models import Count, Q, QuerySet
 
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
-from integrations.importing.suggested import is_suggested
+from integrations.importing.suggested import is_suggested, is_sure
 from integrations.importing.table import Filters, condition, rows_of, selectable
 from integrations.models import ImportSelection, Integration, PsaCompanyRecord
 
@@ -79,6 +79,13 @@ def too_many(most: int, how: str) -> DomainError:
 def choose_all(*, tenant: Tenant, user: User, filters: Filters) -> ImportSelection:
     """Choose all that match, whatever was chosen before."""
     return _replace(tenant, user, filters.as_json())
+
+
+def choose_sure(*, tenant: Tenant, user: User, rows: QuerySet[PsaCompanyRecord]) -> ImportSelection:
+    """Choose of these rows those that are surely an audITee, beside what is chosen."""
+    sure = rows.filter(is_sure()).order_by("search_text", "id")
+    ids = list(sure.values_list("pk", flat=True)[: MOST_TICKS + 1])
+    return tick(tenant=tenant, user=user, shown=ids, ticked=ids)
 
 
 def choose_none(*, tenant: Tenant, user: User) -> ImportSelection:

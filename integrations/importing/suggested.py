@@ -16,17 +16,26 @@ from integrations.models import LinkSuggestion, PsaCompanyRecord, SuggestionKind
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """An audITee that a PSA company probably is, how sure that is (0 to 100), and why."""
+    """An audITee that a PSA company probably is, how sure that is (0 to 100), and why; `rivals`:
+    how many others came into question.
+    """
 
+    pk: UUID
     company_id: UUID
     company_name: str
     score: int
     reasons: list[Reason]
+    rivals: int
 
 
 def is_suggested() -> Q:
     """Whether an audITee is suggested for a row of the import list."""
     return Q(pk__in=_offered().values("record"))
+
+
+def is_sure() -> Q:
+    """Whether one is suggested that it surely is."""
+    return Q(pk__in=_offered().filter(is_sure=True).values("record"))
 
 
 def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestion]:
@@ -37,7 +46,9 @@ def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestio
         AnyOf("record_id", [record.pk for record in records]), tenant=records[0].tenant_id
     )
     return {
-        row.record_id: Suggestion(row.company_id, row.company.name, row.score, _reasons(row))
+        row.record_id: Suggestion(
+            row.pk, row.company_id, row.company.name, row.score, _reasons(row), row.rivals
+        )
         for row in rows.select_related("company")
     }
 

@@ -28,7 +28,7 @@ UNCHECKED: Final = "unchecked"
 
 
 class Tab(StrEnum):
-    """What an import list is looked at for."""
+    """What an import list is looked at for. Each row is on one of these, and on `all`."""
 
     ADD = "add"
     SUGGESTED = "suggested"
@@ -130,10 +130,11 @@ def condition(filters: Filters) -> Q:
 
 def _of_tab(tab: Tab) -> Q:
     not_linked, not_ignored = ~Q(is_linked()), Q(ignored_at=None)
+    alone = not_ignored & not_linked & ~is_suggested()
     return {
-        Tab.ADD: Q(importable=True) & not_ignored & not_linked,
+        Tab.ADD: Q(importable=True) & alone,
         Tab.SUGGESTED: not_ignored & not_linked & is_suggested(),
-        Tab.HIDDEN: Q(importable=False) & not_ignored & not_linked,
+        Tab.HIDDEN: Q(importable=False) & alone,
         Tab.LINKED: Q(is_linked()),
         Tab.IGNORED: Q(ignored_at__isnull=False) & not_linked,
         Tab.ALL: Q(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -30,12 +31,7 @@ class SuggestionRow:
 
 def suggestion_rows(tenant: Tenant, rows: Sequence[LinkSuggestion]) -> list[SuggestionRow]:
     """These suggestions in their order. Two statements."""
-    people = (
-        Contact.objects.for_tenant(tenant)
-        .present()
-        .filter(AnyOf("company_id", [row.company_id for row in rows]), is_primary=True)
-    )
-    ours = {person.company_id: person for person in people}
+    ours = primary_contacts(tenant, [row.company_id for row in rows])
     theirs = _primary_of([row.record for row in rows], tenant)
     return [
         SuggestionRow(
@@ -45,6 +41,15 @@ def suggestion_rows(tenant: Tenant, rows: Sequence[LinkSuggestion]) -> list[Sugg
         )
         for row in rows
     ]
+
+
+def primary_contacts(tenant: Tenant, company_ids: Sequence[UUID]) -> dict[UUID, Contact]:
+    """The primary contacts of these audITees. One statement; none where there are no audITees."""
+    if not company_ids:
+        return {}
+    people = Contact.objects.for_tenant(tenant).present()
+    people = people.filter(AnyOf("company_id", company_ids), is_primary=True)
+    return {person.company_id: person for person in people}
 
 
 def _primary_of(

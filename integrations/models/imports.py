@@ -41,7 +41,8 @@ class ImportBatch(LeasedWork):
     """A choice that is reviewed, then carried out by a worker in slices.
 
     While it is in `review` its rows can be unticked and no worker touches it. `total`: how many
-    rows were chosen when it was started. `undo_by`: who had it taken back; a worker then does that.
+    rows were chosen when it was started. `undo_by`: who last had it taken
+    back, or had what that archived brought back; a worker then does that.
     """
 
     seen_by_system = ("sweep", "prune_history")

@@ -9,8 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
-from django.utils import timezone
-
+from audit_site.pages.written import day_written, moment_written
 from companies.models import Company
 from integrations.models import PsaCompanyRecord, SyncEvent, SyncRun
 from integrations.web.record_names import Key, RecordName, record_names
@@ -146,9 +145,9 @@ def value_of(member: str, value: Any) -> str:
 def _as_time(member: str, text: str) -> str:
     try:
         if member.endswith("_date"):
-            return f"{date.fromisoformat(text):%d %b %Y}"
+            return day_written(date.fromisoformat(text))
         if member.endswith("_at"):
-            return f"{timezone.localtime(datetime.fromisoformat(text)):%d %b %Y, %H:%M:%S}"
+            return moment_written(datetime.fromisoformat(text), seconds=True)
     except ValueError:
         pass
     return ""

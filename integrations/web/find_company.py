@@ -13,6 +13,7 @@ from audit_site.pages.views import PageRequest, page
 from integrations.importing import finding
 from integrations.importing.import_rows import ImportRow, import_rows
 from integrations.importing.selectors import list_psa_companies
+from integrations.importing.suggested import suggestions_for
 from integrations.models import Integration
 from integrations.psa.errors import PsaError
 from integrations.web.integrations import find_integration
@@ -35,11 +36,17 @@ def find_company(request: PageRequest, pk: UUID) -> HttpResponse:
     except (PsaError, TooManyRequestsError) as error:  # a redirect would come back to here
         messages.error(request, error.sentence)
     is_found = not typed or (found is not None and found.hits)
+    hits = found.hits if found else []
+    suggestions = suggestions_for([hit.row.record for hit in hits if hit.row])
     context = {
         "integration": integration,
         "info": integration.psa_info,
         "typed": typed,
         "found": found,
+        "hits": [
+            (hit, suggestions.get(hit.row.record.pk) if hit.row and not hit.row.linked else None)
+            for hit in hits
+        ],
         "listed": [] if is_found else _listed(integration, typed),
     }
     return render(request, "integrations/find.html", context)

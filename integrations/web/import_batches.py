@@ -4,42 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from audit_site.pages.views import PageRequest, find, page, paged, tenant_of, watched
+from audit_site.errors import DomainError
+from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
 from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import batches
-from integrations.importing.batches import BatchCounts, batches_of, counts_of, rows_of_batch
+from integrations.importing import review as review_acts
+from integrations.importing.batches import BatchCounts, batches_of, counts_of
 from integrations.models import ImportBatch, ImportBatchRow, Integration
+from integrations.web.batch_rows import Place, rows_page, tabs_of
 from integrations.web.import_list import ids_sent
+from integrations.web.past_batches import Undone, past_batches, undone_import
 from integrations.web.review_rows import choices_sent, review_rows
 from integrations.web.run_progress import poll_seconds
-
-#: Rows of a page.
-SIZE: Final = 100
-#: Which rows a page may be narrowed to, by the word in its address.
-SHOWN: Final[dict[str, dict[str, Any]]] = {
-    "failed": {"chosen": True, "state": ImportBatchRow.State.FAILED},
-    "done": {"chosen": True, "state": ImportBatchRow.State.DONE},
-    "waiting": {"chosen": True, "state": ImportBatchRow.State.WAITING},
-    "unticked": {"chosen": False},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPage:
-    """Some rows of a batch from a position on; `previous` and `next` are positions, None = none."""
-
-    rows: list[ImportBatchRow]
-    previous: int | None
-    next: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +45,10 @@ class BatchStatus:
         return self.counts.ended
 
     @property
+    def undone(self) -> Undone | None:
+        return undone_import(self.batch, self.counts)
+
+    @property
     def title(self) -> str:
         if self.batch.state == ImportBatch.State.QUEUED:
             return "Waiting for a worker"
@@ -68,15 +57,13 @@ class BatchStatus:
 
 @page("GET", section="import")
 def import_batches(request: PageRequest) -> HttpResponse:
-    """The imports of this account that were started or wait for their review, the newest first."""
-    shown = paged(request, batches_of(tenant_of(request)))
-    counts = counts_of(shown.object_list)
-    rows = [(batch, counts[batch.pk]) for batch in shown.object_list]
-    return render(request, "integrations/import_batches.html", {"page": shown, "rows": rows})
+    """What was imported and linked together, or waits for its review, the newest first."""
+    found, rows = past_batches(tenant_of(request), request.GET.get("page"))
+    return render(request, "integrations/import_batches.html", {"page": found, "rows": rows})
 
 
 def _batch(request: PageRequest, pk: UUID) -> ImportBatch:
-    return find(batches_of(tenant_of(request)).select_related("tenant"), pk)
+    return find(batches_of(tenant_of(request)).select_related("tenant", "undo_by"), pk)
 
 
 @page("GET", section="import")
@@ -90,22 +77,26 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
         if not status.poll_seconds:
             response["HX-Refresh"] = "true"
         return response
-    show = request.GET.get("show", "")
-    allowance = licence(tenant_of(request))
-    shown = _rows(batch, show, _position(request.GET.get("from", "")))
+    place = Place.of(request.GET)
+    shown = rows_page(batch, place)
     context: dict[str, Any] = {
-        "batch": batch,
+        **_bar(request, batch, status.counts),
         "status": status,
-        "counts": status.counts,
         "page": shown,
-        "show": show,
-        "licence": allowance,
-        "over": max(status.counts.new - allowance.free, 0),
+        "place": place,
+        "tabs": tabs_of(batch, status.counts, place),
         "is_review": batch.state == ImportBatch.State.REVIEW,
     }
     if context["is_review"]:
         context["reviewed"] = review_rows(batch, shown.rows)
     return render(request, "integrations/import_batch.html", context)
+
+
+def _bar(request: PageRequest, batch: ImportBatch, counts: BatchCounts) -> dict[str, Any]:
+    """What is ticked, and whether the licence has room for it."""
+    allowance = licence(tenant_of(request))
+    over = max(counts.new - allowance.free, 0)
+    return {"batch": batch, "counts": counts, "licence": allowance, "over": over}
 
 
 def _status(batch: ImportBatch) -> BatchStatus:
@@ -120,50 +111,53 @@ def _status(batch: ImportBatch) -> BatchStatus:
     return BatchStatus(batch, counts, seconds, [one.name for one in lists if one.is_paused])
 
 
-def _position(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 9 else 0
-
-
-def _rows(batch: ImportBatch, show: str, start: int) -> BatchPage:
-    """A page from a position on. Two statements."""
-    rows = rows_of_batch(batch).filter(**SHOWN.get(show, {}))
-    found = list(rows.filter(position__gte=start)[: SIZE + 1])
-    before = rows.filter(position__lt=start).order_by("-position")
-    earlier = list(before.values_list("position", flat=True)[:SIZE]) if start else []
-    return BatchPage(
-        found[:SIZE],
-        earlier[-1] if earlier else None,
-        found[SIZE].position if len(found) > SIZE else None,
-    )
-
-
 @page("POST", role=Role.MEMBER, section="import")
 def review(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Keep what is ticked on this page of the review, then do what the pressed button says."""
+    """Keep what is ticked on this page of the review, then do what the pressed button says.
+
+    With a script each change is sent at once, and the bar alone comes back.
+    """
     batch = _batch(request, pk)
     shown, ticked = ids_sent(request, "shown"), ids_sent(request, "ticked")
     choices = choices_sent(request.POST, shown)
-    batches.choose_rows(batch=batch, shown=shown, ticked=ticked, choices=choices)
+    try:
+        review_acts.choose_rows(batch=batch, shown=shown, ticked=ticked, choices=choices)
+    except DomainError as error:
+        if not request.htmx:
+            raise
+        messages.error(request, error.sentence)
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    if request.htmx:
+        context = _bar(request, batch, counts_of([batch])[batch.pk])
+        return render(request, "integrations/_review_bar.html", context)
     act = ACTS.get(request.POST.get("do", ""))
-    if act is not None:
-        act(batch, request)
-    query = {"from": request.POST.get("goto", ""), "show": request.POST.get("show", "")}
-    asked = urlencode({name: value for name, value in query.items() if value})
-    return redirect(f"{reverse('integrations:import-batch', args=[pk])}?{asked}".rstrip("?"))
+    if act is not None and (left := act(batch, request)):
+        return redirect(left)
+    said = request.POST.get("goto", request.POST.get("here", ""))
+    query = Place.of(QueryDict(said)).query
+    return redirect(f"{reverse('integrations:import-batch', args=[pk])}?{query}".rstrip("?"))
 
 
-def _keep_what_fits(batch: ImportBatch, request: PageRequest) -> None:
-    batches.keep_what_fits(batch=batch)
+def _keep_what_fits(batch: ImportBatch, request: PageRequest) -> str:
+    review_acts.keep_what_fits(batch=batch)
+    return ""
 
 
-def _start(batch: ImportBatch, request: PageRequest) -> None:
+def _start(batch: ImportBatch, request: PageRequest) -> str:
     batches.start(batch=batch, actor=request.user)
+    return ""
 
 
-#: What the buttons of the review do.
-ACTS: dict[str, Callable[[ImportBatch, PageRequest], Any]] = {
+def _leave(batch: ImportBatch, request: PageRequest) -> str:
+    review_acts.leave(batch=batch)
+    return reverse("integrations:import")
+
+
+#: What the buttons of the review do; each says which page to go on with, "" = the same.
+ACTS: dict[str, Callable[[ImportBatch, PageRequest], str]] = {
     "fit": _keep_what_fits,
     "start": _start,
+    "leave": _leave,
 }
 
 
@@ -178,4 +172,11 @@ def retry_batch(request: PageRequest, pk: UUID) -> HttpResponse:
 def undo_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     """Take back what it did."""
     batches.undo(batch=_batch(request, pk), actor=request.user)
+    return redirect("integrations:import-batch", pk)
+
+
+@page("POST", role=Role.MEMBER, section="import")
+def bring_back(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Bring the audITees back that its undo archived."""
+    batches.bring_back(batch=_batch(request, pk), actor=request.user)
     return redirect("integrations:import-batch", pk)

@@ -87,14 +87,9 @@ def choose(request: PageRequest) -> HttpResponse:
 
     With a script each tick is sent at once, and the bar alone comes back.
     """
-    tenant, integrations = tenant_of(request), lists_of(request)
+    integrations = lists_of(request)
     filters = _filters_sent(request, integrations)
-    selection.tick(
-        tenant=tenant,
-        user=request.user,
-        shown=ids_sent(request, "shown"),
-        ticked=ids_sent(request, "ticked"),
-    )
+    keep_ticks(request)
     if request.htmx:
         return _bar(request, integrations, filters)
     act = ACTS.get(request.POST.get("do", ""))
@@ -103,6 +98,13 @@ def choose(request: PageRequest) -> HttpResponse:
     asked = request.POST.get("goto", "")
     here = reverse("integrations:import")
     return redirect(f"{here}{asked}" if asked.startswith("?") else _back(filters))
+
+
+def keep_ticks(request: PageRequest) -> None:
+    """Keep what is ticked on the page that a form stands on; one without boxes changes nothing."""
+    if shown := ids_sent(request, "shown"):
+        ticked = ids_sent(request, "ticked")
+        selection.tick(tenant=tenant_of(request), user=request.user, shown=shown, ticked=ticked)
 
 
 def _filters_sent(request: PageRequest, integrations: Sequence[Integration]) -> Filters:
@@ -143,6 +145,14 @@ def _choose_all(
     request: PageRequest, integrations: Sequence[Integration], filters: Filters
 ) -> HttpResponse:
     selection.choose_all(tenant=tenant_of(request), user=request.user, filters=filters)
+    return redirect(_back(filters))
+
+
+def _choose_sure(
+    request: PageRequest, integrations: Sequence[Integration], filters: Filters
+) -> HttpResponse:
+    rows = rows_of(tenant_of(request), integrations).filter(condition(filters))
+    selection.choose_sure(tenant=tenant_of(request), user=request.user, rows=rows)
     return redirect(_back(filters))
 
 
@@ -208,22 +218,13 @@ Act = Callable[[PageRequest, Sequence[Integration], Filters], HttpResponse]
 #: What the buttons of the bar do.
 ACTS: dict[str, Act] = {
     "all": _choose_all,
+    "sure": _choose_sure,
     "none": _choose_none,
     "review": _review,
     "ignore": _ignore,
     "ignore-matching": _ignore_matching,
     "unignore": _unignore,
 }
-
-
-@page("POST", role=Role.MEMBER, section="import")
-def add_one(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Review the import of one company of a connection, found by asking its PSA."""
-    integration = find_integration(request, pk)
-    rows = PsaCompanyRecord.objects.of(integration)
-    rows = rows.filter(external_id=request.POST.get("external_id", ""))
-    batch = batches.propose(tenant=tenant_of(request), rows=rows, actor=request.user)
-    return redirect("integrations:import-batch", batch.pk)
 
 
 @page("POST", role=Role.MEMBER, section="import")
@@ -250,6 +251,8 @@ def _changed(
     if record is None:
         raise Http404
     integration = find_integration(request, record.integration_id)
+    if not request.htmx:
+        keep_ticks(request)
     try:
         change(integration=integration, external_id=record.external_id, actor=request.user)
     except DomainError as error:

@@ -12,6 +12,7 @@ from django.http import QueryDict
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Tenant
+from companies.models import Contact
 from integrations.connecting.selectors import latest_runs
 from integrations.importing import import_rows
 from integrations.importing.facets import Facets, facets_of
@@ -21,7 +22,7 @@ from integrations.importing.selection import (
     chosen_among,
     count_chosen,
 )
-from integrations.importing.suggested import Suggestion, suggestions_for
+from integrations.importing.suggested import Suggestion, is_sure, suggestions_for
 from integrations.importing.table import (
     TITLES,
     Filters,
@@ -32,6 +33,7 @@ from integrations.importing.table import (
     rows_of,
     with_links,
 )
+from integrations.matching.rows import primary_contacts
 from integrations.models import ImportSelection, Integration, PsaCompanyRecord, PsaContactRecord
 from integrations.web.import_filters import (
     Chip,
@@ -44,16 +46,18 @@ from integrations.web.import_filters import (
     tabs_of,
 )
 from integrations.web.run_progress import RunStatus, live_all
+from integrations.web.suggested_links import SuggestedLinks, suggested_links
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRow(import_rows.ImportRow):
     """A row with the contact that would become the audITee's primary one, the audITee that it
-    probably is (None = there is none), and whether it is chosen.
+    probably is with its own primary contact (None = there is none), and whether it is chosen.
     """
 
     primary: PsaContactRecord | None
     suggestion: Suggestion | None
+    ours: Contact | None
     is_ticked: bool
 
     @property
@@ -72,13 +76,15 @@ class ImportRow(import_rows.ImportRow):
 
 @dataclass(frozen=True, slots=True)
 class ChosenBar:
-    """The bar below the table: what is chosen, and whether all that match the filters are."""
+    """The bar below the table: what is chosen, and whether all that match the filters are; `sure`:
+    how many of those are surely an audITee.
+    """
 
     chosen: ChosenCounts
     free: int
     matching: int
     is_all: bool
-
+    sure: int
     tab: Tab
 
     @property
@@ -93,6 +99,11 @@ class ChosenBar:
         return tickable and self.matching > 0 and not self.is_all
 
     @property
+    def can_choose_sure(self) -> bool:
+        """Whether some of what is shown, and not all of it, can be confirmed unread."""
+        return 0 < self.sure < self.matching and not self.is_all
+
+    @property
     def can_ignore_all(self) -> bool:
         """Where no row can be ticked, all that the filters show can be put aside at once."""
         return self.tab == Tab.HIDDEN and self.matching > 0
@@ -102,7 +113,8 @@ class ChosenBar:
 class ImportPage:
     """Some rows of the import list under `filters`.
 
-    `previous` and `next` are as in TablePage. `arrived`: how many came since the person looked;
+    `previous` and `next` are as in TablePage. `links`: what the tab of suggested links says beside
+    its rows, None on others. `arrived`: how many came since the person looked;
     `asks`: the connections that can be asked for what was searched; `elsewhere`: other tabs where
     the search finds something. `runs`: newest runs that are under way, or were not complete.
     """
@@ -118,6 +130,7 @@ class ImportPage:
     asks: list[Integration]
     elsewhere: list[Option]
     runs: list[RunStatus]
+    links: SuggestedLinks | None
     last_read_at: datetime | None
 
     @property
@@ -180,6 +193,7 @@ def import_page(
         asks=_askable(integrations, filters),
         elsewhere=_elsewhere(filters, facets),
         runs=_runs(tenant, _looked_at(integrations, filters)),
+        links=suggested_links(tenant, filters) if filters.tab == Tab.SUGGESTED else None,
         last_read_at=_last_read_at(_looked_at(integrations, filters)),
     )
 
@@ -221,11 +235,16 @@ def chosen_bar(
     free: int,
     facets: Facets,
 ) -> ChosenBar:
-    """What is chosen by now. One statement at the most."""
+    """What is chosen by now. Two statements at the most."""
     rule = selection.rule
     is_all = rule is not None and not selection.excepted and _same(rule, filters)
     counts = count_chosen(selection, integrations)
-    return ChosenBar(counts, free, facets.tabs[filters.tab], is_all, filters.tab)
+    matching = facets.tabs[filters.tab]
+    sure = 0
+    if filters.tab == Tab.SUGGESTED and matching:
+        rows = rows_of(selection.tenant, integrations).filter(condition(filters))
+        sure = rows.filter(is_sure()).count()
+    return ChosenBar(counts, free, matching, is_all, sure, filters.tab)
 
 
 def _same(rule: Mapping[str, object], filters: Filters) -> bool:
@@ -241,11 +260,12 @@ def table_rows(
     integrations: Mapping[UUID, Integration],
     since: Mapping[UUID, datetime],
 ) -> list[ImportRow]:
-    """Rows with all that is shown of them. Three statements at the most."""
+    """Rows with all that is shown of them. Four statements at the most."""
     for record in records:
         record.integration = integrations[record.integration_id]
     primaries, ticked = _primaries(selection.tenant, records), chosen_among(selection, records)
     suggestions = suggestions_for(records)
+    ours = primary_contacts(selection.tenant, [one.company_id for one in suggestions.values()])
     found = []
     for record in records:
         (row,) = import_rows.import_rows([record], since.get(record.integration_id))
@@ -259,6 +279,7 @@ def table_rows(
                 row.is_new,
                 primary,
                 suggestion,
+                ours.get(suggestion.company_id) if suggestion else None,
                 record.pk in ticked,
             )
         )

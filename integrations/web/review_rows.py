@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from companies.models import Company
-from integrations.importing.batches import RowChoice
+from integrations.importing.review import RowChoice
 from integrations.importing.rules import has_method
 from integrations.models import ImportBatch, ImportBatchRow, PsaCompanyRecord, PsaContactRecord
 
@@ -28,7 +28,8 @@ class ReviewRow:
 
     @property
     def has_choice(self) -> bool:
-        return self.row.becomes == ImportBatchRow.Becomes.NEW and len(self.people) > 1
+        """Whether there is anybody to choose from, should it become a new audITee."""
+        return len(self.people) > 1
 
     @property
     def others(self) -> list[PsaContactRecord]:

@@ -1,9 +1,12 @@
-"""Pages of suggested links: both sides and why, confirming many, what came of it, undoing it."""
+"""What is done with suggested pairs: proposed moves, saying that two are not the same, and undoing
+what was linked together. Suggested links themselves are a tab of the import list.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,6 +18,7 @@ from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from integrations.connecting.selectors import list_integrations
+from integrations.importing.table import Tab
 from integrations.matching.batches import undo_batch
 from integrations.matching.confirming import confirm_pairs
 from integrations.matching.dismissing import dismiss_pairs, restore_pairs
@@ -23,17 +27,34 @@ from integrations.matching.pairs import MOST_PAIRS, AskedPair
 from integrations.matching.rows import batch_rows, suggestion_rows
 from integrations.matching.selectors import (
     list_suggestions,
-    matching_of,
     moves_of,
     suggestions_of,
 )
 from integrations.models import Integration, LinkBatch, LinkSuggestion, SuggestionKind
 from integrations.models.suggestions import LinkSuggestionQuerySet
+from integrations.web.import_list import keep_ticks
+
+#: So many moves that were asked for are named.
+MOST_MOVES: Final = 20
 
 
 @page("GET", section="import")
-def suggestions(request: PageRequest) -> HttpResponse:
-    """Pairs that are probably the same, best first; the sure ones are ticked."""
+def old_address(request: PageRequest) -> HttpResponse:
+    """Where suggestions had a page of their own: the way to where they are."""
+    is_move = request.GET.get("kind") == SuggestionKind.MOVE
+    integration = _integration(request)
+    query = {} if is_move else {"tab": Tab.SUGGESTED.value}
+    if integration:
+        query["integration" if is_move else "connection"] = str(integration.pk)
+    address = reverse("integrations:moves" if is_move else "integrations:import")
+    return redirect(f"{address}?{urlencode(query)}".rstrip("?"))
+
+
+@page("GET", section="import")
+def moves(request: PageRequest) -> HttpResponse:
+    """AudITees and the companies of another account that they may move to, best first; the sure
+    ones are ticked.
+    """
     tenant = tenant_of(request)
     rows = _asked(request)
     shown = paged(request, rows)
@@ -46,21 +67,18 @@ def suggestions(request: PageRequest) -> HttpResponse:
         "integration": integration,
         "integrations": list_integrations(tenant),
         "is_dismissed": request.GET.get("show") == "dismissed",
-        "dismissed": list_suggestions(tenant, dismissed=True).count(),
-        "is_move": request.GET.get("kind") == SuggestionKind.MOVE,
-        "matching": matching_of(tenant),
-        "moves": moves_of(integration) if integration else [],
+        "dismissed": list_suggestions(tenant, kind=SuggestionKind.MOVE, dismissed=True).count(),
+        "asked": moves_of(tenant, integration)[:MOST_MOVES],
     }
-    return render(request, "integrations/suggestions.html", context)
+    return render(request, "integrations/moves.html", context)
 
 
 def _asked(request: PageRequest) -> LinkSuggestionQuerySet:
     integration = _integration(request)
-    kind = request.GET.get("kind", "")
     return list_suggestions(
         tenant_of(request),
         integration=integration.pk if integration else None,
-        kind=kind if kind in SuggestionKind.values else "",
+        kind=SuggestionKind.MOVE,
         dismissed=request.GET.get("show") == "dismissed",
     )
 
@@ -80,7 +98,7 @@ def _uuid(text: str) -> UUID | None:
 
 @page("POST", role=Role.MEMBER, section="import")
 def confirm(request: PageRequest) -> HttpResponse:
-    """Link what is ticked, or all that is sure, and show what came of it."""
+    """Move what is ticked, or all that is sure, and show what came of it."""
     if "all" in request.POST:
         sure = _asked(request).filter(is_sure=True)
         chosen = [*sure.exclude(pk__in=_unticked(request))[:MOST_PAIRS]]
@@ -89,19 +107,20 @@ def confirm(request: PageRequest) -> HttpResponse:
     pairs = _pairs(request, chosen)
     result = confirm_pairs(tenant=tenant_of(request), pairs=pairs, actor=request.user)
     if result.batch is None:
-        return redirect("integrations:suggestions")
+        return redirect("integrations:moves")
     return redirect("integrations:link-batch", result.batch.pk)
 
 
 @page("POST", role=Role.MEMBER, section="import")
 def dismiss(request: PageRequest) -> HttpResponse:
     """Say that what is ticked, or the one row, is not the same."""
+    keep_ticks(request)
     pairs = _pairs(request, _ticked(request, "one"))
     result = dismiss_pairs(tenant=tenant_of(request), pairs=pairs, actor=request.user)
     many = len(result.suggestions)
     if many:
         said = "1 suggestion is dismissed" if many == 1 else f"{many} suggestions are dismissed"
-        messages.success(request, f"{said}. Take that back under “Dismissed”.")
+        messages.success(request, f"{said}. You can take that back under “Not the same”.")
     return redirect(_back(request))
 
 
@@ -115,7 +134,7 @@ def restore(request: PageRequest) -> HttpResponse:
 
 
 def _back(request: HttpRequest) -> str:
-    return came_from(request, reverse("integrations:suggestions"))
+    return came_from(request, f"{reverse('integrations:import')}?tab={Tab.SUGGESTED}")
 
 
 def _ticked(request: PageRequest, only: str = "") -> list[LinkSuggestion]:
@@ -155,7 +174,7 @@ def move(request: PageRequest, pk: UUID) -> HttpResponse:
     if chosen is None:
         raise DomainError("nothing_chosen", "Choose the account to move to.")
     propose_moves(source=source, target=chosen, actor=request.user)
-    return redirect(f"{reverse('integrations:suggestions')}?kind=move&integration={chosen.pk}")
+    return redirect(f"{reverse('integrations:moves')}?integration={chosen.pk}")
 
 
 # What came of it
@@ -164,7 +183,7 @@ def move(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("GET", section="import")
 def link_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     """What was confirmed together, row by row, each with its undo."""
-    batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)
+    batch = find(LinkBatch.objects.for_tenant(tenant_of(request)).select_related("undo_by"), pk)
     rows = batch_rows(batch)
     context: dict[str, Any] = {
         "batch": batch,

@@ -7,11 +7,11 @@ from integrations.web import (
     import_batches,
     import_list,
     issues,
+    one_record,
     runs,
     suggestions,
     words,
 )
-from integrations.web.add_company import add_company
 from integrations.web.connecting import connect, pause, rename, save_schedule, settings
 from integrations.web.integrations import (
     disconnect,
@@ -51,9 +51,10 @@ urlpatterns = [
     path("import/batches/<uuid:pk>/review/", import_batches.review, name="review-batch"),
     path("import/batches/<uuid:pk>/retry/", import_batches.retry_batch, name="retry-batch"),
     path("import/batches/<uuid:pk>/undo/", import_batches.undo_batch, name="undo-batch"),
+    path("import/batches/<uuid:pk>/bring-back/", import_batches.bring_back, name="bring-back"),
     path("integrations/<uuid:pk>/companies/", import_list.list_of_connection, name="import-list"),
-    path("integrations/<uuid:pk>/companies/add/", add_company, name="add-company"),
-    path("integrations/<uuid:pk>/companies/review/", import_list.add_one, name="add-one"),
+    path("integrations/<uuid:pk>/companies/link/", one_record.link_record, name="link-record"),
+    path("integrations/<uuid:pk>/companies/review/", one_record.review_one, name="review-one"),
     path("integrations/<uuid:pk>/companies/missing/", find_company.find_company, name="find"),
     path("integrations/<uuid:pk>/words/", words.words, name="words"),
     path("integrations/<uuid:pk>/words/say/", words.say, name="say-word"),
@@ -63,7 +64,8 @@ urlpatterns = [
     path("issues/<uuid:pk>/retry/", issues.retry_issue, name="retry-issue"),
     path("issues/<uuid:pk>/dismiss/", issues.dismiss_issue, name="dismiss-issue"),
     path("issues/<uuid:pk>/gone/", issues.confirm_gone, name="confirm-gone"),
-    path("link-suggestions/", suggestions.suggestions, name="suggestions"),
+    path("import/moves/", suggestions.moves, name="moves"),
+    path("link-suggestions/", suggestions.old_address, name="suggestions"),
     path("link-suggestions/confirm/", suggestions.confirm, name="confirm-suggestions"),
     path("link-suggestions/dismiss/", suggestions.dismiss, name="dismiss-suggestions"),
     path("link-suggestions/restore/", suggestions.restore, name="restore-suggestions"),

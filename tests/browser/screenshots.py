@@ -59,7 +59,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     select_all = page.get_by_role("button", name=re.compile("Select all"))
     if select_all.count():  # what is chosen stays so, in the other theme too
         select_all.click()
-    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Review", exact=True).click()
     page.wait_for_url("**/import/batches/*/")
     found["import-review"] = page.url.removeprefix(base)
     page.goto(f"{base}/import/?tab=hidden")

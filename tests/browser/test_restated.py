@@ -79,7 +79,9 @@ def walk(page: Page, base: str, company: Company, look_at: Callable[[Page, str],
     new = page.get_by_role("region", name="What is new in this figure")
     expect(new).to_contain_text("+3,000.00 USD since ")
     expect(new).to_contain_text(
-        re.compile(r"price of Managed Firewall 100 → 3,100 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)")
+        re.compile(
+            r"price of Managed Firewall USD 100.00 → 3,100.00 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)"
+        )
     )
     look_at(page, "mrr-since")
     now = page.locator("tfoot").first.inner_text()

@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from companies.models import Company
-from integrations.matching.batches import carry_undo_out
-from integrations.models import CompanyLink, Integration, LinkBatch
+from integrations.models import CompanyLink, Integration
 from tests.browser.looking import IN_CHROMIUM, look, sign_in
 from tests.factories import make_integration, make_member, make_tenant
 from tests.integrations.matching.suggestions import matched, pair
+from tests.worker import work_off_imports
 
 pytestmark = IN_CHROMIUM
 
@@ -34,29 +34,45 @@ def account() -> Integration:
 
 
 def walk(page: Page, base: str, look_at: Callable[[Page, str], None]) -> None:
-    """From the list to the undo of all."""
+    """From the tab over the review to the undo of all."""
     page.goto(f"{base}/link-suggestions/")
-    expect(page.get_by_text("4 suggested, 3 of them sure")).to_be_visible()
-    expect(page.get_by_label("Amber Vet is AMBER VET, Inc.")).to_be_checked()
-    expect(page.get_by_label("Brightwater Roofing is Brightwatr Roofing")).not_to_be_checked()
-    look_at(page, "suggested-links")
-
-    page.get_by_role("button", name="Not the same Brightwater Roofing").click()
+    expect(page.get_by_role("link", name="Suggested links 4")).to_be_visible()
+    expect(page.get_by_text("92 of 100: same name; same e-mail domain")).to_have_count(2)
+    page.get_by_role("button", name="Not the same Brightwatr Roofing").click()
     expect(page.get_by_text("1 suggestion is dismissed")).to_be_visible()
-    expect(page.get_by_text("3 suggested, 3 of them sure")).to_be_visible()
-    page.get_by_label("Zephyr Legal is Zephyr Legal LLC").uncheck()
-    page.get_by_role("button", name="Link what is ticked").click()
+    expect(page.get_by_role("link", name="Suggested links 3")).to_be_visible()
+    page.get_by_text("Not the same (1)").click()
+    expect(page.get_by_role("button", name="Take back Brightwatr Roofing")).to_be_visible()
+    look_at(page, "suggested-links")
+    page.get_by_role("link", name="Another audITee… AMBER VET, Inc.").click()
+    expect(page.get_by_role("heading", name="Which audITee is AMBER VET, Inc.?")).to_be_visible()
+    look_at(page, "link-record")
+    page.go_back()
 
-    expect(page.get_by_role("heading", name="2 linked")).to_be_visible()
-    expect(page.get_by_role("link", name="Undo… Amber Vet")).to_be_visible()
+    page.get_by_role("button", name="Select all 3 that match").click()
+    page.get_by_role("button", name="Review", exact=True).click()
+    bar = page.locator(".sticky-actions")
+    expect(bar).to_contain_text("3 ticked: 3 links")
+    look_at(page, "suggested-links-review")
+    page.get_by_label("Keep Zephyr Legal LLC").uncheck()
+    page.get_by_role("button", name="Unticked", exact=False).first.click()
+    expect(page.get_by_label("Keep Zephyr Legal LLC")).not_to_be_checked()
+    expect(page.get_by_label("Keep AMBER VET, Inc.")).to_have_count(0)
+    expect(bar).to_contain_text("2 ticked: 2 links")
+    page.get_by_role("button", name="Link 2").click()
+    work_off_imports()
+    page.goto(page.url)
+    expect(page.get_by_text("2 of 2 done.")).to_be_visible()
+
+    page.get_by_text("Undo…", exact=True).first.click()
+    page.get_by_role("button", name="Undo this import").click()
+    work_off_imports()
+    page.goto(page.url)
+    expect(page.get_by_text("2 of 2 undone today")).to_be_visible()
     look_at(page, "suggested-links-done")
-
-    page.get_by_role("button", name="Undo all 2 links").click()
-    expect(page.get_by_text("The links are being undone.")).to_be_visible()
-    batch = LinkBatch.objects.get()
-    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
-    page.get_by_role("link", name="See how far it is").click()
-    expect(page.get_by_text("All of it was undone")).to_be_visible()
+    page.get_by_role("link", name="Past imports and links").click()
+    expect(page.get_by_text("Undone", exact=True)).to_be_visible()
+    look_at(page, "past-imports-and-links")
     assert CompanyLink.objects.in_force().count() == 0
     assert set(Company.objects.values_list("name", flat=True)) == {
         "Amber Vet",
@@ -64,6 +80,9 @@ def walk(page: Page, base: str, look_at: Callable[[Page, str], None]) -> None:
         "Müller & Söhne",
         "Zephyr Legal",
     }
+    page.goto(f"{base}/companies/{Company.objects.get(name='Zephyr Legal').pk}/")
+    expect(page.get_by_text("Looks like Zephyr Legal LLC")).to_be_visible()
+    look_at(page, "audITee-suggestion")
 
 
 @pytest.mark.parametrize("has_script", [True, False])

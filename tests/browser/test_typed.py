@@ -73,7 +73,7 @@ def test_typed_linked_set_aside_counted_and_another_contact_chosen(
         "external_id"
     )[0]
     page.goto(f"{home}link/?integration={integration.pk}&external_id={record.external_id}&search=")
-    page.get_by_role("button", name="Compare").first.click()
+    page.get_by_role("button", name="Preview link").first.click()
     seen_after_refreshing(page, lambda: page.get_by_role("button", name="They are the same: link"))
     look(page, "preview")
     page.get_by_role("button", name="They are the same: link").click()
@@ -138,7 +138,7 @@ def test_nothing_reaches_out_of_the_window_and_axe_finds_nothing(
         "edit": f"agreements/{agreement.pk}/edit/",
         "remove": f"agreements/{agreement.pk}/remove/",
         "decide": f"agreements/{agreement.pk}/decide/",
-        "import": f"integrations/{listed.pk}/companies/add/?external_id=1",
+        "import": f"integrations/{listed.pk}/companies/link/?external_id=1",
     }.items():
         page.goto(f"{live_server.url}/{path}")
         look(page, f"{name}-{scheme}-{width}")

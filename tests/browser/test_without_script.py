@@ -64,7 +64,7 @@ def test_from_connecting_to_signing_out_without_script(
     expect(page.get_by_text("showed no company that has the id “nobody here”")).to_be_visible()
 
     page.goto(f"{base}/companies/{ours.pk}/link/?search=")
-    page.get_by_role("button", name="Compare with").first.click()
+    page.get_by_role("button", name="Preview link").first.click()
     seen_after_refreshing(page, lambda: page.get_by_role("button", name="They are the same: link"))
     page.get_by_role("button", name="They are the same: link").click()
     seen_after_refreshing(

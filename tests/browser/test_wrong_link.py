@@ -34,7 +34,7 @@ def walk(
     page.get_by_role("link", name="Link…").click()
     page.get_by_label("Search by name or id").fill(wrong.name)
     page.get_by_role("button", name="Search").click()
-    page.get_by_role("button", name=f"Compare with {wrong.name}").click()
+    page.get_by_role("button", name=f"Preview link: {wrong.name}").click()
     wait_for(lambda: page.get_by_role("button", name="They are the same: link"))
     expect(page.locator(".alert-warning").first).to_contain_text("share no word of their names")
     expect(page.get_by_role("row", name="USD")).to_contain_text("12,187.60")

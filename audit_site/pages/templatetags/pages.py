@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from audit_site.pages.written import moment_written, money_written
+
 register = template.Library()
 
 #: state or status → how its mark looks
@@ -82,7 +84,7 @@ def moment(value: datetime | None) -> str:
     local, now = timezone.localtime(value), timezone.localtime()
     if local.date() == now.date():
         return f"today {local:%H:%M}"
-    return f"{local:%d %b %Y, %H:%M}"
+    return moment_written(value)
 
 
 @register.filter
@@ -192,9 +194,7 @@ def reachable(text: str) -> str:
 @register.filter
 def money(amount: str) -> str:
     """An amount with its thousands apart: 1,460.00."""
-    whole, point, cents = amount.partition(".")
-    sign = "-" if whole.startswith("-") else ""
-    return f"{sign}{int(whole.lstrip('-') or 0):,}{point}{cents}"
+    return money_written(amount)
 
 
 @register.filter

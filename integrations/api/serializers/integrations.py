@@ -246,7 +246,7 @@ class IntegrationSerializer(serializers.Serializer[Any]):
             "linked": counts.linked,
             "ignored": counts.ignored,
             "new": self.get_new_psa_companies(card),
-            "hidden": dict(counts.hidden),
+            "hidden": dict(counts.by_rule),
         }
 
     @extend_schema_field(

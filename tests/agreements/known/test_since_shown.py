@@ -141,7 +141,7 @@ def test_the_difference_is_said_with_what_brought_it(
     assert found is not None
     assert [(total.currency, total.amount) for total in found.totals] == [("USD", "+3,000.00")]
     assert [row.sentence for row in found.rows] == [
-        "price of Managed Firewall 100 → 3,100 (read 15 Jun 13:00)"
+        "price of Managed Firewall USD 100.00 → 3,100.00 (read 15 Jun 13:00)"
     ]
 
 
@@ -185,5 +185,5 @@ def test_a_row_that_ended_by_its_dates_is_told_too(line: AgreementLine, time_mac
     assert found is not None
     assert [total.amount for total in found.totals] == ["-100.00"]
     assert [row.sentence for row in found.rows] == [
-        "MRR by its dates of Managed Firewall 100.00 → 0.00"
+        "MRR by its dates of Managed Firewall USD 100.00 → 0.00"
     ]

@@ -156,7 +156,7 @@ def test_the_history_names_each_change_with_its_figures(
     page = words(browser(alex).get(f"/companies/{client_company.pk}/history/"))
 
     assert re.search(r"Read from ConnectWise\s+USD 3,100.00\s+100.00 before, \+3,000.00", page)
-    assert re.search(r"Imported from ConnectWise\s+USD 100.00\s+0 before, \+100.00", page)
+    assert re.search(r"Imported from ConnectWise\s+USD 100.00\s+none before, \+100.00", page)
 
 
 def test_a_statement_names_its_day_and_its_moment(alex: User, client_company: Company) -> None:
@@ -198,7 +198,7 @@ def test_a_movement_says_what_became_known_since_it_was_last_told(
     assert "Restated: USD 3,000.00" in page
     assert "Managed Firewall 100.00 before, 3,100.00 after price of Managed Firewall" in page
     assert re.search(
-        r"price of Managed Firewall 100 → 3,100 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)", page
+        r"price of Managed Firewall USD 100.00 → 3,100.00 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)", page
     )
     assert "Restated: USD 3,000.00 audITee Amount Amber Vet USD 3,000.00" in book
     assert [(row["Movement"], row["Amount"]) for row in file] == [
@@ -224,7 +224,7 @@ def test_the_page_says_what_is_new_since_somebody_last_looked(
 
     assert re.search(
         r"\+3,000.00 USD since \d+ [A-Z][a-z]+ \d+, 12:00 "
-        r"price of Managed Firewall 100 → 3,100 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)",
+        r"price of Managed Firewall USD 100.00 → 3,100.00 \(read \d+ [A-Z][a-z]+ \d\d:\d\d\)",
         page,
     )
     assert "+3,000.00 USD since" in again  # one visit

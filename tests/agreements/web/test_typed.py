@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -60,14 +61,24 @@ def test_from_typing_to_removing(mia: User, company: Company) -> None:
 
     asked = page_text(client.get(f"/agreements/{agreement.pk}/remove/"))
     assert "USD 200.00 a month leave the MRR of today." in asked
-    removed = text(client.post(f"/agreements/{agreement.pk}/remove/", follow=True))
-    assert "“Gold support” is removed." in removed
-    assert "amount 1200.00 → 2400.00" in removed
-    assert (
-        'Removed<div class="sub">amount 2400.00, currency USD, billed annual, first day '
-        "2026-01-01, note By phone</div>"
-    ) in removed
+    gone = client.post(f"/agreements/{agreement.pk}/remove/", follow=True)
+    assert gone.redirect_chain == [(f"/companies/{company.pk}/#agreements-title", 302)]
+    assert "“Gold support” is removed." in text(gone)
     assert Agreement.objects.count() == 0
+    removed = page_text(client.get(f"/companies/{company.pk}/agreements/add/"))
+    assert "amount 1,200.00 → 2,400.00" in removed
+    assert (
+        'Removed<div class="sub">amount USD 2,400.00, billed yearly, first day 1 Jan 2026, '
+        "note By phone</div>"
+    ) in removed
+    (again,) = re.findall(r'href="(\?again=[^"]*)"', removed)
+    form = page_text(client.get(f"/companies/{company.pk}/agreements/add/{again}"))
+    assert 'name="name" value="Gold support"' in form
+    assert 'name="amount" value="2400.00"' in form
+    assert 'name="start_date" value="2026-01-01"' in form
+    for odd in ("?again=x", f"?again={company.pk}"):
+        form = page_text(client.get(f"/companies/{company.pk}/agreements/add/{odd}"))
+        assert "Gold support" not in form.partition("<table")[0]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_comparison_that_failed_says_why_and_can_be_asked_again(
     page = page_text(client.get(address))
 
     assert "Nothing was changed." in page
-    assert "Compare again" in page
+    assert "Preview again" in page
     assert "They are the same" not in page
 
 
@@ -118,7 +118,8 @@ def test_an_ended_link_is_undone_from_the_same_page(
 
     page = page_text(client.get(f"/companies/{company.pk}/"))
 
-    assert "Undo the last link…" in page
+    assert page.count("/undo-link/") == 1, "one way to one act"
+    assert '<details class="mt-3" open>' in page
     client.post(f"/companies/{company.pk}/undo-link/", {})
     assert own_values(company) == before
 

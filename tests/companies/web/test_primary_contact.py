@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 from audit_site.tenants.models import Tenant, User
-from companies.models import Company, Contact, PrimaryChoice
-from integrations.models import Integration
+from companies.models import Contact, PrimaryChoice
+from integrations.models import ImportBatch, Integration
 from tests.clients import browser, page_text, text
 from tests.factories import make_company, make_integration, make_psa_company, make_psa_contact
 
@@ -53,38 +53,6 @@ def listed(tenant: Tenant) -> Integration:
     return integration
 
 
-def test_another_one_is_chosen_at_import(mia: User, listed: Integration) -> None:
-    client, address = browser(mia), f"/integrations/{listed.pk}/companies/add/"
-    assert f"{address}?external_id=1" in page_text(client.get("/import/"))
-
-    page = page_text(client.get(f"{address}?external_id=1"))
-    refused = client.post(address, {"external_id": "1", "primary_contact": "12", "type": "client"})
-    added = client.post(
-        address, {"external_id": "1", "primary_contact": "11", "type": "client"}, follow=True
-    )
-
-    assert 'value="10" id="contact-1" checked' in page
-    assert 'value="12" id="contact-3" disabled' in page
-    assert '<option value="prospect" selected>' in page
-    assert refused.status_code == 422
-    assert "“Acme” is here now; its agreements are being read." in text(added)
-    assert "Chosen by Mia Member on " in text(added)
-    company = Company.objects.get()
-    assert (company.type, company.primary.first_name) == ("client", "Bea")
-    again = client.get(f"{address}?external_id=1")
-    assert again["Location"] == f"/companies/{company.pk}/"
-
-
-def test_the_preselected_one_is_nobodys_choice(mia: User, listed: Integration) -> None:
-    browser(mia).post(
-        f"/integrations/{listed.pk}/companies/add/",
-        {"external_id": "1", "primary_contact": "10", "type": "prospect"},
-    )
-
-    assert Company.objects.get().primary.external_id == "10"
-    assert PrimaryChoice.objects.count() == 0
-
-
 def test_what_is_not_there_or_not_ours_is_not_found(
     mia: User, vic: User, listed: Integration, other_tenant: Tenant
 ) -> None:
@@ -92,8 +60,12 @@ def test_what_is_not_there_or_not_ours_is_not_found(
     make_psa_company(foreign, external_id="1")
     client = browser(mia)
 
-    assert client.get(f"/integrations/{foreign.pk}/companies/add/?external_id=1").status_code == 404
-    assert client.get(f"/integrations/{listed.pk}/companies/add/?external_id=9").status_code == 404
-    assert client.post(f"/integrations/{listed.pk}/companies/add/").status_code == 404
-    vics = browser(vic).get(f"/integrations/{listed.pk}/companies/add/?external_id=1")
+    assert (
+        client.get(f"/integrations/{foreign.pk}/companies/link/?external_id=1").status_code == 404
+    )
+    assert client.get(f"/integrations/{listed.pk}/companies/link/?external_id=9").status_code == 404
+    review = f"/integrations/{listed.pk}/companies/review/"
+    assert client.post(review, {"external_id": "9", "as": "new"}).status_code == 404
+    assert not ImportBatch.objects.exists()
+    vics = browser(vic).get(f"/integrations/{listed.pk}/companies/link/?external_id=1")
     assert vics.status_code == 403

@@ -1,13 +1,15 @@
-"""An import list in numbers: each is what the list shows under the filter of that name."""
+"""An import list in numbers: each is what the list shows on the tab of that name."""
 
 from __future__ import annotations
 
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant
+from integrations.importing.facets import facets_of
 from integrations.importing.list_counts import list_counts
 from integrations.importing.selectors import list_psa_companies
-from integrations.models import Integration
+from integrations.importing.table import Filters, Tab, rows_of
+from integrations.models import Integration, LinkSuggestion, PsaCompanyRecord
 from tests.factories import make_company, make_integration, make_link, make_psa_company
 from tests.queries import queries
 
@@ -40,6 +42,25 @@ def test_each_company_is_counted_once(tenant: Tenant, integration: Integration) 
         ("no_contact", 1),
         ("unchecked", 1),
     ]
+
+
+def test_a_suggested_one_is_on_that_tab_alone_and_breaks_the_rules_that_it_breaks(
+    tenant: Tenant, integration: Integration
+) -> None:
+    fill(integration)
+    for record in PsaCompanyRecord.objects.filter(rule_codes__in=[[], ["no_contact"]])[:4]:
+        company = make_company(tenant)
+        LinkSuggestion.objects.create(
+            tenant=tenant, company=company, record=record, score=92, mark="m"
+        )
+
+    counts = list_counts(tenant, [integration])[integration.pk]
+
+    assert (counts.found, counts.addable, counts.linked, counts.ignored) == (7, 0, 2, 0)
+    assert (counts.suggested, counts.hidden) == ({"": 2, "no_contact": 1}, {"inactive": 2})
+    assert (counts.importable, counts.by_rule) == (2, {"inactive": 2, "no_contact": 1})
+    tabs = facets_of(rows_of(tenant, [integration]), Filters(Tab.SUGGESTED)).tabs
+    assert list(tabs.values()) == [0, 3, 2, 2, 0, 7]
 
 
 def test_they_are_those_of_the_list(tenant: Tenant, integration: Integration) -> None:
@@ -82,9 +103,9 @@ def test_each_integration_has_its_own_and_another_tenants_are_not_counted(
     assert list_counts(tenant, [stranger])[stranger.pk].found == 0
 
 
-def test_they_cost_one_statement_however_many_there_are(tenant: Tenant) -> None:
+def test_they_cost_two_statements_however_many_there_are(tenant: Tenant) -> None:
     integrations = [make_integration(tenant) for _ in range(4)]
     for integration in integrations:
         fill(integration)
 
-    assert queries(lambda: list_counts(tenant, integrations)) == 1
+    assert queries(lambda: list_counts(tenant, integrations)) == 2

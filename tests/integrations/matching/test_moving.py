@@ -188,10 +188,13 @@ def test_the_button_of_a_connection_leads_to_the_proposals(
     assert "proposals are being worked out" in body
     worked_out(integration.tenant)
 
-    body = page_text(client.get(f"/link-suggestions/?kind=move&integration={target.pk}"))
+    body = page_text(client.get(f"/import/moves/?integration={target.pk}"))
     assert f"Linked to {integration.name} now" in body
     assert "1 proposal" in body
     assert "Move what is ticked" in body
+    old = client.get(f"/link-suggestions/?kind=move&integration={target.pk}")
+    assert old["Location"] == f"/import/moves/?integration={target.pk}"
+    assert "Proposed moves to another account: 1" in page_text(client.get("/import/?tab=suggested"))
 
 
 def test_from_a_disconnected_account_audit_ees_move_as_well(

@@ -16,16 +16,20 @@ from integrations.matching import batches
 from integrations.matching.batches import carry_undo_out, send_lost
 from integrations.models import (
     CompanyLink,
+    ImportBatchRow,
     Integration,
     LinkBatch,
+    LinkMatching,
+    LinkPreview,
     LinkSuggestion,
     PsaCompanyRecord,
 )
 from tests.clients import browser, page_text
+from tests.factories import make_company
 from tests.integrations.matching.suggestions import brief, matched, pair
 from tests.queries import queries
 
-LIST = "/link-suggestions/"
+LIST, TAB, PAST = "/link-suggestions/", "/import/?tab=suggested", "/import/batches/"
 
 
 @pytest.fixture
@@ -36,9 +40,8 @@ def two(integration: Integration) -> list[LinkSuggestion]:
     return list(LinkSuggestion.objects.best_first())
 
 
-def ticks(answer: Any) -> list[tuple[str, bool]]:
-    boxes = re.findall(r'<input [^>]*name="suggestions"[^>]*>', page_text(answer))
-    return [(re.search('value="([^"]*)"', box)[1], " checked" in box) for box in boxes]
+def ticks(answer: Any) -> list[str]:
+    return re.findall(r'checked aria-label="Choose ([^"]*)"', page_text(answer))
 
 
 def confirm(client: Client, **chosen: Any) -> tuple[str, LinkBatch]:
@@ -48,25 +51,86 @@ def confirm(client: Client, **chosen: Any) -> tuple[str, LinkBatch]:
     return page_text(answer), batch
 
 
-def test_sure_ones_are_ticked_and_each_says_why(mia: User, two: list[LinkSuggestion]) -> None:
-    answer = browser(mia).get(LIST)
+def test_the_tab_says_how_sure_each_is_and_chooses_the_sure_ones(
+    mia: User, two: list[LinkSuggestion]
+) -> None:
+    client = browser(mia)
+    shown = page_text(client.get(TAB))
+    address = f"/companies/{two[0].company_id}/link/preview/?integration="
+    record = two[0].record
 
-    assert ticks(answer) == [(str(two[0].pk), True), (str(two[1].pk), False)]
-    body = page_text(answer)
-    assert "92 of 100" in body
-    assert "Same name. Same e-mail domain (ambervet.com)." in body
-    assert "2 suggested, 1 of them sure" in body
+    sure = client.post("/import/choose/", {"do": "sure", "filters": "tab=suggested"}, follow=True)
+    review = client.post("/import/choose/", {"do": "review"}, follow=True)
+
+    assert "Link to “Amber Vet”" in shown
+    assert "92 of 100: same name; same e-mail domain (ambervet.com)" in shown
+    assert "ada@ambervet.com" in shown
+    way = f"{address}{record.integration_id}&amp;external_id={record.external_id}"
+    assert f'formaction="{way}"' in shown
+    assert "Select the 1 sure" in shown
+    assert "being worked out" not in shown
+    assert ticks(sure) == ["Amber Vet"]
+    assert "<strong>1 ticked:</strong> 1 link · room for 98" in page_text(review)
+    assert client.get(LIST)["Location"] == "/import/?tab=suggested"
+
+
+def test_while_they_are_worked_out_the_tab_says_so(mia: User, two: list[LinkSuggestion]) -> None:
+    LinkMatching.objects.update(wanted_at=timezone.now())
+
+    assert "suggestions are being worked out." in page_text(browser(mia).get(TAB))
 
 
 def test_a_viewer_sees_them_and_can_do_nothing(vic: User, two: list[LinkSuggestion]) -> None:
     client = browser(vic)
 
-    answer = client.get(LIST)
+    shown = page_text(client.get(TAB))
 
-    assert ticks(answer) == []
-    assert "Not the same" not in page_text(answer)
+    assert "92 of 100" in shown
+    assert "Not the same" not in shown
+    assert "Preview link" not in shown
     assert client.post(f"{LIST}confirm/", {"suggestions": [two[0].pk]}).status_code == 403
     assert client.post(f"{LIST}dismiss/", {"one": two[0].pk}).status_code == 403
+
+
+def test_the_auditee_shows_its_own(mia: User, two: list[LinkSuggestion]) -> None:
+    client, address = browser(mia), f"/companies/{two[1].company_id}/"
+    shown = page_text(client.get(address))
+
+    preview = client.post(
+        f"{address}link/preview/?integration={two[1].record.integration_id}"
+        f"&external_id={two[1].record.external_id}",
+        {"shown": []},
+    )
+
+    assert "Looks like <strong>Zephyr Legal LLC</strong> in" in shown
+    assert "80 of 100: same name" in shown
+    assert 'aria-label="Preview link: Zephyr Legal LLC"' in shown
+    assert preview["Location"] == f"{address}link/preview/{LinkPreview.objects.get().pk}/"
+
+
+def test_another_auditee_is_chosen_for_a_psa_company(mia: User, two: list[LinkSuggestion]) -> None:
+    client, record = browser(mia), two[0].record
+    make_company(record.tenant, name="Amber Holding")
+    address = f"/integrations/{record.integration_id}/companies/link/"
+    query = {"external_id": record.external_id}
+
+    shown = page_text(client.get(address, query))
+    found = page_text(client.get(address, {**query, "search": "holding"}))
+    review = client.post(
+        f"/integrations/{record.integration_id}/companies/review/", {**query, "as": "new"}
+    )
+
+    assert "Which audITee is Amber Vet?" in shown
+    assert "Probably “Amber Vet”" in shown
+    rows = re.compile(r"<tr><td><strong>([^<]*)</strong>")
+    assert rows.findall(shown) == ["Amber Holding", "Amber Vet", "Zephyr Legal"]
+    assert rows.findall(found) == ["Amber Holding"]
+    (row,) = ImportBatchRow.objects.all()
+    assert review["Location"] == f"/import/batches/{row.batch_id}/"
+    assert (row.name, row.becomes, row.company) == ("Amber Vet", "new", None)
+    assert Company.objects.count() == 3, "nothing is added before the review is started"
+    missing = client.get(address, {"external_id": "no such"})
+    assert missing.status_code == 404
 
 
 def test_what_is_ticked_is_linked_and_the_page_says_what_came_of_each(
@@ -85,20 +149,18 @@ def test_what_is_ticked_is_linked_and_the_page_says_what_came_of_each(
     assert list(batch.links.values_list("company__name", flat=True)) == ["Amber Vet"]
 
 
-def test_all_that_is_sure_is_linked_over_all_pages(mia: User, integration: Integration) -> None:
+def test_all_that_is_sure_is_chosen_over_all_pages(mia: User, integration: Integration) -> None:
     for number in range(51):
         name = f"Number{number} Bakery"
         pair(integration, name, email=f"a@bakery{number}.com")
     pair(integration, "Zephyr Legal")
     matched(integration.tenant)
     client = browser(mia)
-    assert "All 51 sure ones" in page_text(client.get(LIST))
+    assert "Select the 51 sure" in page_text(client.get(TAB))
 
-    body, batch = confirm(client, all="yes")
+    sure = client.post("/import/choose/", {"do": "sure", "filters": "tab=suggested"}, follow=True)
 
-    assert "51 linked" in body
-    assert batch.links.count() == 51
-    assert brief() == [("Zephyr Legal", "Zephyr Legal", 80)]
+    assert "<strong>51 chosen:</strong> 51 links" in page_text(sure)
 
 
 def test_nothing_ticked_is_said(mia: User, two: list[LinkSuggestion]) -> None:
@@ -115,8 +177,9 @@ def test_dismissing_is_taken_back(mia: User, two: list[LinkSuggestion]) -> None:
 
     assert "1 suggestion is dismissed." in page_text(answer)
     assert brief() == [("Zephyr Legal", "Zephyr Legal LLC", 80)]
-    body = page_text(client.get(LIST, {"show": "dismissed"}))
-    assert f"Dismissed by {mia}" in body
+    body = page_text(client.get(TAB))
+    assert "Not the same (1)" in body
+    assert f"Said by {mia}" in body
     client.post(f"{LIST}restore/", {"one": two[0].pk})
     assert len(brief()) == 2
 
@@ -209,26 +272,45 @@ def test_each_link_renews_the_lease_of_the_undo(
     assert messages == ["integrations.undo_links"]
 
 
-def test_the_list_costs_a_constant_number_of_statements(
+def test_the_tab_costs_a_constant_number_of_statements(
     mia: User, integration: Integration, two: list[LinkSuggestion]
 ) -> None:
     client = browser(mia)
-    client.get(LIST)
-    few = queries(lambda: client.get(LIST))
+    client.get(TAB)
+    few = queries(lambda: client.get(TAB))
     for number in range(20):
         pair(integration, f"Number{number} Bakery")
     matched(integration.tenant)
 
-    assert queries(lambda: client.get(LIST)) == few
+    assert queries(lambda: client.get(TAB)) == few
 
 
-def test_the_import_list_leads_to_them(mia: User, two: list[LinkSuggestion]) -> None:
-    body = page_text(browser(mia).get("/import/", {"tab": "suggested"}))
+def test_links_that_were_made_together_stand_among_past_imports(
+    mia: User, two: list[LinkSuggestion]
+) -> None:
+    client = browser(mia)
+    PsaCompanyRecord.objects.filter(pk=two[1].record_id).update(name="Another")
+    body, batch = confirm(client, suggestions=[one.pk for one in two])
+    standing = page_text(client.get(PAST))
+    client.post(f"/link-batches/{batch.pk}/undo/")
+    during = page_text(client.get(PAST))
+    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+    undone = page_text(client.get(PAST))
 
-    assert f'<a href="{LIST}">Compare both sides' in body
-    assert "Amber Vet" in body
+    assert f'href="{PAST}">Past imports and links</a>' in body
+    assert f'<a href="/link-batches/{batch.pk}/">Links, today' in standing
+    numbers = re.findall(r'<td class="num" data-label="([^"]*)">(\d+)', standing)
+    assert dict(numbers) == {"New": "0", "Links": "2", "Done": "1", "Not done": "1"}
+    assert "Being undone" in during
+    assert re.search(
+        rf'<span class="mark warn">Undone</span> ?<div class="sub">\s*today .* by {mia}', undone
+    )
+    assert f"by {mia}." in page_text(client.get(f"/link-batches/{batch.pk}/"))
 
 
-@pytest.mark.parametrize("query", ["", "?kind=move", "?show=dismissed", "?integration=odd"])
-def test_an_empty_list_says_so(mia: User, query: str) -> None:
-    assert "Nothing is" in page_text(browser(mia).get(f"{LIST}{query}"))
+def test_nothing_proposed_is_said(mia: User) -> None:
+    client = browser(mia)
+
+    assert "Nobody has asked for moves." in page_text(client.get("/import/moves/"))
+    assert "Nothing is dismissed." in page_text(client.get("/import/moves/?show=dismissed"))
+    assert "No PSA is connected yet." in page_text(client.get(TAB))

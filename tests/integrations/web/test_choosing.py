@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from audit_site.tenants.models import Tenant, User
+from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
+from companies.services import restore_company
 from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
 from integrations.runs.pausing import pause_integration
 from tests.clients import browser, page_text, text
@@ -251,15 +252,121 @@ def test_an_import_is_taken_back_as_a_whole(mia: User, lists: list[Integration])
     work_off_imports()
     undone = page_text(client.get(address))
     again = text(client.post(f"{address}undo/", follow=True, HTTP_REFERER=address))
+    past = page_text(client.get("/import/batches/"))
 
     assert "Undo this import" in offered
-    assert "<strong>2 of 2 undone.</strong>" in undone
+    assert re.search(rf"<strong>2 of 2 undone today [\d:]+ by {mia}.</strong>", undone)
+    assert re.search(
+        rf'<span class="mark warn">Undone</span> ?<div class="sub">\s*today [\d:]+ by {mia}', past
+    )
     assert undone.count('<span class="mark warn">Undone</span>') == 2
     assert "Undo this import" not in undone
     assert "Nothing that this import did is left to take back." in again
     archived = Company.objects.filter(status="archived").order_by("name")
     assert list(archived.values_list("name", flat=True)) == ["Amber", "Birch"]
     assert bar(client.get("/import/")) == "room for 99"
+
+
+def test_what_the_undo_archived_is_brought_back_together(
+    mia: User, alex: User, lists: list[Integration], tenant: Tenant
+) -> None:
+    client = browser(mia)
+    send(client, "Amber Birch Cedar", "Amber Birch Cedar", do="review")
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/"
+    client.post(f"{address}review/", {"do": "start"})
+    work_off_imports()
+    client.post(f"{address}undo/")
+    work_off_imports()
+    restore_company(company=Company.objects.get(name="Cedar"), actor=mia)
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=3)
+
+    full = text(browser(alex).post(f"{address}bring-back/", follow=True, HTTP_REFERER=address))
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=4)
+    offered = page_text(client.get(address))
+    started = page_text(browser(alex).post(f"{address}bring-back/", follow=True))
+    work_off_imports()
+    done = page_text(client.get(address))
+    past = page_text(client.get("/import/batches/"))
+    again = text(client.post(f"{address}bring-back/", follow=True, HTTP_REFERER=address))
+
+    assert "2 audITees would come back, and your licence has room for 1." in full
+    assert "Bring back all 2" in offered
+    assert "Waiting for a worker" in started
+    assert "2 of them were archived by an undo, and are back" in done
+    assert "Bring back all" not in done
+    assert '2 brought back</span><div class="sub">today' in re.sub(r"\s+(?=<)|(?<=>)\s+", "", past)
+    assert f"by {alex}" in past
+    assert "No audITee of this import is archived by its undo." in again
+    assert not Company.objects.filter(status="archived").exists()
+    brought_back = AuditEvent.objects.filter(action="company.restored", person_id=alex.pk)
+    assert brought_back.count() == 2
+    states = dict(batch.rows.values_list("name", "state"))
+    assert states == {"Amber": "done", "Birch": "done", "Cedar": "undone"}
+
+
+def test_what_is_unticked_is_kept_whatever_is_pressed_next(
+    mia: User, lists: list[Integration]
+) -> None:
+    client = browser(mia)
+    send(client, "Amber Birch Cedar", "Amber Birch Cedar", do="review")
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/"
+    rows = {row.name: str(row.pk) for row in batch.rows.all()}
+    shown = {"shown": list(rows.values())}
+
+    part = client.post(
+        f"{address}review/", {**shown, "ticked": [rows["Amber"]]}, HTTP_HX_REQUEST="true"
+    )
+    page = page_text(client.get(address))
+    turned = client.post(
+        f"{address}review/", {**shown, "ticked": [rows["Birch"]], "goto": "show=unticked"}
+    )
+    unticked = page_text(client.get(turned["Location"]))
+
+    assert "<strong>1 ticked:</strong> 1 new" in page_text(part)
+    assert "<html" not in text(part)
+    tab = r'name="goto" value="show=unticked" ?>\s*Unticked <span class="num">2</span>'
+    assert re.search(tab, page)
+    assert turned["Location"] == f"{address}?show=unticked"
+    assert re.findall(r"<td><strong>(\w+)</strong>", unticked) == ["Amber", "Cedar"]
+    assert 'name="here" value="show=unticked"' in unticked
+    batch.state = "queued"
+    batch.save()
+    late = client.post(f"{address}review/", {**shown, "ticked": []}, HTTP_HX_REQUEST="true")
+    assert late["HX-Refresh"] == "true"
+    assert "This import is under way." in page_text(client.get(address))
+
+
+def test_a_review_in_which_nothing_is_ticked_can_be_left_only(
+    mia: User, lists: list[Integration]
+) -> None:
+    client = browser(mia)
+    send(client, "Amber", "Amber", do="review")
+    batch = ImportBatch.objects.get()
+    address = f"/import/batches/{batch.pk}/"
+    listed = page_text(client.get("/import/batches/"))
+
+    none = page_text(
+        client.post(f"{address}review/", {"shown": [batch.rows.get().pk]}, follow=True)
+    )
+    hidden = page_text(client.get("/import/batches/"))
+    left = client.post(f"{address}review/", {"do": "leave"})
+
+    assert "To review" in listed
+    assert "<strong>0 ticked</strong>" in none
+    assert "Tick what you want to add or link." in none
+    assert 'value="start"' not in none
+    assert "To review" not in hidden
+    assert left["Location"] == "/import/"
+    assert not ImportBatch.objects.exists()
+    send(client, "Amber", "Amber", do="review")
+    kept = ImportBatch.objects.get()
+    client.post(
+        f"/import/batches/{kept.pk}/review/",
+        {"do": "leave", "shown": [kept.rows.get().pk], "ticked": [kept.rows.get().pk]},
+    )
+    assert ImportBatch.objects.get() == kept
 
 
 def test_primary_contact_and_type_are_chosen_in_the_review(

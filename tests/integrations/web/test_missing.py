@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from audit_site.tenants.models import Tenant, User
-from integrations.models import Integration, PsaCompanyRecord
+from integrations.importing.ignoring import ignore_company
+from integrations.models import Integration, LinkSuggestion, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, text
 from tests.factories import make_company, make_link
@@ -86,6 +87,45 @@ def test_what_is_linked_leads_to_its_auditee_and_needs_no_licence(
 
     assert f'href="/companies/{company.pk}/">Open Ours</a>' in shown
     assert "licence" not in shown
+
+
+def test_what_is_ignored_is_taken_back_there_and_then_added(
+    mia: User, vic: User, connected: Integration, page: Callable[[str], str]
+) -> None:
+    record = importable()
+    ignore_company(integration=connected, external_id=record.external_id, actor=mia)
+    client, address = browser(mia), f"/integrations/{connected.pk}/companies/missing/"
+
+    shown = page(record.external_id)
+    back = client.post(
+        f"/import/{record.pk}/unignore/",
+        HTTP_REFERER=f"{address}?q={record.external_id}",
+        follow=True,
+    )
+
+    assert '<span class="mark ms-2">Ignored</span>' in shown
+    assert f"{mia} ignored it today" in re.sub(r"\s+", " ", shown)
+    assert f'action="/import/{record.pk}/unignore/"' in shown
+    assert "Add it" not in shown
+    assert 'unignore/"' not in page_of(vic, connected)(record.external_id)
+    assert back.redirect_chain == [(f"{address}?q={record.external_id}", 302)]
+    assert "Can be added" in text(back)
+    assert "Add it" in text(back)
+    assert f"/companies/link/?external_id={record.external_id}" in text(back)
+
+
+def test_what_looks_like_an_auditee_is_linked_from_here(
+    tenant: Tenant, connected: Integration, page: Callable[[str], str]
+) -> None:
+    record = importable()
+    company = make_company(tenant, name="Ours")
+    LinkSuggestion.objects.create(tenant=tenant, company=company, record=record, score=92, mark="m")
+
+    shown = re.sub(r"\s+", " ", page(record.external_id))
+
+    assert "Probably “Ours”, an audITee of yours." in shown
+    assert f'action="/companies/{company.pk}/link/preview/"' in shown
+    assert "Add it" not in shown
 
 
 def test_a_viewer_sees_why_and_no_button(vic: User, connected: Integration) -> None:

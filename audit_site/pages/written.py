@@ -1,0 +1,30 @@
+"""How pages write money, days and moments: once for filters and for sentences."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.utils import timezone
+from django.utils.dateformat import format as date_text
+
+DAY = "j M Y"
+
+
+def money_written(amount: str | Decimal, currency: str = "") -> str:
+    """An amount with its thousands apart: `1,460.00`, `USD 1,460.00`."""
+    whole, point, cents = str(amount).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    text = f"{sign}{int(whole.lstrip('-') or 0):,}{point}{cents}"
+    return f"{currency} {text}" if currency else text
+
+
+def day_written(day: date) -> str:
+    """`1 Nov 2026`, as the date filter of templates writes it."""
+    return date_text(day, DAY)
+
+
+def moment_written(moment: datetime, *, seconds: bool = False) -> str:
+    """`1 Nov 2026, 14:05` in the tenant's zone."""
+    local = timezone.localtime(moment)
+    return f"{day_written(local)}, {local:{'%H:%M:%S' if seconds else '%H:%M'}}"

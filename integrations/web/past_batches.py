@@ -1,0 +1,145 @@
+"""What was imported and linked together, whether on pages or over REST, as one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.urls import reverse
+
+from audit_site.db.bulk import AnyOf
+from audit_site.db.json_rows import JsonLength
+from audit_site.tenants.models import Tenant
+from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.models import CompanyLink, ImportBatch, ImportBatchRow, LinkBatch
+
+SIZE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """That what a batch did was taken back: how many rows, by whom and when it ended.
+
+    `is_all`: nothing that it did is left. `back`: how many audITees were brought back since.
+    """
+
+    number: int
+    is_all: bool
+    back: int
+    by: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastBatch:
+    """An import, or links that were made together.
+
+    `state` is how it stands while it has not ended, else "". `undone`: None = it was not.
+    """
+
+    is_import: bool
+    at: datetime
+    by: str
+    address: str
+    state: str
+    new: int
+    links: int
+    done: int
+    failed: int
+    undone: Undone | None
+
+
+def past_batches(tenant: Tenant, number: str | None) -> tuple[Page[Any], list[PastBatch]]:
+    """A page of them, newest first; reviews in which nothing is ticked are left out.
+
+    Six statements at the most.
+    """
+    page = Paginator(_keys(tenant), SIZE).get_page(number)
+    keys = list(page.object_list)
+    imports = [key["pk"] for key in keys if key["is_import"]]
+    links = [key["pk"] for key in keys if not key["is_import"]]
+    found = {**_imports(tenant, imports), **_links(tenant, links)}
+    return page, [found[key["pk"]] for key in keys if key["pk"] in found]
+
+
+def _keys(tenant: Tenant) -> QuerySet[Any, Any]:
+    ticked = ImportBatchRow.objects.for_tenant(tenant).filter(batch=OuterRef("pk"), chosen=True)
+    imports = ImportBatch.objects.for_tenant(tenant).filter(
+        ~Q(state=ImportBatch.State.REVIEW) | Exists(ticked)
+    )
+    some = imports.order_by().values("pk", at=F("queued_at"), is_import=Value(1))
+    others = LinkBatch.objects.for_tenant(tenant).order_by()
+    others_too: Any = others.values("pk", at=F("made_at"), is_import=Value(0))
+    return some.union(others_too, all=True).order_by("-at", "-pk")
+
+
+def _imports(tenant: Tenant, ids: Iterable[UUID]) -> dict[UUID, PastBatch]:
+    rows = batches_of(tenant).select_related("undo_by").filter(AnyOf("id", ids))
+    found = list(rows)
+    counts = counts_of(found)
+    return {batch.pk: _import(batch, counts[batch.pk]) for batch in found}
+
+
+def _import(batch: ImportBatch, counts: BatchCounts) -> PastBatch:
+    return PastBatch(
+        is_import=True,
+        at=batch.queued_at,
+        by=str(batch.started_by or ""),
+        address=reverse("integrations:import-batch", args=[batch.pk]),
+        state="" if batch.state == ImportBatch.State.DONE else batch.get_state_display(),
+        new=counts.new,
+        links=counts.links,
+        done=counts.done,
+        failed=counts.failed,
+        undone=undone_import(batch, counts),
+    )
+
+
+def undone_import(batch: ImportBatch, counts: BatchCounts) -> Undone | None:
+    """That an import was taken back, if it was and no worker is at it."""
+    if batch.is_active or not counts.undone + counts.back:
+        return None
+    return Undone(
+        counts.undone,
+        not counts.done,
+        counts.back,
+        str(batch.undo_by or ""),
+        batch.finished_at,
+    )
+
+
+def _links(tenant: Tenant, ids: Iterable[UUID]) -> dict[UUID, PastBatch]:
+    rows = LinkBatch.objects.for_tenant(tenant).filter(AnyOf("id", ids))
+    rows = rows.select_related("undo_by").defer("rejected", "left")
+    links: Any = CompanyLink.objects.for_tenant(tenant).filter(AnyOf("batch_id", ids)).order_by()
+    sums = {"made": Count("pk"), "undone": Count("pk", filter=Q(undone_at__isnull=False))}
+    counts = {one["batch"]: one for one in links.values("batch").annotate(**sums)}
+    return {
+        batch.pk: _link_batch(batch, counts.get(batch.pk, {"made": 0, "undone": 0}), batch.not_done)
+        for batch in rows.annotate(not_done=JsonLength("rejected"))
+    }
+
+
+def _link_batch(batch: LinkBatch, counts: dict[str, int], rejected: int) -> PastBatch:
+    made, undone = counts["made"], counts["undone"]
+    taken_back = None
+    if undone and not batch.is_being_undone:
+        by = str(batch.undo_by or "")
+        taken_back = Undone(undone, undone == made, 0, by, batch.undo_done_at)
+    return PastBatch(
+        is_import=False,
+        at=batch.made_at,
+        by=batch.made_by_name,
+        address=reverse("integrations:link-batch", args=[batch.pk]),
+        state="Being undone" if batch.is_being_undone else "",
+        new=0,
+        links=made + rejected,
+        done=made - undone,
+        failed=rejected,
+        undone=taken_back,
+    )
