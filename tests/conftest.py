@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -19,13 +21,13 @@ from rest_framework.test import APIClient
 
 from audit_site.db import walls
 from audit_site.tenants import wrong_tokens
-from audit_site.tenants.audit_chain import maintenance
 from audit_site.tenants.models import Tenant, User
 from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.beside_postgres import touches_a_database
-from tests.databases import ROLE, drop_template, postgres_url, template
+from tests.databases import ROLE, UNHURRIED, drop_template, postgres_url, template
+from tests.emptying import empty_what_is_filled
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.worker import work_off
 
@@ -65,9 +67,19 @@ def begin_with_the_long(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """pytest-django's own hook: on PostgreSQL the test database is a copy of the template."""
-    if postgres := postgres_url():
-        connection.settings_dict["TEST"]["TEMPLATE"] = template(postgres)
+    """pytest-django's own hook: the test database is a copy of the template."""
+    postgres, test = postgres_url(), connection.settings_dict["TEST"]
+    if postgres:
+        test["TEMPLATE"] = template(postgres)
+        connection.settings_dict["OPTIONS"]["options"] = UNHURRIED
+    else:
+        shutil.copy(template(""), test["NAME"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """pytest-django's own: whether the test database is there already, as SQLite's copy is."""
+    return not postgres_url()
 
 
 def pytest_sessionstart() -> None:
@@ -76,11 +88,15 @@ def pytest_sessionstart() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """pytest-django's own, after which statements run in the application's role."""
     if postgres_url():
         connection.close()
         connection.settings_dict["OPTIONS"]["assume_role"] = ROLE
+    yield
+    if not postgres_url():
+        connection.close()
+        Path(connection.settings_dict["NAME"]).unlink()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -108,8 +124,19 @@ def _commands_are_who_they_are() -> Iterator[None]:
         yield
 
 
-def pytest_collection_finish() -> None:
-    """Half a million objects are there for good now: don't look through them again and again."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    prepare_databases(session)
+    leave_what_is_there_for_good()
+
+
+def prepare_databases(session: pytest.Session) -> None:
+    """The migrations run before the first test: they are no part of the time that it has."""
+    if not session.config.option.collectonly and any(map(touches_a_database, session.items)):
+        template(postgres_url())
+
+
+def leave_what_is_there_for_good() -> None:
+    """Half a million objects: don't look through them again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -122,16 +149,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _tests_may_empty_the_trail() -> Iterator[None]:
-    """After a test that commits, Django empties all tables: the audit trail's as well."""
-    teardown = TransactionTestCase._fixture_teardown
-
-    def empty_all(case: TransactionTestCase) -> None:
-        with maintenance():
-            teardown(case)
-
+def _what_is_filled_is_emptied() -> Iterator[None]:
+    """After a test that commits, in the place of Django's `flush`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_what_is_filled)
         yield
 
 

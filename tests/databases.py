@@ -64,6 +64,9 @@ def _folder(postgres: str) -> Path:
     return Path(os.environ["AUDIT_TEST_VAR_DIR"]) / ("postgres" if postgres else "sqlite")
 
 
+#: What a connection of tests asks of PostgreSQL: not to wait for the disk at each commit, and not to
+#: compile statements that are sent once.
+UNHURRIED = "-c synchronous_commit=off -c jit=off"
 #: The application's role on the servers that tests use; it owns nothing and passes no policy.
 ROLE, PASSWORD = "audit_tests_application", "of-tests-alone"
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import override_settings
 
-from audit_site.tenants.audit_chain import maintenance
 from integrations.models import SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
+from tests.emptying import empty_what_is_filled
 from tests.integrations.sync.bad_days.day import PSAS, Day, Outcome
 
 
@@ -39,8 +38,7 @@ def imported(
     """What every day of a PSA begins with: committed once, and each test takes back what it does."""
     with django_db_blocker.unblock():
         yield Day(sandbox, psa)
-        with maintenance():  # the audit trail is emptied as well
-            call_command("flush", interactive=False, verbosity=0)
+        empty_what_is_filled()
 
 
 @pytest.fixture
