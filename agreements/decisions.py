@@ -22,13 +22,15 @@ from agreements.models import (
     ChoiceRecord,
     LineChoices,
 )
+from agreements.mrr.cycles import CYCLE_NAMES
+from agreements.mrr.words import CYCLE, read_meaning_of
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError, FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 
-AGREEMENT_CHOICES: Final = ("exclude", "force_include", "assume_renewal", "renews", "right")
-LINE_CHOICES: Final = ("exclude", "force_include", "right")
+LINE_CHOICES: Final = ("exclude", "force_include", "cycle", "right")
+AGREEMENT_CHOICES: Final = (*LINE_CHOICES, "assume_renewal", "renews")
 #: Choices that are a list; nothing chosen is stored as null.
 LISTS: Final = ("renews", "right")
 #: What changes no figure needs no reason.
@@ -48,10 +50,11 @@ def choose(
     """Decide something about an agreement, or about one of its lines.
 
     `changes` are some of `exclude`, `force_include`, `assume_renewal` (booleans), `renews` (the
-    Agreements that this one replaces; none = what the PSA says) and `right` (codes of warnings that
-    are right as it is); a line has no `assume_renewal` and no `renews`. None is returned when it
-    was so already; what changes a figure needs a note. The company's figures follow in the same
-    transaction, unless `refresh` is False: then the caller sees to that.
+    Agreements that this one replaces; none = what the PSA says), `cycle` (a name or a structure,
+    None = what the PSA says) and `right` (codes of warnings that are right as it is); a line has no
+    `assume_renewal` and no `renews`. None is returned when it was so already; what changes a figure
+    needs a note. The company's figures follow in the same transaction, unless `refresh` is False:
+    then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
@@ -152,6 +155,11 @@ def refuse_what_does_not_fit(
     for name in changes:
         if name not in allowed:
             raise _invalid(name, f"A line has no {name}; decide that about its agreement.")
+    cycle = changes.get("cycle")
+    if cycle is not None and read_meaning_of(CYCLE, cycle) is None:
+        named = ", ".join(CYCLE_NAMES)
+        message = f'It is one of {named}, or {{"every": 2, "unit": "month"}}.'
+        raise _invalid("cycle", message, "invalid_choice")
     if "renews" not in changes:
         return
     older: list[Agreement] = [*changes["renews"]]
@@ -201,6 +209,8 @@ def _replaced_by(agreement: Agreement) -> dict[str, list[str]]:
 def _as_stored(name: str, value: Any) -> Any:
     if name == "renews":
         value = [one.external_id for one in value]
+    if name == "cycle":
+        return read_meaning_of(CYCLE, value)
     return sorted(value or ()) or None if name in LISTS else value
 
 

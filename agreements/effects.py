@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from agreements import books, mrr, stored_mrr
 from agreements.decisions import refuse_what_does_not_fit
 from agreements.models import Agreement, AgreementLine
+from agreements.mrr.words import CYCLE, read_meaning_of
 
 #: Choices about an agreement that the engine takes by the same name.
 TAKEN: Final = ("exclude", "force_include", "assume_renewal")
@@ -66,6 +67,8 @@ def _chosen(
     if line is not None:
         return replace(item, lines=[_chosen_line(one, line, changes) for one in item.lines])
     values = {name: changes[name] for name in TAKEN if name in changes}
+    if "cycle" in changes:
+        values["chosen_cycle"] = read_meaning_of(CYCLE, changes["cycle"])
     if "renews" in changes:
         older = [one.external_id for one in changes["renews"]]
         values["renews"] = older or item.ref.renews_external_ids
@@ -76,6 +79,8 @@ def _chosen_line(item: mrr.Line, line: AgreementLine, changes: Mapping[str, Any]
     if item.ref.pk != line.pk:
         return item
     values = {"exclude": changes["exclude"]} if "exclude" in changes else {}
+    if "cycle" in changes:
+        values["chosen_cycle"] = read_meaning_of(CYCLE, changes["cycle"])
     if "force_include" in changes:
         values["one_time"] = False if changes["force_include"] else item.ref.one_time
     return replace(item, **values)

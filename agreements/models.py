@@ -251,7 +251,7 @@ class AgreementChoices(TenantOwned):
 
     `renews`: the PSA's ids of what it replaces, of its own company and account; null = nobody
     decided that, and what the PSA says holds. `right`: of which warnings somebody said that it is
-    right as it is, null = of none.
+    right as it is, null = of none. `cycle`: what its billing cycle is, null = what the PSA says.
     """
 
     worked_together = True
@@ -262,6 +262,7 @@ class AgreementChoices(TenantOwned):
     assume_renewal = models.BooleanField(default=False)
     renews = models.JSONField(null=True, blank=True)
     right = models.JSONField(null=True, blank=True)
+    cycle = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["AgreementChoices"].as_manager()
 
@@ -269,7 +270,7 @@ class AgreementChoices(TenantOwned):
 class LineChoices(TenantOwned):
     """What people decided about a line.
 
-    `force_include`: it recurs, whatever its dates say. `right` as of an agreement.
+    `force_include`: it recurs, whatever its dates say. `right` and `cycle` as of an agreement.
     """
 
     worked_together = True
@@ -278,6 +279,7 @@ class LineChoices(TenantOwned):
     exclude = models.BooleanField(default=False)
     force_include = models.BooleanField(default=False)
     right = models.JSONField(null=True, blank=True)
+    cycle = models.JSONField(null=True, blank=True)
 
     objects = TenantQuerySet["LineChoices"].as_manager()
 

@@ -54,6 +54,7 @@ AGREEMENT = _json_of(
     counts_from="counts_from",
     inactive_from="inactive_from",
     right="choices__right",
+    chosen_cycle="choices__cycle",
 )
 LINE = _json_of(
     mrr.Line,
@@ -72,6 +73,7 @@ LINE = _json_of(
     units="units",
     has_recurred="has_recurred",
     right="choices__right",
+    chosen_cycle="choices__cycle",
 )
 AGREEMENTS, LINES = decoder(mrr.Agreement), decoder(mrr.Line)
 

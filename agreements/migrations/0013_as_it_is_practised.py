@@ -57,6 +57,8 @@ class Migration(migrations.Migration):
         migrations.RenameField("agreementchoices", "replaced", "renews"),
         migrations.AddField("agreementchoices", "right", models.JSONField(blank=True, null=True)),
         migrations.AddField("linechoices", "right", models.JSONField(blank=True, null=True)),
+        migrations.AddField("agreementchoices", "cycle", models.JSONField(blank=True, null=True)),
+        migrations.AddField("linechoices", "cycle", models.JSONField(blank=True, null=True)),
         migrations.AddField(
             "agreementmrr",
             "doubts",

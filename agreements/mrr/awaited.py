@@ -62,7 +62,7 @@ def awaited_word(row: Row, reason: str | None) -> AwaitedWord | None:
 def unknown_cycle_of(row: Row) -> str:
     """The word of the row's cycle that nobody knows the meaning of; "" where there is none."""
     line = row.line
-    cycle = line.cycle if line and not is_blank(line.cycle) else row.owner.meaning.cycle
+    cycle = line.own_cycle if line and not is_blank(line.own_cycle) else row.owner.meaning.cycle
     return unknown_word(cycle)
 
 

@@ -37,7 +37,8 @@ class Line(Struct, array_like=True, eq=False):
     `end_date` is its last day in force. `gone_from` is the day from which on the PSA has it no
     more; what its own dates say of the days before stays. `usage`: it is billed by consumption.
     `has_recurred`: it was read before with an earlier end. `right`: of which warnings a person said
-    that it is right as it is. `ref` is the caller's own and goes through.
+    that it is right as it is. `chosen_cycle`: the cycle that a person decided, whatever `cycle` is.
+    `ref` is the caller's own and goes through.
     """
 
     id: str
@@ -55,10 +56,16 @@ class Line(Struct, array_like=True, eq=False):
     units: list[Units] | None = None
     has_recurred: bool = False
     right: list[str] | None = None
+    chosen_cycle: Any = None
     usage: bool = False
     has_unreadable_date: bool = False
     gone_from: date | None = None
     ref: Any = None
+
+    @property
+    def own_cycle(self) -> Any:
+        """Its cycle by a person's decision, else as it was read."""
+        return self.cycle if self.chosen_cycle is None else self.chosen_cycle
 
 
 class Agreement(Struct, array_like=True, eq=False):
@@ -72,7 +79,8 @@ class Agreement(Struct, array_like=True, eq=False):
     `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
     of. `set_aside`: it was typed in, and waits for a person to count it beside what a PSA has.
     `counts_from`: before this day another account's agreements stand for its company.
-    `right`: of which warnings a person said that it is right as it is.
+    `right`: of which warnings a person said that it is right as it is. `chosen_cycle`: the cycle
+    that a person decided, whatever `cycle` is.
     `is_context`: it only serves as parent or renewal of others and has no rows of its own.
     """
 
@@ -105,10 +113,16 @@ class Agreement(Struct, array_like=True, eq=False):
     counts_from: date | None = None
     inactive_from: date | None = None
     right: list[str] | None = None
+    chosen_cycle: Any = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False
     ref: Any = None
+
+    @property
+    def own_cycle(self) -> Any:
+        """Its cycle by a person's decision, else as it was read."""
+        return self.cycle if self.chosen_cycle is None else self.chosen_cycle
 
     @property
     def replaced_ids(self) -> list[str]:

@@ -259,10 +259,10 @@ def _named(agreement: Agreement, id_: str, by_id: ById) -> Agreement | None:
 
 def _effective_cycle(agreement: Agreement, by_id: ById) -> object:
     """The agreement's own cycle, or else its parent's own (one level)."""
-    if not is_blank(agreement.cycle):
-        return agreement.cycle
+    if not is_blank(agreement.own_cycle):
+        return agreement.own_cycle
     parent = _named(agreement, agreement.parent_id, by_id)
-    return parent.cycle if parent else None
+    return parent.own_cycle if parent else None
 
 
 def _settled(agreement: Agreement, meaning: Meaning, by_id: ById) -> str | None:
@@ -400,9 +400,10 @@ def _flat_row(item: Prepared, cycle: Cycle | None, factor: Fraction | None) -> R
 
 def _line_row(item: Prepared, line: Line, cycle: Cycle | None, factor: Fraction | None) -> Row:
     own, word = None, None
-    if not is_blank(line.cycle):
-        word = choice_of(item.words, item.agreement.account, CYCLE, unknown_word(line.cycle))
-        own = cycle = read_cycle(word.meaning if word else line.cycle)
+    given = line.own_cycle
+    if not is_blank(given):
+        word = choice_of(item.words, item.agreement.account, CYCLE, unknown_word(given))
+        own = cycle = read_cycle(word.meaning if word else given)
         factor = _factor(item.agreement, cycle)
     start, end = line.start_date, line.end_date
     first = EVER if start is None else start.toordinal()

@@ -81,6 +81,11 @@ def meaning_text(meaning: Any) -> str:
     return f"every {unit}" if every == 1 else f"every {every} {unit}s"
 
 
+def cycle_text(cycle: Any) -> str:
+    """A cycle as a sentence has it, an unknown one by its word; "" = there is none."""
+    return unknown_word(cycle) or (meaning_text(cycle) if cycle else "")
+
+
 def read_meaning_of(kind: str, said: Any) -> Any:
     """What somebody said that a word of a kind means, in the one way that it is written here.
 
@@ -124,7 +129,7 @@ def choice_of(words: Words, account: str, kind: str, word: str) -> WordChoice | 
 def words_of_agreement(agreement: Any) -> list[tuple[str, str]]:
     """Kind and key of each word that an agreement itself has; what they mean may be said."""
     return _keys(
-        (CYCLE, unknown_word(agreement.cycle)),
+        (CYCLE, unknown_word(agreement.own_cycle)),
         (CURRENCY, agreement.currency),
         (STATUS, agreement.status),
         (AGREEMENT_TYPE, agreement.type),
@@ -133,7 +138,7 @@ def words_of_agreement(agreement: Any) -> list[tuple[str, str]]:
 
 def words_of_line(line: Any) -> list[tuple[str, str]]:
     """As `words_of_agreement`, of a line."""
-    return _keys((CYCLE, unknown_word(line.cycle)), (PRODUCT, line.product))
+    return _keys((CYCLE, unknown_word(line.own_cycle)), (PRODUCT, line.product))
 
 
 def _keys(*words: tuple[str, str]) -> list[tuple[str, str]]:

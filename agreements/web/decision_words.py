@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from agreements.models import ChoiceRecord
+from agreements.mrr.words import meaning_text
 
 #: choice → what it says when it is made, and when it is taken back
 DECISIONS = {
     "exclude": ("left out", "counted again"),
     "force_include": ("counted in spite of the PSA", "as the PSA says again"),
     "assume_renewal": ("assumed to renew", "not assumed to renew any more"),
+    "cycle": ("billed otherwise", "billed as the PSA says again"),
     "right": ("said to be right as it is", "in doubt again"),
     "renews": ("replaces another agreement", "replaces only what the PSA says"),
 }
@@ -24,6 +26,8 @@ def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
         if record.before.get(name) != record.after.get(name)
     ]
     text = ", ".join(changes)
+    if cycle := record.after.get("cycle"):
+        text = text.replace("billed otherwise", f"billed {meaning_text(cycle)}")
     ids = record.after.get("renews") or ()
     if older := [(labels or {}).get(id_, "another agreement") for id_ in ids]:
         text = text.replace("another agreement", " and ".join(older))

@@ -36,11 +36,8 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     """Decide about one line of an agreement."""
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
     line = find(rows.select_related("agreement__tenant", "agreement__company", "choices"), pk)
-    form = (
-        LineChoicesForm(request.POST)
-        if request.method == "POST"
-        else LineChoicesForm.of(line, proposed=request.GET.get("choose", ""))
-    )
+    data = request.POST if request.method == "POST" else None
+    form = LineChoicesForm.of(line, data, proposed=request.GET.get("choose", ""))
     return _answer(request, line.agreement, line, form)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -9,13 +10,29 @@ from django.utils.dateformat import format as date_text
 
 from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of
 from agreements.models import Agreement, AgreementLine
+from agreements.mrr.words import CYCLE, cycle_text, meaning_text
 from audit_site.errors import DomainError
 from audit_site.pages.forms import add_refusal
+from integrations.words.kinds import KINDS
+
+
+def _cycle_choices(read: str, chosen: Any) -> list[tuple[str, str]]:
+    """The cycles that a person chooses from; `read` is the PSA's own word."""
+    said = f"as the PSA says ({read})" if read else "as the PSA says"
+    choices = [("", said), *KINDS[CYCLE].choices]
+    if isinstance(chosen, dict):  # a program decided it
+        choices.append((json.dumps(chosen), meaning_text(chosen)))
+    return choices
 
 
 class ChoicesForm(forms.Form):
     """What can't be is refused by the service, at its field; what was typed stays."""
 
+    cycle = forms.ChoiceField(
+        label="Billed",
+        required=False,
+        widget=forms.Select(attrs={"class": "form-select form-select-sm"}),
+    )
     note = forms.CharField(
         label="Why",
         required=False,
@@ -53,29 +70,41 @@ class ChoicesForm(forms.Form):
     def add_refusal(self, error: DomainError) -> None:
         add_refusal(self, error)
 
+    def offer_cycles(self, read: str, choices: Any) -> None:
+        """Let the billing cycle be chosen; `choices` are what was decided so far."""
+        chosen = getattr(choices, "cycle", None)
+        field: Any = self.fields["cycle"]
+        field.choices = _cycle_choices(read, chosen)
+        self.initial["cycle"] = json.dumps(chosen) if isinstance(chosen, dict) else chosen or ""
+
     @property
     def changes(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if name != "note"}
+        values = {name: value for name, value in self.cleaned_data.items() if name != "note"}
+        cycle = values["cycle"]
+        return {**values, "cycle": (json.loads(cycle) if cycle[:1] == "{" else cycle) or None}
 
 
 class LineChoicesForm(ChoicesForm):
     """What is decided about a line."""
 
-    field_order = ("exclude", "force_include", "note")
+    field_order = ("exclude", "force_include", "cycle", "note")
     exclude = forms.BooleanField(label="Leave this line out", required=False)
     force_include = forms.BooleanField(
         label="It recurs, although it looks billed once", required=False
     )
 
     @classmethod
-    def of(cls, line: AgreementLine, proposed: str = "") -> LineChoicesForm:
+    def of(cls, line: AgreementLine, data: Any = None, *, proposed: str = "") -> LineChoicesForm:
         """The form of a line; what is `proposed` is ticked."""
         choices = getattr(line, "choices", None)
         names = ("exclude", "force_include")
-        return cls(
+        form = cls(
+            data,
             initial={name: name == proposed or getattr(choices, name, False) for name in names},
             auto_id=f"line-{line.pk}-%s",
         )
+        form.offer_cycles(cycle_text(line.cycle) or line.agreement.cycle_label, choices)
+        return form
 
 
 class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
@@ -89,7 +118,7 @@ class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""
 
     agreement: Agreement
-    field_order = ("exclude", "force_include", "assume_renewal", "renews", "note")
+    field_order = ("exclude", "force_include", "assume_renewal", "cycle", "renews", "note")
     exclude = forms.BooleanField(label="Leave this agreement out", required=False)
     force_include = forms.BooleanField(
         label="Count it in spite of its type or status", required=False
@@ -116,6 +145,7 @@ class AgreementChoicesForm(ChoicesForm):
             auto_id=f"agreement-{agreement.pk}-%s",
         )
         form.agreement = agreement
+        form.offer_cycles(agreement.cycle_label, choices)
         if agreement.set_aside:
             form.fields["force_include"].label = "Count it beside what the PSA has"
         others = Agreement.objects.filter(

@@ -19,7 +19,9 @@ RENAMED = {
     "renews_external_ids": "renews",
 }
 #: What people decided, which stays when a record shows an agreement again.
-DECIDED: Final = ("exclude", "force_include", "assume_renewal")
+DECIDED: Final = ("exclude", "force_include", "assume_renewal", "right", "chosen_cycle")
+#: The same of its lines, and what earlier readings had told of them.
+KNOWN_OF_LINES: Final = ("exclude", "right", "chosen_cycle", "has_recurred")
 
 
 def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prepared]:
@@ -94,7 +96,8 @@ def _decide_as_before(agreement: mrr.Agreement, known: mrr.Agreement) -> None:
     lines = {line.id: line for line in known.lines}
     for line in agreement.lines:
         if before := lines.get(line.id):
-            line.exclude, line.has_recurred = before.exclude, before.has_recurred
+            for name in KNOWN_OF_LINES:
+                setattr(line, name, getattr(before, name))
             if before.one_time is False:  # only people say so: it counts by a decision
                 line.one_time = False
 

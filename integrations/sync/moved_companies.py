@@ -26,8 +26,8 @@ RowT = TypeVar("RowT", Agreement, AgreementLine)
 
 #: Decisions that go on; which agreement one replaces is of its own account alone.
 CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
-    "agreement": ("exclude", "force_include", "assume_renewal"),
-    "line": ("exclude", "force_include"),
+    "agreement": ("exclude", "force_include", "assume_renewal", "cycle", "right"),
+    "line": ("exclude", "force_include", "cycle", "right"),
 }
 
 

@@ -14,6 +14,13 @@ from audit_site.api.serializers import (
     StrictSerializer,
     ValuesField,
 )
+from integrations.api.serializers.words import NAME_OR_STRUCTURE
+
+
+@extend_schema_field({"oneOf": [*NAME_OR_STRUCTURE, {"type": "null"}]})
+class CycleField(serializers.JSONField):
+    """What a billing cycle is: a name, or how often in a structure; null = as the PSA says."""
+
 
 #: No agreement replaces more.
 MOST_RENEWED = 50
@@ -47,6 +54,12 @@ class LineChoicesWriteSerializer(StrictSerializer):
         allow_blank=True,
         max_length=MOST_NOTE_LENGTH,
         help_text="Why. What changes a figure is refused without it (`required`).",
+    )
+    cycle = CycleField(
+        required=False,
+        allow_null=True,
+        help_text="What its billing cycle is: a name, or every so many days, weeks, months or "
+        "years; null = what the PSA says.",
     )
     right = _right_field((PART_OF_CYCLE,))
 
@@ -92,7 +105,12 @@ class LineChoicesSerializer(_ChoicesSerializer):
     line = serializers.CharField(source="pk")
     exclude = serializers.SerializerMethodField()
     force_include = serializers.SerializerMethodField()
+    cycle = serializers.SerializerMethodField()
     right = serializers.SerializerMethodField()
+
+    @extend_schema_field(CycleField())
+    def get_cycle(self, row: AgreementLine | Agreement) -> Any:
+        return self._choice(row, "cycle")
 
     def get_right(self, row: AgreementLine | Agreement) -> list[str]:
         return self._choice(row, "right") or []

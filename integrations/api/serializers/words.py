@@ -18,22 +18,24 @@ from integrations.words.kinds import KIND_NAMES
 from integrations.words.saying import MOST_NOTE_LENGTH
 from integrations.words.selectors import WaitingWord
 
+#: A name, or how often in a structure.
+NAME_OR_STRUCTURE: list[dict[str, Any]] = [
+    {"type": "string"},
+    {
+        "type": "object",
+        "properties": {
+            "every": {"type": "integer", "minimum": 1},
+            "unit": {"type": "string", "enum": ["day", "week", "month", "year"]},
+        },
+        "required": ["every", "unit"],
+        "additionalProperties": False,
+    },
+]
 MEANING: dict[str, Any] = {
     "description": "By kind: `cycle` a canonical cycle or a structure; `currency` a code of ISO "
     "4217; `status` `active` or `not_active`; `agreement_type` `count` or `leave_out`; `product` "
     "`recurring`, `usage` or `one_time`; `company_type` `client` or `prospect`.",
-    "oneOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {
-                "every": {"type": "integer", "minimum": 1},
-                "unit": {"type": "string", "enum": ["day", "week", "month", "year"]},
-            },
-            "required": ["every", "unit"],
-            "additionalProperties": False,
-        },
-    ],
+    "oneOf": NAME_OR_STRUCTURE,
 }
 
 

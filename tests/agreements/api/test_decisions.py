@@ -36,7 +36,7 @@ def test_a_decision_counts_at_once_and_is_kept_with_name_note_and_time(
     history = body.pop("history")
     assert body == {
         "agreement": str(agreement.pk), "exclude": True, "force_include": False,
-        "assume_renewal": False, "renews": [],
+        "assume_renewal": False, "renews": [], "cycle": None, "right": [],
     }  # fmt: skip
     assert [(r["note"], r["before"]["exclude"], r["after"]["exclude"]) for r in history] == [
         ("Not theirs", False, True)
