@@ -22,6 +22,7 @@ from agreements.models import (
     LineChoices,
 )
 from audit_site.errors import DomainError, FieldErrors
+from audit_site.pages.written import day_written
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 
@@ -96,7 +97,7 @@ def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
         changes["renews"] = (
             Agreement.objects.for_tenant(record.tenant).filter(pk=changes["renews"]).first()
         )
-    when = record.tenant.today(record.at).isoformat()
+    when = day_written(record.tenant.today(record.at))
     return choose(
         agreement=record.agreement,
         line=record.line,
