@@ -381,7 +381,7 @@ class IntegrationViewSet(TenantViewSet):
     @move_links.mapping.get
     def list_moves(self, request: Request, pk: str) -> Response:
         """List the moves that were asked for from or to this account, the newest first."""
-        page = self.paginate_queryset(moves_of(self.tenant, self.get_object())) or ()
+        page = self.paginate_queryset(moves_of(self.get_object())) or ()
         return self.get_paginated_response(LinkMatchingSerializer(page, many=True).data)
 
     @extend_schema(
