@@ -26,6 +26,7 @@ from agreements.mrr.cycles import CYCLE_NAMES
 from agreements.mrr.words import CYCLE, read_meaning_of
 from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError, FieldErrors
+from audit_site.pages.written import day_written
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 
@@ -126,7 +127,7 @@ def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
     if "renews" in changes:
         ids = changes["renews"] or []
         changes["renews"] = Agreement.objects.for_tenant(record.tenant).filter(pk__in=ids)
-    when = record.tenant.today(record.at).isoformat()
+    when = day_written(record.tenant.today(record.at))
     return choose(
         agreement=agreement,
         line=record.line,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from django.db import transaction
-
+from audit_site.db.each_by_itself import failure_of
 from audit_site.errors import DomainError
 from audit_site.tenants.models import User
 from companies.services import restore_company
@@ -39,9 +38,7 @@ def bring_back(rows: Sequence[ImportBatchRow], actor: User | None) -> None:
 def _refusal(row: ImportBatchRow, actor: User | None) -> DomainError | None:
     if row.company is None:
         return DomainError("not_found", "The audITee has been erased.", status=404)
-    try:
-        with transaction.atomic():
-            restore_company(company=row.company, actor=actor)
-    except DomainError as error:
-        return error
-    return None
+    company = row.company
+    return failure_of(
+        lambda: restore_company(company=company, actor=actor), f"import {row.batch_id}"
+    )

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from audit_site.db import walls
-from audit_site.db.bulk import bulk_upsert
+from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.each_by_itself import all_that_can
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
@@ -23,6 +23,7 @@ from integrations.batches.undoing import take_back
 from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
+from integrations.matching.sides import mark_of, our_sides, their_sides
 from integrations.models import (
     CompanyLink,
     ImportBatch,
@@ -176,15 +177,25 @@ def _link(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBat
 
 
 def _still_suggested(integration: Integration, rows: Sequence[ImportBatchRow]) -> set[str]:
-    """The PSA's ids of those whose audITee is suggested for them now."""
+    """The PSA's ids of those whose audITee is suggested for them now, and both sides of which are
+    as they were compared.
+    """
     ids = [row.external_id for row in rows]
     records = list(PsaCompanyRecord.objects.of(integration).filter(external_id__in=ids))
     suggested = suggestions_for(records)
     companies = {row.external_id: row.company_id for row in rows}
+    chosen = Company.objects.for_tenant(integration.tenant)
+    there = [pk for pk in companies.values() if pk]
+    ours = our_sides(integration.tenant, chosen.filter(AnyOf("id", there)))
+    theirs = their_sides(integration, ids)
     return {
         record.external_id
         for record in records
-        if (found := suggested.get(record.pk)) and found.company_id == companies[record.external_id]
+        if (found := suggested.get(record.pk))
+        and found.company_id == companies[record.external_id]
+        and found.company_id in ours
+        and record.pk in theirs
+        and mark_of(ours[found.company_id], theirs[record.pk]) == found.mark
     }
 
 

@@ -17,7 +17,7 @@ from integrations.models import LinkSuggestion, PsaCompanyRecord, SuggestionKind
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """An audITee that a PSA company probably is, how sure that is (0 to 100), and why; `rivals`:
-    how many others came into question.
+    how many others came into question; `mark`: what was compared (see `LinkSuggestion`).
     """
 
     pk: UUID
@@ -26,6 +26,7 @@ class Suggestion:
     score: int
     reasons: list[Reason]
     rivals: int
+    mark: str
 
 
 def is_suggested() -> Q:
@@ -47,7 +48,13 @@ def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestio
     )
     return {
         row.record_id: Suggestion(
-            row.pk, row.company_id, row.company.name, row.score, _reasons(row), row.rivals
+            row.pk,
+            row.company_id,
+            row.company.name,
+            row.score,
+            _reasons(row),
+            row.rivals,
+            row.mark,
         )
         for row in rows.select_related("company")
     }

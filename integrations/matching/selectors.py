@@ -50,9 +50,13 @@ def matching_of(tenant: Tenant) -> LinkMatching | None:
     return rows.filter(kind=SuggestionKind.LINK).first()
 
 
-def moves_of(tenant: Tenant, integration: Integration | None = None) -> QuerySet[LinkMatching]:
-    """The moves that were asked for, from or to this account or at all, the newest first."""
+def moves_of(integration: Integration) -> QuerySet[LinkMatching]:
+    """The moves that were asked for from or to an account, the newest first."""
+    rows = all_moves(integration.tenant)
+    return rows.filter(Q(source=integration) | Q(target=integration))
+
+
+def all_moves(tenant: Tenant) -> QuerySet[LinkMatching]:
+    """The moves that were asked for, the newest first."""
     rows = LinkMatching.objects.for_tenant(tenant).filter(kind=SuggestionKind.MOVE)
-    if integration is not None:
-        rows = rows.filter(Q(source=integration) | Q(target=integration))
     return rows.select_related("source", "target").order_by("-id")

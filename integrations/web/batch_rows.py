@@ -46,10 +46,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class BatchTab:
-    """Rows of one kind; `number`: how many they are, None = that is not said."""
+    """Rows of one kind, "" = all, and how many they are."""
 
+    key: str
     title: str
-    number: int | None
+    number: int
     query: str
     is_here: bool
 
@@ -95,7 +96,7 @@ def tabs_of(batch: ImportBatch, counts: BatchCounts, place: Place) -> list[Batch
             **{name: number for name, number in some.items() if number or place.show == name[1]},
         }
     tabs = [
-        BatchTab(title, number, Place(show).query, place.show == show)
+        BatchTab(show, title, number, Place(show).query, place.show == show)
         for (title, show), number in numbers.items()
     ]
-    return [BatchTab("All", None, "", not place.show), *tabs]
+    return [BatchTab("", "All", counts.chosen + counts.unticked, "", not place.show), *tabs]

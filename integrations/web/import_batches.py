@@ -129,7 +129,7 @@ def review(request: PageRequest, pk: UUID) -> HttpResponse:
         return HttpResponse(headers={"HX-Refresh": "true"})
     if request.htmx:
         context = _bar(request, batch, counts_of([batch])[batch.pk])
-        return render(request, "integrations/_review_bar.html", context)
+        return render(request, "integrations/_review_part.html", context)
     act = ACTS.get(request.POST.get("do", ""))
     if act is not None and (left := act(batch, request)):
         return redirect(left)

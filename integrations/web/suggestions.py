@@ -26,6 +26,7 @@ from integrations.matching.moving import propose_moves
 from integrations.matching.pairs import MOST_PAIRS, AskedPair
 from integrations.matching.rows import batch_rows, suggestion_rows
 from integrations.matching.selectors import (
+    all_moves,
     list_suggestions,
     moves_of,
     suggestions_of,
@@ -68,7 +69,7 @@ def moves(request: PageRequest) -> HttpResponse:
         "integrations": list_integrations(tenant),
         "is_dismissed": request.GET.get("show") == "dismissed",
         "dismissed": list_suggestions(tenant, kind=SuggestionKind.MOVE, dismissed=True).count(),
-        "asked": moves_of(tenant, integration)[:MOST_MOVES],
+        "asked": (moves_of(integration) if integration else all_moves(tenant))[:MOST_MOVES],
     }
     return render(request, "integrations/moves.html", context)
 

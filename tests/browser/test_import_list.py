@@ -67,6 +67,7 @@ def test_all_that_match_but_two_are_reviewed_and_imported(
     assert seen_problems(page) == []
     page.get_by_label("Keep Firm 001").uncheck()
     expect(page.locator(".sticky-actions")).to_contain_text("57 ticked: 57 new · room for 57")
+    expect(page.get_by_role("button", name="Unticked 1")).to_be_visible()
     page.reload()
     expect(page.get_by_label("Keep Firm 001")).not_to_be_checked()
     page.get_by_role("button", name="Add 57").click()

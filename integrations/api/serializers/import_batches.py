@@ -33,7 +33,8 @@ class ImportFiltersSerializer(StrictSerializer):
     tab = serializers.ChoiceField(
         [Tab.ADD.value, Tab.SUGGESTED.value],
         required=False,
-        help_text="Those that can be added (default), or those with a suggested audITee alone.",
+        help_text="Those that can be added (default), or those that an audITee is suggested for; "
+        "none is in both.",
     )
     integration = serializers.CharField(required=False)
     search = serializers.CharField(

@@ -379,7 +379,7 @@ class IntegrationViewSet(TenantViewSet):
     @move_links.mapping.get
     def list_moves(self, request: Request, pk: str) -> Response:
         """List the moves that were asked for from or to this account, the newest first."""
-        moves = moves_of(self.tenant, self.get_object())
+        moves = moves_of(self.get_object())
         return self.paged(moves, lambda page: LinkMatchingSerializer(page, many=True).data)
 
     @extend_schema(

@@ -50,7 +50,7 @@ def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: In
     assert not agreement.choices.exclude
     notes = list(ChoiceRecord.objects.order_by("at").values_list("note", flat=True))
     assert notes[0] == "Pilot"
-    assert notes[1].startswith("Undoes the decision of 20")
+    assert re.fullmatch(r"Undoes the decision of \d+ [A-Z][a-z]{2} 20\d\d\.", notes[1])
     after = text(client.get(f"/companies/{agreement.company_id}/"))
     assert after.count("left out") == before.count("left out")
 

@@ -11,6 +11,7 @@ from companies.models import Company
 from integrations.importing.batches import propose, start, undo
 from integrations.importing.selection import choose_all, count_chosen, selection_of
 from integrations.importing.table import Filters, Tab
+from integrations.matching.sides import Side, mark_of
 from integrations.models import (
     CompanyLink,
     ImportBatch,
@@ -29,6 +30,7 @@ from tests.worker import work_off_imports
 def suggested(tenant: Tenant, integration: Integration) -> LinkSuggestion:
     """Of two PSA companies one is probably an audITee that is there."""
     ours = make_company(tenant, name="Amber Vet")
+    reached = ours.contacts.get()
     record = make_psa_company(integration, name="Amber Veterinary", external_id="1")
     make_psa_company(integration, name="Birch", external_id="2")
     return LinkSuggestion.objects.create(
@@ -37,7 +39,7 @@ def suggested(tenant: Tenant, integration: Integration) -> LinkSuggestion:
         record=record,
         score=92,
         reasons=[{"code": "same_domain", "message": "Both have addresses at amber.example."}],
-        mark="m",
+        mark=mark_of(Side("Amber Vet", {reached.email}), Side("Amber Veterinary")),
     )
 
 
@@ -125,12 +127,16 @@ def test_a_row_that_can_not_be_taken_back_holds_no_other_up(
     assert batch.state == "done"
 
 
+@pytest.mark.parametrize("meanwhile", ["gone", "renamed"])
 def test_what_is_no_suggestion_any_more_is_not_linked(
-    mia: User, tenant: Tenant, integration: Integration, suggested: LinkSuggestion
+    mia: User, tenant: Tenant, suggested: LinkSuggestion, meanwhile: str
 ) -> None:
     batch = batch_of_all(tenant, mia)
     start(batch=batch, actor=mia)
-    LinkSuggestion.objects.all().delete()
+    if meanwhile == "gone":
+        LinkSuggestion.objects.all().delete()
+    else:
+        PsaCompanyRecord.objects.filter(pk=suggested.record_id).update(name="Quite another")
 
     work_off_imports()
     page = text(browser(mia).get(f"/import/batches/{batch.pk}/"))

@@ -326,7 +326,13 @@ def test_what_is_unticked_is_kept_whatever_is_pressed_next(
 
     assert "<strong>1 ticked:</strong> 1 new" in page_text(part)
     assert "<html" not in text(part)
-    tab = r'name="goto" value="show=unticked" ?>\s*Unticked <span class="num">2</span>'
+    assert re.findall(r'id="rows-(\w+)" hx-swap-oob="true">(\d)', page_text(part)) == [
+        ("ticked", "1"),
+        ("unticked", "2"),
+    ]
+    tab = (
+        r'name="goto" value="show=unticked" ?>\s*Unticked <span class="num" id="rows-unticked" ?>2<'
+    )
     assert re.search(tab, page)
     assert turned["Location"] == f"{address}?show=unticked"
     assert re.findall(r"<td><strong>(\w+)</strong>", unticked) == ["Amber", "Cedar"]
