@@ -262,8 +262,8 @@ def _stands_in(model: type[models.Model], patterns: list[str]) -> Iterator[str]:
             not isinstance(target, models.JSONField)
         ):
             continue
-        rows = model._base_manager.annotate(told=Cast(field.attname, TextField()))
-        if patterns and rows.filter(told__iregex="|".join(patterns)).exists():
+        rows = model._base_manager.annotate(text_searched=Cast(field.attname, TextField()))
+        if patterns and rows.filter(text_searched__iregex="|".join(patterns)).exists():
             yield f"{model._meta.db_table}.{field.column}"
 
 

@@ -115,10 +115,12 @@ def take_out(tenant: Tenant, needles: Needles) -> int:
 def _hits(
     model: type[TenantOwned], tenant: Tenant, field: models.Field[Any, Any], forms: Iterable[str]
 ) -> models.QuerySet[Any]:
-    rows = model._base_manager.filter(tenant=tenant).annotate(told=Cast(field.name, TextField()))
+    rows = model._base_manager.filter(tenant=tenant).annotate(
+        text_searched=Cast(field.name, TextField())
+    )
     wanted = Q()
     for form in forms:
-        wanted |= Q(told__icontains=form)
+        wanted |= Q(text_searched__icontains=form)
     return rows.filter(wanted)
 
 

@@ -99,6 +99,9 @@ def test_why_is_this_1460(chromium: Browser, live_server: object) -> None:
 
     page.locator("tr", has_text="BDR").get_by_role("link", name="Decide").click()
     page.get_by_label("Leave this line out").check()
+    expect(page.get_by_role("status").filter(has_text="today")).to_contain_text(
+        "1,460.00 → 1,360.00 USD"
+    )
     page.get_by_label("Why").fill("Given away until spring")
     page.get_by_role("button", name="Decide").click()
     expect(page.locator(".figure")).to_have_text("USD 1,360.00")

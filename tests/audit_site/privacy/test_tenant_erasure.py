@@ -45,7 +45,7 @@ from audit_site.tenants.models import (
 from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
 from companies.primary import choose_primary
-from companies.services import archive_company
+from companies.services import archive_company, update_company
 from integrations.importing.batches import propose
 from integrations.importing.selection import choose_all
 from integrations.importing.table import Filters
@@ -96,6 +96,7 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     choose_primary(company=agreement.company, contact=contact, actor=alex)
     note_look(agreement.company, alex, company_figure(agreement.company))
     make_preview(agreement.company, integration)
+    update_company(company=agreement.company, actor=alex, name="Otherwise")
     archive_company(company=agreement.company, actor=alex)
     say_word(integration=integration, actor=alex, kind="cycle", word="Odd", meaning="annual")
     make_issue(integration)
