@@ -5,8 +5,9 @@ A worker that is killed leaves whole slices; whoever takes the import over goes 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from copy import copy
+from functools import partial
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.db.bulk import bulk_upsert
+from audit_site.db.each_by_itself import all_that_can
 from audit_site.errors import DomainError, Explained
 from companies.models import Company
 from integrations.batches.undoing import take_back
@@ -36,8 +38,6 @@ UNDONE_OF_A_SLICE: Final = 25
 #: An import that so many workers took and none ended is given up.
 MOST_ATTEMPTS: Final = 10
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
-
-log = logging.getLogger(__name__)
 
 
 @walls.of_tenant
@@ -78,18 +78,26 @@ def carry_out_slice(batch: ImportBatch) -> bool:
     if not rows:
         _end(batch)
         return False
-    integration = rows[0].integration
-    try:
-        integration.refuse_disconnected()
-        if rows[0].becomes == Becomes.NEW:
-            _import(batch, integration, rows)
-        else:
-            _link(batch, integration, rows)
-    except DomainError as error:
-        for row in rows:
-            _failed(row, error)
-    bulk_upsert(ImportBatchRow, rows)
+    all_that_can(rows, partial(_carry_out, batch), _keep_failure, f"import {batch.pk}")
     return True
+
+
+def _carry_out(batch: ImportBatch, rows: Sequence[ImportBatchRow]) -> None:
+    """Carry out rows of one list which become the same, and keep what came of each."""
+    results = [copy(row) for row in rows]  # what is rolled back leaves nothing on the rows
+    integration = results[0].integration
+    integration.refuse_disconnected()
+    if results[0].becomes == Becomes.NEW:
+        _import(batch, integration, results)
+    else:
+        _link(batch, integration, results)
+    bulk_upsert(ImportBatchRow, results)
+
+
+def _keep_failure(rows: Sequence[ImportBatchRow], error: DomainError) -> None:
+    for row in rows:
+        _failed(row, error)
+    bulk_upsert(ImportBatchRow, rows)
 
 
 def _to_take_back(batch: ImportBatch) -> list[ImportBatchRow]:

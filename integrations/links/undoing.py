@@ -13,7 +13,6 @@ from agreements.causes import caused_by
 from agreements.models import Agreement
 from agreements.stored_values import KeptValues, restore_values
 from audit_site.db.bulk import AnyOf
-from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from companies.models import Company, Contact, PrimaryChoice
@@ -27,12 +26,6 @@ from integrations.models import CompanyLink, lock_integration
 from integrations.runs.starting import start_company_sync
 
 NOBODY: Final = UUID(int=0)
-#: What is said of one of many links where an undo met an error of ours.
-UNDO_FAILED: Final = DomainError(
-    "internal_error",
-    "Something went wrong on our side.",
-    "Try it by itself; if it stays, tell us.",
-)
 
 
 @transaction.atomic

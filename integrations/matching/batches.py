@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.db.bulk import AnyOf
+from audit_site.db.each_by_itself import failure_of
 from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.lanes import SYNC
 from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
-from integrations.links.undoing import UNDO_FAILED, undo_link
+from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, LinkBatch
-
-log = logging.getLogger(__name__)
 
 #: After so long without a worker at it, an undo is sent again: `undo_wanted_at` moves on with each
 #: link.
@@ -99,17 +98,10 @@ def hold(batch: LinkBatch) -> bool:
 
 
 def _undo(link: CompanyLink, batch: LinkBatch) -> DomainError | None:
-    """Undo one link; returns why it could not be. One that fails holds no other up."""
-    try:
-        undo_link(company=link.company, actor=batch.undo_by, link_id=link.pk)
-    except DomainError as error:
-        return None if error.code == "already_undone" else error
-    except (OperationalError, InterfaceError):
-        raise  # the database's own trouble, and no link's: the message is sent again
-    except Exception:
-        log.exception("Link %s of batch %s could not be undone", link.pk, batch.pk)
-        return UNDO_FAILED
-    return None
+    """Undo one link; returns why it could not be."""
+    act = partial(undo_link, company=link.company, actor=batch.undo_by, link_id=link.pk)
+    error = failure_of(act, f"the undo of links {batch.pk}")
+    return None if error and error.code == "already_undone" else error
 
 
 def send_lost() -> None:

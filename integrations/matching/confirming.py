@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
 
 from audit_site import limits
 from audit_site.db.bulk import AnyOf
+from audit_site.db.each_by_itself import all_that_can
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
@@ -133,12 +135,24 @@ def _confirm(
         else:
             links.append(pair)
     if links:
-        made = link_many(integration=integration, pairs=_both(links), actor=actor)
-        _note(made, links, result)
+        _carry_out(partial(link_many, integration=integration, actor=actor), links, result)
     for _, some in sorted(moves.items()):
         if (source := some[0].source) is not None:
-            made = move_many(source=source, target=integration, pairs=_both(some), actor=actor)
-            _note(made, some, result)
+            act = partial(move_many, source=source, target=integration, actor=actor)
+            _carry_out(act, some, result)
+
+
+def _carry_out(
+    act: Callable[..., LinkResult], pairs: Sequence[KnownPair], result: ConfirmResult
+) -> None:
+    """Link or move them, and note what came of each; one that fails holds no other up."""
+
+    def failed(pairs: Sequence[KnownPair], error: DomainError) -> None:
+        result.rejected += [rejected(pair.asked, error) for pair in pairs]
+
+    all_that_can(
+        pairs, lambda some: _note(act(pairs=_both(some)), some, result), failed, "suggested links"
+    )
 
 
 def _both(pairs: Iterable[KnownPair]) -> list[Pair]:

@@ -17,8 +17,8 @@ from integrations.models import LinkMatching, LinkSuggestion, SuggestionKind
 
 #: Why a pair was not taken.
 CODES = (
-    *("already_linked", "does_not_exist", "moved_before", "named_twice", "not_connected"),
-    *("not_suggested", "suggestion_changed", "unknown_company"),
+    *("already_linked", "does_not_exist", "internal_error", "moved_before", "named_twice"),
+    *("not_connected", "not_suggested", "suggestion_changed", "unknown_company"),
 )
 
 

@@ -112,7 +112,7 @@ def test_a_row_that_can_not_be_taken_back_holds_no_other_up(
             "1",
             "done",
             "internal_error",
-            "Something went wrong on our side. Try it by itself; if it stays, tell us.",
+            "Something went wrong on our side. Try it again; if it stays, tell us.",
         ),
         ("2", "undone", "", ""),
     ]

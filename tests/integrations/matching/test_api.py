@@ -31,6 +31,7 @@ from tests.factories import (
     make_link,
     make_psa_company,
 )
+from tests.faulty_tables import refuse
 from tests.integrations.matching.suggestions import brief, matched, pair
 
 
@@ -235,6 +236,10 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda company, record: Company.objects.filter(pk=company.pk).delete(),
         "does_not_exist",
     ),
+    "refused": (
+        lambda company, record: refuse(CompanyLink, "external_id", record.external_id),
+        "internal_error",
+    ),
     "disconnected": (_disconnect, "not_connected"),
 }
 
@@ -243,7 +248,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 def test_what_changed_meanwhile_is_rejected_by_itself_and_the_others_are_linked(
     api: APIClient, integration: Integration, what: str
 ) -> None:
-    other = make_integration(integration.tenant)
+    other = integration if what == "refused" else make_integration(integration.tenant)
     company, record = pair(integration, "Amber Vet")
     matched(integration.tenant)
     change, code = CHANGES[what]

@@ -174,7 +174,7 @@ def test_a_link_that_can_not_be_undone_holds_no_other_up(
         {
             "name": bad.company.name,
             "code": "internal_error",
-            "message": "Something went wrong on our side. Try it by itself; if it stays, tell us.",
+            "message": "Something went wrong on our side. Try it again; if it stays, tell us.",
         }
     ]
     assert list(CompanyLink.objects.standing()) == [bad]
