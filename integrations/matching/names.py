@@ -101,7 +101,3 @@ def _with_initials(words: list[str]) -> list[str]:
         joined += [letters, word] if letters else [word]
         letters = ""
     return [*joined, letters] if letters else joined
-
-
-#: Of a side that says no name, or no city.
-NO_NAME: Final = read_name("")

@@ -13,7 +13,7 @@ from typing import Final
 from rapidfuzz.distance import OSA
 
 from integrations.matching.contact_points import address_of, domain_of, number_of
-from integrations.matching.names import COMMON, NO_NAME, Name, read_name
+from integrations.matching.names import COMMON, Name, read_name
 
 #: From so many points on a pair is suggested.
 SUGGEST_FROM: Final = 60
@@ -46,8 +46,6 @@ OTHER_POINTS: Final[Mapping[str, int]] = {
     "nothing_in_common": -25,
     "same_phone": 10,
     "shared_phone": 3,
-    "same_city": 3,
-    "other_city": -20,
 }
 #: A domain and a number that nobody else has are the same, and the names say nothing against it.
 SAME_DOMAIN_AND_PHONE: Final = 64
@@ -71,8 +69,6 @@ MESSAGES: Final[Mapping[str, str]] = {
     "nothing_in_common": "Neither e-mail domain nor phone number is the same.",
     "same_phone": "Same phone number.",
     "shared_phone": "Same phone number, which others have as well.",
-    "same_city": "Same city ({}).",
-    "other_city": "The cities differ.",
 }
 
 
@@ -80,20 +76,16 @@ MESSAGES: Final[Mapping[str, str]] = {
 class Profile:
     """What is compared of a company: its name, and what its people are reached by.
 
-    Phone numbers are their last digits, domains those of the company's own. `city` is "" where
-    nobody says it.
+    Phone numbers are their last digits, domains those of the company's own.
     """
 
     name: Name
     addresses: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
-    city: Name = NO_NAME
 
 
-def profile_of(
-    name: str, emails: Iterable[str] = (), phones: Iterable[str] = (), city: str = ""
-) -> Profile:
+def profile_of(name: str, emails: Iterable[str] = (), phones: Iterable[str] = ()) -> Profile:
     """A company as the rule sees it."""
     emails = list(emails)
     return Profile(
@@ -101,7 +93,6 @@ def profile_of(
         frozenset(filter(None, map(address_of, emails))),
         frozenset(filter(None, map(domain_of, emails))),
         frozenset(filter(None, map(number_of, phones))),
-        read_name(city) if city else NO_NAME,
     )
 
 
@@ -137,13 +128,9 @@ def sentence(code: str, value: str = "") -> str:
 def compare(ours: Profile, theirs: Profile, shared: Shared = NOTHING_SHARED) -> Match:
     """How sure it is that the two are the same company."""
     code, points = compare_names(ours.name, theirs.name)
-    more = [
-        *_by_mail(ours, theirs, shared),
-        *_by_phone(ours, theirs, shared),
-        *_by_city(ours, theirs),
-    ]
+    more = [*_by_mail(ours, theirs, shared), *_by_phone(ours, theirs, shared)]
     score = points + sum(OTHER_POINTS[code] for code, _ in more)
-    if code != "another_word" and [code for code, _ in more[:2]] in SAME_TWICE:
+    if code != "another_word" and [code for code, _ in more] in SAME_TWICE:
         score = max(score, SAME_DOMAIN_AND_PHONE)
     return Match(min(max(score, 0), 100), ((code, ""), *more))
 
@@ -229,7 +216,7 @@ def _is_initials(short: Name, long: Name) -> bool:
     return len(letters) >= 3 and len(short.words) == 1 and short.glued == letters
 
 
-# How they are reached, and where they are
+# How they are reached
 
 
 def _by_mail(ours: Profile, theirs: Profile, shared: Shared) -> list[tuple[str, str]]:
@@ -251,11 +238,3 @@ def _by_phone(ours: Profile, theirs: Profile, shared: Shared) -> list[tuple[str,
     if not same:
         return []
     return [("shared_phone" if same.issubset(shared.numbers) else "same_phone", "")]
-
-
-def _by_city(ours: Profile, theirs: Profile) -> list[tuple[str, str]]:
-    if not ours.city.words or not theirs.city.words:
-        return []
-    if ours.city.spellings & theirs.city.spellings:
-        return [("same_city", ours.city.key.title())]
-    return [("other_city", "")]
