@@ -133,6 +133,19 @@ class CompanyText:
     words: dict[tuple[str, str, str], mrr.WordChoice]
 
 
+class Recount(NamedTuple):
+    """Agreements of an account that count from a day on are to count from another one on, None = on
+    all days.
+    """
+
+    account: UUID
+    was: date
+    becomes: date | None
+
+    def concerns(self, row: Agreement) -> bool:
+        return (row.integration_id, row.counts_from) == (self.account, self.was)
+
+
 class Kept(NamedTuple):
     """An agreement as it is kept: the engine's, and whose it is; as text where that is wanted."""
 
@@ -290,13 +303,13 @@ def prepare_company(
     gone: Mapping[UUID, datetime | None] = NOT_GONE,
     put_back: Collection[UUID] = (),
     as_kept: Mapping[UUID, KeptValues] = AS_STORED,
-    counts_always: UUID | None = None,
+    recount: Recount | None = None,
 ) -> list[mrr.Prepared]:
     """Settle one company's book; `ref` of its agreements and lines are their model instances.
 
     As if some agreements were not there, others gone since another moment than is stored, others
-    not set aside any more, and others as they were when their values were kept; as if those of the
-    account `counts_always` had not come by a move.
+    not set aside any more, and others as they were when their values were kept; as if some counted
+    from another day on (`recount`).
     """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
@@ -307,8 +320,8 @@ def prepare_company(
             agreement_as_kept(agreement, row, as_kept[row.pk])
         _end_gone(agreement, gone.get(row.pk, row.gone_at), tenant)
         agreement.set_aside = agreement.set_aside and row.pk not in put_back
-        if row.integration_id is not None and row.integration_id == counts_always:
-            agreement.counts_from = None
+        if recount is not None and recount.concerns(row):
+            agreement.counts_from = recount.becomes
         agreement.ref = row
         kept[row.id_text] = Kept(row.id_text, tenant, agreement)
     lines: Iterable[Any] = lines_of([tenant]).filter(AnyOf("agreement_id", kept))

@@ -300,8 +300,8 @@ _RULES: Final = (
     ErrorCode(
         "moved_before",
         "Came from there",
-        "The audITee came from that account by a move.",
-        "Undo that move: it leads back.",
+        "The audITee was linked there before it moved, or was linked, to where it is or was last.",
+        "Undo that later link: figures are then as if it had not been.",
     ),
     ErrorCode(
         "named_twice",

@@ -69,6 +69,7 @@ from integrations.links.linking import link_company, unlink_company
 from integrations.links.previewing import start_preview
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration, LinkPreview
+from integrations.models.links import CompanyLinkQuerySet
 from integrations.runs import starting
 
 
@@ -267,15 +268,17 @@ class CompanyViewSet(TenantViewSet):
             return None
         return owned_or_invalid(self._links(company), "link", values["link"]).pk
 
-    def _links(self, company: Company) -> QuerySet[CompanyLink]:
+    def _links(self, company: Company) -> CompanyLinkQuerySet:
         return CompanyLink.objects.for_tenant(self.tenant).filter(company=company)
 
     @extend_schema(responses={200: PastLinkSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
     def links(self, request: Request, pk: str) -> Response:
         """List its links, the newest first: the one in force, ended ones and undone ones."""
-        rows = self._links(self.get_object()).select_related("integration", "linked_by")
-        page = self.paginate_queryset(rows.order_by("-id"))
+        rows = self._links(self.get_object()).undoable_first()
+        page = self.paginate_queryset(
+            rows.select_related("integration", "linked_by").order_by("-id")
+        )
         context = {"request": request}
         return self.get_paginated_response(
             PastLinkSerializer(page, many=True, context=context).data

@@ -17,10 +17,10 @@ from companies.web.views import company_of, totals_of
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of
 from integrations.importing.selectors import integration_with, list_psa_companies
-from integrations.links.comparison import person_text
+from integrations.links.changes import person_text
 from integrations.links.linking import link_company, unlink_company
+from integrations.links.plan_undo import link_to_undo, plan_undo
 from integrations.links.previewing import start_preview
-from integrations.links.undo_plan import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration, LinkPreview
 
@@ -142,7 +142,12 @@ def _fields(preview: LinkPreview) -> list[dict[str, Any]]:
         ),
     ]
     return [
-        {"label": LABELS[name], "ours": before, "theirs": after, "changes": name in changed}
+        {
+            "label": LABELS[name],
+            "ours": before,
+            "theirs": changed.get(name, after),
+            "changes": name in changed,
+        }
         for name, before, after in pairs
     ]
 

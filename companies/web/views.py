@@ -27,7 +27,7 @@ from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import (
     companies_with_links,
 )
-from integrations.links.undo_plan import earlier_links
+from integrations.links.plan_undo import earlier_links
 from integrations.models import CompanyLink, PsaCompanyRecord
 from integrations.runs import starting
 from integrations.runs.selectors import list_sync_runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from audit_site.db.bulk import AnyOf, bulk_upsert
 from audit_site.db.folded_text import folded
 from audit_site.db.lengths import fitted
 from integrations.importing.forgotten import forgotten_among
-from integrations.importing.record_store import Changes, store, values_of
+from integrations.importing.record_store import Changes, Values, store, values_of
 from integrations.importing.rules import broken_rules, facts_of
 from integrations.importing.said_words import CompanyWords, company_words
 from integrations.models import Integration, PsaCompanyRecord, PsaContactRecord
@@ -27,19 +27,20 @@ def store_companies(
     return store(
         PsaCompanyRecord,
         existing=PsaCompanyRecord.objects.of(integration).filter(AnyOf("external_id", ids)),
-        incoming=[
-            {
-                **values_of(company, PsaCompanyRecord),
-                "search_text": _search_text(company),
-                **({"default_contact_id": ""} if company.default_contact_id in forgotten else {}),
-            }
-            for company in companies
-        ],
+        incoming=[_company_values(company, forgotten) for company in companies],
         key=("external_id",),
         now=now,
         owner={"tenant_id": integration.tenant_id, "integration_id": integration.pk},
         extra={"seen_at": now, "merged_into": ""},
     )
+
+
+def _company_values(company: PsaCompany, forgotten: Collection[str]) -> Values:
+    return {
+        **values_of(company, PsaCompanyRecord),
+        "search_text": _search_text(company),
+        **({"default_contact_id": ""} if company.default_contact_id in forgotten else {}),
+    }
 
 
 def _search_text(company: PsaCompany) -> str:
@@ -60,6 +61,20 @@ def store_contacts(
         now=now,
         owner={"tenant_id": integration.tenant_id, "integration_id": integration.pk},
     )
+
+
+def as_stored(
+    integration: Integration, company: PsaCompany, people: Sequence[PsaContact]
+) -> tuple[PsaCompanyRecord, list[PsaContactRecord]]:
+    """What storing a company and all of its contacts would come to; nothing is stored."""
+    shown = {person.external_id: person for person in people}
+    forgotten = forgotten_among(integration, {*shown, company.default_contact_id})
+    rows = PsaContactRecord.objects.of(integration).filter(AnyOf("external_id", shown))
+    first = dict.fromkeys(rows.order_by("id").values_list("external_id", flat=True))
+    order = [id_ for id_ in {**first, **dict.fromkeys(shown)} if id_ not in forgotten]
+    record = PsaCompanyRecord(integration=integration, **_company_values(company, forgotten))
+    contacts = (values_of(shown[id_], PsaContactRecord) for id_ in order)
+    return record, [PsaContactRecord(integration=integration, **values) for values in contacts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def companies_with_links(
     prefetches: list[Prefetch[Any]] = [
         Prefetch(
             "links",
-            links.select_related("integration", "linked_by").defer("before", "left"),
+            links.select_related("integration", "linked_by"),
             to_attr="links_in_force",
         ),
         Prefetch("contacts", people, to_attr="people"),

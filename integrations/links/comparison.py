@@ -5,7 +5,7 @@ The answer is JSON, `Comparison`, which is kept with the preview and shown by pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -13,11 +13,14 @@ from agreements import books
 from agreements.figures import Part, Total, totals_of
 from agreements.models import Agreement
 from companies.models import Company, Contact
+from integrations.importing.mirror import as_stored
 from integrations.importing.rules import REASONS, Reason, broken_rules, explain, facts_of
 from integrations.importing.said_words import company_words
+from integrations.links.changes import Change, Person, changes_of, person_of
 from integrations.links.doubts import Side, doubts
+from integrations.links.following import take_place
 from integrations.links.shown_book import book_with
-from integrations.models import CompanyLink, Integration
+from integrations.models import CompanyLink, Integration, PsaContactRecord
 from integrations.psa.contract import PsaAgreement, PsaCompany, PsaContact
 from integrations.psa.errors import PsaRefused
 
@@ -37,13 +40,6 @@ WARNINGS = (
 WARNING_CODES = (*WARNINGS, *(code for code in REASONS if code not in WARNINGS))
 
 
-class Person(TypedDict):
-    first_name: str
-    last_name: str
-    email: str
-    phone: str
-
-
 class SideShown(TypedDict):
     """One of the two sides. Of ours `external_id`, `status` and `url` are ""."""
 
@@ -55,12 +51,6 @@ class SideShown(TypedDict):
     primary_contact: Person | None
     contacts: int
     agreements: int
-
-
-class Change(TypedDict):
-    field: str
-    before: str
-    after: str
 
 
 class BeforeAfter(TypedDict):
@@ -95,15 +85,23 @@ def compare(company: Company, integration: Integration, shown: Shown) -> Compari
     """What linking them would change, as of today. Reads our side; asks nobody."""
     today = company.tenant.today()
     before = totals_of([Part(books.prepare_company(company.tenant, company.pk))], today)
-    after = totals_of([Part(book_with(company, integration, shown.agreements))], today)
-    facts = facts_of(shown.company, shown.people, company_words(integration))
+    link = CompanyLink(
+        tenant=company.tenant,
+        integration=integration,
+        company=company,
+        external_id=shown.company.external_id,
+    )
+    take_place([link])
+    after = totals_of([Part(book_with(link, shown.agreements))], today)
+    record, contacts = as_stored(integration, shown.company, shown.people)
+    facts = facts_of(record, contacts, company_words(integration))
     ours = side_of(company)
-    theirs = _their_side(shown, facts.primary_contact_id)
+    theirs = _their_side(shown, contacts, facts.primary_contact_id)
     money: BeforeAfter = {"before": before, "after": after}
     info = integration.psa_info
     people = Contact.objects.for_tenant(company.tenant).filter(company=company, gone_at=None)
     warnings = [
-        *doubts(_side(company.name, people), _side(shown.company.name, shown.people), info.name),
+        *doubts(_side(company.name, people), _side(record.name, contacts), info.name),
         *(explain(code, info, shown.company.status) for code in broken_rules(facts, info)),
         *_of_record(company, integration, shown),
         *_of_money(company, integration, shown, money),
@@ -111,10 +109,10 @@ def compare(company: Company, integration: Integration, shown: Shown) -> Compari
     return {
         "ours": ours,
         "theirs": theirs,
-        "changes": _changes(company, ours, theirs),
+        "changes": changes_of(company, record.name, contacts, facts.primary_contact_id),
         "mrr": money,
         "agreements": len(shown.agreements),
-        "contacts": len(shown.people),
+        "contacts": len(contacts),
         "warnings": warnings,
     }
 
@@ -128,15 +126,13 @@ def side_of(company: Company) -> SideShown:
         "type": company.type,
         "status": "",
         "url": "",
-        "primary_contact": _person(company.primary) if company.primary else None,
+        "primary_contact": person_of(company.primary) if company.primary else None,
         "contacts": len(company.people),
         "agreements": rows.count(),
     }
 
 
-def _their_side(shown: Shown, primary_id: str) -> SideShown:
-    found = (person for person in shown.people if person.external_id == primary_id)
-    primary = next(found, None)
+def _their_side(shown: Shown, people: Sequence[PsaContactRecord], primary_id: str) -> SideShown:
     record = shown.company
     return {
         "external_id": record.external_id,
@@ -144,49 +140,17 @@ def _their_side(shown: Shown, primary_id: str) -> SideShown:
         "type": record.type,
         "status": record.status,
         "url": record.url,
-        "primary_contact": _person(primary) if primary else None,
-        "contacts": len(shown.people),
+        "primary_contact": next(
+            (person_of(one) for one in people if one.external_id == primary_id), None
+        ),
+        "contacts": len(people),
         "agreements": len(shown.agreements),
     }
 
 
-def _person(person: Contact | PsaContact) -> Person:
-    return {
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "email": person.email,
-        "phone": person.phone,
-    }
-
-
-def _side(name: str, people: Iterable[Contact | PsaContact]) -> Side:
+def _side(name: str, people: Iterable[Contact | PsaContactRecord]) -> Side:
     found = list(people)
     return Side(name, [one.email for one in found], [one.phone for one in found])
-
-
-def _changes(company: Company, ours: SideShown, theirs: SideShown) -> list[Change]:
-    """What of the audITee's own becomes theirs. Its type stays: that is ours to say."""
-    typed = sum(not person.external_id for person in company.people)
-    pairs = [
-        ("name", ours["name"], theirs["name"]),
-        ("contacts", str(ours["contacts"]), str(typed + theirs["contacts"])),
-    ]
-    if theirs["primary_contact"] is not None:
-        now, then = ours["primary_contact"], theirs["primary_contact"]
-        pairs.insert(1, ("primary_contact", person_text(now), person_text(then)))
-    return [
-        {"field": name, "before": before, "after": after}
-        for name, before, after in pairs
-        if before != after
-    ]
-
-
-def person_text(person: Mapping[str, str] | Person | None) -> str:
-    """A person in one line: name, e-mail address, phone number."""
-    if person is None:
-        return ""
-    name = f"{person['first_name']} {person['last_name']}".strip()
-    return ", ".join(part for part in (name, person["email"], person["phone"]) if part)
 
 
 def _of_record(company: Company, integration: Integration, shown: Shown) -> list[Reason]:

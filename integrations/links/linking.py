@@ -21,6 +21,7 @@ from companies.services import suggestions_may_differ
 from integrations.importing.ignoring import end_ignoring
 from integrations.importing.rules import REASONS, explain
 from integrations.issues.inbox import close_issues
+from integrations.links.following import Pair, refused_returns, take_place
 from integrations.links.kept import kept_of, left_of
 from integrations.models import (
     CompanyLink,
@@ -30,9 +31,6 @@ from integrations.models import (
     lock_integration,
 )
 from integrations.runs.starting import cancel_sync_run, start_company_sync, start_import_run
-
-#: An audITee, and the id of the PSA company that it is.
-Pair = tuple[Company, str]
 
 
 class AlreadyLinkedError(DomainError):
@@ -122,6 +120,7 @@ def _choose(integration: Integration, pairs: Sequence[Pair], result: LinkResult)
         )
     }
     ours, theirs = _links_of(integration, pairs)
+    returns = refused_returns(integration, pairs)
     chosen = []
     for company, external_id in pairs:
         record = records.get(external_id)
@@ -133,6 +132,8 @@ def _choose(integration: Integration, pairs: Sequence[Pair], result: LinkResult)
             error = _is_linked(company, link)
         elif link := theirs.get(external_id):
             error = _is_taken(record, link.company)
+        else:
+            error = returns.get((company.pk, external_id))
         if error is not None:
             result.rejected.append(RejectedLink(company, external_id, error))
             continue
@@ -179,6 +180,7 @@ def _create(
         )
         for company, external_id in pairs
     ]
+    take_place(links)
     CompanyLink.objects.bulk_create(links, ignore_conflicts=True)
     rows = CompanyLink.objects.of(integration).filter(AnyOf("id", [link.pk for link in links]))
     made = set(rows.values_list("pk", flat=True))

@@ -9,7 +9,7 @@ from agreements import books, mrr
 from agreements.models import MANUAL, Agreement, AgreementChoices, AgreementLine
 from companies.models import Company
 from integrations.importing.record_store import values_of
-from integrations.models import Integration
+from integrations.models import CompanyLink, Integration
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine
 
 #: Columns whose field of the engine has another name, or that the engine does not take.
@@ -22,18 +22,19 @@ RENAMED = {
 DECIDED: Final = ("exclude", "force_include", "assume_renewal")
 
 
-def book_with(
-    company: Company, integration: Integration, shown: Sequence[PsaAgreement]
-) -> list[mrr.Prepared]:
-    """The audITee's book once it is linked and read: what the record shows, what was decided about
-    that before, what former records had shown up to today, and what was typed, set aside.
+def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prepared]:
+    """The audITee's book once it has this link and is read: what the record shows, what was decided
+    about that before, what former records had shown up to today, and what was typed, set aside.
     """
+    company, integration = link.company, link.integration
     stored = books.stored_agreements(company.tenant, company.pk)
     known = {one.id: one for one in stored if one.account == str(integration.pk)}
     replaced = _replaced_by_choice(company, integration) if known else {}
     fresh = [engine_agreement(record, integration, company) for record in shown]
     for agreement in fresh:
+        agreement.counts_from = link.counts_from
         if agreement.id in known:
+            agreement.counts_from = known[agreement.id].counts_from
             _decide_as_before(agreement, known[agreement.id])
         agreement.renews_id = replaced.get(agreement.id, agreement.renews_id)
     came_again = {id(known[one.id]) for one in fresh if one.id in known}

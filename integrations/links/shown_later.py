@@ -11,7 +11,7 @@ from integrations.models import CompanyLink
 
 def later_links(link: CompanyLink) -> list[CompanyLink]:
     """The links of the same audITee that followed it and stand, in their order."""
-    rows = CompanyLink.objects.for_tenant(link.tenant).standing()
+    rows = CompanyLink.objects.for_tenant(link.tenant).standing().with_before()
     rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
     return list(rows.select_related("integration").order_by("linked_at", "id"))
 

@@ -21,7 +21,8 @@ from integrations.issues.inbox import close_issues
 from integrations.kinds import AGREEMENTS
 from integrations.links.kept import KEPT_FIELDS, Kept, moment_of
 from integrations.links.linking import audited, lock_companies, stop_reading
-from integrations.links.undo_plan import UndoPlan, link_to_undo, plan_undo
+from integrations.links.plan_undo import link_to_undo, plan_undo
+from integrations.links.undo_plan import UndoPlan, before_of
 from integrations.models import CompanyLink, lock_integration
 from integrations.runs.starting import start_company_sync
 
@@ -69,9 +70,11 @@ def _lock_accounts(link: CompanyLink) -> None:
 
 
 def _lead_back(plan: UndoPlan) -> None:
-    """An undone move leads back to the link before it, unless somebody has that PSA company now."""
+    """An undone move leads back to the link before it, unless somebody has that PSA company now. A
+    link that a person had ended stays ended.
+    """
     former = plan.link.moved_from
-    if former is None or former.undone_at is not None or plan.next_link is not None:
+    if former is None or not former.was_moved_on or plan.next_link is not None:
         return
     taken = CompanyLink.objects.of(former.integration).in_force()
     if taken.filter(external_id=former.external_id).exists():
@@ -135,7 +138,7 @@ def _settle_choice(plan: UndoPlan) -> None:
     if current and current.contact_id and link.unlinked_at and current.chosen_at > link.unlinked_at:
         return
     rows.delete()
-    choice = _kept(link).get("choice")
+    choice = before_of(link).get("choice")
     if not choice or choice["contact"] not in plan.people:
         return
     PrimaryChoice.objects.create(
@@ -152,7 +155,7 @@ def _settle_choice(plan: UndoPlan) -> None:
 def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     """The next link came upon what was before this one: its own undo leads back to that."""
     _settle_people(plan)
-    now, before = _kept(following), _kept(plan.link)
+    now, before = before_of(following), before_of(plan.link)
     people = {entry["id"]: entry for entry in before["contacts"] if entry["external_id"]}
     edited = {str(person.pk) for person in plan.kept_people}
     contacts = [
@@ -180,21 +183,28 @@ def _rewrite(plan: UndoPlan, following: CompanyLink) -> None:
     }
     following.given_name = following.given_name or plan.link.given_name
     following.save(update_fields=["before", "given_name"])
-    if following.moved_from_id == plan.link.pk:
-        _forget_move(plan, following)
+    if plan.is_followed:
+        _forget_place(plan, following)
     for later in plan.later[1:]:
         _forget_earlier(plan, later)
     _keep_a_primary(plan)
 
 
-def _forget_move(plan: UndoPlan, following: CompanyLink) -> None:
-    """Nothing was left by the move: what it brought counts on all days, or since the one before."""
-    account = plan.counts_always
+def _forget_place(plan: UndoPlan, following: CompanyLink) -> None:
+    """The next link took the place of the one before this; of none, what it brought counts on all
+    days. So it is with links to the same PSA company that went on where that was.
+    """
+    recount = plan.recount
     following.moved_from = plan.link.moved_from
     following.save(update_fields=["moved_from"])
-    if account is not None:
-        rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
-        rows.filter(integration=account).update(counts_from=None)
+    if recount is None:
+        return
+    account, was, becomes = recount
+    rows = Agreement.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    rows.filter(integration=account, counts_from=was).update(counts_from=becomes)
+    links = CompanyLink.objects.for_tenant(plan.company.tenant).filter(company=plan.company)
+    links = links.filter(integration=account, external_id=following.external_id, counts_from=was)
+    links.update(counts_from=becomes)
 
 
 def _forget_earlier(plan: UndoPlan, later: CompanyLink) -> None:
@@ -202,7 +212,7 @@ def _forget_earlier(plan: UndoPlan, later: CompanyLink) -> None:
     came = {id_ for id_, by in plan.shown_by.items() if later.linked_at <= by.linked_at}
     if later.before is None or not came:
         return
-    before = _kept(later)
+    before = before_of(later)
     contacts = [entry for entry in before["contacts"] if entry["id"] not in came]
     agreements = {id_: at for id_, at in before["agreements"].items() if id_ not in came}
     later.before = {**before, "contacts": contacts, "agreements": agreements}
@@ -218,7 +228,7 @@ def _keep_a_primary(plan: UndoPlan) -> None:
 
 def _values_before(plan: UndoPlan, now: Kept) -> dict[str, KeptValues]:
     """What agreements said when the next link came, as if this one had never been."""
-    kept = {**now.get("values", {}), **_kept(plan.link).get("values", {})}
+    kept = {**now.get("values", {}), **before_of(plan.link).get("values", {})}
     return {id_: values for id_, values in kept.items() if id_ not in plan.brought}
 
 
@@ -226,12 +236,7 @@ def _choice_before(plan: UndoPlan, now: Kept) -> dict[str, str | None] | None:
     """Whom a person had chosen when the next link came, as if this one had never been."""
     choice, ended = now.get("choice"), plan.link.unlinked_at
     at = moment_of(choice["at"]) if choice else None
-    return choice if at and ended and at > ended else _kept(plan.link).get("choice")
-
-
-def _kept(link: CompanyLink) -> Kept:
-    kept: Kept = link.before  # type: ignore[assignment]
-    return kept
+    return choice if at and ended and at > ended else before_of(plan.link).get("choice")
 
 
 def _take_out_agreements(plan: UndoPlan) -> None:

@@ -17,7 +17,8 @@ from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from companies.services import suggestions_may_differ
-from integrations.links.linking import LinkResult, Pair, link_many, lock_companies
+from integrations.links.following import Pair
+from integrations.links.linking import LinkResult, link_many, lock_companies
 from integrations.matching.batches import keep_batch
 from integrations.matching.moving import move_many
 from integrations.matching.pairs import (

@@ -9,18 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit_site.db.bulk import AnyOf
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import FieldErrors
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
 from integrations.importing.rules import REASONS
 from integrations.issues.inbox import close_issues
-from integrations.links.linking import (
-    LinkResult,
-    Pair,
-    RejectedLink,
-    audited,
-    link_many,
-)
+from integrations.links.following import Pair
+from integrations.links.linking import LinkResult, audited, link_many
 from integrations.matching.suggesting import want_moves
 from integrations.models import CompanyLink, Integration, LinkMatching, SyncRun
 from integrations.runs.starting import cancel_sync_run
@@ -56,22 +51,16 @@ def move_many(
     (`integrations.sync.moved_companies`). Undoing the new link leads back to the former one.
     """
     former = _links_to_leave(source, pairs)
-    back = _came_from(target, list(former))
-    result = LinkResult(
-        rejected=[
-            RejectedLink(company, id_, MOVED_BEFORE) for company, id_ in pairs if company.pk in back
-        ]
-    )
-    going = [(company, id_) for company, id_ in pairs if company.pk not in back]
     rows = CompanyLink.objects.of(source)
-    leaving = rows.filter(AnyOf("id", [former[company.pk].pk for company, _ in going]))
+    leaving = rows.filter(AnyOf("id", [link.pk for link in former.values()]))
     leaving.in_force().update(unlinked_at=timezone.now())
-    made = link_many(integration=target, pairs=going, actor=actor)
+    made = link_many(integration=target, pairs=pairs, actor=actor)
     stay = [former[one.company.pk].pk for one in made.rejected]
     rows.filter(AnyOf("id", stay)).update(unlinked_at=None)
-    for link in made.links:
+    for link in made.links:  # also where the former one has brought nothing
         link.moved_from = former[link.company_id]
-    CompanyLink.objects.bulk_update(made.links, ["moved_from"])
+        link.counts_from = source.tenant.today(link.linked_at)
+    CompanyLink.objects.bulk_update(made.links, ["moved_from", "counts_from"])
     _stop_reading(source, [former[link.company_id] for link in made.links], actor)
     for link in made.links:
         record_audit(
@@ -82,29 +71,13 @@ def move_many(
             before=audited(former[link.company_id]),
             after=audited(link),
         )
-    result.links, result.sync_run = made.links, made.sync_run
-    result.rejected += made.rejected
-    return result
-
-
-MOVED_BEFORE = DomainError(
-    "moved_before",
-    "This audITee came from that account by a move.",
-    "Undo that move: it leads back, and figures are as if it had not been.",
-)
+    return made
 
 
 def _links_to_leave(source: Integration, pairs: Sequence[Pair]) -> dict[UUID, CompanyLink]:
     links = CompanyLink.objects.of(source).in_force()
     links = links.filter(AnyOf("company_id", [company.pk for company, _ in pairs]))
     return {link.company_id: link for link in links.select_related("integration")}
-
-
-def _came_from(target: Integration, companies: Sequence[UUID]) -> set[UUID]:
-    """Those that have left this account by a move which stands."""
-    moves = CompanyLink.objects.for_tenant(target.tenant).standing()
-    moves = moves.filter(AnyOf("company_id", companies), moved_from__integration=target)
-    return set(moves.values_list("company_id", flat=True))
 
 
 def _stop_reading(source: Integration, links: Sequence[CompanyLink], actor: User | None) -> None:

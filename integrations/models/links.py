@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Self
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -32,6 +33,20 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
         """All but those that were undone, as if they had never been."""
         return self.filter(undone_at=None)
 
+    def with_before(self) -> Self:
+        """Together with what their audITees were before."""
+        return self.defer(None)
+
+
+_Manager = models.Manager.from_queryset(CompanyLinkQuerySet)
+
+
+class CompanyLinkManager(_Manager["CompanyLink"]):
+    """`before` grows with an audITee: it is read when it is asked for, and in no list."""
+
+    def get_queryset(self) -> CompanyLinkQuerySet:
+        return super().get_queryset().defer("before")  # type: ignore[return-value]
+
 
 class CompanyLink(TenantOwned):
     """Ties a company to a PSA company. Rests while its integration is disconnected.
@@ -42,7 +57,8 @@ class CompanyLink(TenantOwned):
     `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
     knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
     last name that the link has given it. An undone link is ended, too. `batch`: what it was made
-    together with. `moved_from`: the link that it took the place of when the audITee moved.
+    together with. `moved_from`: the link that it took the place of, since the audITee moved, or was
+    linked elsewhere once it was unlinked; then what it brings counts from `counts_from` on.
     """
 
     integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
@@ -70,8 +86,9 @@ class CompanyLink(TenantOwned):
     moved_from = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    counts_from = models.DateField(null=True, blank=True)
 
-    objects = CompanyLinkQuerySet.as_manager()
+    objects = CompanyLinkManager()
 
     class Meta:
         constraints = [
@@ -91,8 +108,18 @@ class CompanyLink(TenantOwned):
         return f"{self.company_id} = {self.external_id}"
 
     @property
+    def record(self) -> tuple[UUID, str]:
+        """The company of a PSA that it is to: its integration, and its id there."""
+        return self.integration_id, self.external_id
+
+    @property
     def is_in_force(self) -> bool:
         return self.unlinked_at is None
+
+    @property
+    def was_moved_on(self) -> bool:
+        """Whether nobody ended it: the audITee moved, and the undo of that leads back to it."""
+        return self.left is None and self.undone_at is None
 
     @property
     def is_active(self) -> bool:

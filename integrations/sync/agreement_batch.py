@@ -58,6 +58,11 @@ class AgreementBatch:
         return {record.external_id for record in self.rejected_agreements if record.external_id}
 
     @property
+    def named_ids(self) -> set[str]:
+        """Agreements that it spoke of, readable or not."""
+        return {*self.agreements, *self.rejected_ids}
+
+    @property
     def withheld_ids(self) -> set[str]:
         """Agreements whose lines the PSA refused, in part or whole."""
         return {record.external_id for record in self.agreements.values() if record.withheld}

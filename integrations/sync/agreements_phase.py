@@ -119,7 +119,7 @@ class AgreementsPhase(Phase):
         self.report_short("agreements or lines", batch.short)
         store = AgreementStore(self.integration, self.journal, self.seen, batch)
         touched = store.store(found, bookless)
-        touched -= end_followed(self.writer, found)
+        touched -= end_followed(self.writer, found, batch)
         if batch.refused:
             self._report_lines(batch.refused, batch)
         self._work_out(touched, has_new=bool(bookless))

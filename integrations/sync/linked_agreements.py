@@ -88,8 +88,8 @@ class AgreementStore:
         self.batch = batch
         self.now = timezone.now()
         self.owner = {"tenant_id": integration.tenant_id}
-        #: By audITee that has moved to this account, since which day its agreements here count.
-        self.moved_on: dict[UUID, date] = {}
+        #: By audITee whose link took the place of another, since which day its agreements count.
+        self.counts_from: dict[UUID, date | None] = {}
 
     def store(self, links: Sequence[CompanyLink], bookless: set[UUID]) -> set[UUID]:
         """Store it, but for companies of which a newer reading was stored meanwhile.
@@ -100,11 +100,7 @@ class AgreementStore:
         began = self.batch.began
         current = [link for link in links if link.read_at is None or link.read_at <= began]
         company_of = {link.external_id: link.company_id for link in current}
-        self.moved_on = {
-            link.company_id: self.integration.tenant.today(link.linked_at)
-            for link in current
-            if link.moved_from_id is not None
-        }
+        self.counts_from = {link.company_id: link.counts_from for link in current}
         incoming = [
             record for record in self.batch.agreements.values() if record.company_id in company_of
         ]
@@ -179,7 +175,7 @@ class AgreementStore:
             fresh={
                 (self.integration.pk, values["external_id"]): {
                     "lines_fingerprint": reading.marks.get(values["external_id"], ""),
-                    "counts_from": self.moved_on.get(values["company_id"]),
+                    "counts_from": self.counts_from.get(values["company_id"]),
                 }
                 for values in reading.values
             },

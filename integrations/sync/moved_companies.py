@@ -1,5 +1,5 @@
-"""AudITees that moved from one account to another: what the former one had ends on the day of the
-move, and what people decided about it goes on.
+"""AudITees whose link took the place of another one: what that had brought ends on the day of the
+new one, and what people decided about it goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from audit_site.db.bulk import AnyOf
 from audit_site.db.folded_text import folded
 from integrations.kinds import AGREEMENTS
 from integrations.models import CompanyLink
+from integrations.sync.agreement_batch import AgreementBatch
 from integrations.sync.run_writer import RunWriter
 
 RowT = TypeVar("RowT", Agreement, AgreementLine)
@@ -30,29 +31,50 @@ CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def end_followed(writer: RunWriter, links: Sequence[CompanyLink]) -> set[UUID]:
-    """Inside the page that stored a reading of these links: end what the audITees that moved here
-    had in their former account, where agreements of this one follow it. Both never count together.
+def end_followed(
+    writer: RunWriter, links: Sequence[CompanyLink], batch: AgreementBatch
+) -> set[UUID]:
+    """Inside the page that stored a reading of these links: end what audITees had by a link whose
+    place was taken, where agreements of the new one follow it. Both never count together.
 
-    Returns the audITees whose MRR was worked out with that.
+    What the same account had shown of another company ends with the first reading that follows it;
+    later on that may be what the new link has shown itself. Returns the audITees whose MRR was
+    worked out with that.
     """
-    moved = [link.company_id for link in links if link.moved_from_id is not None]
+    integration = writer.integration
+    moved = [link for link in links if link.moved_from_id is not None]
     if not moved:
         return set()
-    rows = Agreement.objects.for_tenant(writer.integration.tenant).present().from_psas()
-    shown = Exists(rows.filter(integration=writer.integration, company=OuterRef("company")))
-    former = rows.filter(AnyOf("company_id", moved)).exclude(integration=writer.integration)
-    return end_moved(writer, former.filter(shown))
+    rows = Agreement.objects.for_tenant(integration.tenant).present().from_psas()
+    shown = Exists(rows.filter(integration=integration, company=OuterRef("company")))
+    elsewhere = rows.filter(AnyOf("company_id", [link.company_id for link in moved]))
+    ended = end_moved(writer, elsewhere.exclude(integration=integration).filter(shown))
+    here = rows.filter(AnyOf("company_id", _first_read(moved, batch)), integration=integration)
+    return ended | end_moved(writer, here.exclude(AnyOf("external_id", batch.named_ids)))
+
+
+def _first_read(links: Sequence[CompanyLink], batch: AgreementBatch) -> list[UUID]:
+    """AudITees that were linked to another company of this account before, of which a reading is
+    the first and shows agreements.
+    """
+    shown = {record.company_id for record in batch.agreements.values()}
+    first = {
+        link.moved_from_id: link
+        for link in links
+        if link.read_at is None and link.external_id in shown and batch.proves_absence
+    }
+    former = CompanyLink.objects.filter(AnyOf("id", first), tenant=links[0].tenant_id)
+    records = former.values_list("id", "integration_id", "external_id")
+    return [first[pk].company_id for pk, *record in records if first[pk].record != tuple(record)]
 
 
 def end_moved(writer: RunWriter, rows: QuerySet[Agreement]) -> set[UUID]:
-    """Inside a page: end those of these former agreements whose audITee moved here from their
-    account, as of the day of the move. Returns their audITees, whose MRR is worked out.
+    """Inside a page: end those of these former agreements whose audITee has a link here that took
+    the place of another one, as of the day of that link. Returns their audITees, whose MRR is
+    worked out.
     """
     moves = CompanyLink.objects.of(writer.integration).in_force()
-    move = moves.filter(
-        company=OuterRef("company"), moved_from__integration=OuterRef("integration")
-    )
+    move = moves.filter(company=OuterRef("company"), moved_from__isnull=False)
     moved = rows.filter(Exists(move))
     ids = list(moved.values_list("pk", flat=True))
     if not ids:

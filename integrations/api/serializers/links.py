@@ -15,7 +15,6 @@ from integrations.api.serializers.connection_parts import NamedPersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.links.comparison import WARNING_CODES, side_of
 from integrations.links.previewing import expires_at
-from integrations.links.undo_plan import can_undo
 from integrations.models import LinkPreview
 
 
@@ -139,6 +138,8 @@ class LinkPreviewSerializer(serializers.Serializer[LinkPreview]):
 class PastLinkSerializer(serializers.Serializer[Any]):
     """A link of an audITee, in force, ended or undone."""
 
+    # of CompanyLinkQuerySet.undoable_first
+
     id = serializers.CharField()
     integration = serializers.CharField(source="integration_id")
     psa = PsaField(source="integration.psa")
@@ -148,4 +149,4 @@ class PastLinkSerializer(serializers.Serializer[Any]):
     active = serializers.BooleanField(source="is_active")
     unlinked_at = serializers.DateTimeField(allow_null=True)
     undone_at = serializers.DateTimeField(allow_null=True)
-    can = CanField({"undo": (IsMember, can_undo)})
+    can = CanField({"undo": (IsMember, lambda link: link.can_undo)})

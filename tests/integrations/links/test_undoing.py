@@ -25,8 +25,8 @@ from companies.services import archive_company, update_company
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.open_adapter import open_adapter
 from integrations.links.linking import link_company, unlink_company
+from integrations.links.plan_undo import link_to_undo, plan_undo
 from integrations.links.previewing import start_preview
-from integrations.links.undo_plan import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.runs import leases

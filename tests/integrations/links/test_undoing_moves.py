@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.links.undo_plan import link_to_undo, plan_undo
+from integrations.links.plan_undo import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink
 from tests.integrations.links.stories import again

@@ -10,7 +10,7 @@ from agreements.figures import company_totals
 from agreements.models import Agreement, AgreementLine
 from companies.models import Company
 from integrations.links.linking import unlink_company
-from integrations.links.undo_plan import link_to_undo, plan_undo
+from integrations.links.plan_undo import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration
 from integrations.sandbox.server import SandboxServer

@@ -28,7 +28,7 @@ from integrations.models import (
 from integrations.sandbox.server import SandboxServer
 from integrations.sync.agreements_phase import AgreementsPhase
 from tests.clients import V1, api_of, browser, page_text, problem
-from tests.conftest import connect
+from tests.conftest import TODAY, connect
 from tests.factories import (
     make_api,
     make_company,
@@ -36,6 +36,7 @@ from tests.factories import (
     make_link,
     make_psa_company,
 )
+from tests.integrations.links.stories import by_hand, linked, records_with_money
 from tests.integrations.matching.suggestions import pair
 from tests.syncing import change, import_all, synced
 from tests.worker import work_off
@@ -341,6 +342,34 @@ def test_a_move_is_no_churn_and_the_past_stays_what_it_was(story: Story) -> None
     assert story.series()[1:] == before[1:]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("autotask", "kaseya_bms"), ("kaseya_bms", "connectwise")]
+)
+def test_between_any_two_psas_it_is_the_same(
+    tenant: Tenant, api: APIClient, sandbox: SandboxServer, old: str, new: str
+) -> None:
+    source, target = connect(tenant, sandbox, old), connect(tenant, sandbox, new)
+    left, there = (records_with_money(sandbox, psa)[0] for psa in (old, new))
+    company = linked(by_hand(tenant), source, left)
+    rows = PsaCompanyRecord.objects.filter(integration=target, external_id=there)
+    rows.update(name=company.name)
+    PsaContactRecord.objects.filter(integration=target).update(email="", phone="")
+    truth = sandbox.psas[new].truth(TODAY)["companies"][there]["mrr"]
+    moving = Story(api, company, source, target, there, api, company)
+    before = moving.series()
+
+    moving.move()
+    work_off()
+
+    assert moving.figure() == [(one["currency"], one["amount"]) for one in truth]
+    assert moving.series()[1:] == before[1:]
+    assert CompanyLink.objects.in_force().get(company=company).record == (target.pk, there)
+    undo_link(company=company, actor=None)
+    work_off()
+    assert moving.series() == before
+    assert CompanyLink.objects.in_force().get(company=company).record == (source.pk, left)
+
+
 def kept_figures(company: Company) -> list[tuple[str, list[str]]]:
     """What caused each version of its book, the first one first, and what it comes to."""
     shown = shown_versions(company, list(versions_of(company)))
@@ -415,7 +444,9 @@ def test_a_move_that_is_read_days_later_counts_from_its_own_day_on(story: Story)
     before, at_first = story.series(), story.figure(4)
     story.move()
     moved_at = timezone.now() - timedelta(days=3)
-    CompanyLink.objects.in_force().filter(company=story.company).update(linked_at=moved_at)
+    CompanyLink.objects.in_force().filter(company=story.company).update(
+        linked_at=moved_at, counts_from=story.company.tenant.today(moved_at)
+    )
 
     work_off()
 
