@@ -25,6 +25,7 @@ from companies.api.views import CompanyViewSet
 from integrations.api.views.import_batches import ImportBatchViewSet
 from integrations.api.views.integrations import IntegrationViewSet, PsaListView
 from integrations.api.views.issues import IssueViewSet
+from integrations.api.views.link_batches import LinkBatchViewSet
 from integrations.api.views.runs import SyncRunViewSet
 from integrations.api.views.suggestions import LinkSuggestionViewSet
 from integrations.api.views.words import WordViewSet
@@ -35,6 +36,7 @@ router.register("import-batches", ImportBatchViewSet, basename="import-batch")
 router.register("issues", IssueViewSet, basename="issue")
 router.register("sync-runs", SyncRunViewSet, basename="sync-run")
 router.register("link-suggestions", LinkSuggestionViewSet, basename="link-suggestion")
+router.register("link-batches", LinkBatchViewSet, basename="link-batch")
 router.register("companies", CompanyViewSet, basename="company")
 router.register("agreements", AgreementViewSet, basename="agreement")
 router.register("agreement-lines", AgreementLineViewSet, basename="agreement-line")

@@ -483,6 +483,7 @@ SPECTACULAR_SETTINGS = {
         "PersonState": "audit_site.tenants.people.STATES",
         "AuditActorType": "audit_site.tenants.models.AuditEvent.Actor",
         "TokenAbility": ["delete"],
+        "UndoAbility": ["undo"],
         "AuditDoor": "audit_site.tenants.models.AuditEvent.Door",
         "CredentialType": ["text", "url", "secret"],
         "IntegrationStatus": "integrations.models.Integration.Status",

@@ -9,11 +9,13 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.db.bulk import AnyOf
 from audit_site.db.each_by_itself import failure_of
+from audit_site.db.json_rows import JsonLength
 from audit_site.db.lengths import fitted
 from audit_site.errors import DomainError
 from audit_site.lanes import SYNC
@@ -45,10 +47,36 @@ def keep_batch(
     return batch
 
 
+def batches_of(tenant: Tenant) -> QuerySet[LinkBatch]:
+    """The newest first, each with `linked` and `standing`, how many links it made and how many of
+    them are not undone, and `refused`, how many pairs were rejected.
+    """
+    links = Count("links")
+    standing = Count("links", filter=Q(links__undone_at=None))
+    rows = LinkBatch.objects.for_tenant(tenant).select_related("undo_by").order_by("-id")
+    return rows.annotate(linked=links, standing=standing, refused=JsonLength("rejected"))
+
+
+def links_of_batch(batch: LinkBatch) -> QuerySet[CompanyLink]:
+    """The links of a batch, undone ones too, each with `can_undo`."""
+    rows = CompanyLink.objects.for_tenant(batch.tenant).filter(batch=batch).undoable_first()
+    found: QuerySet[CompanyLink] = rows.select_related("integration", "company", "linked_by")
+    return found.order_by("id")
+
+
 @transaction.atomic
 def undo_batch(*, batch: LinkBatch, actor: User | None) -> None:
-    """Have a worker undo each link of a batch that is not undone yet; nothing when one does."""
+    """Have a worker undo each link of a batch that is not undone yet; nothing when one does.
+
+    DomainError `nothing_to_undo`.
+    """
     rows = LinkBatch.objects.for_tenant(batch.tenant).filter(pk=batch.pk)
+    if not batch.links.filter(tenant=batch.tenant_id, undone_at=None).exists():
+        raise DomainError(
+            "nothing_to_undo",
+            "No link that was made with these is left to undo.",
+            "There is nothing to do.",
+        )
     free = rows.filter(undo_wanted_at=None) | rows.exclude(undo_done_at=None)
     now = timezone.now()
     if not free.update(undo_wanted_at=now, undo_done_at=None, undo_by=actor, left=[]):

@@ -169,5 +169,12 @@ class LinkBatch(TenantOwned):
         return f"links of {self.made_at:%Y-%m-%d %H:%M}"
 
     @property
+    def undo_state(self) -> str:
+        """`running`, `done`, or "" when nobody has undone all of it."""
+        if self.is_being_undone:
+            return "running"
+        return "done" if self.undo_done_at else ""
+
+    @property
     def is_being_undone(self) -> bool:
         return self.undo_wanted_at is not None and self.undo_done_at is None

@@ -125,6 +125,9 @@ class ConfirmedSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Reads the agreements; the first, where there are several."
     )
     sync_runs = SyncRunSerializer(many=True, help_text="One for each account.")
+    batch = serializers.CharField(
+        help_text="Id of these links as they were made together: see `/link-batches/{id}/`."
+    )
 
 
 class SuggestionsChangedSerializer(serializers.Serializer[Any]):

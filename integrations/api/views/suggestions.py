@@ -119,7 +119,14 @@ class LinkSuggestionViewSet(TenantViewSet):
         runs = run_bodies(self.request, result.sync_runs)
         rejected = RejectedPairSerializer(result.rejected, many=True).data
         run = runs[0] if runs else None
-        return {"linked": linked, "rejected": rejected, "sync_run": run, "sync_runs": runs}
+        batch = str(result.batch.pk) if result.batch else ""
+        return {
+            "linked": linked,
+            "rejected": rejected,
+            "sync_run": run,
+            "sync_runs": runs,
+            "batch": batch,
+        }
 
     def _changed(self, result: DismissResult) -> Response:
         rejected = RejectedPairSerializer(result.rejected, many=True).data

@@ -15,7 +15,7 @@ from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import ApiToken, AuditEvent, BrowserSession, Tenant, User
 from integrations.importing.batches import propose
 from integrations.issues.inbox import open_issues
-from integrations.models import ConnectionTest, Integration, PsaCompanyRecord
+from integrations.models import ConnectionTest, Integration, LinkBatch, PsaCompanyRecord
 from integrations.words.saying import say_word
 from tests import access_table
 from tests.clients import api_of, browser
@@ -76,6 +76,7 @@ def ids(tenant: Tenant, connected: Integration, callers: Any) -> dict[str, dict[
             "preview_id": str(make_preview(company, connected).pk),
         },
         "import-batches": {"pk": str(batch.pk)},
+        "link-batches": {"pk": str(LinkBatch.objects.create(tenant=tenant).pk)},
         "agreements": {"pk": str(agreement.pk)},
         "agreement-lines": {"pk": str(line.pk)},
         "users": {"pk": str(User.objects.get(email="vic@example.com").pk)},
