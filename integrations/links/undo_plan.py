@@ -72,6 +72,17 @@ class UndoPlan:
         return self.next_link is not None and self.next_link.moved_from_id == self.link.pk
 
     @cached_property
+    def leads_back_to(self) -> CompanyLink | None:
+        """The link that an undone move leads back to, unless somebody has that PSA company now. One
+        that a person had ended stays ended.
+        """
+        former = self.link.moved_from
+        if former is None or not former.was_moved_on or self.next_link is not None:
+            return None
+        taken = CompanyLink.objects.of(former.integration).in_force()
+        return None if taken.filter(external_id=former.external_id).exists() else former
+
+    @cached_property
     def recount(self) -> Recount | None:
         """Since when what followed counts, where it counted since it took the place of this one."""
         following = self.next_link

@@ -71,14 +71,8 @@ def _lock_accounts(link: CompanyLink) -> None:
 
 
 def _lead_back(plan: UndoPlan) -> None:
-    """An undone move leads back to the link before it, unless somebody has that PSA company now. A
-    link that a person had ended stays ended.
-    """
-    former = plan.link.moved_from
-    if former is None or not former.was_moved_on or plan.next_link is not None:
-        return
-    taken = CompanyLink.objects.of(former.integration).in_force()
-    if taken.filter(external_id=former.external_id).exists():
+    former = plan.leads_back_to
+    if former is None:
         return
     rows = CompanyLink.objects.of(former.integration).filter(pk=former.pk)
     rows.update(unlinked_at=None, read_at=None)

@@ -50,6 +50,8 @@ def end_followed(
     elsewhere = rows.filter(AnyOf("company_id", [link.company_id for link in moved]))
     ended = end_moved(writer, elsewhere.exclude(integration=integration).filter(shown))
     here = rows.filter(AnyOf("company_id", _first_read(moved, batch)), integration=integration)
+    later = CompanyLink.objects.of(integration).in_force().filter(company=OuterRef("company"))
+    here = here.filter(Exists(later.filter(linked_at__gt=OuterRef("synced_at"))))
     return ended | end_moved(writer, here.exclude(AnyOf("external_id", batch.named_ids)))
 
 

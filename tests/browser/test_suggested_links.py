@@ -11,10 +11,19 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from agreements import stored_mrr
 from companies.models import Company
 from integrations.models import CompanyLink, Integration
 from tests.browser.looking import IN_CHROMIUM, look, sign_in
-from tests.factories import make_integration, make_member, make_tenant
+from tests.factories import (
+    make_agreement,
+    make_integration,
+    make_link,
+    make_member,
+    make_psa_company,
+    make_psa_contact,
+    make_tenant,
+)
 from tests.integrations.matching.suggestions import matched, pair
 from tests.worker import work_off_imports
 
@@ -100,3 +109,49 @@ def test_suggested_links(
     walk(page, base, look if has_script else lambda page, name: None)
 
     assert troubles == []
+
+
+@pytest.fixture
+def moving() -> CompanyLink:
+    """An audITee of one account, and a company of another one that is surely the same."""
+    tenant = make_tenant(name="Harbour IT")
+    old = make_integration(tenant, name="ConnectWise Manage")
+    new = make_integration(tenant, name="Autotask", psa="autotask")
+    company, record = pair(old, "Amber Vet", email="ada@ambervet.com", phone="2125550142")
+    make_agreement(company, old, amount="1200", cycle="monthly")
+    stored_mrr.refresh(tenant, [company.pk])
+    there = make_psa_company(new, name="Amber Vet Inc", external_id="5007")
+    make_psa_contact(new, "c5007", there.external_id, email="ada@ambervet.com", phone="2125550142")
+    make_member(tenant, "admin", email="alex@example.com")
+    return make_link(company, old, external_id=record.external_id)
+
+
+def test_a_move(chromium: Browser, live_server: object, moving: CompanyLink) -> None:
+    page, base = chromium.new_context().new_page(), live_server.url
+    sign_in(page, base, "alex@example.com")
+    page.goto(f"{base}/integrations/{moving.integration_id}/")
+    page.get_by_label("Move to").select_option(label="Autotask")
+    page.get_by_role("button", name="Propose moves").click()
+    expect(page.get_by_text("proposals are being worked out")).to_be_visible()
+    matched(moving.tenant)
+    page.get_by_role("link", name="Load anew").last.click()
+
+    expect(page.get_by_role("heading", name="Proposed moves")).to_be_visible()
+    expect(page.get_by_text("Move from ConnectWise Manage to Autotask")).to_contain_text(
+        "1 proposal"
+    )
+    expect(page.get_by_label("Amber Vet is Amber Vet Inc")).to_be_checked()
+    expect(page.get_by_text("Linked to ConnectWise Manage now")).to_be_visible()
+    look(page, "proposed-moves")
+    page.get_by_role("button", name="Move what is ticked").click()
+
+    expect(page.get_by_role("heading", name="1 linked")).to_be_visible()
+    expect(page.get_by_text("Autotask · 5007")).to_be_visible()
+    page.get_by_role("link", name="Undo… Amber Vet").click()
+    expect(page.get_by_text("of ConnectWise Manage, from where it moved")).to_be_visible()
+    look(page, "undo-a-move")
+    page.get_by_role("button", name="Undo the link").click()
+
+    expect(page.get_by_text("ConnectWise Manage").first).to_be_visible()
+    expect(page.locator(".figure")).to_contain_text("1,200.00")
+    assert CompanyLink.objects.in_force().get() == moving
