@@ -39,7 +39,7 @@ def _delete_rows() -> None:
     with maintenance(), connection.cursor() as cursor:  # the audit trail is emptied as well
         if connection.vendor == "postgresql":
             cursor.execute(UNCHECKED)
-        for table in _filled_tables():
+        for table in filled_tables():
             cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608  a model's
 
 
@@ -50,7 +50,7 @@ def _shrink_files() -> None:
             cursor.execute(f'VACUUM "{table}"')
 
 
-def _filled_tables() -> list[str]:
+def filled_tables() -> list[str]:
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     looks = (
         f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")"  # noqa: S608  models'
