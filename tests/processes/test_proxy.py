@@ -20,7 +20,7 @@ from tests.certificates import make_certificate
 from tests.databases import ROOT
 from tests.processes.installation import Installation, free_port, installed, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.once, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 NGINX = find_server("nginx")
 SLOW_CLIENTS = 200
