@@ -15,7 +15,7 @@ import structlog
 from celery import current_app
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.management.base import BaseCommand
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
@@ -99,6 +99,16 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
         Path(connection.settings_dict["NAME"]).unlink()
 
 
+@pytest.fixture(scope="module")
+def rows_for_all(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What a fixture makes after it, each test of the module finds as it was made: the tests take
+    back what they do, and the last of them these rows. For tests that don't commit.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _passwords_are_hashed_cheaply() -> Iterator[None]:
     """By the same algorithm, which is made to cost a tenth of a second and a hundred megabytes."""
@@ -139,6 +149,7 @@ def leave_what_is_there_for_good() -> None:
     """Half a million objects: don't look through them again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 50)
 
 

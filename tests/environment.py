@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from pathlib import Path
 
 from integrations.psa import registry
+
+gc.disable()  # until all tests are there (conftest.py): nothing that is imported goes away again
 
 VAR_DIR = Path(os.environ.get("AUDIT_TEST_VAR_DIR") or tempfile.mkdtemp(prefix="audit-test-"))
 

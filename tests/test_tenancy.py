@@ -34,6 +34,7 @@ from tests.factories import (
     make_member,
     make_preview,
     make_psa_company,
+    make_tenant,
 )
 
 pytestmark = pytest.mark.once
@@ -81,9 +82,10 @@ def _comparable(item: tuple[str, Any]) -> tuple[str, Any]:
     return name, bytes(value) if isinstance(value, memoryview) else value
 
 
-@pytest.fixture
-def foreign(other_tenant: Tenant) -> dict[str, dict[str, str]]:
+@pytest.fixture(scope="module")
+def foreign(rows_for_all: None) -> dict[str, dict[str, str]]:
     """Ids of another tenant's rows, for each kind of route."""
+    other_tenant = make_tenant(company_limit=100)
     integration = make_integration(other_tenant)
     company = make_company(other_tenant)
     make_link(company, integration)
@@ -171,7 +173,7 @@ def test_another_tenants_ids_are_404_and_nothing_changes(
     [r for r in routes() if not r.startswith((*NOT_OURS, *FOR_STRANGERS, "healthz", "readyz"))],
 )
 def test_nobody_sees_anything_without_signing_in(
-    route: str, client: Client, foreign: dict[str, dict[str, str]]
+    db: None, route: str, client: Client, foreign: dict[str, dict[str, str]]
 ) -> None:
     target = address(route, foreign) if "<" in route else f"/{route}"
 

@@ -203,7 +203,12 @@ def main() -> int:
         say("Pooler       skipped: there is no pgbouncer")
     if shutil.which("npm") is None:
         say("TypeScript   skipped: there is no node with npm")
-    return max(outcome.code for outcome in outcomes)
+    return exit_code(outcomes)
+
+
+def exit_code(outcomes: list[Outcome]) -> int:
+    """That of the first run that failed; one that was killed has a negative one."""
+    return next((outcome.code for outcome in outcomes if outcome.code), 0)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,7 @@ OBJECTS = {n: s for n, s in CONTRACT["components"]["schemas"].items() if "proper
 LISTS = [name for name in OBJECTS if name.startswith("Paginated")]
 
 
-def test_the_schema_is_the_one_in_the_repository_and_without_warnings(
-    client: Client, db: None
-) -> None:
+def test_the_schema_is_the_one_in_the_repository_and_without_warnings(client: Client) -> None:
     from drf_spectacular.drainage import GENERATOR_STATS  # noqa: PLC0415
     from drf_spectacular.validation import validate_schema  # noqa: PLC0415
 
@@ -47,14 +45,14 @@ def test_the_schema_is_the_one_in_the_repository_and_without_warnings(
     assert schema == CONTRACT, "The contract changed: look at it, then `make schema`."
 
 
-def test_its_pages_are_served_from_here(client: Client, db: None) -> None:
+def test_its_pages_are_served_from_here(client: Client) -> None:
     page = client.get(f"{V1}/docs/")
 
     assert page.status_code == 200
     assert b"//cdn" not in page.content
 
 
-def test_it_comes_as_yaml_or_json_by_its_address(client: Client, db: None) -> None:
+def test_it_comes_as_yaml_or_json_by_its_address(client: Client) -> None:
     assert client.get(f"{V1}/schema/?format=json").json() == CONTRACT
     assert client.get(f"{V1}/schema/").content.startswith(b"openapi: 3.1")
     assert client.get(f"{V1}/schema/?format=yaml").content.startswith(b"openapi: 3.1")
