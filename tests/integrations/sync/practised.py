@@ -31,7 +31,7 @@ class Client:
         self.server, self.psa = server, psa
         self.sandbox: Any = server.psas[psa]
         truth = self.sandbox.truth(date(2026, 11, 1))["companies"]
-        self.id = next(id_ for id_, one in truth.items() if one["importable"] and int(id_) > 9)
+        self.id = next(id_ for id_, one in truth.items() if one["importable"] and int(id_) > 999)
         for id_ in truth[self.id]["agreements"]:
             self.change("delete", KINDS[psa][1], id_)
 
