@@ -147,7 +147,7 @@ def test_since_when_an_agreement_is_inactive_is_looked_up_in_its_kept_book(
     CompanyBook.objects.update(kept_edition=EDITION - 1)
     time_machine.move_to(NOON + 240 * HOUR, tick=False)
 
-    assert stored_mrr.refresh_stale(tenant) == 1
+    assert stored_mrr.pass_days() == 1
 
     day = (NOON + 72 * HOUR).date()
     assert Agreement.objects.get().inactive_from == day
