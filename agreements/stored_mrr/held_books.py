@@ -46,6 +46,11 @@ class Book(NamedTuple):
         """Whether it was marked, or is not kept by the rules of today."""
         return self.is_marked or self.kept_edition < editions.current().edition
 
+    @property
+    def is_former(self) -> bool:
+        """Whether its newest version was kept by rules before those of today."""
+        return self.kept_from is not None and self.kept_edition < editions.current().edition
+
 
 def hold(owners: Owners, reason: RefreshReason) -> dict[str, Book]:
     """The companies' books, locked: the next one to ask for them reads what we stored.

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agreements import books
 from agreements.causes import NEW_RULES, NO_CAUSE, Cause, cause
-from agreements.known import editions, keeping
+from agreements.known import editions, former_activity, keeping
 from agreements.models import Agreement, CompanyBook
 from agreements.stored_mrr.held_books import BOOK_COLUMNS, KEPT_COLUMNS, Book, hold
 from agreements.stored_mrr.reasons import CHANGING, KEEPING, WRITING, RefreshReason
@@ -75,6 +75,8 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
     others = {id_ for id_, book in held.items() if _is_for_others(book, reason)}
     held = {id_: book for id_, book in held.items() if id_ not in others}
     owners = {id_: owner for id_, owner in owners.items() if id_ not in others}
+    if reason in CHANGING and (former := [id_ for id_, book in held.items() if book.is_former]):
+        former_activity.note_inactive_from({id_: owners[id_] for id_ in former})
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     keeps = reason in KEEPING
     with collector_paused():

@@ -37,7 +37,9 @@ PEOPLE = (
     ("member@demo.example", Role.MEMBER, "Mia Member"),
     ("viewer@demo.example", Role.VIEWER, "Vic Viewer"),
 )
-DOZEN = 12
+#: Of each PSA, how many companies from the top of its list are imported, and from the end of it:
+#: there are those that show how agreements are practised.
+FIRST, LAST = 4, 8
 PATIENCE_SECONDS = 120
 Say = Callable[..., None]
 
@@ -107,11 +109,9 @@ def connect(
         raise SetupError(f"The connection test failed: {test.message} {test.fix}")
     run = SyncRun.objects.filter(integration=integration).latest("id")
     follow(run, "Reading the import list", check_alive)
-    ids = list(
-        PsaCompanyRecord.objects.filter(integration=integration, importable=True)
-        .order_by("id")
-        .values_list("external_id", flat=True)[:DOZEN]
-    )
+    rows = PsaCompanyRecord.objects.filter(integration=integration, importable=True)
+    ids = list(rows.order_by("id").values_list("external_id", flat=True))
+    ids = [*ids[:FIRST], *ids[-LAST:]]
     result = import_companies(integration=integration, external_ids=ids, actor=admin)
     if result.sync_run:
         follow(result.sync_run, f"Importing {len(ids)} companies", check_alive)

@@ -23,12 +23,16 @@ Values = dict[str, Any]
 
 @dataclass(slots=True)
 class Change(Generic[RowT]):
-    """One row that was written: what of it was before and is after, as plain JSON values."""
+    """One row that was written: what of it was before and is after, as plain JSON values.
+
+    `gone_at`: since when it was gone, if it has returned.
+    """
 
     row: RowT
     kind: str
     before: Values | None
     after: Values | None
+    gone_at: datetime | None = None
 
     @property
     def has_changed(self) -> bool:
@@ -202,16 +206,17 @@ def _end(row: RowT, now: datetime) -> Change[RowT]:
 
 
 def _apply(row: RowT, values: Values, mark: str, extra: Values) -> Change[RowT]:
-    returned = row.gone_at is not None  # type: ignore[attr-defined]
+    gone_at: datetime | None = row.gone_at  # type: ignore[attr-defined]
     differing = {name for name, value in values.items() if getattr(row, name) != value}
     before = {name: getattr(row, name) for name in differing}
     for name, value in {**values, **extra, "fingerprint": mark, "gone_at": None}.items():
         setattr(row, name, value)
     return Change(
         row,
-        "returned" if returned else "updated",
+        "updated" if gone_at is None else "returned",
         msgspec.to_builtins(before),
         msgspec.to_builtins({name: values[name] for name in differing}),
+        gone_at,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 
 from agreements import books, mrr
@@ -11,6 +12,12 @@ from companies.models import Company
 from integrations.importing.record_store import values_of
 from integrations.models import CompanyLink, Integration
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine
+from integrations.sync.earlier_readings import (
+    days_read,
+    first_day_out,
+    has_moved_on,
+    left_to_its_dates,
+)
 
 #: Columns whose field of the engine has another name, or that the engine does not take.
 RENAMED = {
@@ -32,12 +39,17 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     stored = books.stored_agreements(company.tenant, company.pk)
     known = {one.id: one for one in stored if one.account == str(integration.pk)}
     replaced = _replaced_by_choice(company, integration) if known else {}
-    fresh = [engine_agreement(record, integration, company) for record in shown]
+    read_on = days_read(integration, [company.pk]).get(company.pk) if known else None
+    today = company.tenant.today()
+    fresh = [
+        engine_agreement(left_to_its_dates(record, today), integration, company) for record in shown
+    ]
     for agreement in fresh:
         agreement.counts_from = link.counts_from
-        if agreement.id in known:
-            agreement.counts_from = known[agreement.id].counts_from
-            _decide_as_before(agreement, known[agreement.id])
+        if before := known.get(agreement.id):
+            agreement.counts_from = before.counts_from
+            _decide_as_before(agreement, before)
+            agreement.inactive_from = _inactive_from(agreement, before, read_on, today)
         agreement.renews = replaced.get(agreement.id, agreement.renews)
     came_again = {id(known[one.id]) for one in fresh if one.id in known}
     kept = [one for one in stored if id(one) not in came_again]
@@ -45,7 +57,7 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
         if agreement.source == MANUAL:
             _set_aside(agreement)
         else:
-            books.end_before(agreement, company.tenant.today())
+            books.end_before(agreement, today)
     return books.prepare_values(company.tenant, [*kept, *fresh])
 
 
@@ -91,15 +103,24 @@ def _fields(values: dict[str, Any], engine: type[mrr.Agreement | mrr.Line]) -> d
 def _decide_as_before(agreement: mrr.Agreement, known: mrr.Agreement) -> None:
     for name in DECIDED:
         setattr(agreement, name, getattr(known, name))
-    if agreement.active is False and known.active is False:
-        agreement.inactive_from = known.inactive_from
     lines = {line.id: line for line in known.lines}
     for line in agreement.lines:
         if before := lines.get(line.id):
             for name in KNOWN_OF_LINES:
                 setattr(line, name, getattr(before, name))
+            if has_moved_on(before.end_date, line.end_date):
+                line.has_recurred = True
             if before.one_time is False:  # only people say so: it counts by a decision
                 line.one_time = False
+
+
+def _inactive_from(
+    agreement: mrr.Agreement, known: mrr.Agreement, read_on: date | None, today: date
+) -> date | None:
+    """From when on it is out, if it is inactive now: as the reading that follows will note it."""
+    if agreement.active is not False or known.active is False:
+        return known.inactive_from if agreement.active is False else None
+    return first_day_out(read_on, None if known.no_end else known.end_date, today)
 
 
 def _replaced_by_choice(company: Company, integration: Integration) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ from integrations.sandbox.autotask_data import (
     ROWS_PER_LINE,
     SERVICES,
     Record,
+    add_line,
     build,
 )
 from integrations.sandbox.autotask_query import (
@@ -34,6 +35,7 @@ from integrations.sandbox.autotask_query import (
     QueryError,
     read_search,
 )
+from integrations.sandbox.autotask_renewals import renew
 from integrations.sandbox.autotask_truth import truth
 from integrations.sandbox.faults import ODD_EMAIL, ODD_PHONE, Fault, FaultBox
 from integrations.sandbox.server import SandboxPsa, absolute
@@ -475,13 +477,22 @@ class AutotaskSandbox:
     # Changes, for tests and demonstrations
 
     def change(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """See `SandboxPsa.change`. Kinds are companies, contacts, contracts, lines and units."""
+        """See `SandboxPsa.change`. Kinds are companies, contacts, contracts, lines and units.
+
+        An added line is a service for all of its contract's time: `contractID`, `units`,
+        `unitPrice`. To `renew` a contract (`at_once`, `increase`, `values` of the new one) lets the
+        Renew wizard act.
+        """
         kind, do = str(command["kind"]), str(command["do"])
         values = dict(command.get("values", {}))
         with self._lock:
             if do == "delete":
                 self._remove({"companies": "Companies"}.get(kind, kind), int(command["id"]))
                 return {}
+            if do == "renew":
+                return self._renew(command, values)
+            if (do, kind) == ("add", "lines"):
+                return json.loads(encoded(self._added_line(values)))  # type: ignore[no-any-return]
             record = self._found(kind, do, command)
             record |= values
             if command.get("touch", True):
@@ -495,6 +506,28 @@ class AutotaskSandbox:
                 for line_id in self.data.lines_of[record["id"]]:
                     self.data.written.pop(line_id, None)
             return json.loads(encoded(record))  # type: ignore[no-any-return]
+
+    def _added_line(self, values: Record) -> Record:
+        """A service of a contract, as `contractID`, `units`, `unitPrice` say it."""
+        data, service = self.data, SERVICES[0][:2]
+        contract, price = data.contracts[values["contractID"]], Decimal(str(values["unitPrice"]))
+        line = add_line(data, contract, max(data.lines) + 1, service, values["units"], price)
+        return line.record
+
+    def _renew(self, command: Mapping[str, Any], values: Record) -> dict[str, Any]:
+        old, now = self.data.contracts[int(command["id"])], datetime.now(UTC)
+        new = renew(
+            self.data,
+            old,
+            new_id=max(self.data.contracts) + 1,
+            today=now.date(),
+            at_once=bool(command.get("at_once", True)),
+            increase=Decimal(str(command.get("increase", 0))),
+            values=values,
+        )
+        for line_id in self.data.lines_of[old["id"]]:  # its unit rows follow its dates
+            self.data.written.pop(line_id, None)
+        return json.loads(encoded(new))  # type: ignore[no-any-return]
 
     def _found(self, kind: str, do: str, command: Mapping[str, Any]) -> Record:
         data = self.data

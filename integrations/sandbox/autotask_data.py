@@ -14,7 +14,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any, Final
 
-from integrations.sandbox.dates import changed_on, months_on
+from integrations.sandbox.autotask_renewals import day_of, let_wizard_act, renew
+from integrations.sandbox.dates import changed_on, midnight_utc, months_on
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -32,6 +33,7 @@ FIRST_COMPANY: Final = 29683000
 FIRST_CONTACT: Final = 30684000
 FIRST_CONTRACT: Final = 29700000
 FIRST_LINE: Final = 8000
+EARLY: Final = 7  # the id, after those of a company's other contracts, of one renewed early
 ROWS_PER_LINE: Final = 1000  # unit rows of a line have ids from its id times this
 RECURRING, TIME_AND_MATERIALS, FIXED_PRICE = 7, 1, 3
 LATEST: Final = "2026-01-05T09:00:00.120+00:00"
@@ -119,8 +121,9 @@ class Line:
 
 @dataclass
 class AutotaskData:
-    """All records by id, in the order of ids, and what hangs on what."""
+    """All records by id, in the order of ids, and what hangs on what. `today`: of when they are."""
 
+    today: date
     companies: dict[int, Record] = field(default_factory=dict)
     contacts: dict[int, Record] = field(default_factory=dict)
     contracts: dict[int, Record] = field(default_factory=dict)
@@ -141,7 +144,7 @@ class AutotaskData:
 
 def build(*, seed: int, companies: int, today: date) -> AutotaskData:
     """Make the data: the same seed, number and day give the same, record by record."""
-    data = AutotaskData()
+    data = AutotaskData(today)
     for number in range(companies):
         _Client(data, Random(f"autotask/{seed}/{number}"), number, today).add()
     return data
@@ -152,18 +155,12 @@ def period_of(contract: Record) -> int:
     return PERIOD_MONTHS.get(contract["contractPeriodType"], 1)
 
 
-def stamp(day: date) -> str:
-    """A calendar date as Autotask writes it: midnight, with a Z that means nothing."""
-    return f"{day.isoformat()}T00:00:00Z"
-
-
 def unit_rows(contract: Record, line: Line) -> Iterator[Record]:
     """One row for each billing period, and one more for each change inside it.
 
     `price` is the extended amount: all units, for the days of the row.
     """
-    start = date.fromisoformat(contract["startDate"][:10])
-    end = date.fromisoformat(contract["endDate"][:10])
+    start, end = day_of(contract, "startDate"), day_of(contract, "endDate")
     months, number, row_id = period_of(contract), 0, line.id * ROWS_PER_LINE
     while (begin := months_on(start, number * months)) <= min(end, line.ends):
         number += 1
@@ -196,13 +193,50 @@ def _unit_row(
         "contractID": line.record["contractID"],
         owner: line.id,
         catalogue: line.record[catalogue],
-        "startDate": stamp(first),
-        "endDate": stamp(last),
+        "startDate": midnight_utc(first),
+        "endDate": midnight_utc(last),
         "units": units,
         "price": amount,
         "internalCurrencyPrice": amount,
         "cost": (amount * Decimal("0.4")).quantize(Decimal("0.0001")),
     }
+
+
+def line_id_of(contract: Record, slot: int) -> int:
+    return FIRST_LINE + (int(contract["id"]) - FIRST_CONTRACT) * 10 + slot
+
+
+def add_line(
+    data: AutotaskData,
+    contract: Record,
+    line_id: int,
+    sold: tuple[int, str],
+    units: int,
+    price: Decimal,
+    is_bundle: bool = False,
+) -> Line:
+    """A line from its contract's first day through its last. `sold`: id of the service or bundle,
+    and text; `price`: of a unit for a full period.
+    """
+    record: Record = {
+        "id": line_id,
+        "contractID": contract["id"],
+        "internalCurrencyAdjustedPrice": price,
+        "internalCurrencyUnitPrice": price,
+        "internalDescription": "",
+        "invoiceDescription": sold[1],
+        "quoteItemID": None,
+        "unitPrice": price,
+    }
+    if is_bundle:
+        record |= {"serviceBundleID": sold[0], "adjustedPrice": price}
+    else:
+        record |= {"serviceID": sold[0], "unitCost": price * Decimal("0.4")}
+    begin, end = day_of(contract, "startDate"), day_of(contract, "endDate")
+    line = Line(line_id, record, is_bundle, [(begin, units, price)], begin, end)
+    data.lines[line_id] = line
+    data.lines_of[contract["id"]].append(line_id)
+    return line
 
 
 def instant(id_: int) -> str:
@@ -243,6 +277,8 @@ class _Client:
         self._contacts()
         if kind != 3 and self.number > 1:
             self._contracts()
+        if self.number % 60 == 51:
+            self._renewed_early()
 
     def _contacts(self) -> None:
         random = self.random
@@ -330,8 +366,8 @@ class _Client:
             **CONTRACT,
             "companyID": self.id,
             "contractName": f"Managed Workplace & Cloud FY{end.year % 100}",
-            "startDate": stamp(start),
-            "endDate": stamp(end),
+            "startDate": midnight_utc(start),
+            "endDate": midnight_utc(end),
             "userDefinedFields": [],
         }
         self.data.contracts[id_] = contract
@@ -341,7 +377,7 @@ class _Client:
     def _renewal(self, old: Record, position: int) -> None:
         """A contract that goes on where another ends, or a little before; linked either way."""
         random = self.random
-        end = date.fromisoformat(old["endDate"][:10])
+        end = day_of(old, "endDate")
         start = end + timedelta(days=1) - timedelta(days=random.choice((0, 0, 0, 30)))
         new = self._blank(position, start, months_on(start, 12) - timedelta(days=1))
         new |= {"contractType": RECURRING, "contractPeriodType": old["contractPeriodType"]}
@@ -349,10 +385,21 @@ class _Client:
         first["renewedContractID"] = second["id"]
         for slot in range(random.choice((1, 2, 3))):
             self._line(new, slot)
+        if (way := new["id"] % 3) < 2:  # every third was renewed by hand, and its old one left
+            let_wizard_act(old, new, self.today, at_once=way == 0)
+
+    def _renewed_early(self) -> None:
+        """The wizard was used some weeks ahead, and inactivated what is still in force."""
+        begin = months_on(self.today.replace(day=1), -10)
+        end = months_on(begin, 12) - timedelta(days=1)
+        old = self._blank(EARLY, begin, end)
+        old["contractPeriodType"] = 2
+        add_line(self.data, old, line_id_of(old, 0), SERVICES[0][:2], 20, Decimal("60.00"))
+        renew(self.data, old, new_id=old["id"] + 1, today=self.today, increase=Decimal("5.00"))
 
     def _line(self, contract: Record, slot: int) -> None:
         random = self.random
-        line_id = FIRST_LINE + (contract["id"] - FIRST_CONTRACT) * 10 + slot
+        line_id = line_id_of(contract, slot)
         is_bundle = random.random() < 0.2
         catalogue = BUNDLES if is_bundle else SERVICES
         service_id, name, monthly = random.choice(catalogue)
@@ -360,27 +407,10 @@ class _Client:
         units = random.choice((1, 2, 4, 8, 11, 18, 20, 48))
         if random.random() < 0.08 and not is_bundle:  # a standing credit
             (service_id, name), units, price = LOYALTY, 1, Decimal(-50)
-        record: Record = {
-            "id": line_id,
-            "contractID": contract["id"],
-            "internalCurrencyAdjustedPrice": price,
-            "internalCurrencyUnitPrice": price,
-            "internalDescription": "",
-            "invoiceDescription": name if random.random() < 0.8 else "",
-            "quoteItemID": None,
-            "unitPrice": price,
-        }
-        if is_bundle:
-            record |= {"serviceBundleID": service_id, "adjustedPrice": price}
-        else:
-            record |= {"serviceID": service_id, "unitCost": price * Decimal("0.4")}
-        begin = date.fromisoformat(contract["startDate"][:10])
-        end = date.fromisoformat(contract["endDate"][:10])
-        line = Line(line_id, record, is_bundle, [(begin, units, price)], begin, end)
-        line.shares_a_day = line_id % 2 == 0
+        text = name if random.random() < 0.8 else ""
+        line = add_line(self.data, contract, line_id, (service_id, text), units, price, is_bundle)
+        line.shares_a_day = line.id % 2 == 0
         self._live(line, contract)
-        self.data.lines[line_id] = line
-        self.data.lines_of[contract["id"]].append(line_id)
 
     def _live(self, line: Line, contract: Record) -> None:
         """Units change in the middle of a period, a price at its edge, and services end."""

@@ -39,23 +39,29 @@ def why_not_importable(data: AutotaskData, company: Record) -> list[str]:
     return []
 
 
-def sound(contract: Record) -> bool:
-    """Recurring, active, and with dates that can be."""
+def sound(data: AutotaskData, contract: Record, on: date) -> bool:
+    """Recurring, with dates that can be, and active; or inactive since it ran out or was renewed:
+    then it was in force until its end. It is read on that day, or on the day of the data.
+    """
     return bool(
         contract["contractType"] == RECURRING
-        and contract["status"] != 0
         and contract["startDate"][:10] <= contract["endDate"][:10]
+        and (
+            contract["status"] != 0
+            or contract["endDate"][:10] < max(on, data.today).isoformat()
+            or successors(data, contract)
+        )
     )
 
 
 def in_force(data: AutotaskData, contract: Record, on: date) -> bool:
     if (
-        not sound(contract)
+        not sound(data, contract, on)
         or not contract["startDate"][:10] <= on.isoformat() <= (contract["endDate"][:10])
     ):
         return False
     return not any(
-        sound(other) and str(other["startDate"])[:10] <= on.isoformat()
+        sound(data, other, on) and str(other["startDate"])[:10] <= on.isoformat()
         for other in successors(data, contract)
     )
 

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
-from integrations.sandbox.dates import changed_on
+from integrations.sandbox import connectwise_practice
+from integrations.sandbox.dates import changed_on, midnight_utc
 from integrations.sandbox.names import (
     CITIES,
     ascii_letters,
@@ -23,6 +24,7 @@ Record = dict[str, Any]
 FIRST_COMPANY: Final = 20001
 FIRST_CONTACT: Final = 300001
 FIRST_AGREEMENT: Final = 40001
+FIRST_PRACTISED: Final = 5  # the ids after those of a company's other agreements
 ADDITIONS_PER_AGREEMENT: Final = 100  # ids of one agreement's additions begin at its id times this
 
 STATUSES: Final = (
@@ -119,6 +121,7 @@ class _Client:
         self.data.companies[self.id] = company
         if company["types"][0]["name"] != "Prospect":
             self._agreements()
+        self._practised()
 
     def _company(self) -> Record:
         roll = self.random.random()
@@ -225,6 +228,20 @@ class _Client:
             self.data.additions[agreement["id"]] = self._additions(agreement)
             parent = parent or agreement
 
+    def _practised(self) -> None:
+        """What is chosen by the company's number, and by no chance."""
+        practised = connectwise_practice.written(self.number, self.today)
+        for position, (values, lines) in enumerate(practised, FIRST_PRACTISED):
+            id_ = FIRST_AGREEMENT + self.number * 10 + position
+            info = {"lastUpdated": stamp(id_), "updatedBy": "billing"}
+            own = {"id": id_, "company": self.ref, "_info": info}
+            self.data.agreements[id_] = own | values
+            self.data.agreements_of[self.id].add(id_)
+            self.data.additions[id_] = {
+                line_id: {"id": line_id, "agreementId": id_, **line, "_info": {**info}}
+                for line_id, line in enumerate(lines, id_ * ADDITIONS_PER_AGREEMENT)
+            }
+
     def _agreement(self, position: int, parent: Record | None) -> Record:
         random = self.random
         cycle_id = random.choices(list(CYCLE_WEIGHTS), weights=list(CYCLE_WEIGHTS.values()))[0]
@@ -236,7 +253,7 @@ class _Client:
             "name": f"{random.choice(AGREEMENT_TYPES)} {start.year}",
             "type": reference(10 + position, random.choice(AGREEMENT_TYPES)),
             "company": self.ref,
-            "startDate": day(start),
+            "startDate": midnight_utc(start),
             "noEndingDateFlag": False,
             "cancelledFlag": False,
             "applicationUnits": "Hours",
@@ -262,16 +279,18 @@ class _Client:
         random, today = self.random, self.today
         roll = random.random()
         if roll < 0.45:
-            agreement["endDate"] = day(today + timedelta(days=random.randint(1, 700)))
+            agreement["endDate"] = midnight_utc(today + timedelta(days=random.randint(1, 700)))
         elif roll < 0.60:
             agreement["noEndingDateFlag"] = True
             if random.random() < 0.3:
-                agreement["endDate"] = day(today - timedelta(days=400))  # an old one stays
+                agreement["endDate"] = midnight_utc(today - timedelta(days=400))  # an old one stays
         elif roll < 0.70:
-            agreement["endDate"] = day(max(start, today - timedelta(days=random.randint(1, 300))))
+            agreement["endDate"] = midnight_utc(
+                max(start, today - timedelta(days=random.randint(1, 300)))
+            )
             agreement["agreementStatus"] = "Expired"
         elif roll < 0.76:
-            agreement["startDate"] = day(today + timedelta(days=random.randint(1, 90)))
+            agreement["startDate"] = midnight_utc(today + timedelta(days=random.randint(1, 90)))
             agreement["agreementStatus"] = "Inactive"
         elif roll < 0.86:
             self._cancel(agreement, roll)
@@ -283,8 +302,8 @@ class _Client:
 
     def _cancel(self, agreement: Record, roll: float) -> None:
         """Cancelled: in the past, without a date, from a day ahead, or not any more."""
-        past = day(self.today - timedelta(days=self.random.randint(1, 200)))
-        ahead = day(self.today + timedelta(days=self.random.randint(5, 90)))
+        past = midnight_utc(self.today - timedelta(days=self.random.randint(1, 200)))
+        ahead = midnight_utc(self.today + timedelta(days=self.random.randint(5, 90)))
         if roll < 0.80:
             agreement |= {"cancelledFlag": True, "agreementStatus": "Cancelled"}
             agreement["dateCancelled"] = past
@@ -334,9 +353,9 @@ class _Client:
             addition["unitPrice"] = -addition["unitPrice"]
             addition["description"] = addition["invoiceDescription"] = "Loyalty credit"
         elif roll < 0.28:
-            addition["cancelledDate"] = day(today - timedelta(days=random.randint(0, 200)))
+            addition["cancelledDate"] = midnight_utc(today - timedelta(days=random.randint(0, 200)))
         elif roll < 0.33:
-            addition["effectiveDate"] = day(today + timedelta(days=random.randint(1, 60)))
+            addition["effectiveDate"] = midnight_utc(today + timedelta(days=random.randint(1, 60)))
         elif roll < 0.40:
             addition["proratePrice"] = round(addition["unitPrice"] * 0.4, 2)
         if random.random() < 0.5:
@@ -360,7 +379,10 @@ class _Client:
                 "unitPrice": 750.0,
                 "billCustomer": "Billable",
             }
-            fee |= {"effectiveDate": day(first), "cancelledDate": day(first + timedelta(days=27))}
+            fee |= {
+                "effectiveDate": midnight_utc(first),
+                "cancelledDate": midnight_utc(first + timedelta(days=27)),
+            }
             fee |= {"description": "Onboarding", "invoiceDescription": "Onboarding"}
             fee.pop("billedQuantity", None)
             additions[next_id] = fee
@@ -368,14 +390,14 @@ class _Client:
         if random.random() < 0.2:
             before = {**model, "id": next_id, "product": {"id": 790, "identifier": "HIST"}}
             before |= {"quantity": 20.0, "lessIncluded": 0.0, "unitPrice": 22.0}
-            before |= {"effectiveDate": day(last_month), "billCustomer": "Billable"}
+            before |= {"effectiveDate": midnight_utc(last_month), "billCustomer": "Billable"}
             before.pop("billedQuantity", None)
-            after = {**before, "id": next_id + 1, "quantity": 23.0, "effectiveDate": day(first)}
-            before["cancelledDate"] = day(first - timedelta(days=1))
+            after = {
+                **before,
+                "id": next_id + 1,
+                "quantity": 23.0,
+                "effectiveDate": midnight_utc(first),
+            }
+            before["cancelledDate"] = midnight_utc(first - timedelta(days=1))
             after.pop("cancelledDate", None)
             additions |= {next_id: before, next_id + 1: after}
-
-
-def day(value: date) -> str:
-    """A calendar date as ConnectWise writes it: midnight, with a Z that means nothing."""
-    return f"{value.isoformat()}T00:00:00Z"

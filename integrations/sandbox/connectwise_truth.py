@@ -21,9 +21,9 @@ TIMES_A_MONTH: Final = {
     "SemiAnnual": Fraction(1, 6),
     "Yearly": Fraction(1, 12),
 }
-#: A line that lives no longer than one period is billed once. Only where a period is a month or
-#: less.
-ONE_PERIOD_DAYS: Final = {"Weekly": 7, "BiWeekly": 14, "Monthly": 31}
+#: A line that lives no longer than one period, or than a month, is billed once.
+SHORT_PERIOD_DAYS: Final = {"Weekly": 7, "BiWeekly": 14}
+MONTH_DAYS: Final = 31
 
 
 def why_not_importable(data: ConnectWiseData, company: Record) -> list[str]:
@@ -84,26 +84,41 @@ def addition_counts(
     start, end = written(addition, "effectiveDate"), written(addition, "cancelledDate")
     if (start and on < start) or (end and on > end):
         return False
-    cap = ONE_PERIOD_DAYS.get(option)
-    if not (start and end and cap) or (end - start).days + 1 > cap:
+    if not (start and end):
         return True
-    return any(
-        is_neighbour(other, addition, start, end, agreement)
+    cap = SHORT_PERIOD_DAYS.get(option, MONTH_DAYS)
+    if (end - start).days + 1 > cap:
+        return True
+    near = [
+        (began, ended)
+        for began, ended in lives_of_product(addition, others, agreement)
+        if began <= ended
+        and began <= end + timedelta(days=1)
+        and ended >= start - timedelta(days=1)
+    ]
+    beside = [life for life in near if life[0] <= end and life[1] >= start]
+    long_ones = [life for life in beside if (life[1] - life[0]).days + 1 > cap]
+    pieces = [life for life in near if life not in beside and (life[1] - life[0]).days + 1 <= cap]
+    return bool(near) and (bool(pieces) or not long_ones)
+
+
+def lives_of_product(
+    addition: Record, others: list[Record], agreement: Record
+) -> list[tuple[date, date]]:
+    """First and last days of the other lines of the same product."""
+    product = product_of(addition)
+    return [
+        (
+            written(other, "effectiveDate") or written(agreement, "startDate") or date.min,
+            written(other, "cancelledDate") or date.max,
+        )
         for other in others
-        if other is not addition
-    )
+        if other is not addition and product and product_of(other) == product
+    ]
 
 
-def is_neighbour(
-    other: Record, addition: Record, start: date, end: date, agreement: Record
-) -> bool:
-    """A line of the same product that meets or touches this one: quantity history, not a fee."""
-    product = addition.get("product", {}).get("identifier", "").strip().lower()
-    if not product or other.get("product", {}).get("identifier", "").strip().lower() != product:
-        return False
-    began = written(other, "effectiveDate") or written(agreement, "startDate") or date.min
-    ended = written(other, "cancelledDate") or date.max
-    return began <= end + timedelta(days=1) and ended >= start - timedelta(days=1)
+def product_of(addition: Record) -> str:
+    return str(addition.get("product", {}).get("identifier", "")).strip().lower()
 
 
 def per_cycle(addition: Record) -> Fraction:

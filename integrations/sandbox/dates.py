@@ -16,3 +16,8 @@ def changed_on(id_: int, latest: str) -> datetime:
     """When a record was last changed: records differ, the newest by up to 500 days."""
     spread = timedelta(days=id_ * 7919 % 500, minutes=id_ * 104_729 % 1440)
     return datetime.fromisoformat(latest) - spread
+
+
+def midnight_utc(day: date) -> str:
+    """A calendar date as ConnectWise and Autotask write it: the Z means nothing."""
+    return f"{day.isoformat()}T00:00:00Z"

@@ -23,6 +23,7 @@ Record = dict[str, Any]
 FIRST_ACCOUNT: Final = 34000
 FIRST_CONTACT: Final = 700_000
 FIRST_CONTRACT: Final = 51_000
+LEFT: Final = 7  # the id, after those of an account's other contracts, of one that ran out
 CREATED: Final = "2021-03-02T15:20:11.44"
 LATEST: Final = "2026-08-19T09:41:02.887"
 TENANT: Final = "Harbor Point IT"
@@ -44,8 +45,9 @@ SERVICES: Final = (
 
 @dataclass
 class BmsData:
-    """All records by id, in the order of ids, and what hangs on what."""
+    """All records by id, in the order of ids, and what hangs on what. `today`: of when they are."""
 
+    today: date
     accounts: dict[int, Record] = field(default_factory=dict)
     contacts: dict[int, Record] = field(default_factory=dict)
     contracts: dict[int, Record] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class BmsData:
 
 def build(*, seed: int, companies: int, today: date) -> BmsData:
     """Make the data: the same seed, number and day give the same, record by record."""
-    data = BmsData()
+    data = BmsData(today)
     for number in range(companies):
         _Client(data, Random(f"kaseya_bms/{seed}/{number}"), number, today).add()
     return data
@@ -124,6 +126,8 @@ class _Client:
         if kind != "Prospect":
             for position in range(random.choice((0, 1, 2, 2, 3, 4))):
                 self._contract(position)
+        if self.number % 60 == 53:
+            self._ran_out()
 
     def _location(self) -> Record:
         return {
@@ -217,6 +221,8 @@ class _Client:
         roll = random.random()
         others = ("New", "Inactive", " active ", "Expired")
         status = "Active" if roll < 0.85 else random.choice(others)
+        if end < self.today and status == "Active" and id_ % 2 == 0:
+            status = "Inactive"  # it ran out, and somebody noted that
         recurring = random.random() < 0.85
         cycle = random.choices(CYCLES, CYCLE_WEIGHTS)[0]
         self.data.contracts[id_] = {
@@ -233,5 +239,26 @@ class _Client:
             "startDate": midnight(start),
             "endDate": midnight(end) if random.random() < 0.97 else "0001-01-01T00:00:00",
         }
-        self.data.account_of[id_] = self.id
-        self.data.contracts_of[self.id].add(id_)
+        self._keep(id_)
+
+    def _ran_out(self) -> None:
+        """A client that left some weeks ago: the contract ran out, its status says so."""
+        id_ = FIRST_CONTRACT + self.number * 10 + LEFT
+        end = self.today - timedelta(days=40)
+        self.data.contracts[id_] = {
+            "id": id_,
+            "contractName": "Managed IT - Complete",
+            "accountName": self.name,
+            "contractType": "Recurring Services",
+            "contractBillingPrice": 1950.5,
+            "status": "Inactive",
+            "contractNumber": f"N-{id_}",
+            "billingCycle": "Monthly",
+            "startDate": midnight(months_on(end + timedelta(days=1), -12)),
+            "endDate": midnight(end),
+        }
+        self._keep(id_)
+
+    def _keep(self, contract_id: int) -> None:
+        self.data.account_of[contract_id] = self.id
+        self.data.contracts_of[self.id].add(contract_id)

@@ -51,12 +51,13 @@ def term_in_months(start: date, end: date) -> Fraction:
     return whole + Fraction((after - from_day).days, (next_one - from_day).days)
 
 
-def monthly(contract: Record, on: date) -> Fraction | None:
+def monthly(contract: Record, on: date, read_on: date) -> Fraction | None:
     """The contract's MRR on a day; None = nothing of it counts."""
     start, end = written(contract, "startDate"), written(contract, "endDate")
     if end and end.year == 1:
         end = None
-    is_active = contract["status"].strip().lower() == "active"
+    has_run_out = end is not None and end < read_on  # then it is inactive since, and not before
+    is_active = has_run_out or contract["status"].strip().lower() == "active"
     if contract["contractType"] != "Recurring Services":
         return None
     if not is_active or not start or on < start or (end and on > end):
@@ -72,6 +73,7 @@ def monthly(contract: Record, on: date) -> Fraction | None:
 
 def truth(data: BmsData, on: date) -> dict[str, Any]:
     """Everything the product should come to, as of a day. Only recurring services count."""
+    read_on = max(on, data.today)
     return report(
         on,
         (
@@ -80,7 +82,7 @@ def truth(data: BmsData, on: date) -> dict[str, Any]:
                 account["accountName"],
                 why_not_importable(data, account),
                 {
-                    str(id_): (currency_of(account), monthly(data.contracts[id_], on))
+                    str(id_): (currency_of(account), monthly(data.contracts[id_], on, read_on))
                     for id_ in sorted(data.contracts_of[account["id"]])
                 },
             )

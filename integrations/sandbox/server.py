@@ -80,7 +80,10 @@ class SandboxPsa(Protocol):
         ...
 
     def change(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Change the data: `{"do": "add|change|delete|merge", "kind", "id", "values", "touch"}`."""
+        """Change the data: `{"do": "add|change|delete|merge", "kind", "id", "values", "touch"}`.
+
+        Autotask knows `renew`, too.
+        """
         ...
 
 

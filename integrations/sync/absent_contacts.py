@@ -86,8 +86,8 @@ def _move(writer: RunWriter, rows: QuerySet[PsaContactRecord], owners: Mapping[s
         before, after = row.company_external_id, owners[row.external_id]
         if after not in {"", before}:
             row.company_external_id, row.fingerprint = after, ""
-            moved = [{"company_external_id": id_} for id_ in (before, after)]
-            changes.written.append(Change(row, "updated", *moved))
+            was, now = ({"company_external_id": id_} for id_ in (before, after))
+            changes.written.append(Change(row, "updated", was, now))
     PsaContactRecord.objects.bulk_update(
         [change.row for change in changes.written], ["company_external_id", "fingerprint"]
     )

@@ -79,29 +79,35 @@ class AgreementBatch:
 def keep_renewals(
     values: list[Values], known: QuerySet[Agreement], batch: AgreementBatch
 ) -> list[Values]:
-    """Keep what an agreement renews where the one that may have said so could not be read now.
+    """Keep what an agreement renews where the one that may have said so could not be read now, and
+    that one's dates decide if a renewal that could not be read is why.
 
-    Otherwise both would count, and the MRR be twice what it is.
+    Otherwise both would count, and the MRR be twice what it is; or neither, and its past be lost.
     """
     if not batch.rejected_agreements:
         return values
-    stored = {(row.integration_id, row.external_id): row.renews_external_ids for row in known}
+    stored = {(row.integration_id, row.external_id): row for row in known}
     keys = [(value["integration_id"], value["external_id"]) for value in values]
     return [
-        _with_renewals(value, stored.get(key, []), batch)
+        _with_renewals(value, stored[key], batch) if key in stored else value
         for value, key in zip(values, keys, strict=True)
     ]
 
 
-def _with_renewals(value: Values, stored: list[str], batch: AgreementBatch) -> Values:
-    """`stored` are ids of what it renewed so far: those of which nothing can be said now stay."""
+def _with_renewals(value: Values, stored: Agreement, batch: AgreementBatch) -> Values:
+    """What it renewed so far, of which nothing can be said now, stays."""
     shown = value["renews_external_ids"]
-    kept = [
+    kept: Values = {}
+    unsure = [
         id_
-        for id_ in stored
+        for id_ in stored.renews_external_ids
         if id_ not in shown and (id_ in batch.rejected_ids or not batch.proves_absence)
     ]
-    return {**value, "renews_external_ids": [*shown, *kept]} if kept else value
+    if unsure:
+        kept["renews_external_ids"] = [*shown, *unsure]
+    if stored.active is None and value["active"] is False and stored.status == value["status"]:
+        kept["active"] = None
+    return {**value, **kept}
 
 
 def keep_sure(

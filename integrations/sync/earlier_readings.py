@@ -1,4 +1,4 @@
-"""What only an earlier reading can tell of an agreement or a line that has changed since.
+"""What follows from when a record is read, and from what an earlier reading had of it.
 
 A PSA says how a record is, not since when. An agreement that ran keeps its past when its PSA marks
 it inactive, and a line whose end moves on under the same id was billed again.
@@ -6,57 +6,104 @@ it inactive, and a line whose end moves on under the same id was billed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
+from django.db.models import Max
+
 from agreements.models import Agreement, AgreementLine
+from audit_site.db.bulk import AnyOf
+from audit_site.tenants.models import Tenant
 from integrations.importing.record_store import Change, Changes
+from integrations.models import CompanyLink, Integration
+from integrations.psa.contract import PsaAgreement
 
 ONE_DAY = timedelta(days=1)
 
 
+def left_to_its_dates(record: PsaAgreement, today: date) -> PsaAgreement:
+    """The agreement as it is read today: one that is marked inactive after its last day has run
+    out, which its dates say already, and since when.
+    """
+    has_run_out = record.end_date is not None and not record.no_end and record.end_date < today
+    return replace(record, active=None) if record.active is False and has_run_out else record
+
+
+def first_day_out(read_on: date | None, former_end: date | None, today: date) -> date:
+    """From when on an agreement is out that is read as inactive now, and was not before.
+
+    It was in force on the day of that reading, if it had not ended by then. `read_on` None = on a
+    day that nobody noted: it was in force until now.
+    """
+    last_days = [read_on or today - ONE_DAY, former_end]
+    return min(day for day in last_days if day) + ONE_DAY
+
+
+def has_moved_on(former_end: date | None, end: date | None) -> bool:
+    """Whether a line that is read again ends later: then it has been billed more than once."""
+    return former_end is not None and end is not None and former_end < end
+
+
+def days_read(integration: Integration, companies: Collection[UUID]) -> dict[UUID, date]:
+    """On which day agreements of these audITees were last read from this account, through whatever
+    link. One statement.
+    """
+    links = CompanyLink.objects.of(integration).filter(AnyOf("company_id", companies))
+    newest = links.filter(read_at__isnull=False).values("company_id").annotate(at=Max("read_at"))
+    found = newest.order_by().values_list("company_id", "at")
+    return {company_id: integration.tenant.today(at) for company_id, at in found}
+
+
 def note_earlier_readings(
-    changes: Changes[Agreement], read_before: Mapping[UUID, date], today: date
+    changes: Changes[Agreement], integration: Integration, today: date
 ) -> None:
     """Remember of changed agreements what their type was and since when, and from which day on they
-    are inactive. `read_before`: by company, the day of the reading before this one.
+    are inactive. Call it before this reading is noted at their links.
     """
-    changed = []
-    for change in changes.written:
-        before, row = change.before or {}, change.row
-        if before.get("type"):
-            row.former_type, row.type_changed_on = before["type"], today
-            changed.append(row)
-        if "active" in before or change.kind == "returned":
-            row.inactive_from = _inactive_from(change, read_before.get(row.company_id), today)
-            changed.append(row)
+    retyped = [change for change in changes.written if (change.before or {}).get("type")]
+    for change in retyped:
+        change.row.former_type = (change.before or {})["type"]
+        change.row.type_changed_on = today
+    switched = [change for change in changes.written if "active" in (change.before or {})]
+    stopped = {change.row.company_id for change in switched if change.row.active is False}
+    read_on = days_read(integration, stopped) if stopped else {}
+    for change in switched:
+        change.row.inactive_from = _inactive_from(change, read_on, integration.tenant, today)
     fields = ["former_type", "type_changed_on", "inactive_from"]
-    Agreement.objects.bulk_update(dict.fromkeys(changed), fields)
+    rows = dict.fromkeys(change.row for change in (*retyped, *switched))
+    Agreement.objects.bulk_update(rows, fields)
 
 
-def _inactive_from(change: Change[Agreement], read_on: date | None, today: date) -> date | None:
-    """The day after the reading that had it active, or after its end if that lies in between."""
-    row = change.row
-    if row.active is not False:
+def _inactive_from(
+    change: Change[Agreement], read_on: Mapping[UUID, date], tenant: Tenant, today: date
+) -> date | None:
+    if change.row.active is not False:
         return None
-    if read_on is None or (change.before or {}).get("active", row.active) is False:
-        return row.inactive_from
-    ended_between = row.end_date is not None and read_on <= row.end_date < today
-    last_day = row.end_date if ended_between and row.end_date else read_on
-    return last_day + ONE_DAY
+    before = change.before or {}
+    end = None if before.get("no_end", change.row.no_end) else _end_before(change)
+    days = [read_on.get(change.row.company_id)]
+    if change.gone_at is not None:  # what was gone was not in force either
+        days.append(tenant.today(change.gone_at) - ONE_DAY)
+    return first_day_out(min((day for day in days if day), default=None), end, today)
 
 
 def note_moved_ends(changes: Changes[AgreementLine]) -> None:
     """Remember of lines that their end has moved on: they have recurred, however short they are."""
     moved = [
-        change.row for change in changes.written if _has_moved_on(change) and change.row.end_date
+        change.row
+        for change in changes.written
+        if change.before and has_moved_on(_end_before(change), change.row.end_date)
     ]
     for line in moved:
         line.has_recurred = True
     AgreementLine.objects.bulk_update(moved, ["has_recurred"])
 
 
-def _has_moved_on(change: Change[AgreementLine]) -> bool:
-    ended, ends = ((values or {}).get("end_date") for values in (change.before, change.after))
-    return change.kind == "updated" and bool(ended and ends and ended < ends)
+def _end_before(change: Change[Agreement] | Change[AgreementLine]) -> date | None:
+    """The end date that it had before it changed."""
+    before = change.before or {}
+    if "end_date" not in before:
+        return change.row.end_date
+    return date.fromisoformat(before["end_date"]) if before["end_date"] else None

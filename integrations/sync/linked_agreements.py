@@ -25,7 +25,11 @@ from integrations.sync.agreement_batch import (
     keep_whole,
 )
 from integrations.sync.claims import holders_of, report_claims
-from integrations.sync.earlier_readings import note_earlier_readings, note_moved_ends
+from integrations.sync.earlier_readings import (
+    left_to_its_dates,
+    note_earlier_readings,
+    note_moved_ends,
+)
 from integrations.sync.journal import Journal
 from integrations.sync.seen_ids import SeenIds
 
@@ -91,8 +95,7 @@ class AgreementStore:
         self.owner = {"tenant_id": integration.tenant_id}
         #: By audITee whose link took the place of another, since which day its agreements count.
         self.counts_from: dict[UUID, date | None] = {}
-        #: By audITee, on which day its agreements were read before.
-        self.read_before: dict[UUID, date] = {}
+        self.today = integration.tenant.today(self.now)
 
     def store(self, links: Sequence[CompanyLink], bookless: set[UUID]) -> set[UUID]:
         """Store it, but for companies of which a newer reading was stored meanwhile.
@@ -104,11 +107,6 @@ class AgreementStore:
         current = [link for link in links if link.read_at is None or link.read_at <= began]
         company_of = {link.external_id: link.company_id for link in current}
         self.counts_from = {link.company_id: link.counts_from for link in current}
-        self.read_before = {
-            link.company_id: self.integration.tenant.today(link.read_at)
-            for link in current
-            if link.read_at is not None
-        }
         incoming = [
             record for record in self.batch.agreements.values() if record.company_id in company_of
         ]
@@ -162,7 +160,7 @@ class AgreementStore:
 
     def _agreement_values(self, record: PsaAgreement, company_id: UUID) -> Values:
         return {
-            **values_of(record, Agreement),
+            **values_of(left_to_its_dates(record, self.today), Agreement),
             "integration_id": self.integration.pk,
             "source": self.integration.psa,
             "company_id": company_id,
@@ -188,7 +186,7 @@ class AgreementStore:
                 for values in reading.values
             },
         )
-        note_earlier_readings(changes, self.read_before, self.integration.tenant.today(self.now))
+        note_earlier_readings(changes, self.integration, self.today)
         self.journal.add(AGREEMENTS.name, changes, self.batch.rejected_agreements)
         if self.batch.proves_absence:
             absent = [row.pk for row in changes.absent]

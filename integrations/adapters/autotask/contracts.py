@@ -110,10 +110,12 @@ class ContractReader:
         wanted = [raw.id for raw in contracts if recurs(raw) and may_have_history(raw, since)]
         found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}
         renews = find_renewals(contracts)
+        renewed = {id_ for ids in renews.values() for id_ in ids}
         records: list[PsaAgreement] = []
         for raw in contracts:
             try:
-                records.append(self._build(raw, currency_of, renews.get(raw.id, ()), found))
+                record = self._build(raw, currency_of, renews.get(raw.id, ()), found)
+                records.append(as_renewed(record) if record.external_id in renewed else record)
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
         parts = found.values()
@@ -236,6 +238,13 @@ def find_renewals(contracts: Sequence[WireContract]) -> dict[int, list[str]]:
         if str(earlier.id) not in found[later.id]:
             found[later.id].append(str(earlier.id))
     return dict(found)
+
+
+def as_renewed(record: PsaAgreement) -> PsaAgreement:
+    """One that another renews. The Renew wizard inactivates it, at once or on the day, and ends it
+    the day before the other starts: that it is inactive says nothing that its dates don't.
+    """
+    return replace(record, active=None) if record.active is False else record
 
 
 def start_key(raw: WireContract) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from agreements import books, mrr, stored_mrr
 from agreements.known import editions
 from agreements.known.editions import Rules
-from agreements.models import AgreementLine, BookVersion, CompanyBook
+from agreements.models import Agreement, AgreementLine, BookVersion, CompanyBook
 from agreements.mrr.edition import EDITION
 from tests.agreements.known.moments import HOUR, NOON, text
 from tests.clients import V1
@@ -135,3 +135,23 @@ def test_what_was_kept_is_read_when_the_engine_knows_more_of_an_agreement(
 
     assert (found.name, found.discount, found.lines) == ("Managed services", "none", [])
     assert found.cancelled_date == "2026-06-14"
+
+
+def test_since_when_an_agreement_is_inactive_is_looked_up_in_its_kept_book(
+    line: AgreementLine, time_machine: Any
+) -> None:
+    tenant, company = line.tenant, line.agreement.company
+    time_machine.move_to(NOON + 72 * HOUR, tick=False)
+    Agreement.objects.update(active=False)  # by a release that noted no day
+    stored_mrr.refresh(tenant, [company.pk])
+    CompanyBook.objects.update(kept_edition=EDITION - 1)
+    time_machine.move_to(NOON + 240 * HOUR, tick=False)
+
+    assert stored_mrr.pass_days() == 1
+
+    day = (NOON + 72 * HOUR).date()
+    assert Agreement.objects.get().inactive_from == day
+    book = books.prepare_company(tenant, company.pk)
+    days = [day - timedelta(days=1), day]
+    assert [[one.amount for one in mrr.mrr(book, on)] for on in days] == [["150.00"], []]
+    assert not stored_mrr.verify([tenant.pk], mend=False)

@@ -10,7 +10,7 @@ from companies.models import Company
 from integrations.models import Integration, PsaCompanyRecord
 from integrations.sandbox.server import SandboxServer
 from integrations.words.saying import say_word, undo_word
-from tests.conftest import connect
+from tests.conftest import TODAY, connect
 from tests.syncing import import_all, synced
 
 PSAS = ("autotask", "connectwise", "kaseya_bms")
@@ -18,7 +18,15 @@ PSAS = ("autotask", "connectwise", "kaseya_bms")
 
 @pytest.fixture(params=PSAS)
 def imported(request: pytest.FixtureRequest, tenant: Tenant, sandbox: SandboxServer) -> Integration:
-    """A PSA of which everything that can be is imported."""
+    """A PSA of which everything that can be is imported. In BMS a contract in force is on hold."""
+    if request.param == "kaseya_bms":
+        companies = sandbox.psas["kaseya_bms"].truth(TODAY)["companies"].values()
+        found = (one["agreements"] for one in companies if one["importable"] and one["mrr"])
+        id_ = next(id_ for id_, one in next(found).items() if one["counts"])
+        values = {"status": "On hold"}
+        sandbox.psas["kaseya_bms"].change(
+            {"do": "change", "kind": "contracts", "id": id_, "values": values}
+        )
     integration = connect(tenant, sandbox, request.param)
     import_all(integration)
     return integration
