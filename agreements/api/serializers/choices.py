@@ -26,6 +26,15 @@ class CycleField(serializers.JSONField):
 MOST_RENEWED = 50
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "array", "items": {"type": "string"}, "maxItems": MOST_RENEWED},
+            {"type": "string"},
+            {"type": "null"},
+        ]
+    }
+)
 class IdsField(serializers.ListField):
     """A list of ids, or one of them."""
 
