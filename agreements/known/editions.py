@@ -80,7 +80,10 @@ def current() -> Rules:
 
 
 def rules_of(edition: int) -> Rules:
-    return RULES[edition]
+    """The rules of an edition. A process that has not been restarted since a release reads what a
+    newer one kept by the newest that it knows.
+    """
+    return RULES.get(edition) or current()
 
 
 @contextmanager
