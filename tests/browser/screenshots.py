@@ -40,6 +40,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "disconnect": f"{settings}disconnect/",
         "sync-runs": "/sync-runs/",
         "book": "/mrr/",
+        "to-check": "/mrr/to-check/",
+        "ended": "/mrr/to-check/?show=ended",
         "audITees": "/companies/",
         "add-audITee": "/companies/add/",
         "people": "/account/people/",
