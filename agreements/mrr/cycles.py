@@ -47,7 +47,7 @@ class Cycle:
         """The ordinal of the day after the first period of one that is longer than a month."""
         if self.days is not None:
             return start.toordinal() + self.days
-        assert self.factor is not None  # noqa: S101  a length is known of those alone
+        assert self.factor is not None  # noqa: S101  # nosec B101 # known of those alone
         return months_on(start, int(1 / self.factor))
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
 import requests
 
+from integrations.sandbox import autotask_data, autotask_truth
+from integrations.sandbox.autotask_renewals import day_of, renew
 from integrations.sandbox.connectwise_data import build
 from integrations.sandbox.faults import FAULTS
 from integrations.sandbox.server import SandboxServer
@@ -44,6 +47,36 @@ def test_the_data_has_every_case_that_makes_life_hard() -> None:
     assert any(a["billCustomer"] == "NoCharge" for a in additions)
     assert {a["product"]["identifier"] for a in additions} >= {"ONBOARD", "HIST"}
     assert any("communicationItems" not in c for c in data.contacts.values())
+
+
+def test_autotask_renews_by_its_wizard_at_once_on_the_day_and_by_hand() -> None:
+    data = autotask_data.build(seed=1, companies=600, today=TODAY)
+    ways = set()
+    for one in data.contracts.values():
+        for new in autotask_truth.successors(data, one):
+            is_adjacent = day_of(one, "endDate") + timedelta(days=1) == day_of(new, "startDate")
+            ways.add((one["status"], is_adjacent, day_of(new, "startDate") > TODAY))
+
+    assert ways == {
+        (0, True, True), (0, True, False),  # at once or on the day: adjacent and inactive
+        (1, True, True), (1, True, False), (1, False, True), (1, False, False),  # or not yet
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("at_once", "status"), [(True, 0), (False, 1)])
+def test_the_wizard_acts_on_demand(at_once: bool, status: int) -> None:
+    data = autotask_data.build(seed=1, companies=60, today=TODAY)
+    old = next(one for one in data.contracts.values() if one["endDate"][:4] == "2027")
+    ends = old["endDate"]
+
+    new = renew(data, old, new_id=1, today=TODAY, at_once=at_once, increase=Decimal(5))
+
+    assert (old["status"], old["endDate"], new["renewedContractID"]) == (status, ends, old["id"])
+    assert day_of(new, "startDate") == day_of(old, "endDate") + timedelta(days=1)
+    sold = [data.lines[id_].plan_on(day_of(old, "endDate")) for id_ in data.lines_of[old["id"]]]
+    goes_on = [data.lines[id_].changes[0][1:] for id_ in data.lines_of[1]]
+    (units, price), *others = [plan for plan in sold if plan]
+    assert goes_on == [(units, price + 5), *others]
 
 
 @pytest.mark.parametrize(

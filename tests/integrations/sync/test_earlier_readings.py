@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from agreements.stored_values import keep_values, restore_values
 from audit_site.tenants.models import Tenant
 from integrations.importing.record_store import store
 from integrations.links.linking import link_company, unlink_company
-from integrations.models import Integration
-from integrations.psa.contract import PsaAgreement, RejectedRecord
+from integrations.links.shown_book import book_with
+from integrations.models import CompanyLink, Integration
+from integrations.psa.contract import PsaAgreement, PsaAgreementLine, RejectedRecord
 from integrations.sync.agreement_batch import AgreementBatch, keep_renewals
 from integrations.sync.earlier_readings import (
     first_day_out,
@@ -24,7 +26,7 @@ from integrations.sync.earlier_readings import (
     left_to_its_dates,
     note_earlier_readings,
 )
-from tests.factories import make_agreement, make_company, make_line
+from tests.factories import make_agreement, make_company, make_line, make_link
 from tests.integrations.sync.practised import amounts, book_of, bridge, client_of
 from tests.syncing import synced
 from tests.worker import work_off
@@ -241,6 +243,34 @@ def test_seats_that_are_caught_up_count_once_and_a_commitment_that_moves_on_recu
 
 
 # What was stored before
+
+
+def test_a_preview_says_what_the_reading_after_the_link_will_note(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    time_machine.move_to(noon(11, 25))
+    company = make_company(tenant)
+    make_link(company, integration, read_at=noon(11, 20), unlinked_at=noon(11, 21))
+    stored = make_agreement(company, integration, amount="100", active=True, end_date=None)
+    november = {"start_date": date(2026, 11, 1), "end_date": date(2026, 11, 30)}
+    make_line(stored, external_id="5", quantity="1", unit_price="40", product="", **november)
+    line = PsaAgreementLine(
+        "5", quantity=Decimal(1), unit_price=Decimal(40), start_date=date(2026, 11, 1),
+        end_date=date(2026, 12, 31),
+    )  # fmt: skip
+    shown = PsaAgreement(
+        stored.external_id, "7", currency="USD", cycle="monthly", amount=Decimal(100),
+        recurring=True, active=False, lines=(line,),
+    )  # fmt: skip
+
+    (book,) = book_with(CompanyLink(company=company, integration=integration), [shown])
+
+    assert (book.agreement.inactive_from, book.agreement.lines[0].has_recurred) == (
+        date(2026, 11, 21), True,
+    )  # fmt: skip
+    ended = replace(shown, end_date=date(2026, 11, 24))
+    (book,) = book_with(CompanyLink(company=company, integration=integration), [ended])
+    assert (book.agreement.active, book.agreement.inactive_from) == (None, None)
 
 
 def test_one_that_returns_inactive_was_out_since_it_was_gone(
