@@ -45,9 +45,8 @@ class Cycle:
 
     def end_of_first(self, start: date) -> int:
         """The ordinal of the day after the first period of one that is longer than a month."""
-        if self.days is not None:
-            return start.toordinal() + self.days
-        assert self.factor is not None  # noqa: S101  # nosec B101 # known of those alone
+        if self.days is not None or self.factor is None:
+            return start.toordinal() + (self.days or 0)
         return months_on(start, int(1 / self.factor))
 
 

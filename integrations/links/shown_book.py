@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -42,7 +42,10 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     read_on = days_read(integration, [company.pk]).get(company.pk) if known else None
     today = company.tenant.today()
     fresh = [
-        engine_agreement(left_to_its_dates(record, today), integration, company) for record in shown
+        engine_agreement(
+            left_to_its_dates(record, today, _known_out(record, known)), integration, company
+        )
+        for record in shown
     ]
     for agreement in fresh:
         agreement.counts_from = link.counts_from
@@ -59,6 +62,13 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
         else:
             books.end_before(agreement, today)
     return books.prepare_values(company.tenant, [*kept, *fresh])
+
+
+def _known_out(record: PsaAgreement, known: Mapping[str, mrr.Agreement]) -> date | None:
+    """Since when it is out, where it was seen go inactive and has the same end still."""
+    before = known.get(record.external_id)
+    is_same = before is not None and before.active is False and before.end_date == record.end_date
+    return before.inactive_from if before and is_same else None
 
 
 def _set_aside(agreement: mrr.Agreement) -> None:

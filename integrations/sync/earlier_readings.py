@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
@@ -23,12 +23,32 @@ from integrations.psa.contract import PsaAgreement
 ONE_DAY = timedelta(days=1)
 
 
-def left_to_its_dates(record: PsaAgreement, today: date) -> PsaAgreement:
+def left_to_its_dates(
+    record: PsaAgreement, today: date, known_out: date | None = None
+) -> PsaAgreement:
     """The agreement as it is read today: one that is marked inactive after its last day has run
     out, which its dates say already, and since when.
+
+    Not one that readings have seen go out earlier (`known_out`, its `inactive_from`): that its end
+    has passed since does not bring back the days between.
     """
-    has_run_out = record.end_date is not None and not record.no_end and record.end_date < today
-    return replace(record, active=None) if record.active is False and has_run_out else record
+    end = None if record.no_end else record.end_date
+    if record.active is not False or end is None or end >= today:
+        return record
+    went_out_before = known_out is not None and known_out <= end
+    return record if went_out_before else replace(record, active=None)
+
+
+def days_out(known: QuerySet[Agreement], incoming: Collection[PsaAgreement]) -> dict[str, date]:
+    """By their ids, since when those of these agreements are out that were seen go inactive. Not
+    where the PSA has another end since: that is said of the days between, too.
+    """
+    ends = {record.external_id: record.end_date for record in incoming if record.active is False}
+    if not ends:
+        return {}
+    rows = known.filter(AnyOf("external_id", ends), active=False)
+    columns = ("external_id", "inactive_from", "end_date")
+    return {id_: out for id_, out, end in rows.values_list(*columns) if out and end == ends[id_]}
 
 
 def first_day_out(read_on: date | None, former_end: date | None, today: date) -> date:

@@ -26,6 +26,7 @@ from integrations.sync.agreement_batch import (
 )
 from integrations.sync.claims import holders_of, report_claims
 from integrations.sync.earlier_readings import (
+    days_out,
     left_to_its_dates,
     note_earlier_readings,
     note_moved_ends,
@@ -146,9 +147,11 @@ class AgreementStore:
         holders = holders_of(self.batch, own, self.integration)
         report_claims(self.journal, incoming, holders)
         held = {id_: holder.company_id for id_, holder in holders.items()}
+        out = days_out(own, incoming)
         values = [
             self._agreement_values(
-                record, held.get(record.external_id, company_of[record.company_id])
+                left_to_its_dates(record, self.today, out.get(record.external_id)),
+                held.get(record.external_id, company_of[record.company_id]),
             )
             for record in incoming
         ]
@@ -160,7 +163,7 @@ class AgreementStore:
 
     def _agreement_values(self, record: PsaAgreement, company_id: UUID) -> Values:
         return {
-            **values_of(left_to_its_dates(record, self.today), Agreement),
+            **values_of(record, Agreement),
             "integration_id": self.integration.pk,
             "source": self.integration.psa,
             "company_id": company_id,

@@ -65,6 +65,19 @@ def test_the_dates_decide_once_an_inactive_agreement_has_run_out(
 
 
 @pytest.mark.parametrize(
+    ("known_out", "active"),
+    [(date(2026, 11, 10), False), (date(2026, 11, 24), False), (date(2026, 11, 25), None)],
+    ids=["out before its end", "out on its last day", "out the day after: it ran its course"],
+)
+def test_an_end_that_passes_brings_back_no_day_on_which_it_was_out(
+    known_out: date, active: bool | None
+) -> None:
+    record = PsaAgreement("1", "7", active=False, end_date=date(2026, 11, 24))
+
+    assert left_to_its_dates(record, TODAY, known_out).active is active
+
+
+@pytest.mark.parametrize(
     ("read_on", "former_end", "expected"),
     [
         (date(2026, 11, 20), None, date(2026, 11, 21)),
