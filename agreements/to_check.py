@@ -6,7 +6,7 @@ Which they are is read from what is stored; a page of them is worked out with it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -19,7 +19,12 @@ from django.db.models.lookups import Contains
 from agreements import books, mrr
 from agreements.figures import AgreementRow, Money, agreement_row, first_left_out
 from agreements.models import Agreement, AgreementLine
-from agreements.mrr.doubts import PART_OF_CYCLE, is_part_of_cycle
+from agreements.mrr.doubts import (
+    PART_OF_CYCLE,
+    POSSIBLE_OVERLAP,
+    is_part_of_cycle,
+    rivals,
+)
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -71,12 +76,13 @@ class Checked(AgreementRow):
     """An agreement with what it comes to today, in a list of all companies.
 
     `rate` is what it brings a month, or brought on the last day of one that ended. `doubts` are
-    codes of warnings that wait for a person; `lines` those whose amount may be for a part of a
-    cycle only.
+    codes of warnings that wait for a person; `overlaps` the names of what it may be counted twice
+    with, by our ids; `lines` those whose amount may be for a part of a cycle only.
     """
 
     rate: Money
     doubts: Sequence[str]
+    overlaps: Mapping[str, str]
     lines: Sequence[AgreementLine]
     last_day: date | None
 
@@ -84,18 +90,19 @@ class Checked(AgreementRow):
 def checked(tenant: Tenant, agreements: Sequence[Agreement]) -> list[Checked]:
     """These agreements as a list shows them. As many statements, however many they are."""
     settled = _settled(tenant, agreements)
-    lines = _lines(tenant, settled.values())
+    lines = _lines(tenant, [item for item, _ in settled.values()])
     today = tenant.today()
     found = []
     for agreement in agreements:
-        if item := settled.get(agreement.pk):
+        if agreement.pk in settled:
+            item, overlaps = settled[agreement.pk]
             item.agreement.ref = agreement
-            found.append(_checked(item, agreement, lines.get(agreement.pk, ()), today))
+            found.append(_checked(item, overlaps, lines.get(agreement.pk, ()), today))
     return found
 
 
 def _checked(
-    item: mrr.Prepared, agreement: Agreement, lines: Sequence[AgreementLine], today: date
+    item: mrr.Prepared, overlaps: Mapping[str, str], lines: Sequence[AgreementLine], today: date
 ) -> Checked:
     row = agreement_row(item, mrr.summary(item, today), first_left_out(mrr.ledger([item], today)))
     has_ended = item.last_day is not None and item.last_day < today
@@ -105,8 +112,6 @@ def _checked(
         "currency": currency,
         "amount": mrr.money_text(currency, item.counted(on.toordinal())[1]),
     }
-    stored = getattr(agreement, "stored_mrr", None)
-    doubts = [code for code in (stored.doubts if stored else "").split(",") if code]
     return Checked(
         row.agreement,
         row.summary,
@@ -114,24 +119,38 @@ def _checked(
         row.is_recurring,
         row.awaited,
         rate=rate,
-        doubts=doubts,
+        doubts=_stored_doubts(row.agreement),
+        overlaps=overlaps,
         lines=lines,
         last_day=item.last_day,
     )
 
 
-def _settled(tenant: Tenant, agreements: Sequence[Agreement]) -> dict[UUID, mrr.Prepared]:
-    """By id, these agreements settled in the books of their companies, with their lines."""
+def _stored_doubts(agreement: Agreement) -> list[str]:
+    stored = getattr(agreement, "stored_mrr", None)
+    return [code for code in (stored.doubts if stored else "").split(",") if code]
+
+
+def _settled(
+    tenant: Tenant, agreements: Sequence[Agreement]
+) -> dict[UUID, tuple[mrr.Prepared, dict[str, str]]]:
+    """By id, these agreements settled in the books of their companies, with their lines; and the
+    names of what may be counted twice with each, by our ids.
+    """
     owners = {str(agreement.company_id): tenant for agreement in agreements}
     since = tenant.today() - ENDED_WITHIN
     settled = books.prepare_by_company(owners, {tenant.pk: since}) if owners else {}
-    wanted = {str(agreement.pk): agreement.pk for agreement in agreements}
-    return {
-        wanted[item.agreement.ref]: item
-        for items in settled.values()
-        for item in items
-        if item.is_own and item.agreement.ref in wanted
-    }
+    wanted = {str(agreement.pk): agreement for agreement in agreements}
+    day = tenant.today().toordinal()
+    found = {}
+    for items in settled.values():
+        for item in (one for one in items if one.is_own and one.agreement.ref in wanted):
+            agreement, others = wanted[item.agreement.ref], []
+            if POSSIBLE_OVERLAP in _stored_doubts(agreement):
+                others = rivals(item, items, day)
+            names = {other.agreement.ref: other.agreement.name for other in others}
+            found[agreement.pk] = item, names
+    return found
 
 
 def _lines(tenant: Tenant, settled: Any) -> dict[UUID, list[AgreementLine]]:

@@ -47,6 +47,15 @@ def overlapping(book: Iterable[Prepared], day: int) -> set[int]:
     return {id(item) for items in groups.values() if len(items) > 1 for item in _namesakes(items)}
 
 
+def rivals(item: Prepared, book: Iterable[Prepared], day: int) -> list[Prepared]:
+    """What an agreement overlaps with."""
+    return [
+        other
+        for other in book
+        if other is not item and other.is_own and overlapping((item, other), day)
+    ]
+
+
 def _namesakes(items: Iterable[Prepared]) -> Iterator[Prepared]:
     """Those of one name, and those of names of which one begins with the other at a word's end."""
     by_name: dict[str, list[Prepared]] = defaultdict(list)

@@ -128,7 +128,7 @@ class AgreementChoicesForm(ChoicesForm):
         label="It replaces",
         required=False,
         queryset=Agreement.objects.none(),
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+        widget=forms.CheckboxSelectMultiple,
     )
 
     @classmethod

@@ -72,6 +72,9 @@ def test_what_is_doubtful_is_listed_with_what_it_brings(
         "one": "1000.00", "two": "1100.00", "part": "100.00", "credit": "-75.00", "well": "70.00",
     }  # fmt: skip
     assert every["part"]["lines"] == [str(doubtful["part"].lines.get().pk)]
+    assert every["one"]["overlaps"] == [str(doubtful["two"].pk)]
+    assert every["two"]["overlaps"] == [str(doubtful["one"].pk)]
+    assert every["well"]["overlaps"] == []
     assert listed(api, warning="possible_overlap").keys() == {"one", "two"}
     assert listed(api, warning="part_of_cycle").keys() == {"part"}
     assert listed(api, ended="without_renewal") == {}

@@ -127,6 +127,10 @@ class ListedAgreementSerializer(AgreementSerializer):
         source="doubts",
         help_text="What makes its amount doubtful, as long as nobody has settled it.",
     )
+    overlaps = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="The agreements that `possible_overlap` is about, by their ids.",
+    )
     lines = serializers.SerializerMethodField(
         help_text="The lines that `part_of_cycle` is about, by their ids."
     )
