@@ -29,6 +29,7 @@ from audit_site.errors import DomainError, FieldErrors
 from audit_site.pages.written import day_written
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
+from companies.models import Company
 
 LINE_CHOICES: Final = ("exclude", "force_include", "cycle", "right")
 AGREEMENT_CHOICES: Final = (*LINE_CHOICES, "assume_renewal", "renews")
@@ -60,8 +61,9 @@ def choose(
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
         raise _invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
-    refuse_what_does_not_fit(agreement, line, changes)
     with transaction.atomic():
+        _hold_company(agreement)
+        refuse_what_does_not_fit(agreement, line, changes)
         row = lock_choices(agreement, line)
         before = _values(row, agreement)
         for name, value in changes.items():
@@ -164,6 +166,12 @@ def refuse_what_does_not_fit(
     if "renews" not in changes:
         return
     older: list[Agreement] = [*changes["renews"]]
+    if older and agreement.start_date is None:
+        raise _invalid(
+            "renews",
+            f"{agreement} has no start date, so nothing says from when it replaces {older[0]}. "
+            "Give it one in your PSA, then re-sync.",
+        )
     for one in older:
         _refuse_what_it_can_not_replace(agreement, one)
     replaced = _replaced_by(agreement)
@@ -205,6 +213,14 @@ def _replaced_by(agreement: Agreement) -> dict[str, list[str]]:
     )
     columns = ("external_id", "choices__renews", "renews_external_ids")
     return {id_: chosen or said for id_, chosen, said in rows.values_list(*columns)}
+
+
+def _hold_company(agreement: Agreement) -> None:
+    """Nobody else decides about the company's agreements meanwhile: together they could close a
+    circle.
+    """
+    rows = Company.objects.for_tenant(agreement.tenant).select_for_update(no_key=True)
+    rows.filter(pk=agreement.company_id).first()
 
 
 def _as_stored(name: str, value: Any) -> Any:

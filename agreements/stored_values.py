@@ -95,6 +95,7 @@ def _differs(kept: KeptValues, now: KeptValues) -> bool:
 
 
 def _other_fields(kept: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    kept = _as_of_today(kept)
     return any(name in kept and kept[name] != value for name, value in now.items())
 
 
@@ -123,7 +124,8 @@ def restore_values(tenant: Tenant, kept: Mapping[UUID, KeptValues]) -> None:
 
 def agreement_as_kept(engine: mrr.Agreement, row: Agreement, kept: KeptValues) -> None:
     """Give the engine's agreement and its instance the kept values; nothing is stored."""
-    is_chosen = engine.replaced_ids != row.renews_external_ids  # a person decided what it renews
+    choices = getattr(row, "choices", None)
+    is_chosen = choices is not None and choices.renews is not None
     _set(row, kept["own"], AGREEMENT_FIELDS)
     _tell(engine, row, [one for one in AGREEMENT_FIELDS if one != "renews_external_ids"])
     if not is_chosen:
@@ -156,8 +158,17 @@ def _plain(row: Agreement | AgreementLine, names: Iterable[str]) -> dict[str, An
     return values
 
 
+def _as_of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Kept values by the names of today: until edition 7 one id of what it renews was kept."""
+    if "renews_external_id" not in values:
+        return values
+    one = values["renews_external_id"]
+    return {**values, "renews_external_ids": [one] if one else []}
+
+
 def _set(row: Any, values: Mapping[str, Any], names: Iterable[str]) -> Any:
     """Give a row these of the kept values; a field that came since stays."""
+    values = _as_of_today(values)
     for name in names:
         if name in values:
             setattr(row, name, row._meta.get_field(name).to_python(values[name]))

@@ -29,6 +29,11 @@ from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
+#: Reasons of agreements that no day brings into force.
+NEVER_IN_FORCE: Final = (
+    *("duplicate_id", "excluded_by_user", "set_aside", "not_recurring", "one_time"),
+    *("invalid_dates", "unknown_currency", "inactive"),
+)
 #: Agreements that ended longer ago are let be.
 ENDED_WITHIN: Final = timedelta(days=92)
 
@@ -47,19 +52,24 @@ def in_doubt(rows: QuerySet[Agreement], code: str = "") -> QuerySet[Agreement]:
     return doubtful.filter(stored_mrr__doubts__contains=code) if code else doubtful
 
 
+def _never_was() -> Q:
+    """Agreements that never were in force, and in which nothing goes on."""
+    called_off = Q(stored_mrr__last_day=None) | Q(stored_mrr__last_day__lt=F("start_date"))
+    return Q(stored_mrr__reason__in=NEVER_IN_FORCE) | (
+        Q(stored_mrr__reason="cancelled") & called_off
+    )
+
+
 def ended_without_renewal(tenant: Tenant) -> QuerySet[Agreement]:
     """Agreements that ended within the last 92 days, of clients who are active still, and that no
-    other one replaces.
+    other one replaces; one that was called off before it began replaces nothing.
     """
     today = tenant.today()
-    newer = (
-        Agreement.objects.for_tenant(tenant)
-        .present()
-        .filter(
-            Q(integration=OuterRef("integration")) | Q(source=OuterRef("source"), integration=None),
-            company=OuterRef("company"),
-        )
+    same_account = Q(integration=OuterRef("integration")) | Q(
+        source=OuterRef("source"), integration=None
     )
+    newer = Agreement.objects.for_tenant(tenant).present().exclude(_never_was())
+    newer = newer.filter(same_account, company=OuterRef("company"))
     said = Coalesce("choices__renews", "renews_external_ids")
     newer = newer.annotate(said=Cast(said, TextField())).filter(
         Contains(F("said"), Concat(Value('"'), OuterRef("external_id"), Value('"')))
@@ -126,6 +136,11 @@ def _checked(
     )
 
 
+def _last_days(agreements: Sequence[Agreement]) -> list[date]:
+    stored = [one.stored_mrr for one in agreements if hasattr(one, "stored_mrr")]
+    return [row.last_day for row in stored if row.last_day]
+
+
 def _stored_doubts(agreement: Agreement) -> list[str]:
     stored = getattr(agreement, "stored_mrr", None)
     return [code for code in (stored.doubts if stored else "").split(",") if code]
@@ -138,7 +153,7 @@ def _settled(
     names of what may be counted twice with each, by our ids.
     """
     owners = {str(agreement.company_id): tenant for agreement in agreements}
-    since = tenant.today() - ENDED_WITHIN
+    since = min([tenant.today(), *_last_days(agreements)])
     settled = books.prepare_by_company(owners, {tenant.pk: since}) if owners else {}
     wanted = {str(agreement.pk): agreement for agreement in agreements}
     day = tenant.today().toordinal()

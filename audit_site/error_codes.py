@@ -316,6 +316,12 @@ _RULES: Final = (
         "Load the audITee again; nothing more was changed.",
     ),
     ErrorCode(
+        "nothing_to_bring_back",
+        "Nothing to bring back",
+        "The undo of this import has archived no audITee that is archived still.",
+        "Look at the audITees: those that you miss may have been brought back one by one.",
+    ),
+    ErrorCode(
         "nothing_to_undo",
         "Nothing to go back to",
         "There is nothing that the audITee was before the link: the import made it, or the link is "

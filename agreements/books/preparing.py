@@ -66,7 +66,7 @@ def prepare_company(
     """
     kept: dict[str, Kept] = {}
     chosen = agreements_of(tenant).filter(company=company_id)
-    rows: Iterable[Any] = chosen.select_related("integration", "typed")
+    rows: Iterable[Any] = chosen.select_related("integration", "typed", "choices")
     for row in (row for row in rows if row.pk not in without):
         agreement = AGREEMENTS.decode(row.json)
         if row.pk in as_kept:

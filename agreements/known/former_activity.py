@@ -27,6 +27,8 @@ def note_inactive_from(owners: Mapping[str, Tenant]) -> None:
 
     Who writes an agreement now has read it now: it is left alone, and nobody waits for another.
     """
+    if not owners:
+        return
     rows = Agreement.objects.for_tenants({one.pk: one for one in owners.values()}.values())
     inactive = rows.filter(AnyOf("company_id", owners), active=False, inactive_from=None)
     found = list(inactive.order_by("id").select_for_update(skip_locked=True))
@@ -44,7 +46,7 @@ def _first_days_out(tenants: Mapping[UUID, Tenant]) -> dict[UUID, date]:
     came first.
     """
     pieces = BookPiece.objects.for_tenants({one.pk: one for one in tenants.values()}.values())
-    kept = pieces.filter(AnyOf("agreement", tenants), part=0, known_to__isnull=False)
+    kept = pieces.filter(AnyOf("agreement", tenants), part=0)
     columns = ("agreement", "known_to", "value", "base_value")
     found: dict[UUID, date] = {}
     for id_, known_to, value, base in (
@@ -55,6 +57,6 @@ def _first_days_out(tenants: Mapping[UUID, Tenant]) -> dict[UUID, date]:
         agreement, *_ = editions.current().first.decode(values.unpack(value, base))
         if agreement.active is not False:
             ends = None if agreement.no_end else agreement.end_date
-            out = tenants[id_].today(known_to)
+            out = tenants[id_].today(known_to)  # None = known still: it was read inactive today
             found[id_] = min(out, ends + ONE_DAY) if ends else out
     return found

@@ -127,6 +127,8 @@ def inputs_of(agreement: Any, line: Any) -> dict[str, str | None]:
 
 def input_of(agreement: Any, line: Any, name: str) -> str | None:
     """One of what the engine is given for a row, as text; None also for what it is not given."""
+    if name == "renews":
+        return ", ".join(sorted(agreement.replaced_ids)) or None
     if line is not None and name in OF_LINE:
         return as_text(getattr(line, OF_LINE[name], None))
     if name in (AGREEMENT_FIELDS if line is None else OF_AGREEMENT):

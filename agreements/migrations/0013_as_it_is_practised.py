@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import migrations, models
+from django.db.models.functions import TruncDate
 
 BATCH = 1000
 
@@ -10,27 +12,44 @@ BATCH = 1000
 def keep_what_replaces_what(apps: Any, schema_editor: Any) -> None:
     """One id becomes a list of one: as the PSA says it, and as people decided it."""
     agreements = apps.get_model("agreements", "Agreement").objects
-    named = agreements.exclude(renews_external_id="").only("id", "renews_external_id")
-    changed = []
-    for row in named.iterator(chunk_size=BATCH):
-        row.renews_external_ids = [row.renews_external_id]
-        changed.append(row)
-    agreements.bulk_update(changed, ["renews_external_ids"], batch_size=BATCH)
+    named = agreements.filter(renews_external_ids=[]).exclude(renews_external_id="").order_by("pk")
+    while found := list(named.only("id", "renews_external_id")[:BATCH]):
+        for row in found:
+            row.renews_external_ids = [row.renews_external_id]
+        agreements.bulk_update(found, ["renews_external_ids"])
     choices = apps.get_model("agreements", "AgreementChoices").objects
-    decided = []
-    for row in choices.exclude(renews=None).select_related("agreement", "renews"):
-        same_account = row.renews.integration_id == row.agreement.integration_id
-        row.replaced = [row.renews.external_id] if same_account else None
-        decided.append(row)
-    choices.bulk_update(decided, ["replaced"], batch_size=BATCH)
-    records = apps.get_model("agreements", "ChoiceRecord").objects
-    told = []
-    for row in records.filter(line=None).only("id", "before", "after").iterator(chunk_size=BATCH):
-        for values in (row.before, row.after):
+    chosen = choices.exclude(renews=None).select_related("agreement", "renews").order_by("pk")
+    for some in _slices(chosen):
+        decided = [row for row in some if _account(row.renews) == _account(row.agreement)]
+        for row in decided:  # of another account it meant nothing
+            row.replaced = [row.renews.external_id]
+        choices.bulk_update(decided, ["replaced"])
+    records = apps.get_model("agreements", "ChoiceRecord").objects.filter(line_pk=None)
+    for some in _slices(records.only("id", "before", "after").order_by("pk")):
+        told = [row for row in some if row.before.get("renews") or row.after.get("renews")]
+        for values in (values for row in told for values in (row.before, row.after)):
             if values.get("renews"):
                 values["renews"] = [values["renews"]]
-        told.append(row)
-    records.bulk_update(told, ["before", "after"], batch_size=BATCH)
+        records.model.objects.bulk_update(told, ["before", "after"])
+
+
+def leave_what_ran_out_to_its_dates(apps: Any, schema_editor: Any) -> None:
+    """What was first read as inactive after its last day had run its course: its dates decide."""
+    ran_out = apps.get_model("agreements", "Agreement").objects.filter(
+        active=False, no_end=False, end_date__lt=TruncDate("synced_at")
+    )
+    ran_out.update(active=None)
+
+
+def _slices(rows: Any) -> Iterator[list[Any]]:
+    last = None
+    while found := list((rows if last is None else rows.filter(pk__gt=last))[:BATCH]):
+        yield found
+        last = found[-1].pk
+
+
+def _account(row: Any) -> Any:
+    return row.integration_id, row.source
 
 
 class Migration(migrations.Migration):
@@ -52,6 +71,7 @@ class Migration(migrations.Migration):
             "agreementchoices", "replaced", models.JSONField(blank=True, null=True)
         ),
         migrations.RunPython(keep_what_replaces_what, migrations.RunPython.noop),
+        migrations.RunPython(leave_what_ran_out_to_its_dates, migrations.RunPython.noop),
         migrations.RemoveField("agreement", "renews_external_id"),
         migrations.RemoveField("agreementchoices", "renews"),
         migrations.RenameField("agreementchoices", "replaced", "renews"),

@@ -141,9 +141,9 @@ def months_between(first: date, day_after: date) -> Fraction:
 
 def months_on(first: date, months: int) -> int:
     """The ordinal of the day that `add_months` finds, also beyond the last year of a `date`."""
-    if (first.year * 12 + first.month - 1 + months) // 12 <= MAXYEAR:
-        return add_months(first, months).toordinal()
-    return add_months(first, months - 400 * 12).toordinal() + DAYS_OF_400_YEARS
+    beyond = (first.year * 12 + first.month - 1 + months) // 12 - MAXYEAR
+    ages = max(-(-beyond // 400), 0)
+    return add_months(first, months - ages * 400 * 12).toordinal() + ages * DAYS_OF_400_YEARS
 
 
 def add_months(first: date, months: int) -> date:

@@ -18,7 +18,7 @@ NEGATIVE_AGREEMENT: Final = "negative_agreement"
 DOUBTS: Final = (POSSIBLE_OVERLAP, PART_OF_CYCLE, NEGATIVE_AGREEMENT)
 
 #: What people, and the wizards of PSAs, write before the name of an agreement that they repeat.
-_REPEATED: Final = re.compile(r"(?:renewal|copy) of ")
+_REPEATED: Final = re.compile(r"^(?:renewal|copy) of ")
 
 
 def doubts_of(item: Prepared, day: int, *, overlaps: bool) -> list[str]:

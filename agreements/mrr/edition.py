@@ -20,18 +20,24 @@ class Edition(Struct, frozen=True):
     of its product, is billed once, and so is one of a month on a cycle longer than that.
     `knows_usual_names`: agreements overlap also where only "Renewal of" or an ending tells their
     names apart. `doubts_amounts`: it warns of what looks like a part of a cycle, and of an
-    agreement that comes to less than nothing.
+    agreement that comes to less than nothing. `breaks_circles`: of two agreements that name each
+    other, the one that begins later replaces the other.
     """
 
     number: int
     settles_catch_up_lines: bool = True
     knows_usual_names: bool = True
     doubts_amounts: bool = True
+    breaks_circles: bool = True
 
 
 TODAY: Final = Edition(7)
 _FORMER: Final = Edition(
-    6, settles_catch_up_lines=False, knows_usual_names=False, doubts_amounts=False
+    6,
+    settles_catch_up_lines=False,
+    knows_usual_names=False,
+    doubts_amounts=False,
+    breaks_circles=False,
 )
 #: Every edition under which books were kept, by its number.
 EDITIONS: Final = {edition.number: edition for edition in (_FORMER, TODAY)}

@@ -237,7 +237,7 @@ def prepare(book: Book) -> list[Prepared]:
         _settled(agreement, meaning, by_id)
         for agreement, meaning in zip(book.agreements, meanings, strict=True)
     ]
-    renewals = _renewals(book.agreements, meanings, settled, by_id)
+    renewals = _renewals(book, meanings, settled, by_id)
     prepared = [
         _windowed(agreement, meaning, reason, renewals.get(id(agreement), ()), book.edition)
         for agreement, meaning, reason in zip(book.agreements, meanings, settled, strict=True)
@@ -314,14 +314,14 @@ def _own_bounds(agreement: Agreement) -> list[tuple[int, str]]:
 
 
 def _renewals(
-    agreements: list[Agreement],
+    book: Book,
     meanings: list[Meaning],
     settled: list[str | None],
     by_id: ById,
 ) -> dict[int, list[int]]:
     """For each replaced agreement (by identity), the first days of what replaces it."""
     replaced: dict[int, list[int]] = defaultdict(list)
-    for newer, meaning, reason in zip(agreements, meanings, settled, strict=True):
+    for newer, meaning, reason in zip(book.agreements, meanings, settled, strict=True):
         if not newer.replaced_ids or reason or newer.start_date is None:
             continue
         first = newer.start_date.toordinal()
@@ -330,9 +330,17 @@ def _renewals(
             continue
         for id_ in newer.replaced_ids:
             older = _named(newer, id_, by_id)
-            if older is not None and older.company_id == newer.company_id:
+            if older is None or older.company_id != newer.company_id:
+                continue
+            if not (book.edition.breaks_circles and _replaces_in_turn(older, newer)):
                 replaced[id(older)].append(first)
     return replaced
+
+
+def _replaces_in_turn(older: Agreement, newer: Agreement) -> bool:
+    """Whether what is named names the other one too, and begins later: then it is the newer one."""
+    begins = [(first_day(one), one.id) for one in (older, newer)]
+    return newer.id in older.replaced_ids and begins[0] > begins[1]
 
 
 def _windowed(
@@ -446,16 +454,14 @@ def _settled_line(row: Row, line: Line, own: Cycle | None) -> str | None:
 def _billed_otherwise(row: Row, line: Line, own: Cycle | None) -> str | None:
     """Why a line is not billed again and again: by itself, or by what was said of its product."""
     said = choice_of(row.owner.words, row.owner.agreement.account, PRODUCT, line.product)
-    if said is None or line.one_time is False:  # False: someone decided about the line itself
-        one_time = line.one_time
-    else:
+    one_time, usage = line.one_time, line.usage
+    if said is not None and one_time is not False:  # False: someone decided about the line itself
         row.word = said
-        if said.meaning == "usage":
-            return "usage"
-        one_time = said.meaning == "one_time"
+        usage = said.meaning == "usage"
+        one_time = bool(one_time) if usage else said.meaning == "one_time"
     if one_time or (own and own.name in {ONE_TIME, NOT_RECURRING}):
         return "one_time"
-    return "usage" if line.usage else None
+    return "usage" if usage else None
 
 
 def _settle_amount(row: Row, line: Line) -> bool:
@@ -510,7 +516,9 @@ def next_change(prepared: Prepared, after: date) -> date | None:
     """The next day after `after` on which this agreement's MRR or a row's reason can change."""
     today = after.toordinal()
     if not prepared.can_count(today):
-        return None
+        out = prepared.inactive_from  # then that is why, whatever the reason was
+        is_ahead = prepared.settled in {None, "cancelled"} and today < out < NEVER
+        return date.fromordinal(out) if is_ahead else None
     soonest = prepared.first if today < prepared.first else prepared.stops
     if today + 1 < soonest:
         for row in prepared.rows:

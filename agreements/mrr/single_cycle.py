@@ -23,9 +23,9 @@ class _Life(NamedTuple):
     def days(self) -> int:
         return self.ends - self.begins + 1
 
-    def meets(self, other: _Life) -> bool:
-        """Whether they share a day."""
-        return self.begins <= other.ends and other.begins <= self.ends
+    def shared(self, other: _Life) -> int:
+        """How many days both have."""
+        return max(min(self.ends, other.ends) - max(self.begins, other.begins) + 1, 0)
 
     def follows(self, other: _Life) -> bool:
         """Whether they share a day, or one begins the day after the other ends."""
@@ -74,10 +74,17 @@ def _lives_of_its_product(line: Line, agreement: Agreement, first: int) -> Itera
 
 
 def _runs_beside(life: _Life, others: list[_Life], cap: int) -> bool:
-    """Whether a longer line of the product holds one of its days, and it is no piece of a history:
-    then a neighbour before or after it lives no longer than a period either.
+    """Whether a longer line of the product runs along, and it is no piece of a history: then a
+    neighbour before or after it lives no longer than a period either.
     """
     is_piece = any(
-        other.days <= cap and other.follows(life) and not other.meets(life) for other in others
+        other.days <= cap and other.follows(life) and not other.shared(life) for other in others
     )
-    return not is_piece and any(other.days > cap and other.meets(life) for other in others)
+    return not is_piece and any(_runs_along(other, life, cap) for other in others)
+
+
+def _runs_along(other: _Life, life: _Life, cap: int) -> bool:
+    """Whether a longer line holds its days: the one day on which one of them hands over to the
+    other makes a history, and no line beside another.
+    """
+    return other.days > cap and other.shared(life) >= min(2, life.days)

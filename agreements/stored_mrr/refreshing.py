@@ -75,8 +75,10 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
     others = {id_ for id_, book in held.items() if _is_for_others(book, reason)}
     held = {id_: book for id_, book in held.items() if id_ not in others}
     owners = {id_: owner for id_, owner in owners.items() if id_ not in others}
-    if reason in CHANGING and (former := [id_ for id_, book in held.items() if book.is_former]):
-        former_activity.note_inactive_from({id_: owners[id_] for id_ in former})
+    if reason in {*CHANGING, RefreshReason.MEND}:
+        former_activity.note_inactive_from(
+            {id_: owners[id_] for id_, book in held.items() if book.is_former}
+        )
     days = {tenant.pk: tenant.today() for tenant in owners.values()}
     keeps = reason in KEEPING
     with collector_paused():

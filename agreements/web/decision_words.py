@@ -21,9 +21,9 @@ DECISIONS = {
 def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
     """What a decision changed, in a few words; `labels` name agreements by their ids (text)."""
     changes = [
-        words[0 if record.after.get(name) else 1]
+        words[0 if _is_made(record, name) else 1]
         for name, words in DECISIONS.items()
-        if record.before.get(name) != record.after.get(name)
+        if (record.before.get(name) or None) != (record.after.get(name) or None)
     ]
     text = ", ".join(changes)
     if cycle := record.after.get("cycle"):
@@ -34,6 +34,14 @@ def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
     if is_contradictory(record.after):
         text += ": leaving it out wins"
     return text[:1].upper() + text[1:]
+
+
+def _is_made(record: ChoiceRecord, name: str) -> bool:
+    """Whether something was decided, and nothing of it taken back alone."""
+    before, after = record.before.get(name), record.after.get(name)
+    if isinstance(after, list) and isinstance(before, list):
+        return bool(set(after) - set(before)) or (name == "renews" and bool(after))
+    return bool(after)
 
 
 def is_contradictory(choices: dict[str, Any]) -> bool:

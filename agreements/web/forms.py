@@ -162,12 +162,7 @@ class AgreementChoicesForm(ChoicesForm):
         chosen: list[Agreement] = [*self.cleaned_data["renews"]]
         newer, begins = self.agreement, self.agreement.start_date
         for older in chosen:
-            if begins is None:
-                raise forms.ValidationError(
-                    f"{newer} has no start date, so nothing says from when it replaces {older}. "
-                    "Give it one in your PSA, then re-sync."
-                )
-            if older.start_date and begins < older.start_date:
+            if begins and older.start_date and begins < older.start_date:
                 raise forms.ValidationError(
                     f"{newer} begins on {date_text(begins, 'j M Y')}, before {older} "
                     f"({date_text(older.start_date, 'j M Y')}): nothing of that one would ever "

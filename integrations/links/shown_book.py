@@ -17,6 +17,7 @@ from integrations.sync.earlier_readings import (
     first_day_out,
     has_moved_on,
     left_to_its_dates,
+    went_out_before,
 )
 
 #: Columns whose field of the engine has another name, or that the engine does not take.
@@ -43,7 +44,9 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     today = company.tenant.today()
     fresh = [
         engine_agreement(
-            left_to_its_dates(record, today, _known_out(record, known)), integration, company
+            left_to_its_dates(record, today, is_known_out=_is_known_out(record, known)),
+            integration,
+            company,
         )
         for record in shown
     ]
@@ -64,11 +67,12 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     return books.prepare_values(company.tenant, [*kept, *fresh])
 
 
-def _known_out(record: PsaAgreement, known: Mapping[str, mrr.Agreement]) -> date | None:
-    """Since when it is out, where it was seen go inactive and has the same end still."""
+def _is_known_out(record: PsaAgreement, known: Mapping[str, mrr.Agreement]) -> bool:
+    """Whether it was seen inactive before its end, and has the same end still."""
     before = known.get(record.external_id)
-    is_same = before is not None and before.active is False and before.end_date == record.end_date
-    return before.inactive_from if before and is_same else None
+    if before is None or before.active is not False or before.end_date != record.end_date:
+        return False
+    return went_out_before(before.inactive_from, before.end_date)
 
 
 def _set_aside(agreement: mrr.Agreement) -> None:

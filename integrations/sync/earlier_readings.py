@@ -24,31 +24,39 @@ ONE_DAY = timedelta(days=1)
 
 
 def left_to_its_dates(
-    record: PsaAgreement, today: date, known_out: date | None = None
+    record: PsaAgreement, today: date, *, is_known_out: bool = False
 ) -> PsaAgreement:
     """The agreement as it is read today: one that is marked inactive after its last day has run
     out, which its dates say already, and since when.
 
-    Not one that readings have seen go out earlier (`known_out`, its `inactive_from`): that its end
-    has passed since does not bring back the days between.
+    Not one that a reading saw inactive before its end (`is_known_out`): that its end has passed
+    since brings back no day on which it was out.
     """
     end = None if record.no_end else record.end_date
-    if record.active is not False or end is None or end >= today:
+    if record.active is not False or is_known_out or end is None or end >= today:
         return record
-    went_out_before = known_out is not None and known_out <= end
-    return record if went_out_before else replace(record, active=None)
+    return replace(record, active=None)
 
 
-def days_out(known: QuerySet[Agreement], incoming: Collection[PsaAgreement]) -> dict[str, date]:
-    """By their ids, since when those of these agreements are out that were seen go inactive. Not
-    where the PSA has another end since: that is said of the days between, too.
+def ids_known_out(known: QuerySet[Agreement], incoming: Collection[PsaAgreement]) -> set[str]:
+    """Which of these agreements readings saw inactive before their end. Not where the PSA has
+    another end since: that is said of the days between, too.
     """
     ends = {record.external_id: record.end_date for record in incoming if record.active is False}
     if not ends:
-        return {}
+        return set()
     rows = known.filter(AnyOf("external_id", ends), active=False)
     columns = ("external_id", "inactive_from", "end_date")
-    return {id_: out for id_, out, end in rows.values_list(*columns) if out and end == ends[id_]}
+    return {
+        id_
+        for id_, out, end in rows.values_list(*columns)
+        if end == ends[id_] and went_out_before(out, end)
+    }
+
+
+def went_out_before(out: date | None, end: date | None) -> bool:
+    """Whether an inactive agreement did not run its course; `out` = since when, where known."""
+    return out is None or end is None or out <= end
 
 
 def first_day_out(read_on: date | None, former_end: date | None, today: date) -> date:

@@ -26,7 +26,7 @@ from integrations.sync.agreement_batch import (
 )
 from integrations.sync.claims import holders_of, report_claims
 from integrations.sync.earlier_readings import (
-    days_out,
+    ids_known_out,
     left_to_its_dates,
     note_earlier_readings,
     note_moved_ends,
@@ -147,10 +147,10 @@ class AgreementStore:
         holders = holders_of(self.batch, own, self.integration)
         report_claims(self.journal, incoming, holders)
         held = {id_: holder.company_id for id_, holder in holders.items()}
-        out = days_out(own, incoming)
+        known_out = ids_known_out(own, incoming)
         values = [
             self._agreement_values(
-                left_to_its_dates(record, self.today, out.get(record.external_id)),
+                left_to_its_dates(record, self.today, is_known_out=record.external_id in known_out),
                 held.get(record.external_id, company_of[record.company_id]),
             )
             for record in incoming

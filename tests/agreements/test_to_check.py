@@ -146,6 +146,10 @@ def test_what_ended_without_a_renewal_is_listed_for_92_days(
     make_agreement(company, integration, external_id="renewed", end_date="2026-06-01", amount="10")
     make_agreement(company, integration, external_id="newer", start_date="2026-07-01",
                    renews_external_ids=["renewed"], amount="11")  # fmt: skip
+    make_agreement(company, integration, external_id="let go", end_date="2026-05-31", amount="10")
+    make_agreement(company, integration, external_id="called off", start_date="2026-06-01",
+                   cancelled=True, cancelled_date="2026-05-20", renews_external_ids=["let go"],
+                   amount="11")  # fmt: skip
     line_of = make_agreement(company, integration, external_id="lines", end_date="2026-06-10",
                              amount="0")  # fmt: skip
     make_line(line_of, external_id="L", quantity="3", unit_price="20")
@@ -159,11 +163,23 @@ def test_what_ended_without_a_renewal_is_listed_for_92_days(
     assert {id_: (row["last_day"], row["rate"]["amount"]) for id_, row in found.items()} == {
         "yesterday": ("2026-06-14", "10.00"),
         "longest": ("2026-03-15", "10.00"),
+        "let go": ("2026-05-31", "10.00"),
         "lines": ("2026-06-10", "60.00"),
     }
     body = {"assume_renewal": True, "note": "It renews by itself."}
     api.patch(f"{V1}/agreements/{found['lines']['id']}/choices/", body)
-    assert listed(api, ended="without_renewal").keys() == {"yesterday", "longest"}
+    assert listed(api, ended="without_renewal").keys() == {"yesterday", "longest", "let go"}
+
+
+def test_what_ended_long_ago_tells_what_it_brought_on_its_last_day(
+    api: APIClient, company: Company, integration: Integration
+) -> None:
+    agreement = make_agreement(company, integration, external_id="old", amount="0",
+                               end_date="2024-03-01", start_date="2020-01-01")  # fmt: skip
+    make_line(agreement, external_id="L", quantity="5", unit_price="100")
+    worked_out(company)
+
+    assert listed(api)["old"]["rate"] == {"currency": "USD", "amount": "500.00"}
 
 
 def test_an_overlap_that_a_day_brings_is_there_on_that_day(

@@ -110,7 +110,7 @@ class ContractReader:
         wanted = [raw.id for raw in contracts if recurs(raw) and may_have_history(raw, since)]
         found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}
         renews = find_renewals(contracts)
-        renewed = {id_ for ids in renews.values() for id_ in ids}
+        renewed = renewed_ids(contracts, renews)
         records: list[PsaAgreement] = []
         for raw in contracts:
             try:
@@ -240,11 +240,20 @@ def find_renewals(contracts: Sequence[WireContract]) -> dict[int, list[str]]:
     return dict(found)
 
 
+def renewed_ids(contracts: Sequence[WireContract], renews: Mapping[int, Sequence[str]]) -> set[str]:
+    """Which of these contracts go on in another: one that is not inactive, or is renewed too."""
+    every = {id_ for ids in renews.values() for id_ in ids}
+    going_on = {raw.id for raw in contracts if str(raw.status) != "0" or str(raw.id) in every}
+    return {id_ for later, ids in renews.items() if later in going_on for id_ in ids}
+
+
 def as_renewed(record: PsaAgreement) -> PsaAgreement:
     """One that another renews. The Renew wizard inactivates it, at once or on the day, and ends it
-    the day before the other starts: that it is inactive says nothing that its dates don't.
+    the day before the other starts: that it is inactive says nothing that its dates don't. Of one
+    without an end they would say that it goes on.
     """
-    return replace(record, active=None) if record.active is False else record
+    has_end = record.end_date is not None and not record.no_end
+    return replace(record, active=None) if record.active is False and has_end else record
 
 
 def start_key(raw: WireContract) -> tuple[str, int]:

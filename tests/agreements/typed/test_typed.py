@@ -244,7 +244,7 @@ def test_an_undone_link_leaves_it_as_it_was(
 ) -> None:
     company = make_company(tenant)
     agreement = add_agreement(company=company, actor=alex, values=GOLD)
-    choose(agreement=agreement, actor=alex, changes={"force_include": counted_before})
+    choose(agreement=agreement, actor=alex, changes={"force_include": counted_before}, note="Pilot")
     link = make_link(company, make_integration(tenant))
     set_aside(links=[link], actor=alex)
     assert totals(company) == []

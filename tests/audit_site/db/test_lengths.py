@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.db import models
 
-from agreements.models import Agreement, AgreementLine
+from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from audit_site.db.lengths import fitted, length_of
 from companies.api.serializers import (
     CompanyCreateSerializer,
@@ -64,6 +64,7 @@ IDS: list[tuple[type[models.Model], str]] = [
     (Agreement, "external_id"),
     (Agreement, "parent_external_id"),
     (AgreementLine, "external_id"),
+    (ChoiceRecord, "external_id"),
 ]
 NAMES: list[tuple[type[models.Model], str]] = [
     (PsaCompanyRecord, "name"),

@@ -331,7 +331,7 @@ def test_typed_agreements_count_again_as_before(
     }
     add_agreement(company=company, actor=alex, values=values)
     chosen = add_agreement(company=company, actor=alex, values={**values, "amount": "40.00"})
-    choose(agreement=chosen, actor=alex, changes={"force_include": True})
+    choose(agreement=chosen, actor=alex, changes={"force_include": True}, note="Ours")
     before = everything(company)
     assert before["stored"] == [("USD", "290/1", 29000)]
     for _ in range(2):
@@ -357,7 +357,7 @@ def test_typed_agreements_count_again_as_before(
         assert AgreementChoices.objects.get(agreement=chosen).force_include is True
     records = ChoiceRecord.objects.filter(agreement=chosen).order_by("at")
     assert [(row.after["force_include"], row.note) for row in records] == [
-        (True, ""),
+        (True, "Ours"),
         *[
             (False, "It was set aside when a PSA was linked."),
             (True, "The link was undone for which it had been set aside."),

@@ -25,6 +25,7 @@ from integrations.sync.earlier_readings import (
     has_moved_on,
     left_to_its_dates,
     note_earlier_readings,
+    went_out_before,
 )
 from tests.factories import make_agreement, make_company, make_line, make_link
 from tests.integrations.sync.practised import amounts, book_of, bridge, client_of
@@ -65,16 +66,24 @@ def test_the_dates_decide_once_an_inactive_agreement_has_run_out(
 
 
 @pytest.mark.parametrize(
-    ("known_out", "active"),
-    [(date(2026, 11, 10), False), (date(2026, 11, 24), False), (date(2026, 11, 25), None)],
-    ids=["out before its end", "out on its last day", "out the day after: it ran its course"],
+    ("out", "is_before"),
+    [
+        (date(2026, 11, 10), True),
+        (date(2026, 11, 24), True),
+        (None, True),
+        (date(2026, 11, 25), False),
+    ],
+    ids=["before its end", "on its last day", "nobody knows", "the day after: it ran its course"],
 )
 def test_an_end_that_passes_brings_back_no_day_on_which_it_was_out(
-    known_out: date, active: bool | None
+    out: date | None, is_before: bool
 ) -> None:
     record = PsaAgreement("1", "7", active=False, end_date=date(2026, 11, 24))
+    is_known_out = went_out_before(out, record.end_date)
 
-    assert left_to_its_dates(record, TODAY, known_out).active is active
+    read = left_to_its_dates(record, TODAY, is_known_out=is_known_out)
+
+    assert (is_known_out, read.active) == (is_before, False if is_before else None)
 
 
 @pytest.mark.parametrize(

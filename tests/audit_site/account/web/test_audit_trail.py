@@ -208,7 +208,7 @@ SUBJECTS: dict[str, tuple[type[Model], ...]] = {
     "pair.company": (Company,),
     "plan.company": (Company,),
     "record": (PsaCompanyRecord,),
-    "record.line or record.agreement": (AgreementLine, Agreement),
+    "line or agreement": (AgreementLine, Agreement),
     "report.company": (Company,),
     "row": (PsaWord,),
     "run": (SyncRun,),

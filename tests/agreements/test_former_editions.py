@@ -1,0 +1,157 @@
+"""What a release before edition 7 kept and stored is read right by it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from agreements import mrr, stored_mrr
+from agreements.known.editions import RULES
+from agreements.known.rows import input_of
+from agreements.models import Agreement, ChoiceRecord
+from agreements.mrr.cycles import months_on
+from agreements.mrr.edition import EDITIONS
+from agreements.stored_values import differing, keep_values, restore_values
+from audit_site.tenants.models import Tenant
+from integrations.models import Integration
+from tests.factories import make_agreement, make_company
+
+#: An agreement as edition 6 kept it: one id of what it replaces, and no field that came since.
+KEPT = (
+    b'[["connectwise","2","C","Gold","USD","2026-06-01",null,false,null,null,null,null,"monthly",'
+    b'"1100","","1",false,false,false,false,"a","","","",null,false,null],'
+    b'["00000000-0000-0000-0000-000000000002","Monthly",null],[[["L","addition","2","10",null,'
+    b'"billable","2026-06-15","2026-06-30",null,"M365",null,false,null],'
+    b'["00000000-0000-0000-0000-00000000000a","Seats"]]]]'
+)
+
+
+def test_a_book_of_edition_6_is_read_by_its_rules() -> None:
+    agreement, _, (line,) = RULES[6].first.decode(KEPT)
+    agreement.lines = [line.line]
+
+    assert agreement.replaced_ids == ["1"]
+    assert (agreement.inactive_from, agreement.right, agreement.chosen_cycle) == (None, None, None)
+    assert (line.line.has_recurred, line.line.usage, line.gone_from) == (False, False, None)
+    assert input_of(agreement, None, "renews") == "1"
+
+
+def test_what_a_link_kept_before_is_put_back_with_what_it_renewed(
+    tenant: Tenant, integration: Integration
+) -> None:
+    company = make_company(tenant)
+    agreement = make_agreement(company, integration, renews_external_ids=["1"])
+    (kept,) = keep_values(tenant, [agreement]).values()
+    for name in ("renews_external_ids", "inactive_from"):
+        del kept["own"][name]
+    kept["own"]["renews_external_id"] = "1"
+    assert differing(tenant, {str(agreement.pk): kept}, [agreement]) == {}
+
+    for before, now in (("", []), ("7", ["7"])):
+        kept["own"]["renews_external_id"] = before
+        assert differing(tenant, {str(agreement.pk): kept}, [agreement]).keys() == {agreement.pk}
+        restore_values(tenant, {agreement.pk: kept})
+        agreement = Agreement.objects.get(pk=agreement.pk)
+        assert agreement.renews_external_ids == now
+
+
+def test_nothing_replaced_is_nothing_however_it_was_kept() -> None:
+    nothing: list[list[str] | str] = ["", []]
+    one: list[list[str] | str] = ["4000", ["4000"]]
+
+    def told(renews: list[str] | str) -> str | None:
+        return input_of(mrr.Agreement("s", "1", renews=renews), None, "renews")
+
+    assert [told(renews) for renews in nothing] == [None, None]
+    assert [told(renews) for renews in one] == ["4000", "4000"]
+    assert told(["4001", "4000"]) == "4000, 4001"
+
+
+def test_two_that_name_each_other_were_both_left_out_by_edition_6() -> None:
+    book = [
+        mrr.Agreement("s", "1", "C", currency="USD", start_date=date(2025, 1, 1), renews=["2"]),
+        mrr.Agreement("s", "2", "C", currency="USD", start_date=date(2026, 1, 1), renews=["1"]),
+    ]
+    day = date(2026, 6, 15).toordinal()
+
+    reasons = {
+        number: [item.reason_on(day) for item in mrr.prepare(mrr.Book(book, edition=edition))]
+        for number, edition in EDITIONS.items()
+    }
+
+    assert reasons == {6: ["superseded", "superseded"], 7: ["superseded", None]}
+
+
+@pytest.mark.parametrize("months", [101_000, 10**9])
+def test_a_cycle_beyond_the_calendar_has_a_day_all_the_same(months: int) -> None:
+    assert months_on(date(2026, 1, 31), months) > date.max.toordinal()
+
+
+def test_a_reason_that_a_day_brings_is_known_ahead(
+    tenant: Tenant, integration: Integration, time_machine: Any
+) -> None:
+    """Read active and inactive on one day, before it began: from tomorrow on that is why."""
+    time_machine.move_to("2026-06-15T12:00:00Z", tick=False)
+    company = make_company(tenant)
+    make_agreement(company, integration, start_date="2026-07-01", active=False,
+                   inactive_from="2026-06-16")  # fmt: skip
+    stored_mrr.refresh(tenant, [company.pk])
+
+    time_machine.move_to("2026-06-16T12:00:00Z", tick=False)
+
+    assert stored_mrr.pass_days() == 1
+    assert Agreement.objects.get().stored_mrr.reason == "inactive"
+    assert stored_mrr.verify([tenant.pk], mend=False) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tables_of_the_release_before_are_brought_over(
+    tenant: Tenant, integration: Integration
+) -> None:
+    company = make_company(tenant)
+    rows = {
+        id_: make_agreement(company, integration, external_id=id_, active=False, end_date=end)
+        for id_, end in (("old", "2026-05-31"), ("new", None), ("out", "2099-01-01"))
+    }
+    _migrate("0012_shown_and_decided")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agreements_agreement SET renews_external_id = 'old' WHERE external_id = 'new'"
+        )
+        cursor.execute("UPDATE agreements_agreement SET synced_at = '2026-06-15 12:00:00+00:00'")
+    old = _apps("0012_shown_and_decided")
+    choices = old.get_model("agreements", "AgreementChoices")
+    choices.objects.create(
+        tenant_id=tenant.pk, agreement_id=rows["out"].pk, renews_id=rows["old"].pk
+    )
+    old.get_model("agreements", "ChoiceRecord").objects.create(
+        tenant_id=tenant.pk, agreement_id=rows["out"].pk, agreement_pk=rows["out"].pk,
+        before={"renews": None}, after={"renews": str(rows["old"].pk)},
+    )  # fmt: skip
+
+    _migrate(None)
+
+    found = {row.external_id: row for row in Agreement.objects.select_related("choices")}
+    assert {id_: row.renews_external_ids for id_, row in found.items()} == {
+        "old": [], "new": ["old"], "out": [],
+    }  # fmt: skip
+    assert {id_: row.active for id_, row in found.items()} == {
+        "old": None, "new": False, "out": False,
+    }  # fmt: skip
+    assert found["out"].choices.renews == ["old"]
+    record = ChoiceRecord.objects.get()
+    assert (record.before["renews"], record.after["renews"]) == (None, [str(rows["old"].pk)])
+
+
+def _migrate(name: str | None) -> None:
+    executor = MigrationExecutor(connection)
+    ends = executor.loader.graph.leaf_nodes("agreements")
+    executor.migrate([("agreements", name)] if name else ends)
+
+
+def _apps(name: str) -> Any:
+    return MigrationExecutor(connection).loader.project_state([("agreements", name)]).apps
