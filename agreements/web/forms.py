@@ -21,7 +21,7 @@ def _cycle_choices(read: str, chosen: Any) -> list[tuple[str, str]]:
     said = f"as the PSA says ({read})" if read else "as the PSA says"
     choices = [("", said), *KINDS[CYCLE].choices]
     if isinstance(chosen, dict):  # a program decided it
-        choices.append((json.dumps(chosen), meaning_text(chosen)))
+        choices.append((json.dumps(chosen, sort_keys=True), meaning_text(chosen)))
     return choices
 
 
@@ -75,7 +75,9 @@ class ChoicesForm(forms.Form):
         chosen = getattr(choices, "cycle", None)
         field: Any = self.fields["cycle"]
         field.choices = _cycle_choices(read, chosen)
-        self.initial["cycle"] = json.dumps(chosen) if isinstance(chosen, dict) else chosen or ""
+        self.initial["cycle"] = (
+            json.dumps(chosen, sort_keys=True) if isinstance(chosen, dict) else chosen or ""
+        )
 
     @property
     def changes(self) -> dict[str, Any]:

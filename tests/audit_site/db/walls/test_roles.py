@@ -123,6 +123,7 @@ def test_the_application_can_open_nothing(installation: Installation) -> None:
     assert refused == {errors.InsufficientPrivilege}
 
 
+@pytest.mark.timeout(300)
 def test_a_second_migrate_changes_nothing(installation: Installation) -> None:
     before = execute(installation.owner, CATALOGUE)
 
