@@ -216,8 +216,7 @@ def test_the_effect_also_tells_what_becomes_of_the_averages_and_what_is_proposed
 
     name = agreement.company
     assert effect(ended.pk, "exclude") == (
-        f"{name}: the MRR stays what it is today, average of the last 12 months 280.00 → 160.00 "
-        "USD"
+        f"{name}: the MRR stays what it is today, average of the last 12 months 280.00 → 160.00 USD"
     )
     assert effect(ended.pk, "assume_renewal") == (
         f"{name}: MRR today 160.00 → 280.00 USD , average of the next 12 months as signed "
@@ -292,3 +291,47 @@ def seen_on(page: Any) -> str:
     """The newest decision that a form was shown with."""
     (found,) = re.findall(r'<input type="hidden" name="seen"([^>]*)>', text(page))
     return "".join(re.findall(r'value="([^"]*)"', found))
+
+
+def test_what_was_taken_back_does_not_seem_decided_and_the_history_names_it(
+    alex: User, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(recurring=False)
+    line, client = make_line(agreement, product="Backup"), browser(alex)
+
+    def decided() -> str:
+        page = text(client.get(f"/companies/{agreement.company_id}/mrr/"))
+        return " ".join(re.sub("<[^>]+>", " ", page).split())
+
+    def say(note: str, line: Any = None, **changes: Any) -> None:
+        choose(agreement=agreement, line=line, actor=alex, changes=changes, note=note)
+
+    say("a", force_include=True, cycle="annual")
+    say("b", right=["negative_agreement"])
+    assert "Said to be right as it is (“Less than nothing?”) by Alex Admin" in decided()
+    say("c", right=[])
+    assert "Counted in spite of the PSA, billed annual by Alex Admin" in decided()
+    say("d", cycle=None)
+    assert "Counted in spite of the PSA by Alex Admin" in decided()
+    say("e", force_include=False)
+    say("f", line, exclude=True)
+    assert "Left out, by Alex Admin" in decided()
+    say("g", line, exclude=False)
+
+    assert "as the PSA says again" not in decided().lower()
+    assert "counted again" not in decided().lower()
+    ledger = client.get(f"/companies/{agreement.company_id}/mrr/ledger.csv").content.decode()
+    assert "again" not in ledger.lower()
+    history = text(client.get(f"/companies/{agreement.company_id}/history/"))
+    history = " ".join(re.sub("<[^>]+>", " ", history).split())
+    named = "Decided by Alex Admin Managed Services (id A1, 1 Jan 2025 to no end): "
+    assert f"{named}Counted in spite of the PSA, billed annual (a)" in history
+    assert (
+        f"{named}Said to be right as it is (“Less than nothing?”) (b); it changes no figure"
+    ) in history
+    assert f"{named}In doubt again (“Less than nothing?”) (c); it changes no figure" in history
+    assert f"{named}As the PSA says again (e)" in history
+    assert (
+        "Decided by Alex Admin Backup of Managed Services (id A1, 1 Jan 2025 to no end): Left out "
+        "(f)"
+    ) in history
