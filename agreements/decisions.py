@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,12 @@ from django.utils.dateformat import format as date_text
 
 from agreements import stored_mrr
 from agreements.causes import caused_by
+from agreements.decision_rules import (
+    AGREEMENT_CHOICES,
+    LINE_CHOICES,
+    invalid,
+    refuse_what_does_not_fit,
+)
 from agreements.models import (
     Agreement,
     AgreementChoices,
@@ -22,17 +28,14 @@ from agreements.models import (
     ChoiceRecord,
     LineChoices,
 )
-from agreements.mrr.cycles import CYCLE_NAMES
 from agreements.mrr.words import CYCLE, read_meaning_of
 from audit_site.db.bulk import AnyOf
-from audit_site.errors import DomainError, FieldErrors
+from audit_site.errors import DomainError
 from audit_site.pages.written import day_written
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 
-LINE_CHOICES: Final = ("exclude", "force_include", "cycle", "right")
-AGREEMENT_CHOICES: Final = (*LINE_CHOICES, "assume_renewal", "renews")
 #: Choices that are a list; nothing chosen is stored as null.
 LISTS: Final = ("renews", "right")
 #: What changes no figure needs no reason.
@@ -47,6 +50,8 @@ def choose(
     actor: User | None,
     changes: Mapping[str, Any],
     note: str = "",
+    seen: str | None = None,
+    repeats: bool = False,
     refresh: bool = True,
 ) -> ChoiceRecord | None:
     """Decide something about an agreement, or about one of its lines.
@@ -55,16 +60,21 @@ def choose(
     Agreements that this one replaces; none = what the PSA says), `cycle` (a name or a structure,
     None = what the PSA says) and `right` (codes of warnings that are right as it is); a line has no
     `assume_renewal` and no `renews`. None is returned when it was so already; what changes a figure
-    needs a note. The company's figures follow in the same transaction, unless `refresh` is False:
+    needs a note. `seen` is the id of the newest decision about it that the actor has seen, "" =
+    there was none: where somebody decided since, it is refused (`decided_meanwhile`); None = the
+    actor means it whatever it is now. What `repeats` an earlier decision may contradict itself as
+    that one did. The company's figures follow in the same transaction, unless `refresh` is False:
     then the caller sees to that.
     """
     note = note.strip()
     if len(note) > MOST_NOTE_LENGTH:
-        raise _invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
+        raise invalid("note", f"A note has at most {MOST_NOTE_LENGTH} characters.")
     with transaction.atomic():
         _hold_company(agreement)
-        refuse_what_does_not_fit(agreement, line, changes)
+        if seen is not None:
+            _refuse_what_was_decided_meanwhile(agreement, line, seen)
         row = lock_choices(agreement, line)
+        refuse_what_does_not_fit(agreement, line, changes, row, repeats=repeats)
         before = _values(row, agreement)
         for name, value in changes.items():
             setattr(row, name, _as_stored(name, value))
@@ -72,7 +82,7 @@ def choose(
         if before == after:
             return None
         if not note and any(before[name] != after[name] for name in after.keys() - NO_FIGURE):
-            raise _invalid("note", _why(agreement, after), "required")
+            raise invalid("note", _why(agreement, after), "required")
         row.save()
         record = ChoiceRecord(before=before, after=after, note=note, actor=actor)
         _keep(record, agreement, line)
@@ -136,11 +146,29 @@ def undo(*, record: ChoiceRecord, actor: User | None) -> ChoiceRecord | None:
         actor=actor,
         changes=changes,
         note=f"Undoes the decision of {when}.",
+        repeats=True,
     )
 
 
-def _invalid(field: str, message: str, code: str = "invalid") -> FieldErrors:
-    return FieldErrors([{"field": field, "code": code, "message": message}])
+def newest_decision(agreement: Agreement, line: AgreementLine | None) -> ChoiceRecord | None:
+    """The newest decision about an agreement, or about one of its lines."""
+    rows = ChoiceRecord.objects.for_tenant(agreement.tenant).filter(
+        agreement_pk=agreement.pk, line_pk=line.pk if line else None
+    )
+    return rows.order_by("-at", "-id").first()
+
+
+def _refuse_what_was_decided_meanwhile(
+    agreement: Agreement, line: AgreementLine | None, seen: str
+) -> None:
+    newest = newest_decision(agreement, line)
+    if newest is None or str(newest.pk) == seen:
+        return
+    who, when = newest.actor_name or "A program", agreement.tenant.today(newest.at)
+    raise DomainError(
+        "decided_meanwhile",
+        f"{who} decided about this on {day_written(when)}: look again. Nothing was saved.",
+    )
 
 
 def _why(agreement: Agreement, after: Mapping[str, Any]) -> str:
@@ -148,71 +176,6 @@ def _why(agreement: Agreement, after: Mapping[str, Any]) -> str:
     if agreement.set_aside and after["force_include"]:
         return "Say why it counts beside what the PSA has."
     return "Say why: it stands beside the figure."
-
-
-def refuse_what_does_not_fit(
-    agreement: Agreement, line: AgreementLine | None, changes: Mapping[str, Any]
-) -> None:
-    """Raises where a decision can't be, whatever is said about it."""
-    allowed = LINE_CHOICES if line else AGREEMENT_CHOICES
-    for name in changes:
-        if name not in allowed:
-            raise _invalid(name, f"A line has no {name}; decide that about its agreement.")
-    cycle = changes.get("cycle")
-    if cycle is not None and read_meaning_of(CYCLE, cycle) is None:
-        named = ", ".join(CYCLE_NAMES)
-        message = f'It is one of {named}, or {{"every": 2, "unit": "month"}}.'
-        raise _invalid("cycle", message, "invalid_choice")
-    if "renews" not in changes:
-        return
-    older: list[Agreement] = [*changes["renews"]]
-    if older and agreement.start_date is None:
-        raise _invalid(
-            "renews",
-            f"{agreement} has no start date, so nothing says from when it replaces {older[0]}. "
-            "Give it one in your PSA, then re-sync.",
-        )
-    for one in older:
-        _refuse_what_it_can_not_replace(agreement, one)
-    replaced = _replaced_by(agreement)
-    chosen = {one.external_id for one in older} or {*agreement.renews_external_ids}
-    if chosen == {*replaced.get(agreement.external_id, ())}:
-        return
-    if _leads_back(agreement.external_id, {**replaced, agreement.external_id: chosen}):
-        raise DomainError(
-            "renewal_circle",
-            "The other agreement replaces this one already.",
-            "Undo that decision first; what the PSA says itself is changed there.",
-        )
-
-
-def _refuse_what_it_can_not_replace(agreement: Agreement, older: Agreement) -> None:
-    if older.pk == agreement.pk:
-        raise _invalid("renews", "An agreement can't replace itself.")
-    ours = (agreement.company_id, agreement.integration_id)
-    if (older.company_id, older.integration_id) != ours:
-        raise _invalid("renews", "Both agreements must be of the same company and PSA account.")
-
-
-def _leads_back(start: str, replaced: Mapping[str, Collection[str]]) -> bool:
-    """Whether what is replaced, and what that replaces in its turn, ends in a circle."""
-    seen: set[str] = set()
-    found = {id_ for id_ in replaced[start] if id_ != start}  # that it names itself does nothing
-    while found:
-        seen |= found
-        found = {id_ for one in found for id_ in replaced.get(one, ())} - seen
-    return start in seen
-
-
-def _replaced_by(agreement: Agreement) -> dict[str, list[str]]:
-    """What each agreement of this one's company and account replaces: somebody's choice, or else
-    what the PSA says. All as the PSA's ids. One statement.
-    """
-    rows = Agreement.objects.for_tenant(agreement.tenant).filter(
-        company=agreement.company_id, integration=agreement.integration_id
-    )
-    columns = ("external_id", "choices__renews", "renews_external_ids")
-    return {id_: chosen or said for id_, chosen, said in rows.values_list(*columns)}
 
 
 def _hold_company(agreement: Agreement) -> None:
@@ -228,7 +191,7 @@ def _as_stored(name: str, value: Any) -> Any:
         value = [one.external_id for one in value]
     if name == "cycle":
         return read_meaning_of(CYCLE, value)
-    return sorted(value or ()) or None if name in LISTS else value
+    return sorted(set(value or ())) or None if name in LISTS else value
 
 
 def lock_choices(

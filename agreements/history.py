@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -15,9 +17,14 @@ from agreements.figures import Part, Total, totals_of
 from agreements.known import values
 from agreements.known.keeping import with_base
 from agreements.known.reading import KnownBook, book_of
-from agreements.models import BookPiece, BookVersion
+from agreements.models import BookPiece, BookVersion, ChoiceRecord
 from audit_site.tenants.models import Tenant
 from companies.models import Company
+
+#: A figure follows a decision within this time: in the transaction that makes it.
+AT_ONCE: Final = timedelta(minutes=1)
+#: More decisions are not looked through for one page of versions.
+MOST_DECISIONS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,29 @@ def shown_versions(company: Company, versions: Sequence[Any]) -> list[ShownVersi
             ShownVersion(version, version.known_to, _totals(before, on), _totals(book, on))
         )
     return shown
+
+
+def decisions_behind(
+    company: Company, versions: Sequence[BookVersion]
+) -> dict[UUID, list[ChoiceRecord]]:
+    """The decisions that made some versions, by the versions' ids: of the same person, made just
+    before the version became known. One statement.
+    """
+    decided = sorted(
+        ((one.known_from, one) for one in versions if one.kind == "choice"), key=itemgetter(0)
+    )
+    if not decided:
+        return {}
+    moments = [moment for moment, _ in decided]
+    records = ChoiceRecord.objects.for_tenant(company.tenant).filter(
+        at__gt=moments[0] - AT_ONCE, at__lte=moments[-1], agreement__company=company
+    )
+    found: dict[UUID, list[ChoiceRecord]] = {}
+    for record in records.order_by("-at", "-id")[:MOST_DECISIONS]:
+        moment, version = decided[bisect_left(moments, record.at)]
+        if moment - record.at < AT_ONCE and version.user_id == record.actor_id:
+            found.setdefault(version.pk, []).append(record)
+    return found
 
 
 def _totals(book: KnownBook | None, on: date) -> list[Total]:

@@ -16,7 +16,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.db.models.lookups import Contains
 
-from agreements import books, mrr
+from agreements import books, mrr, stored_mrr
+from agreements.decision_rules import RIGHT_OF_AGREEMENTS, RIGHT_OF_LINES
 from agreements.figures import AgreementRow, Money, agreement_row, first_left_out
 from agreements.models import Agreement, AgreementLine
 from agreements.mrr.doubts import (
@@ -109,6 +110,17 @@ def checked(tenant: Tenant, agreements: Sequence[Agreement]) -> list[Checked]:
             item.agreement.ref = agreement
             found.append(_checked(item, overlaps, lines.get(agreement.pk, ()), today))
     return found
+
+
+def doubts_about(agreement: Agreement, line: AgreementLine | None = None) -> Sequence[str]:
+    """The codes of what is doubtful today of an agreement itself, or of one of its lines."""
+    stored_mrr.refresh_stale(agreement.tenant, [agreement.company_id])
+    rows = Agreement.objects.for_tenant(agreement.tenant).select_related("stored_mrr")
+    for found in checked(agreement.tenant, [*rows.filter(pk=agreement.pk)]):
+        if line is None:
+            return [code for code in found.doubts if code in RIGHT_OF_AGREEMENTS]
+        return RIGHT_OF_LINES if line.pk in {one.pk for one in found.lines} else ()
+    return ()
 
 
 def _checked(

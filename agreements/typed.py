@@ -202,7 +202,14 @@ def _count(counts: Mapping[Agreement, bool], note: str, actor: User | None) -> N
     """Decide of each whether it counts by a decision. The caller refreshes the figures."""
     for agreement, is_counted in counts.items():
         changes = {"force_include": is_counted}
-        choose(agreement=agreement, actor=actor, changes=changes, note=note, refresh=False)
+        choose(
+            agreement=agreement,
+            actor=actor,
+            changes=changes,
+            note=note,
+            repeats=True,
+            refresh=False,
+        )
 
 
 def set_aside_for(link: CompanyLink) -> QuerySet[Agreement]:

@@ -451,6 +451,12 @@ _RULES: Final = (
         "The other agreement replaces this one already.",
         "Undo that decision first.",
     ),
+    ErrorCode(
+        "decided_meanwhile",
+        "Decided meanwhile",
+        "Somebody decided about this since the page was shown.",
+        "Look again.",
+    ),
 )
 
 _IMPORT: Final = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django import template
 
+from agreements.decisions import NO_FIGURE
 from agreements.models import ChoiceRecord
 from agreements.mrr import LedgerRow
-from agreements.mrr.doubts import NEGATIVE_AGREEMENT, PART_OF_CYCLE, POSSIBLE_OVERLAP
 from agreements.mrr.ledger import WARNINGS
 from agreements.web import decision_words
 
@@ -14,18 +16,10 @@ register = template.Library()
 register.filter("decision", decision_words.decision)
 
 
-#: What a doubt is called, beside the amount that it is about.
-DOUBTS = {
-    POSSIBLE_OVERLAP: "Counted twice?",
-    PART_OF_CYCLE: "Price of a part of a cycle?",
-    NEGATIVE_AGREEMENT: "Less than nothing?",
-}
-
-
 @register.filter
 def doubt(code: str) -> str:
     """What a warning that a person settles is called; "" = it is none of these."""
-    return DOUBTS.get(code, "")
+    return decision_words.DOUBTS.get(code, "")
 
 
 @register.filter
@@ -43,3 +37,16 @@ def doubt_sentence(code: str) -> str:
 def reason(record: ChoiceRecord) -> str:
     """Why it was decided, to follow the day: `: They left`; "" = nobody said."""
     return f": {record.note}" if record.note else ""
+
+
+@register.filter
+def named(labels: dict[str, str], pk: UUID) -> str:
+    """What the agreement of an id is called among others; "" = it is not among them."""
+    return labels.get(str(pk), "")
+
+
+@register.filter
+def changes_no_figure(record: ChoiceRecord) -> bool:
+    """Whether it was about nothing but what is in doubt."""
+    before, after = record.before, record.after
+    return {name for name in after if before.get(name) != after[name]} <= NO_FIGURE

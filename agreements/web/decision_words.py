@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, Final
 
 from agreements.models import ChoiceRecord
+from agreements.mrr.doubts import NEGATIVE_AGREEMENT, PART_OF_CYCLE, POSSIBLE_OVERLAP
 from agreements.mrr.words import meaning_text
+
+#: What a doubt is called, beside the amount that it is about.
+DOUBTS: Final = {
+    POSSIBLE_OVERLAP: "Counted twice?",
+    PART_OF_CYCLE: "Price of a part of a cycle?",
+    NEGATIVE_AGREEMENT: "Less than nothing?",
+}
 
 #: choice → what it says when it is made, and when it is taken back
 DECISIONS = {
@@ -31,9 +41,42 @@ def decision(record: ChoiceRecord, labels: dict[str, str] | None = None) -> str:
     ids = record.after.get("renews") or ()
     if older := [(labels or {}).get(id_, "another agreement") for id_ in ids]:
         text = text.replace("another agreement", " and ".join(older))
+    if doubts := _doubts_said(record):
+        for words in DECISIONS["right"]:
+            text = text.replace(words, f"{words} ({doubts})")
     if is_contradictory(record.after):
         text += ": leaving it out wins"
     return text[:1].upper() + text[1:]
+
+
+def in_force(records: Sequence[ChoiceRecord]) -> ChoiceRecord | None:
+    """The newest of the decisions about something, newest first, that made anything which is still
+    so, as if it had made no more than that; None = nothing is decided.
+    """
+    now = records[0].after if records else {}
+    for row in records:
+        if holding := [name for name in DECISIONS if _still_makes(row, name, now)]:
+            found = copy(row)
+            found.before = {**now, **{name: row.before.get(name) for name in holding}}
+            found.after = now
+            return found
+    return None
+
+
+def _still_makes(record: ChoiceRecord, name: str, now: dict[str, Any]) -> bool:
+    before, after = record.before.get(name) or None, record.after.get(name) or None
+    if before == after or not _is_made(record, name):
+        return False
+    if isinstance(after, list):
+        return bool({*after} & {*(now.get(name) or ())})
+    return after == now.get(name)
+
+
+def _doubts_said(record: ChoiceRecord) -> str:
+    """What was said to be right, or is in doubt again, by its name."""
+    before, after = (set(values.get("right") or ()) for values in (record.before, record.after))
+    codes = after - before or before - after
+    return ", ".join(f"\u201c{DOUBTS[code]}\u201d" for code in DOUBTS if code in codes)
 
 
 def _is_made(record: ChoiceRecord, name: str) -> bool:

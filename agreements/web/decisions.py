@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from agreements.decisions import choose, say_right, undo
+from agreements.decisions import NO_FIGURE, choose, say_right, undo
 from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.mrr.doubts import DOUBTS, PART_OF_CYCLE
+from agreements.to_check import doubts_about
 from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, tenant_of
 from audit_site.tenants.models import Role
+
+#: The code of a "no" to what was chosen on a page that is out of date.
+MEANWHILE: Final = "decided_meanwhile"
 
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")
@@ -44,30 +47,65 @@ def line_choices(request: PageRequest, pk: UUID) -> HttpResponse:
 def _answer(
     request: PageRequest, agreement: Agreement, line: AgreementLine | None, form: ChoicesForm
 ) -> HttpResponse:
-    """Decide, or show with `effect` what the decision would do; else the form."""
-    is_asked, effects = "effect" in request.POST, []
-    if request.method == "POST" and form.is_valid():
+    """Decide, or show with `effect` what the decision would do; else the form, which may propose
+    something.
+    """
+    is_asked = "effect" in request.POST
+    if request.method == "POST" and not is_asked and form.is_valid():
         try:
-            if is_asked:
-                effects = effects_of(agreement=agreement, line=line, changes=form.changes)
-            else:
-                note = form.cleaned_data["note"]
-                record = choose(
-                    agreement=agreement,
-                    line=line,
-                    actor=request.user,
-                    changes=form.changes,
-                    note=note,
-                )
-                return _decided(request, agreement, record)
+            record = choose(
+                agreement=agreement,
+                line=line,
+                actor=request.user,
+                changes=form.changes,
+                note=form.cleaned_data["note"],
+                seen=form.seen_decision,
+            )
+            return _decided(request, agreement, record)
         except DomainError as error:
+            if error.code == MEANWHILE:
+                return _look_again(request, agreement, line, form, error)
             form.add_refusal(error)
-    context = {"agreement": agreement, "form": form, "effects": effects, "is_asked": is_asked}
+    context = {"agreement": agreement, "line": line, "form": form}
+    context |= _effect(agreement, line, form, is_asked=is_asked)
     if is_asked and request.htmx:
         return render(request, "agreements/_effect.html", context)
-    context |= _history(agreement, line)
     status = 422 if form.is_bound and not (is_asked and form.is_valid()) else 200
+    context |= _history(agreement, line)
     return render(request, "agreements/decide.html", context, status=status)
+
+
+def _effect(
+    agreement: Agreement, line: AgreementLine | None, form: ChoicesForm, *, is_asked: bool
+) -> dict[str, Any]:
+    """What the decision would do: the one that is asked about, or the one that is proposed."""
+    changes = {} if form.is_bound else form.proposed_changes
+    if is_asked and form.is_valid():
+        changes = form.changes
+    elif not changes:
+        return {}
+    try:
+        effects = effects_of(agreement=agreement, line=line, changes=changes)
+    except DomainError as error:
+        if form.is_bound:
+            form.add_refusal(error)
+        return {}
+    return {"effects": effects, "is_worked_out": True}
+
+
+def _look_again(
+    request: PageRequest,
+    agreement: Agreement,
+    line: AgreementLine | None,
+    form: ChoicesForm,
+    error: DomainError,
+) -> HttpResponse:
+    """Somebody decided meanwhile: what the person changed stands on top of that, to look at."""
+    data = form.look_again()
+    again = LineChoicesForm.of(line, data) if line else AgreementChoicesForm.of(agreement, data)
+    again.add_refusal(error)
+    context = {"agreement": agreement, "form": again, **_history(agreement, line)}
+    return render(request, "agreements/decide.html", context, status=error.status)
 
 
 def _history(agreement: Agreement, line: AgreementLine | None) -> dict[str, Any]:
@@ -95,7 +133,7 @@ def _decided(
 def agreement_is_right(request: PageRequest, pk: UUID) -> HttpResponse:
     """What is warned of at an agreement is right as it is."""
     rows = Agreement.objects.for_tenant(tenant_of(request)).select_related("tenant", "company")
-    return _said_right(request, find(rows, pk), None, DOUBTS)
+    return _said_right(request, find(rows, pk), None)
 
 
 @page("POST", role=Role.MEMBER, section="companies")
@@ -103,20 +141,22 @@ def line_is_right(request: PageRequest, pk: UUID) -> HttpResponse:
     """What is warned of at a line is right as it is."""
     rows = AgreementLine.objects.for_tenant(tenant_of(request))
     line = find(rows.select_related("agreement__tenant", "agreement__company"), pk)
-    return _said_right(request, line.agreement, line, (PART_OF_CYCLE,))
+    return _said_right(request, line.agreement, line)
 
 
 def _said_right(
-    request: PageRequest, agreement: Agreement, line: AgreementLine | None, codes: Sequence[str]
+    request: PageRequest, agreement: Agreement, line: AgreementLine | None
 ) -> HttpResponse:
     code = request.POST.get("code", "")
-    if code not in codes:
-        return HttpResponseBadRequest("Nothing like that is warned of here.")
-    say_right(agreement=agreement, line=line, code=code, actor=request.user)
-    messages.success(
-        request,
-        f"Noted that {line or agreement} is right. Its decisions show it, and there it is undone.",
-    )
+    if code in doubts_about(agreement, line):
+        say_right(agreement=agreement, line=line, code=code, actor=request.user)
+        messages.success(
+            request,
+            f"Noted that {line or agreement} is right. Its decisions show it, and there it is "
+            "undone.",
+        )
+    else:
+        messages.info(request, "Nothing like that is warned of here any more.")
     if request.POST.get("from") == "list":
         return redirect("agreements:to-check")
     return redirect("agreements:company-mrr", agreement.company_id)
@@ -128,4 +168,20 @@ def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = ChoiceRecord.objects.for_tenant(tenant_of(request)).exclude(agreement=None)
     record = find(rows.select_related("tenant", "agreement__tenant", "line"), pk)
     agreement: Agreement = record.agreement  # type: ignore[assignment]
-    return _decided(request, agreement, undo(record=record, actor=request.user))
+    undone = undo(record=record, actor=request.user)
+    if undone is None:
+        messages.info(request, "It was undone already.")
+    else:
+        messages.success(request, " ".join(["Undone.", *_after_undo(undone)]))
+    return redirect("agreements:company-mrr", agreement.company_id)
+
+
+def _after_undo(record: ChoiceRecord) -> Iterator[str]:
+    """What follows what an undo put back."""
+    before, after = record.before, record.after
+    changed = {name for name in after if (before.get(name) or None) != (after[name] or None)}
+    if changed - NO_FIGURE:
+        yield "The figures follow it."
+    if "right" in changed:
+        is_right = set(after["right"] or ()) - set(before.get("right") or ())
+        yield "It is said to be right again." if is_right else "It is in doubt again."

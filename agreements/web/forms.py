@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from django.utils.dateformat import format as date_text
+from django.http import QueryDict
 
-from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of
-from agreements.models import Agreement, AgreementLine
+from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of, newest_decision
+from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.words import CYCLE, cycle_text, meaning_text
 from audit_site.errors import DomainError
 from audit_site.pages.forms import add_refusal
@@ -26,8 +26,15 @@ def _cycle_choices(read: str, chosen: Any) -> list[tuple[str, str]]:
 
 
 class ChoicesForm(forms.Form):
-    """What can't be is refused by the service, at its field; what was typed stays."""
+    """What can't be is refused by the service, at its field; what was typed stays.
 
+    Only what differs from what it was shown with is decided: `seen` is the newest decision then,
+    and `now` are the values of today.
+    """
+
+    now: dict[str, Any]
+    newest: ChoiceRecord | None
+    seen = forms.UUIDField(required=False, widget=forms.HiddenInput)
     cycle = forms.ChoiceField(
         label="Billed",
         required=False,
@@ -48,25 +55,6 @@ class ChoicesForm(forms.Form):
             if isinstance(field, forms.BooleanField):
                 field.widget.attrs["class"] = "form-check-input"
 
-    def clean(self) -> dict[str, Any]:
-        """What is left out can't be counted for some reason as well."""
-        chosen = super().clean() or self.cleaned_data
-        others = [
-            str(self.fields[name].label)
-            for name in ("force_include", "assume_renewal")
-            if chosen.get(name)
-        ]
-        if chosen.get("exclude") and others:
-            raise forms.ValidationError(
-                "It can't be left out and counted at once: untick \u201c%(exclude)s\u201d, or else "
-                "%(others)s.",
-                params={
-                    "exclude": self.fields["exclude"].label,
-                    "others": " and ".join(f"\u201c{label}\u201d" for label in others),
-                },
-            )
-        return chosen
-
     def add_refusal(self, error: DomainError) -> None:
         add_refusal(self, error)
 
@@ -79,11 +67,85 @@ class ChoicesForm(forms.Form):
             json.dumps(chosen, sort_keys=True) if isinstance(chosen, dict) else chosen or ""
         )
 
+    def set_out_from(self, values: dict[str, Any], newest: ChoiceRecord | None) -> None:
+        """`values` are what is decided now, by `newest` and those before it."""
+        self.now = {**values, "cycle": self.initial["cycle"]}
+        self.newest = newest
+        self.initial["seen"] = str(newest.pk) if newest else ""
+
+    @property
+    def seen_decision(self) -> str | None:
+        """The decision that the person saw as the newest, "" = none; None = it isn't said."""
+        return str(self.cleaned_data["seen"] or "") if "seen" in self.data else None
+
     @property
     def changes(self) -> dict[str, Any]:
-        values = {name: value for name, value in self.cleaned_data.items() if name != "note"}
-        cycle = values["cycle"]
-        return {**values, "cycle": (json.loads(cycle) if cycle[:1] == "{" else cycle) or None}
+        """What the person changed."""
+        shown = self._shown()
+        changed = {name: self.cleaned_data[name] for name in shown if name in self.cleaned_data}
+        changed = {
+            name: value for name, value in changed.items() if _plain(value) != _plain(shown[name])
+        }
+        if "cycle" in changed:
+            changed["cycle"] = _cycle_of(changed["cycle"])
+        return changed
+
+    @property
+    def proposed_changes(self) -> dict[str, Any]:
+        """What the form proposes, before anything is sent."""
+        return {
+            name: True
+            for name, value in self.now.items()
+            if value is False and self.initial.get(name) is True
+        }
+
+    def _shown(self) -> dict[str, Any]:
+        """The values with which the form was shown."""
+        seen = self.seen_decision
+        if seen is None or seen == self.initial["seen"]:
+            return self.now
+        nothing = {name: type(value)() for name, value in self.now.items()}
+        record = _decision_of(self.newest, seen) if self.newest and seen else None
+        if record is None:
+            return nothing
+        cycle = record.after.get("cycle")
+        values = {name: record.after.get(name) or nothing[name] for name in nothing}
+        return {**values, "cycle": json.dumps(cycle) if isinstance(cycle, dict) else cycle or ""}
+
+    def look_again(self) -> QueryDict:
+        """What to send once more after somebody decided meanwhile: what the person changed, on top
+        of what is decided now.
+        """
+        changed, sent = self.changes, cast(QueryDict, self.data)
+        data: QueryDict = sent.copy()
+        data["seen"] = self.initial["seen"]
+        for name, value in self.now.items():
+            if name in changed:
+                continue
+            if isinstance(value, list):
+                data.setlist(name, [str(pk) for pk in value])
+            elif value or name == "cycle":
+                data[name] = "on" if value is True else value
+            else:
+                data.pop(name, None)
+        return data
+
+
+def _decision_of(newest: ChoiceRecord, pk: str) -> ChoiceRecord | None:
+    """An earlier decision about what the newest one is about."""
+    rows = ChoiceRecord.objects.for_tenant(newest.tenant)
+    return rows.filter(agreement_pk=newest.agreement_pk, line_pk=newest.line_pk, pk=pk).first()
+
+
+def _plain(value: Any) -> Any:
+    """A value to compare: agreements by the texts of their ids."""
+    if isinstance(value, bool | str):
+        return value
+    return {str(getattr(one, "pk", one)) for one in value}
+
+
+def _cycle_of(text: str) -> Any:
+    return (json.loads(text) if text[:1] == "{" else text) or None
 
 
 class LineChoicesForm(ChoicesForm):
@@ -100,12 +162,14 @@ class LineChoicesForm(ChoicesForm):
         """The form of a line; what is `proposed` is ticked."""
         choices = getattr(line, "choices", None)
         names = ("exclude", "force_include")
+        values = {name: bool(getattr(choices, name, False)) for name in names}
         form = cls(
             data,
-            initial={name: name == proposed or getattr(choices, name, False) for name in names},
+            initial={name: name == proposed or values[name] for name in names},
             auto_id=f"line-{line.pk}-%s",
         )
         form.offer_cycles(cycle_text(line.cycle) or line.agreement.cycle_label, choices)
+        form.set_out_from(values, newest_decision(line.agreement, line))
         return form
 
 
@@ -119,7 +183,6 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
 class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""
 
-    agreement: Agreement
     field_order = ("exclude", "force_include", "assume_renewal", "cycle", "renews", "note")
     exclude = forms.BooleanField(label="Leave this agreement out", required=False)
     force_include = forms.BooleanField(
@@ -140,14 +203,16 @@ class AgreementChoicesForm(ChoicesForm):
         """The form of an agreement; what is `proposed` is ticked."""
         choices = getattr(agreement, "choices", None)
         names = ("exclude", "force_include", "assume_renewal")
-        values = {name: name == proposed or getattr(choices, name, None) for name in names}
+        values = {name: bool(getattr(choices, name, False)) for name in names}
+        renews = [one.pk for one in chosen_renewals(agreement, choices)]
+        ticked = {name: name == proposed or values[name] for name in names}
         form = cls(
             data,
-            initial={**values, "renews": [one.pk for one in chosen_renewals(agreement, choices)]},
+            initial={**ticked, "renews": renews},
             auto_id=f"agreement-{agreement.pk}-%s",
         )
-        form.agreement = agreement
         form.offer_cycles(agreement.cycle_label, choices)
+        form.set_out_from({**values, "renews": renews}, newest_decision(agreement, None))
         if agreement.set_aside:
             form.fields["force_include"].label = "Count it beside what the PSA has"
         others = Agreement.objects.filter(
@@ -158,17 +223,3 @@ class AgreementChoicesForm(ChoicesForm):
         field: Any = form.fields["renews"]
         field.queryset = others.order_by("start_date", "id")
         return form
-
-    def clean_renews(self) -> list[Agreement]:
-        """What begins earlier replaces nothing: the later one would never have been in force."""
-        chosen: list[Agreement] = [*self.cleaned_data["renews"]]
-        newer, begins = self.agreement, self.agreement.start_date
-        for older in chosen:
-            if begins and older.start_date and begins < older.start_date:
-                raise forms.ValidationError(
-                    f"{newer} begins on {date_text(begins, 'j M Y')}, before {older} "
-                    f"({date_text(older.start_date, 'j M Y')}): nothing of that one would ever "
-                    "count. Choose one that begins earlier, or decide at "
-                    f"{older} that it replaces {newer}."
-                )
-        return chosen

@@ -10,11 +10,14 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from agreements.decisions import label_of
 from agreements.figures import Total
-from agreements.history import ShownVersion, shown_versions, versions_of
+from agreements.history import ShownVersion, decisions_behind, shown_versions, versions_of
+from agreements.models import Agreement, ChoiceRecord
 from agreements.web.asked_days import as_text
 from agreements.web.company_mrr import find_company
 from audit_site.pages.views import PageRequest, page, paged
+from companies.models import Company
 from integrations.importing.linking import link_of
 from integrations.models import SyncRun
 
@@ -51,12 +54,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A version in words; `run` is there as long as the run itself is kept."""
+    """A version in words; `run` is there as long as the run itself is kept; `decisions` are those
+    that made it.
+    """
 
     shown: ShownVersion
     cause: str
     changes: list[Change]
     run: UUID | None
+    decisions: list[ChoiceRecord]
 
     @property
     def known(self) -> str:
@@ -73,16 +79,30 @@ def company_history(request: PageRequest, pk: UUID) -> HttpResponse:
     named = {one.version.run for one in shown if one.version.run}
     runs = SyncRun.objects.for_tenant(company.tenant).filter(pk__in=named)
     kept = set(runs.values_list("pk", flat=True))
-    rows = [_row(one, kept) for one in shown]
-    context = {"company": company, "link": link_of(company), "rows": rows, "page": found}
-    return render(request, "agreements/history.html", context)
+    decided = decisions_behind(company, [one.version for one in shown])
+    rows = [_row(one, kept, decided.get(one.version.pk, [])) for one in shown]
+    named_by = {"labels": _labels(company)} if decided else {}
+    context = {
+        "company": company,
+        "link": link_of(company),
+        "rows": rows,
+        "page": found,
+        **named_by,
+    }
+    return render(request, "agreements/history.html", {**context, **named_by})
 
 
-def _row(shown: ShownVersion, kept_runs: set[UUID]) -> HistoryRow:
+def _labels(company: Company) -> dict[str, str]:
+    """What the company's agreements are called, by the text of their ids."""
+    rows = Agreement.objects.for_tenant(company.tenant).filter(company=company)
+    return {str(row.pk): label_of(row) for row in rows}
+
+
+def _row(shown: ShownVersion, kept_runs: set[UUID], decisions: list[ChoiceRecord]) -> HistoryRow:
     version = shown.version
     text = CAUSES[version.kind].format(name=version.name or NOBODY)
     run = version.run if version.run in kept_runs else None
-    return HistoryRow(shown, text, _changes(shown.mrr_before, shown.mrr_after), run)
+    return HistoryRow(shown, text, _changes(shown.mrr_before, shown.mrr_after), run, decisions)
 
 
 def _changes(before: list[Total], after: list[Total]) -> list[Change]:

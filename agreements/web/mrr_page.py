@@ -12,6 +12,7 @@ from agreements.decisions import Replacement, choice_history, label_of, replacem
 from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, ChoiceRecord
 from agreements.mrr import LedgerRow
+from agreements.web import decision_words
 from audit_site.tenants.models import Tenant
 
 History = Mapping[UUID, Sequence[ChoiceRecord]]
@@ -30,8 +31,9 @@ class Decisions:
     replaces: Mapping[UUID, Sequence[Replacement]]
     labels: dict[str, str]
 
-    def newest(self, pk: UUID) -> ChoiceRecord | None:
-        return next(iter(self.history.get(pk, ())), None)
+    def in_force(self, pk: UUID) -> ChoiceRecord | None:
+        """The newest that still holds; None where all was taken back, too."""
+        return decision_words.in_force(self.history.get(pk, ()))
 
 
 def decisions_about(
@@ -55,7 +57,7 @@ def decisions_about(
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """A row of the ledger with the newest decision about its line.
+    """A row of the ledger with the newest decision about its line that still holds.
 
     `replaced_by` are the agreements that replace its agreement by a decision; none where the row is
     left out for another reason.
@@ -68,9 +70,9 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True)
 class DecidedAgreement:
-    """An agreement with the newest decision about it.
+    """An agreement with the newest decision about it that still holds.
 
-    What it `replaces` was decided earlier than that and is still so; `replaced_by` says what
+    What it `replaces` was decided otherwise than by that and is still so; `replaced_by` says what
     replaces it; `said` is what was said of its PSA's words, in sentences.
     """
 
@@ -110,7 +112,7 @@ def _line(row: LedgerRow, decisions: Decisions) -> LineRow:
     is_replaced = row.reason == "superseded"
     return LineRow(
         row,
-        decisions.newest(row.line_ref.pk) if row.line_ref else None,
+        decisions.in_force(row.line_ref.pk) if row.line_ref else None,
         decisions.replaced_by.get(row.agreement_ref.pk, ()) if is_replaced else (),
     )
 
@@ -127,7 +129,7 @@ def _said(ledger: Sequence[LedgerRow]) -> Mapping[UUID, list[str]]:
 
 def _agreement(row: AgreementRow, decisions: Decisions, said: Sequence[str]) -> DecidedAgreement:
     pk = row.agreement.pk
-    newest = decisions.newest(pk)
+    newest = decisions.in_force(pk)
     earlier = [
         replacement
         for replacement in decisions.replaces.get(pk, ())

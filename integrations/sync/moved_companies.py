@@ -151,6 +151,7 @@ def _carry(
         actor=actors.get(after.company_id),
         changes=changes,
         note=said[:MOST_NOTE_LENGTH],
+        repeats=True,
     )
 
 

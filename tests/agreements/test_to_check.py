@@ -8,7 +8,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from agreements import stored_mrr
-from agreements.models import Agreement, AgreementMrr
+from agreements.decisions import choose
+from agreements.models import Agreement, AgreementMrr, ChoiceRecord
+from audit_site.errors import FieldErrors
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.models import Integration
@@ -110,6 +112,37 @@ def test_who_says_that_it_is_right_settles_it_and_no_figure_changes(
     assert listed(api, warning="possible_overlap").keys() == {"one", "two"}
 
 
+def test_right_is_only_what_is_warned_of_there_today(
+    api: APIClient, mia: User, doubtful: dict[str, Agreement]
+) -> None:
+    line, client, twice = doubtful["part"].lines.get(), browser(mia), ["possible_overlap"] * 2
+    tried = [
+        (f"agreements/{doubtful['part'].pk}", "part_of_cycle"),
+        (f"agreements/{doubtful['well'].pk}", "possible_overlap"),
+        (f"agreement-lines/{line.pk}", "negative_agreement"),
+        (f"agreement-lines/{line.pk}", ""),
+    ]
+
+    for address, code in tried:
+        page = client.post(f"/{address}/right/", {"code": code, "from": "list"}, follow=True)
+        assert "Nothing like that is warned of here any more." in text(page), address
+        assert "<h1>To check" in text(page)
+    path = f"{V1}/agreements/{doubtful['one'].pk}/choices/"
+
+    assert not ChoiceRecord.objects.exists()
+    assert api.patch(path, {"right": twice}).json()["right"] == ["possible_overlap"]
+    with pytest.raises(FieldErrors, match="Some fields"):
+        choose(agreement=doubtful["two"], actor=mia, changes={"right": ["part_of_cycle"]})
+    choose(agreement=doubtful["two"], actor=mia, changes={"right": ["part_of_cycle"]}, repeats=True)
+    said = client.post(
+        f"/agreements/{doubtful['two'].pk}/right/", {"code": "possible_overlap"}, follow=True
+    )
+    assert "Noted that" in text(said)  # what was said otherwise once does no harm
+    newest = ChoiceRecord.objects.order_by("-at")[0]
+    undone = client.post(f"/decisions/{newest.pk}/undo/", follow=True)
+    assert "Undone. It is in doubt again." in text(undone)
+
+
 def test_a_replacement_settles_an_overlap(api: APIClient, doubtful: dict[str, Agreement]) -> None:
     Agreement.objects.filter(pk=doubtful["two"].pk).update(start_date="2026-06-01")
     body = {"renews": [str(doubtful["one"].pk)], "note": "It goes on."}
@@ -125,6 +158,7 @@ def test_a_replacement_settles_an_overlap(api: APIClient, doubtful: dict[str, Ag
     [
         ({"right": ["zero_amount"]}, "right.0"),
         ({"right": "possible_overlap"}, "right"),
+        ({"right": ["part_of_cycle"]}, "right.0"),
     ],
 )
 def test_only_what_a_person_settles_is_right(

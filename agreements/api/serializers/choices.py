@@ -7,9 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agreements.decision_rules import RIGHT_OF_AGREEMENTS, RIGHT_OF_LINES
 from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.mrr.doubts import DOUBTS, PART_OF_CYCLE
 from audit_site.api.serializers import (
     StrictSerializer,
     ValuesField,
@@ -22,6 +22,8 @@ class CycleField(serializers.JSONField):
     """What a billing cycle is: a name, or how often in a structure; null = as the PSA says."""
 
 
+#: More codes of warnings there are not, said twice or not.
+MOST_SAID_RIGHT = 3
 #: No agreement replaces more.
 MOST_RENEWED = 50
 
@@ -48,7 +50,7 @@ def _right_field(codes: tuple[str, ...]) -> Any:
     return serializers.ListField(
         child=serializers.ChoiceField(codes),
         required=False,
-        max_length=len(DOUBTS),
+        max_length=MOST_SAID_RIGHT,
         help_text="Of which warnings it is right as it is: they are in doubt no more.",
     )
 
@@ -70,7 +72,7 @@ class LineChoicesWriteSerializer(StrictSerializer):
         help_text="What its billing cycle is: a name, or every so many days, weeks, months or "
         "years; null = what the PSA says.",
     )
-    right = _right_field((PART_OF_CYCLE,))
+    right = _right_field(RIGHT_OF_LINES)
 
 
 class AgreementChoicesWriteSerializer(LineChoicesWriteSerializer):
@@ -85,7 +87,7 @@ class AgreementChoicesWriteSerializer(LineChoicesWriteSerializer):
         help_text="The agreements that this one replaces; one id is taken as a list of one, null "
         "and an empty list as what the PSA says.",
     )
-    right = _right_field(DOUBTS)
+    right = _right_field(RIGHT_OF_AGREEMENTS)
 
 
 class ChoiceRecordSerializer(serializers.Serializer[ChoiceRecord]):

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
+from agreements.decisions import choose, undo
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
@@ -90,10 +91,17 @@ def test_one_agreement_replaces_another_when_someone_says_so(
     assert {row["agreement_id"]: row["reason"] for row in found["ledger"]} == {
         "A1": "superseded", "A2": None,
     }  # fmt: skip
-    circle = api.patch(
+    back = api.patch(
         f"{V1}/agreements/{agreement.pk}/choices/", {"renews": str(newer.pk), "note": "New."}
     )
-    assert (circle.status_code, circle.json()["code"]) == (409, "renewal_circle")
+    assert (back.status_code, back.json()["errors"]) == (
+        400,
+        [{"field": "renews", "code": "invalid", "message": (
+            "Managed Services begins on 1 Jan 2025, before Managed Services (1 Jan 2026): nothing "
+            "of that one would ever count. Choose one that begins earlier, or decide at Managed "
+            "Services that it replaces Managed Services."
+        )}],
+    )  # fmt: skip
     api.patch(f"{V1}/agreements/{newer.pk}/choices/", {"renews": None, "note": "No."})
     assert mrr_of(api, agreement)["totals"][0]["amount"] == "230.00"
 
@@ -200,10 +208,10 @@ def test_no_decision_closes_a_circle_with_what_the_psa_says(
     api: APIClient, tenant: Tenant, agreement: Agreement
 ) -> None:
     newer = make_agreement(agreement.company, agreement.integration, external_id="A2",
-                           amount="70", start_date="2026-01-01",
+                           amount="70", start_date="2025-01-01",
                            renews_external_ids=["A1"])  # fmt: skip
     last = make_agreement(agreement.company, agreement.integration, external_id="A3",
-                          amount="5", start_date="2026-02-01")  # fmt: skip
+                          amount="5", start_date="2025-01-01")  # fmt: skip
 
     def renew(one: Agreement, other: Agreement | None) -> tuple[int, Any]:
         body = {"renews": str(other.pk) if other else None, "note": "So it is."}
@@ -258,15 +266,41 @@ def test_undoing_a_replacement_brings_the_earlier_one_back(
     assert api.get(path).json()["renews"] == [str(others[0].pk)]
 
 
-def test_leaving_out_wins_where_a_program_says_both_and_the_page_says_so(
+@pytest.mark.parametrize("other", ["force_include", "assume_renewal"])
+def test_nothing_is_left_out_and_counted_at_once(
+    api: APIClient, mia: User, agreement: Agreement, other: str
+) -> None:
+    path = f"{V1}/agreements/{agreement.pk}/choices/"
+    both = api.patch(path, {"exclude": True, other: True, "note": "?"})
+    api.patch(path, {"exclude": True, "note": "x"})
+    on_top = api.patch(path, {other: True, "note": "?"})
+    instead = api.patch(path, {"exclude": False, other: True, "note": "x"})
+    back = api.patch(path, {"exclude": True, "note": "?"})
+
+    assert (both.status_code, on_top.status_code, back.status_code) == (400, 400, 400)
+    assert [answer.json()["errors"][0]["field"] for answer in (both, on_top, back)] == [
+        "exclude", other, "exclude",
+    ]  # fmt: skip
+    assert (instead.status_code, instead.json()["exclude"], instead.json()[other]) == (
+        200, False, True,
+    )  # fmt: skip
+
+
+def test_what_was_decided_both_ways_before_is_shown_and_undone(
     alex: User, api: APIClient, agreement: Agreement
 ) -> None:
-    said = api.patch(
-        f"{V1}/agreements/{agreement.pk}/choices/",
-        {"exclude": True, "force_include": True, "note": "?"},
-    )
+    for choice in ("exclude", "force_include"):  # as it could be decided once
+        choose(agreement=agreement, actor=alex, changes={choice: True}, note="?", repeats=True)
+    newest = ChoiceRecord.objects.order_by("-at")[0]
 
     page = text(browser(alex).get(f"/companies/{agreement.company_id}/mrr/"))
-    assert said.status_code == 200
+    undone = choose(
+        agreement=agreement, actor=alex, changes={"exclude": False}, note="x", repeats=False
+    )
+
+    assert "Counted in spite of the PSA: leaving it out wins" in page
+    assert mrr_of(api, agreement)["ledger"][0]["reason"] is None
+    assert undone is not None
+    assert undo(record=undone, actor=alex) is not None
+    assert undo(record=newest, actor=alex) is not None
     assert mrr_of(api, agreement)["ledger"][0]["reason"] == "excluded_by_user"
-    assert "Left out, counted in spite of the PSA: leaving it out wins" in page

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
+from agreements.decisions import choose
 from agreements.figures import company_figure
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import Tenant, User
@@ -45,7 +47,7 @@ def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: In
     assert "Pilot" in decide
     undone = client.post(f"/decisions/{record.pk}/undo/", follow=True)
 
-    assert "Decided. The figures follow it." in text(undone)
+    assert "Undone. The figures follow it." in text(undone)
     agreement.choices.refresh_from_db()
     assert not agreement.choices.exclude
     notes = list(ChoiceRecord.objects.order_by("at").values_list("note", flat=True))
@@ -58,11 +60,11 @@ def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: In
 @pytest.mark.parametrize(
     ("ticked", "others"),
     [
-        (("force_include",), "“Count it in spite of its type or status”"),
-        (("assume_renewal",), "“Assume that it renews”"),
+        (("force_include",), "counted in spite of what the PSA says"),
+        (("assume_renewal",), "assumed to renew"),
         (
             ("force_include", "assume_renewal"),
-            "“Count it in spite of its type or status” and “Assume that it renews”",
+            "counted in spite of what the PSA says and assumed to renew",
         ),
     ],
 )
@@ -75,8 +77,8 @@ def test_the_page_refuses_to_leave_out_and_count_at_once(
 
     assert page.status_code == 422
     assert (
-        "It can&#x27;t be left out and counted at once: untick “Leave this agreement out”, "
-        f"or else {others}."
+        "It can&#x27;t be left out and counted at once: take back that it is left out, or that it "
+        f"is {others}."
     ) in text(page)
     assert not ChoiceRecord.objects.exists()
 
@@ -172,7 +174,7 @@ def test_the_effect_of_a_decision_is_shown_before_it_is_made(
     client = browser(mia)
     tried = [
         (f"agreements/{agreement.pk}", {"exclude": "on"}, "10,100.00 → 100.00 USD"),
-        (f"agreements/{agreement.pk}", {"force_include": "on"}, "stays what it is today."),
+        (f"agreements/{agreement.pk}", {"force_include": "on"}, "Nothing changes."),
         (f"agreements/{newer.pk}", {"renews": str(agreement.pk)}, "10,100.00 → 100.00 USD"),
         (f"agreement-lines/{line.pk}", {"exclude": "on"}, "10,100.00 → 10,070.00 USD"),
         (f"agreement-lines/{once.pk}", {"force_include": "on"}, "10,100.00 → 10,105.00 USD"),
@@ -193,4 +195,143 @@ def test_the_effect_of_a_decision_is_shown_before_it_is_made(
         client.post(f"/{address}/decide/", {**choice, "note": "x"})
         after = company_figure(agreement.company).totals[0]["amount"]
         client.post(f"/{address}/decide/", {"note": "back"})
-        assert said.startswith("stays") or f"→ {Decimal(after):,}" in said
+        assert said.startswith("Nothing") or f"→ {Decimal(after):,}" in said
+
+
+def test_the_effect_also_tells_what_becomes_of_the_averages_and_what_is_proposed(
+    mia: User, agreement: Agreement, time_machine: Any
+) -> None:
+    time_machine.move_to("2026-06-15T12:00:00Z", tick=False)
+    Agreement.objects.filter(pk=agreement.pk).update(amount="100")
+    ended = make_agreement(agreement.company, agreement.integration, external_id="A2", amount="120",
+                           start_date="2025-01-01", end_date="2026-05-31")  # fmt: skip
+    ends = make_agreement(agreement.company, agreement.integration, external_id="A3", amount="60",
+                          start_date="2025-01-01", end_date="2026-08-31")  # fmt: skip
+    client = browser(mia)
+
+    def effect(pk: Any, choice: str) -> str:
+        part = text(client.get(f"/agreements/{pk}/decide/?choose={choice}"))
+        part = part.split('id="effect"')[1].split(">", 1)[1].split("</div>")[0]
+        return " ".join(re.sub("<[^>]+>", " ", part).split())
+
+    name = agreement.company
+    assert effect(ended.pk, "exclude") == (
+        f"{name}: the MRR stays what it is today, average of the last 12 months 280.00 → 160.00 USD"
+    )
+    assert effect(ended.pk, "assume_renewal") == (
+        f"{name}: MRR today 160.00 → 280.00 USD , average of the next 12 months as signed "
+        "115.00 → 235.00 USD"
+    )
+    assert effect(ends.pk, "assume_renewal") == (
+        f"{name}: the MRR stays what it is today, average of the next 12 months as signed 115.00 "
+        "→ 160.00 USD"
+    )
+    assert effect(agreement.pk, "force_include") == "Nothing changes."
+    assert effect(agreement.pk, "note") == ""
+    choose(agreement=agreement, actor=mia, changes={"force_include": True}, note="x")
+    assert effect(agreement.pk, "exclude") == ""  # that can't be; it is said when it is sent
+    assert effect(agreement.pk, "force_include") == ""  # it is so already
+
+
+def test_a_form_that_is_out_of_date_undoes_no_decision_of_a_colleague(
+    mia: User, alex: User, tenant: Tenant, agreement: Agreement
+) -> None:
+    other = make_agreement(agreement.company, agreement.integration, external_id="A2")
+    line, client = make_line(agreement), browser(mia)
+    ours = f"/agreements/{agreement.pk}/decide/"
+    theirs = {"exclude": True}
+    for address, one in ((ours, None), (f"/agreement-lines/{line.pk}/decide/", line)):
+        shown = seen_on(client.get(address))
+        made = choose(agreement=agreement, line=one, actor=alex, changes=theirs, note="Gift")
+        sent = {"seen": shown, "cycle": "annual", "note": "Yearly"}
+        if one is None:
+            sent["renews"] = str(other.pk)
+
+        late = client.post(address, sent)
+
+        assert (shown, late.status_code) == ("", 409)
+        assert (
+            f"Alex Admin decided about this on {date_text(tenant.today(), 'j M Y')}: look again. "
+            "Nothing was saved."
+        ) in text(late)
+        assert ChoiceRecord.objects.filter(line=one).count() == 1
+        assert made is not None
+        assert seen_on(late) == str(made.pk)
+        assert re.search(r'name="exclude"[^>]* checked', text(late))  # what the colleague decided
+        assert re.search(r'value="annual"[^>]* selected', text(late))  # what was typed
+        assert 'value="Yearly"' in text(late)
+        again = client.post(address, {**sent, "exclude": "on", "seen": seen_on(late)})
+        assert again.status_code == 302
+        record = ChoiceRecord.objects.filter(line=one).order_by("-at")[0]
+        assert (record.before["exclude"], record.after["exclude"]) == (True, True)
+        assert record.after["cycle"] == "annual"
+    agreement.choices.refresh_from_db()
+    assert agreement.choices.renews == ["A2"]
+
+
+def test_what_was_changed_on_an_old_form_stands_beside_what_was_decided_since(
+    mia: User, alex: User, agreement: Agreement
+) -> None:
+    address, client = f"/agreements/{agreement.pk}/decide/", browser(mia)
+    choose(agreement=agreement, actor=alex, changes={"force_include": True}, note="a")
+    shown = seen_on(client.get(address))
+    choose(agreement=agreement, actor=alex, changes={"force_include": False}, note="b")
+    choose(agreement=agreement, actor=alex, changes={"assume_renewal": True}, note="c")
+
+    late = client.post(address, {"seen": shown, "force_include": "on", "cycle": "annual"})
+
+    assert late.status_code == 409
+    assert not re.search(r'name="force_include"[^>]* checked', text(late))
+    assert re.search(r'name="assume_renewal"[^>]* checked', text(late))
+    assert re.search(r'value="annual"[^>]* selected', text(late))
+    assert client.post(address, {"seen": "what"}).status_code == 422
+
+
+def seen_on(page: Any) -> str:
+    """The newest decision that a form was shown with."""
+    (found,) = re.findall(r'<input type="hidden" name="seen"([^>]*)>', text(page))
+    return "".join(re.findall(r'value="([^"]*)"', found))
+
+
+def test_what_was_taken_back_does_not_seem_decided_and_the_history_names_it(
+    alex: User, agreement: Agreement
+) -> None:
+    Agreement.objects.filter(pk=agreement.pk).update(recurring=False)
+    line, client = make_line(agreement, product="Backup"), browser(alex)
+
+    def decided() -> str:
+        page = text(client.get(f"/companies/{agreement.company_id}/mrr/"))
+        return " ".join(re.sub("<[^>]+>", " ", page).split())
+
+    def say(note: str, line: Any = None, **changes: Any) -> None:
+        choose(agreement=agreement, line=line, actor=alex, changes=changes, note=note)
+
+    say("a", force_include=True, cycle="annual")
+    say("b", right=["negative_agreement"])
+    assert "Said to be right as it is (“Less than nothing?”) by Alex Admin" in decided()
+    say("c", right=[])
+    assert "Counted in spite of the PSA, billed annual by Alex Admin" in decided()
+    say("d", cycle=None)
+    assert "Counted in spite of the PSA by Alex Admin" in decided()
+    say("e", force_include=False)
+    say("f", line, exclude=True)
+    assert "Left out, by Alex Admin" in decided()
+    say("g", line, exclude=False)
+
+    assert "as the PSA says again" not in decided().lower()
+    assert "counted again" not in decided().lower()
+    ledger = client.get(f"/companies/{agreement.company_id}/mrr/ledger.csv").content.decode()
+    assert "again" not in ledger.lower()
+    history = text(client.get(f"/companies/{agreement.company_id}/history/"))
+    history = " ".join(re.sub("<[^>]+>", " ", history).split())
+    named = "Decided by Alex Admin Managed Services (id A1, 1 Jan 2025 to no end): "
+    assert f"{named}Counted in spite of the PSA, billed annual (a)" in history
+    assert (
+        f"{named}Said to be right as it is (“Less than nothing?”) (b); it changes no figure"
+    ) in history
+    assert f"{named}In doubt again (“Less than nothing?”) (c); it changes no figure" in history
+    assert f"{named}As the PSA says again (e)" in history
+    assert (
+        "Decided by Alex Admin Backup of Managed Services (id A1, 1 Jan 2025 to no end): Left out "
+        "(f)"
+    ) in history
