@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import template
 
+from agreements.decisions import which_one
 from agreements.models import ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.doubts import NEGATIVE_AGREEMENT, PART_OF_CYCLE, POSSIBLE_OVERLAP
@@ -12,6 +13,7 @@ from agreements.web import decision_words
 
 register = template.Library()
 register.filter("decision", decision_words.decision)
+register.filter("which_one", which_one)
 
 
 #: What a doubt is called, beside the amount that it is about.

@@ -9,15 +9,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
-from agreements.decisions import choose, say_right, undo
+from agreements.decisions import choose, label_of, say_right, undo
 from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.doubts import DOUBTS, PART_OF_CYCLE
 from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
-from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.pages.views import PageRequest, find, page, tenant_of, way_back
 from audit_site.tenants.models import Role
 
 
@@ -27,7 +28,8 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = Agreement.objects.for_tenant(tenant_of(request))
     agreement = find(rows.select_related("tenant", "company", "choices"), pk)
     data = request.POST if request.method == "POST" else None
-    form = AgreementChoicesForm.of(agreement, data, proposed=request.GET.get("choose", ""))
+    proposed, other = (request.GET.get(name, "") for name in ("choose", "other"))
+    form = AgreementChoicesForm.of(agreement, data, proposed=proposed, other=other)
     return _answer(request, agreement, None, form)
 
 
@@ -63,6 +65,7 @@ def _answer(
         except DomainError as error:
             form.add_refusal(error)
     context = {"agreement": agreement, "form": form, "effects": effects, "is_asked": is_asked}
+    context["next"] = way_back(request)
     if is_asked and request.htmx:
         return render(request, "agreements/_effect.html", context)
     context |= _history(agreement, line)
@@ -85,10 +88,16 @@ def _decided(
     request: PageRequest, agreement: Agreement, record: ChoiceRecord | None
 ) -> HttpResponse:
     if record is None:
-        messages.info(request, "It was so already.")
+        messages.info(request, "Nothing changed: it was decided already.")
     else:
         messages.success(request, "Decided. The figures follow it.")
-    return redirect("agreements:company-mrr", agreement.company_id)
+    return _go_on(request, agreement)
+
+
+def _go_on(request: PageRequest, agreement: Agreement) -> HttpResponse:
+    """The list that the person came from, or else the page of the figure."""
+    mrr_address = reverse("agreements:company-mrr", args=[agreement.company_id])
+    return redirect(way_back(request) or mrr_address)
 
 
 @page("POST", role=Role.MEMBER, section="companies")
@@ -113,13 +122,9 @@ def _said_right(
     if code not in codes:
         return HttpResponseBadRequest("Nothing like that is warned of here.")
     say_right(agreement=agreement, line=line, code=code, actor=request.user)
-    messages.success(
-        request,
-        f"Noted that {line or agreement} is right. Its decisions show it, and there it is undone.",
-    )
-    if request.POST.get("from") == "list":
-        return redirect("agreements:to-check")
-    return redirect("agreements:company-mrr", agreement.company_id)
+    what = f"{line} of {label_of(agreement)}" if line else label_of(agreement)
+    messages.success(request, f"Noted that {what} is right. You can undo this under its decisions.")
+    return _go_on(request, agreement)
 
 
 @page("POST", role=Role.MEMBER, section="companies")

@@ -135,15 +135,18 @@ class AgreementChoicesForm(ChoicesForm):
 
     @classmethod
     def of(
-        cls, agreement: Agreement, data: Any = None, *, proposed: str = ""
+        cls, agreement: Agreement, data: Any = None, *, proposed: str = "", other: str = ""
     ) -> AgreementChoicesForm:
-        """The form of an agreement; what is `proposed` is ticked."""
+        """The form of an agreement; what is `proposed` is ticked, for `renews` the `other` one."""
         choices = getattr(agreement, "choices", None)
         names = ("exclude", "force_include", "assume_renewal")
         values = {name: name == proposed or getattr(choices, name, None) for name in names}
+        renews: list[Any] = [one.pk for one in chosen_renewals(agreement, choices)]
+        if proposed == "renews":
+            renews.append(other)
         form = cls(
             data,
-            initial={**values, "renews": [one.pk for one in chosen_renewals(agreement, choices)]},
+            initial={**values, "renews": renews},
             auto_id=f"agreement-{agreement.pk}-%s",
         )
         form.agreement = agreement
