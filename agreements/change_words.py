@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,9 @@ from typing import Final
 from django.utils.dateformat import format as date_text
 
 from agreements.known.differences import Bringer, Change
+from agreements.known.rows import CALLED
 from agreements.mrr import money_text
+from agreements.mrr.ledger import REASONS
 from agreements.restated import mrr_in
 from audit_site.pages.written import day_written, money_written
 from audit_site.tenants.models import Tenant
@@ -30,6 +32,15 @@ BROUGHT: Final = {
     "rules": "newer rules",
     "settings": "settings changed",
     "status": "archived or brought back",
+}
+#: What is decided, by what it is called: when it is so, and when it is so no more.
+DECIDED: Final = {
+    **dict.fromkeys(
+        (CALLED["exclude"], CALLED["line_exclude"]),
+        ("is left out by a decision", "is no longer left out by a decision"),
+    ),
+    CALLED["force_include"]: ("counts by a decision", "no longer counts by a decision"),
+    CALLED["assume_renewal"]: ("is assumed to renew", "is no longer assumed to renew"),
 }
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -64,8 +75,18 @@ def _said(currency: str, fields: list[Change], tenant: Tenant) -> SaidChange:
         money_text(currency, after - before),
         money_text(currency, before),
         money_text(currency, after),
-        [sentence_of(change, tenant) for change in fields],
+        [sentence_of(change, tenant) for change in without_repeats(fields)],
     )
+
+
+def without_repeats(changes: Sequence[Change]) -> list[Change]:
+    """Without the last day in force of rows whose reason says the same."""
+    explained = {_row(change) for change in changes if change.field == "reason"}
+    return [
+        change
+        for change in changes
+        if change.field != "in_force_until" or _row(change) not in explained
+    ]
 
 
 def sentence_of(change: Change, tenant: Tenant) -> str:
@@ -96,13 +117,28 @@ def difference_text(
     currencies: tuple[str, str] = ("", ""),
 ) -> str:
     """`price of Managed Firewall USD 100.00 → 3,100.00`; the currency is said again where it is
-    another. `currencies`: of either side, where it is an amount.
+    another. `currencies`: of either side, where it is an amount. What is decided, and why it does
+    not count, are sentences: `Managed Firewall is left out by a decision`.
     """
+    if called == CALLED["reason"]:
+        return _reason_text(label, after)
+    if said := DECIDED.get(called):
+        return f"{label} {said[0 if after == 'true' else 1]}"
     former, current = currencies
     was, became = shown_value(before, former), shown_value(after, current)
     if former == current and current and before is not None:
         became = became.removeprefix(f"{current} ")
     return f"{called} of {label} {was} → {became}"
+
+
+def _reason_text(label: str, code: str | None) -> str:
+    """`Managed Firewall is left out: replaced by its renewal`."""
+    if code is None:
+        return f"{label} counts now"
+    why = REASONS.get(code, "").rstrip(".")
+    if "{" in why:
+        why = why.partition(";")[0]
+    return f"{label} is left out: {why if why and '{' not in why else code.replace('_', ' ')}"
 
 
 def brought_text(by: Bringer, tenant: Tenant) -> str:

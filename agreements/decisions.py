@@ -283,7 +283,12 @@ def _replaced_before(record: ChoiceRecord) -> list[str]:
 
 def label_of(agreement: Agreement) -> str:
     """An agreement among others of its name: `Gold (id 4100, 1 Jan 2026 to no end)`."""
+    return f"{agreement} ({which_one(agreement)})"
+
+
+def which_one(agreement: Agreement) -> str:
+    """What tells an agreement from others of its name: `id 4100, 1 Jan 2026 to no end`."""
     start, end = agreement.start_date, None if agreement.no_end else agreement.end_date
     begins = date_text(start, "j M Y") if start else "no start"
     ends = date_text(end, "j M Y") if end else "no end"
-    return f"{agreement} (id {agreement.external_id}, {begins} to {ends})"
+    return f"id {agreement.external_id}, {begins} to {ends}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
@@ -47,6 +47,22 @@ class CurrencyBook:
     largest: list[Share]
     top_percent: float
     by_source: list[Share]
+
+    @property
+    def largest_rounding(self) -> Money | None:
+        """What all of them, rounded one by one, differ by from the sum; None = nothing."""
+        return self._rounding(self.largest) if len(self.largest) == self.companies else None
+
+    @property
+    def sources_rounding(self) -> Money | None:
+        return self._rounding(self.by_source)
+
+    def _rounding(self, shares: Sequence[Share]) -> Money | None:
+        shown = sum((Fraction(share.money["amount"]) for share in shares), Fraction(0))
+        difference = Fraction(self.amount) - shown
+        if not difference:
+            return None
+        return {"currency": self.currency, "amount": mrr.money_text(self.currency, difference)}
 
 
 def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:

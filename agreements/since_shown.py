@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from agreements import mrr
 from agreements.as_known import Known, known_books, newest_version
-from agreements.change_words import brought_text, came_or_went, difference_text
+from agreements.change_words import brought_text, came_or_went, difference_text, without_repeats
 from agreements.known.differences import Bringer, Change, Window, changes_between
 from agreements.known.rows import row_states
 from agreements.mrr.figures import merged
@@ -118,7 +118,7 @@ def differences_since(company: Company, before: Shown, now: Shown) -> Difference
     then, today = _day(former, before, tenant), _day(current, now, tenant)
     window = Window(before.known, now.known)
     changes = changes_between(tenant, former.books, current.books, then, window)
-    rows = [_of_change(change, tenant) for change in changes]
+    rows = [_of_change(change, tenant) for change in without_repeats(changes)]
     if then != today:
         rows += _by_dates(current, then, today, tenant)
     totals = _totals(former, then, current, today)

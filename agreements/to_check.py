@@ -6,10 +6,11 @@ Which they are is read from what is stored; a page of them is worked out with it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from fractions import Fraction
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
@@ -26,6 +27,8 @@ from agreements.mrr.doubts import (
     is_part_of_cycle,
     rivals,
 )
+from agreements.mrr.rules import Row
+from agreements.overlaps import Overlap
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -87,27 +90,39 @@ class Checked(AgreementRow):
     """An agreement with what it comes to today, in a list of all companies.
 
     `rate` is what it brings a month, or brought on the last day of one that ended. `doubts` are
-    codes of warnings that wait for a person; `overlaps` the names of what it may be counted twice
-    with, by our ids; `lines` those whose amount may be for a part of a cycle only.
+    codes of warnings that wait for a person; `overlaps` what it may be counted twice with; `lines`
+    those whose amount may be for a part of a cycle only, and `part` what they bring together.
     """
 
     rate: Money
     doubts: Sequence[str]
-    overlaps: Mapping[str, str]
+    overlaps: Sequence[Overlap]
     lines: Sequence[AgreementLine]
+    part: Money
     last_day: date | None
+
+    @property
+    def overlap_ids(self) -> list[str]:
+        return [str(overlap.other.pk) for overlap in self.overlaps]
+
+    @property
+    def is_doubtful_in_part(self) -> bool:
+        """Whether some of its amount is in doubt, and all else is well."""
+        return [*self.doubts] == [PART_OF_CYCLE] and self.part != self.rate
 
 
 def checked(tenant: Tenant, agreements: Sequence[Agreement]) -> list[Checked]:
     """These agreements as a list shows them. As many statements, however many they are."""
     settled = _settled(tenant, agreements)
     lines = _lines(tenant, [item for item, _ in settled.values()])
+    others = _others(tenant, [ref for _, refs in settled.values() for ref in refs])
     today = tenant.today()
     found = []
     for agreement in agreements:
         if agreement.pk in settled:
-            item, overlaps = settled[agreement.pk]
+            item, refs = settled[agreement.pk]
             item.agreement.ref = agreement
+            overlaps = [Overlap(agreement, others[ref]) for ref in refs if ref in others]
             found.append(_checked(item, overlaps, lines.get(agreement.pk, ()), today))
     return found
 
@@ -123,29 +138,45 @@ def doubts_about(agreement: Agreement, line: AgreementLine | None = None) -> Seq
     return ()
 
 
+def _others(tenant: Tenant, refs: Sequence[str]) -> dict[str, Agreement]:
+    """Agreements by the text of their ids."""
+    rows = Agreement.objects.for_tenant(tenant).filter(AnyOf("id", refs)) if refs else ()
+    return {str(agreement.pk): agreement for agreement in rows}
+
+
 def _checked(
-    item: mrr.Prepared, overlaps: Mapping[str, str], lines: Sequence[AgreementLine], today: date
+    item: mrr.Prepared, overlaps: Sequence[Overlap], lines: Sequence[AgreementLine], today: date
 ) -> Checked:
     row = agreement_row(item, mrr.summary(item, today), first_left_out(mrr.ledger([item], today)))
     has_ended = item.last_day is not None and item.last_day < today
     on = item.last_day if has_ended and item.last_day else today
-    currency = item.currency
-    rate: Money = {
-        "currency": currency,
-        "amount": mrr.money_text(currency, item.counted(on.toordinal())[1]),
-    }
+    day = on.toordinal()
+    part = sum((row.mrr(day) for row in _parts_of_cycle(item, day)), Fraction(0))
     return Checked(
         row.agreement,
         row.summary,
         row.sentence,
         row.is_recurring,
         row.awaited,
-        rate=rate,
+        rate=_money(item.currency, item.counted(day)[1]),
         doubts=_stored_doubts(row.agreement),
         overlaps=overlaps,
         lines=lines,
+        part=_money(item.currency, part),
         last_day=item.last_day,
     )
+
+
+def _money(currency: str, amount: Fraction) -> Money:
+    return {"currency": currency, "amount": mrr.money_text(currency, amount)}
+
+
+def _parts_of_cycle(item: mrr.Prepared, day: int) -> Iterator[Row]:
+    """The rows that may be priced for a part of a cycle; not those that somebody said are right."""
+    for row in item.rows:
+        right = (row.line.right if row.line else None) or ()
+        if is_part_of_cycle(row) and row.counts(day) and PART_OF_CYCLE not in right:
+            yield row
 
 
 def _last_days(agreements: Sequence[Agreement]) -> list[date]:
@@ -160,9 +191,9 @@ def _stored_doubts(agreement: Agreement) -> list[str]:
 
 def _settled(
     tenant: Tenant, agreements: Sequence[Agreement]
-) -> dict[UUID, tuple[mrr.Prepared, dict[str, str]]]:
-    """By id, these agreements settled in the books of their companies, with their lines; and the
-    names of what may be counted twice with each, by our ids.
+) -> dict[UUID, tuple[mrr.Prepared, list[str]]]:
+    """By id, these agreements settled in the books of their companies, with their lines; and our
+    ids of what may be counted twice with each.
     """
     owners = {str(agreement.company_id): tenant for agreement in agreements}
     since = min([tenant.today(), *_last_days(agreements)])
@@ -175,20 +206,18 @@ def _settled(
             agreement, others = wanted[item.agreement.ref], []
             if POSSIBLE_OVERLAP in _stored_doubts(agreement):
                 others = rivals(item, items, day)
-            names = {other.agreement.ref: other.agreement.name for other in others}
-            found[agreement.pk] = item, names
+            found[agreement.pk] = item, [other.agreement.ref for other in others]
     return found
 
 
-def _lines(tenant: Tenant, settled: Any) -> dict[UUID, list[AgreementLine]]:
+def _lines(tenant: Tenant, settled: Iterable[mrr.Prepared]) -> dict[UUID, list[AgreementLine]]:
     """By agreement, the lines that may be priced for a part of a cycle."""
     today = tenant.today().toordinal()
     named = {
         (item.agreement.ref, row.line.id)
         for item in settled
-        for row in item.rows
-        if row.line is not None and is_part_of_cycle(row) and row.counts(today)
-        if PART_OF_CYCLE not in (row.line.right or ())
+        for row in _parts_of_cycle(item, today)
+        if row.line is not None
     }
     found: dict[UUID, list[AgreementLine]] = {}
     if named:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import template
 
-from agreements.decisions import NO_FIGURE
+from agreements.decisions import NO_FIGURE, which_one
 from agreements.models import ChoiceRecord
 from agreements.mrr import LedgerRow
 from agreements.mrr.ledger import WARNINGS
@@ -14,6 +14,7 @@ from agreements.web import decision_words
 
 register = template.Library()
 register.filter("decision", decision_words.decision)
+register.filter("which_one", which_one)
 
 
 @register.filter

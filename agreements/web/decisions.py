@@ -9,15 +9,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
-from agreements.decisions import NO_FIGURE, choose, say_right, undo
+from agreements.decisions import NO_FIGURE, choose, label_of, say_right, undo
 from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.to_check import doubts_about
 from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
-from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.pages.views import PageRequest, find, page, tenant_of, way_back
 from audit_site.tenants.models import Role
 
 #: The code of a "no" to what was chosen on a page that is out of date.
@@ -30,7 +31,8 @@ def agreement_choices(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = Agreement.objects.for_tenant(tenant_of(request))
     agreement = find(rows.select_related("tenant", "company", "choices"), pk)
     data = request.POST if request.method == "POST" else None
-    form = AgreementChoicesForm.of(agreement, data, proposed=request.GET.get("choose", ""))
+    proposed, other = (request.GET.get(name, "") for name in ("choose", "other"))
+    form = AgreementChoicesForm.of(agreement, data, proposed=proposed, other=other)
     return _answer(request, agreement, None, form)
 
 
@@ -66,8 +68,9 @@ def _answer(
             if error.code == MEANWHILE:
                 return _look_again(request, agreement, line, form, error)
             form.add_refusal(error)
-    context = {"agreement": agreement, "line": line, "form": form}
+    context: dict[str, Any] = {"agreement": agreement, "line": line, "form": form}
     context |= _effect(agreement, line, form, is_asked=is_asked)
+    context["next"] = way_back(request)
     if is_asked and request.htmx:
         return render(request, "agreements/_effect.html", context)
     status = 422 if form.is_bound and not (is_asked and form.is_valid()) else 200
@@ -105,6 +108,7 @@ def _look_again(
     again = LineChoicesForm.of(line, data) if line else AgreementChoicesForm.of(agreement, data)
     again.add_refusal(error)
     context = {"agreement": agreement, "form": again, **_history(agreement, line)}
+    context["next"] = way_back(request)
     return render(request, "agreements/decide.html", context, status=error.status)
 
 
@@ -123,10 +127,16 @@ def _decided(
     request: PageRequest, agreement: Agreement, record: ChoiceRecord | None
 ) -> HttpResponse:
     if record is None:
-        messages.info(request, "It was so already.")
+        messages.info(request, "Nothing changed: it was decided already.")
     else:
         messages.success(request, "Decided. The figures follow it.")
-    return redirect("agreements:company-mrr", agreement.company_id)
+    return _go_on(request, agreement)
+
+
+def _go_on(request: PageRequest, agreement: Agreement) -> HttpResponse:
+    """The list that the person came from, or else the page of the figure."""
+    mrr_address = reverse("agreements:company-mrr", args=[agreement.company_id])
+    return redirect(way_back(request) or mrr_address)
 
 
 @page("POST", role=Role.MEMBER, section="companies")
@@ -150,16 +160,13 @@ def _said_right(
     code = request.POST.get("code", "")
     if code in doubts_about(agreement, line):
         say_right(agreement=agreement, line=line, code=code, actor=request.user)
+        what = f"{line} of {label_of(agreement)}" if line else label_of(agreement)
         messages.success(
-            request,
-            f"Noted that {line or agreement} is right. Its decisions show it, and there it is "
-            "undone.",
+            request, f"Noted that {what} is right. You can undo this under its decisions."
         )
     else:
         messages.info(request, "Nothing like that is warned of here any more.")
-    if request.POST.get("from") == "list":
-        return redirect("agreements:to-check")
-    return redirect("agreements:company-mrr", agreement.company_id)
+    return _go_on(request, agreement)
 
 
 @page("POST", role=Role.MEMBER, section="companies")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, cast
+from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
@@ -180,6 +181,13 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return label_of(obj)
 
 
+def _uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""
 
@@ -196,19 +204,29 @@ class AgreementChoicesForm(ChoicesForm):
         widget=forms.CheckboxSelectMultiple,
     )
 
+    @property
+    def proposed_changes(self) -> dict[str, Any]:
+        found = super().proposed_changes
+        if proposed := set(self.initial["renews"]) - set(self.now["renews"]):
+            field: Any = self.fields["renews"]
+            wanted = proposed | set(self.now["renews"])
+            found["renews"] = list(field.queryset.filter(pk__in=wanted))
+        return found
+
     @classmethod
     def of(
-        cls, agreement: Agreement, data: Any = None, *, proposed: str = ""
+        cls, agreement: Agreement, data: Any = None, *, proposed: str = "", other: str = ""
     ) -> AgreementChoicesForm:
-        """The form of an agreement; what is `proposed` is ticked."""
+        """The form of an agreement; what is `proposed` is ticked, for `renews` the `other` one."""
         choices = getattr(agreement, "choices", None)
         names = ("exclude", "force_include", "assume_renewal")
         values = {name: bool(getattr(choices, name, False)) for name in names}
         renews = [one.pk for one in chosen_renewals(agreement, choices)]
         ticked = {name: name == proposed or values[name] for name in names}
+        also = [_uuid_or_none(other)] if proposed == "renews" else []
         form = cls(
             data,
-            initial={**ticked, "renews": renews},
+            initial={**ticked, "renews": [*renews, *(pk for pk in also if pk)]},
             auto_id=f"agreement-{agreement.pk}-%s",
         )
         form.offer_cycles(agreement.cycle_label, choices)

@@ -12,6 +12,8 @@ from agreements.decisions import Replacement, choice_history, label_of, replacem
 from agreements.figures import AgreementRow, CompanyFigure
 from agreements.models import Agreement, ChoiceRecord
 from agreements.mrr import LedgerRow
+from agreements.mrr.doubts import POSSIBLE_OVERLAP, rivals
+from agreements.overlaps import Overlap
 from agreements.web import decision_words
 from audit_site.tenants.models import Tenant
 
@@ -60,12 +62,13 @@ class LineRow:
     """A row of the ledger with the newest decision about its line that still holds.
 
     `replaced_by` are the agreements that replace its agreement by a decision; none where the row is
-    left out for another reason.
+    left out for another reason. `overlaps` are what it is warned of as counted twice with.
     """
 
     row: LedgerRow
     decision: ChoiceRecord | None
     replaced_by: Sequence[Replacement]
+    overlaps: Sequence[Overlap] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +104,30 @@ def mrr_page(tenant: Tenant, figure: CompanyFigure) -> MrrPage:
     said = _said(figure.ledger)
     return MrrPage(
         figure,
-        [_line(row, decisions) for row in figure.counted],
+        [_line(row, decisions, _overlaps(row, figure)) for row in figure.counted],
         [_line(row, decisions) for row in figure.left_out],
         [_agreement(row, decisions, said[row.agreement.pk]) for row in figure.agreements],
         decisions.labels,
     )
 
 
-def _line(row: LedgerRow, decisions: Decisions) -> LineRow:
+def _overlaps(row: LedgerRow, figure: CompanyFigure) -> list[Overlap]:
+    """What a row is counted twice with; who looks at a moment that is past can't settle it."""
+    if POSSIBLE_OVERLAP not in row.warnings or figure.known_at is not None:
+        return []
+    day, own = figure.as_of.toordinal(), row.agreement_ref
+    item = next(one for one in figure.book if one.agreement.ref == own)
+    others = (other.agreement.ref for other in rivals(item, figure.book, day))
+    return [Overlap(own, other) for other in others]
+
+
+def _line(row: LedgerRow, decisions: Decisions, overlaps: Sequence[Overlap] = ()) -> LineRow:
     is_replaced = row.reason == "superseded"
     return LineRow(
         row,
         decisions.in_force(row.line_ref.pk) if row.line_ref else None,
         decisions.replaced_by.get(row.agreement_ref.pk, ()) if is_replaced else (),
+        overlaps,
     )
 
 

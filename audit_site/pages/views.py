@@ -151,6 +151,13 @@ def came_from(request: HttpRequest, otherwise: str = "/") -> str:
     return otherwise
 
 
+def way_back(request: HttpRequest) -> str:
+    """The page of ours that the address or the form says to go on with as `next`; "" = none."""
+    address = request.POST.get("next") or request.GET.get("next", "")
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, None)
+    return address if is_ours else ""
+
+
 def where_to_refuse(request: HttpRequest) -> str:
     """The page to go on with after a refusal: where the person was, or the one above a page that
     refuses to be looked at itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 DAY = "j M Y"
+ISO_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b", re.ASCII)
 
 
 def money_written(amount: str | Decimal, currency: str = "") -> str:
@@ -22,6 +24,18 @@ def money_written(amount: str | Decimal, currency: str = "") -> str:
 def day_written(day: date) -> str:
     """`1 Nov 2026`, as the date filter of templates writes it."""
     return date_text(day, DAY)
+
+
+def days_written(text: str) -> str:
+    """A sentence with its days as pages write them: `It starts on 1 Nov 2026.`"""
+    return ISO_DAY.sub(_day_found, text)
+
+
+def _day_found(found: re.Match[str]) -> str:
+    try:
+        return day_written(date.fromisoformat(found[0]))
+    except ValueError:
+        return found[0]
 
 
 def moment_written(moment: datetime, *, seconds: bool = False) -> str:

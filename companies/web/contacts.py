@@ -22,5 +22,5 @@ def make_primary(request: PageRequest, pk: UUID, contact_id: UUID) -> HttpRespon
     if choose_primary(company=contact.company, contact=contact, actor=request.user):
         messages.success(request, f"{contact} is the primary contact now, until you choose again.")
     else:
-        messages.info(request, "It was so already.")
+        messages.info(request, "Nothing changed: it was decided already.")
     return redirect("companies:detail", pk)

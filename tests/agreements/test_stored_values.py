@@ -85,6 +85,7 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
     assert [(s.name, s.money["amount"]) for s in usd.by_source] == [
         (integration.name, "75.00"), ("Autotask", "25.00"),
     ]  # fmt: skip
+    assert (usd.largest_rounding, usd.sources_rounding) == (None, None)
     assert [row.company.name for row in ending_soon(tenant, 30)] == ["Small"]
     assert list(ending_soon(tenant, 29)) == []
 

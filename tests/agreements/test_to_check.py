@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -263,9 +264,56 @@ def test_the_page_offers_what_settles_each(mia: User, doubtful: dict[str, Agreem
     for shown in (doubts, ledger):
         assert shown.count("It is right") == 4
         assert shown.count("It replaces") >= 2
+    assert "The other one: Gold Support (id one, 1 Jan 2025 to no end)" in doubts
+    assert "Leave the whole agreement out" in doubts
     assert "Doubtful amounts (4)" in doubts
     assert "Ended, nothing follows (0)" in text(client.get("/mrr/to-check/?show=ended"))
     assert "To check (4)" in text(client.get("/mrr/"))
+
+
+def test_only_the_later_one_is_offered_to_replace_the_other(
+    mia: User, doubtful: dict[str, Agreement]
+) -> None:
+    one, two = doubtful["one"], doubtful["two"]
+    Agreement.objects.filter(pk=two.pk).update(start_date="2026-06-01")
+    make_line(doubtful["part"], external_id="all", quantity="1", unit_price="12")
+    worked_out(one.company)
+    client, listed_at = browser(mia), "/mrr/to-check/?show=possible_overlap&page=1"
+    way = f"/agreements/{two.pk}/decide/?choose=renews&amp;other={one.pk}"
+    back = "&amp;next=%2Fmrr%2Fto-check%2F%3Fshow%3Dpossible_overlap%26page%3D1"
+
+    page = text(client.get(listed_at))
+    ledger = text(client.get(f"/companies/{one.company_id}/mrr/"))
+    form = text(client.get(f"{way}{back}".replace("&amp;", "&")))
+    asked = {"renews": str(one.pk), "note": "It goes on."}
+    decided = client.post(f"{way}{back}".replace("&amp;", "&"), asked)
+    elsewhere = client.post(
+        f"/agreements/{doubtful['credit'].pk}/right/",
+        {"code": "negative_agreement", "next": "//evil.example/"},
+    )
+
+    label = "Renewal of Gold Support (id two, 1 Jun 2026 to no end)"
+    assert page.count(f"{way}{back}#agreement-{two.pk}-renews") == 2
+    assert page.count("It replaces") == 1
+    assert page.count(f"Replaced by {label}…") == 1
+    assert ledger.count(way) == 2
+    assert re.search(rf'value="{one.pk}"[^>]*checked', form)
+    assert 'href="/mrr/to-check/?show=possible_overlap&amp;page=1">Cancel' in form
+    assert decided["Location"] == listed_at
+    assert elsewhere["Location"] == f"/companies/{one.company_id}/mrr/"
+    assert "Nothing of this kind is doubtful." in text(client.get(listed_at))
+    parts = text(client.get("/mrr/to-check/?show=part_of_cycle"))
+    assert re.search(r"USD\s+100.00 of\s+101.00", parts)
+
+
+def test_who_only_looks_is_not_told_to_act(tenant: Tenant, doubtful: dict[str, Agreement]) -> None:
+    client = browser(make_member(tenant, role="viewer"))
+
+    pages = [text(client.get(f"/mrr/to-check/{query}")) for query in ("", "?show=ended")]
+
+    assert "a member of your team can decide." in pages[0]
+    assert "It is right" not in pages[0]
+    assert 'class="visually-hidden">Decide<' not in pages[1]
 
 
 def test_the_list_costs_the_same_whatever_its_length(

@@ -129,6 +129,7 @@ class ListedAgreementSerializer(AgreementSerializer):
     )
     overlaps = serializers.ListField(
         child=serializers.CharField(),
+        source="overlap_ids",
         help_text="The agreements that `possible_overlap` is about, by their ids.",
     )
     lines = serializers.SerializerMethodField(

@@ -15,9 +15,10 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from audit_site.pages.written import moment_written, money_written
+from audit_site.pages.written import days_written, moment_written, money_written
 
 register = template.Library()
+register.filter("days_written", days_written)
 
 #: state or status → how its mark looks
 LOOKS = {

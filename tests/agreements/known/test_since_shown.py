@@ -170,7 +170,24 @@ def test_what_came_what_went_and_what_was_decided(line: AgreementLine, time_mach
     assert [total.amount for total in found.totals] == ["-93.00"]
     assert sorted(row.sentence for row in found.rows) == [
         "Antivirus is there (read 15 Jun 13:00)",
-        "line left out by a decision of Managed Firewall no → yes (decided 15 Jun 13:00)",
+        "Managed Firewall is left out by a decision (decided 15 Jun 13:00)",
+    ]
+
+
+def test_what_a_renewal_ends_is_said_once(line: AgreementLine, time_machine: Any) -> None:
+    older = line.agreement
+    time_machine.move_to(NOON + HOUR, tick=False)
+    make_agreement(older.company, older.integration, name="Newer", start_date="2026-06-01",
+                   renews_external_ids=[older.external_id], amount="150")  # fmt: skip
+    stored_mrr.refresh(older.tenant, [older.company_id])
+
+    found = _since(older.company, NOON + HOUR / 2)
+
+    assert found is not None
+    assert [row.sentence.partition(" (")[0] for row in found.rows] == [
+        "Managed Firewall is left out: replaced by its renewal",
+        "Backup is left out: replaced by its renewal",
+        "Newer is there",
     ]
 
 

@@ -18,6 +18,7 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
     agreement = make_agreement(company, integration, amount="1250", name="Gold")
     make_line(agreement, quantity="22", less_included="20", unit_price="25", description="Seats")
     make_line(agreement, bill="no_charge", description="Courtesy")
+    make_agreement(company, integration, amount="9", name="Old", end_date="2026-01-31")
     client = browser(vic)
 
     page = text(client.get(f"/companies/{company.pk}/mrr/"))
@@ -26,6 +27,7 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
     assert "USD 1,300.00" in page
     assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page
     assert "Left out: marked &#x27;no charge&#x27;." in page
+    assert "Left out: it ended; its last day was 31 Jan 2026." in page
     assert "help@auditforit.com" in page
     assert "USD 1,300.00" in detail
     assert "Re-sync" not in detail  # a viewer only reads

@@ -32,6 +32,19 @@ def test_the_book_shows_sums_concentration_sources_and_ends(
     assert 'hx-get="/mrr/charts/' in page
 
 
+def test_what_is_rounded_one_by_one_adds_up_with_the_rounding(alex: User, tenant: Tenant) -> None:
+    for psa in ("autotask", "connectwise"):
+        make_agreement(make_company(tenant), make_integration(tenant, psa=psa, name=psa),
+                       amount="100", cycle="semi_annual")  # fmt: skip
+    stored_mrr.verify([tenant.pk], mend=True)
+
+    page = text(browser(alex).get("/mrr/"))
+
+    assert page.count("USD 16.67") == 4
+    assert "USD 33.33" in page
+    assert page.count("<td>Rounding</td>") == page.count("USD -0.01") == 2
+
+
 def test_an_empty_book_says_what_to_do(alex: User) -> None:
     client = browser(alex)
 

@@ -32,7 +32,7 @@ def test_make_primary_says_by_whom(mia: User, vic: User, tenant: Tenant) -> None
     today = date_text(timezone.localtime(timezone.now(), tenant.zone), "j M Y")
     assert "Bea is the primary contact now, until you choose again." in after
     assert f"Chosen by Mia Member on {today}." in after
-    assert "It was so already." in text(client.post(address, follow=True))
+    assert "Nothing changed: it was decided already." in text(client.post(address, follow=True))
     assert PrimaryChoice.objects.get().contact == bea
 
 
