@@ -113,6 +113,12 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
     def label_from_instance(self, obj: Any) -> str:
         return label_of(obj)
 
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except forms.ValidationError:
+            raise forms.ValidationError("Choose one of these.", code="invalid_choice") from None
+
 
 class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""

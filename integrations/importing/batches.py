@@ -206,9 +206,10 @@ def held_batch(batch: ImportBatch, state: str) -> ImportBatch:
             "under_way", "This import is under way.", "Wait until it has ended, then look again."
         )
     if held.state != state:
+        is_done = held.state == ImportBatch.State.DONE
         raise DomainError(
             "not_in_review",
-            "This import is not to be reviewed any more, or not yet started.",
+            f"This import {'has been carried out' if is_done else 'has not been started yet'}.",
             "Look at its page: it says what can be done.",
         )
     return held

@@ -134,7 +134,7 @@ def test_a_move(chromium: Browser, live_server: object, moving: CompanyLink) -> 
     page.get_by_role("button", name="Propose moves").click()
     expect(page.get_by_text("proposals are being worked out")).to_be_visible()
     matched(moving.tenant)
-    page.get_by_role("link", name="Load anew").last.click()
+    page.get_by_role("link", name="Reload").last.click()
 
     expect(page.get_by_role("heading", name="Proposed moves")).to_be_visible()
     expect(page.get_by_text("Move from ConnectWise Manage to Autotask")).to_contain_text(

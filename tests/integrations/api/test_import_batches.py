@@ -123,6 +123,7 @@ def test_more_than_there_is_room_for_is_refused_as_a_whole(
         ({}, "invalid"),
         ({"companies": [], "all_that_match": {}}, "empty"),
         ({"companies": []}, "empty"),
+        ({"companies": {}}, "not_a_list"),
         ({"all_that_match": {"colour": "red"}}, "unknown_field"),
         ({"all_that_match": {"tab": "hidden"}}, "invalid_choice"),
         ({"all_that_match": {"search": "nobody"}}, "nothing_chosen"),
@@ -131,7 +132,10 @@ def test_more_than_there_is_room_for_is_refused_as_a_whole(
 def test_what_can_not_be_taken_is_refused(
     mia: User, lists: list[Integration], body: dict[str, Any], code: str
 ) -> None:
-    assert problem(api_of(mia).post(BATCHES, body)) == (400, code)
+    answer = api_of(mia).post(BATCHES, body)
+
+    assert problem(answer) == (400, code)
+    assert "Expected" not in answer.json()["detail"]
     assert not ImportBatch.objects.exists()
 
 

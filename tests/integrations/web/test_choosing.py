@@ -57,7 +57,7 @@ def test_ticks_outlive_pages_and_are_each_persons_own(
     assert bar(second) == "2 chosen: 2 new · room for 99"
     assert checked(less) == ["Dune"]
     assert checked(browser(alex).get("/import/")) == []
-    assert bar(browser(alex).get("/import/")) == "room for 99"
+    assert bar(browser(alex).get("/import/")) == "Room for 99 more"
 
 
 def test_all_that_match_are_chosen_by_the_rule_with_exceptions(
@@ -115,7 +115,7 @@ def test_a_review_becomes_results(mia: User, lists: list[Integration], tenant: T
 
     assert "<strong>2 ticked:</strong> 2 new · room for 99" in page_text(less)
     assert "Waiting for a worker" in page_text(started)
-    assert bar(client.get("/import/")) == "room for 97"
+    assert bar(client.get("/import/")) == "Room for 97 more"
     assert "<strong>2 of 2 done.</strong>" in done
     assert done.count('<span class="mark good">Added</span>') == 2
     assert done.count('<span class="mark">Unticked</span>') == 1
@@ -178,11 +178,13 @@ def test_a_selection_is_ignored_and_taken_back(mia: User, lists: list[Integratio
     hidden = text(send(client, "", "", filters="tab=hidden", do="ignore-matching"))
     every = send(client, "", "", filters="tab=ignored", do="all")
     back = text(send(client, "", "", filters="tab=ignored", do="unignore"))
+    none = client.get("/import/?tab=ignored")
 
     assert "2 companies are ignored." in ignored
     assert "2 companies are ignored." in hidden
     assert bar(every) == "5 chosen: 5 ignored · room for 99"
     assert "5 companies are not ignored any more." in back
+    assert (bar(none), 'value="review"' in text(none)) == ("", False)
     assert not PsaCompanyRecord.objects.exclude(ignored_at=None).exists()
 
 
@@ -205,6 +207,7 @@ def test_with_a_script_a_tick_brings_the_bar_alone(mia: User, lists: list[Integr
     assert bar(answer) == "1 chosen: 1 new · room for 99"
     assert "<html" not in text(answer)
     assert "Select all 4 that match" in text(answer)
+    assert "Select the 1 that matches" in text(browser(mia).get("/import/?search=Amber"))
 
 
 def test_a_strangers_rows_and_imports_are_not_there(
@@ -264,7 +267,7 @@ def test_an_import_is_taken_back_as_a_whole(mia: User, lists: list[Integration])
     assert "Nothing that this import did is left to take back." in again
     archived = Company.objects.filter(status="archived").order_by("name")
     assert list(archived.values_list("name", flat=True)) == ["Amber", "Birch"]
-    assert bar(client.get("/import/")) == "room for 99"
+    assert bar(client.get("/import/")) == "Room for 99 more"
 
 
 def test_what_the_undo_archived_is_brought_back_together(
