@@ -281,6 +281,7 @@ def test_what_the_undo_archived_is_brought_back_together(
     work_off_imports()
     client.post(f"{address}undo/")
     work_off_imports()
+    undone_at = ImportBatch.objects.get().finished_at
     restore_company(company=Company.objects.get(name="Cedar"), actor=mia)
     Tenant.objects.filter(pk=tenant.pk).update(company_limit=3)
 
@@ -296,10 +297,16 @@ def test_what_the_undo_archived_is_brought_back_together(
     assert "2 audITees would come back, and your licence has room for 1." in full
     assert "Bring back all 2" in offered
     assert "Waiting for a worker" in started
-    assert "2 of them were archived by an undo, and are back" in done
+    assert re.search(r"3 of 3 undone today [\d:]+\.", done)
+    assert re.search(rf"2 of them were brought back today [\d:]+ by {alex}\.", done)
     assert "Bring back all" not in done
-    assert '2 brought back</span><div class="sub">today' in re.sub(r"\s+(?=<)|(?<=>)\s+", "", past)
-    assert f"by {alex}" in past
+    said = (
+        r"Undone</span>.*2 brought back</span>.*"
+        rf"Undone today [\d:]+, brought back today [\d:]+ by {alex}"
+    )
+    assert re.search(said, past)
+    assert re.findall(r'data-label="[\w ]+">(\d)<', past) == ["3", "0", "2", "0", "1"]
+    assert ImportBatch.objects.get().finished_at == undone_at
     assert "No audITee of this import is archived by its undo." in again
     assert not Company.objects.filter(status="archived").exists()
     brought_back = AuditEvent.objects.filter(action="company.restored", person_id=alex.pk)
