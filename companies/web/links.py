@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -16,6 +17,7 @@ from companies.models import Company
 from companies.web.views import company_of, totals_of
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of
+from integrations.importing.selection import untick
 from integrations.importing.selectors import integration_with, list_psa_companies
 from integrations.links.changes import person_text
 from integrations.links.linking import link_company, unlink_company
@@ -44,9 +46,11 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
             messages.info(request, "They are linked already.")
         return redirect("companies:detail", pk)
     if request.method == "POST" and integration is not None:
-        link_company(
-            company=found, integration=integration, external_id=external_id, actor=request.user
-        )
+        with transaction.atomic():
+            untick(integration=integration, external_id=external_id, user=request.user)
+            link_company(
+                company=found, integration=integration, external_id=external_id, actor=request.user
+            )
         messages.success(
             request,
             f"Linked to {integration.name}; its agreements are being read. If it is the wrong "

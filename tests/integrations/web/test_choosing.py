@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.utils import timezone
+
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
 from companies.services import restore_company
-from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.links.linking import unlink_company
+from integrations.models import (
+    CompanyLink,
+    ImportBatch,
+    ImportBatchRow,
+    Integration,
+    LinkMatching,
+    PsaCompanyRecord,
+)
 from integrations.runs.pausing import pause_integration
 from tests.clients import browser, page_text, text
 from tests.factories import make_psa_contact
@@ -79,6 +89,31 @@ def test_all_that_match_are_chosen_by_the_rule_with_exceptions(
     rows = ImportBatchRow.objects.order_by("position").values_list("name", flat=True)
     assert list(rows) == ["Amber", "Birch", "Cedar", "Dune"]
     assert Company.objects.count() == 1
+
+
+def test_a_review_says_when_suggestions_are_being_worked_out(
+    mia: User, lists: list[Integration], tenant: Tenant
+) -> None:
+    client, said = browser(mia), "Suggestions are being worked out: wait a moment."
+    matching = LinkMatching.objects.create(tenant=tenant, wanted_at=timezone.now())
+    while_it_is = send(client, "Amber", "Amber", do="review")
+    LinkMatching.objects.filter(pk=matching.pk).update(wanted_at=None)
+
+    assert said in page_text(while_it_is)
+    assert said not in page_text(client.get(while_it_is.redirect_chain[-1][0]))
+
+
+def test_what_is_linked_by_itself_is_chosen_no_more(mia: User, lists: list[Integration]) -> None:
+    client, company = browser(mia), Company.objects.get()
+    CompanyLink.objects.all().delete()
+    amber = PsaCompanyRecord.objects.get(name="Amber")
+    send(client, "Amber Birch", "Amber Birch")
+    yes = {"integration": str(amber.integration_id), "external_id": amber.external_id}
+
+    client.post(f"/companies/{company.pk}/link/", yes)
+    unlink_company(company=company, actor=mia)
+
+    assert checked(client.get("/import/?tab=all")) == ["Birch"]
 
 
 def test_what_can_not_be_added_can_not_be_ticked(mia: User, lists: list[Integration]) -> None:
