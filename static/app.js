@@ -134,6 +134,16 @@ document.addEventListener("htmx:sendError", function (event) {
   form.querySelector("[data-general-errors]").replaceChildren(note);
 });
 
+// What a newer tick or the next page takes the place of has not failed: nothing is said of it.
+document.addEventListener("htmx:beforeSend", function (event) {
+  const request = event.detail;
+  const end = request.xhr.onabort;
+  request.xhr.onabort = function () {
+    request.error = "";
+    end();
+  };
+});
+
 // Also when the page comes back from the browser's own memory.
 window.addEventListener("pageshow", countTicks);
 

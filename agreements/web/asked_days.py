@@ -23,6 +23,8 @@ ONE_SECOND: Final = timedelta(seconds=1)
 KNOWN: Final = "known"
 #: As known at which moment the movement opens; by default as known when it closes.
 OPENS: Final = "opens"
+#: What REST calls it, and is understood here too.
+KNOWN_IN_REST: Final = "known_at"
 MOMENTS: Final = {KNOWN: "As known at", OPENS: "Opening as known at"}
 
 
@@ -71,7 +73,7 @@ class Days:
         start = given.get("from", last_month)
         named = {name: day.isoformat() for name, day in given.items()}
         named |= {name: as_text(moment) for name, moment in moments.items()}
-        asked, opens_at = query.get(KNOWN, ""), moments.get(OPENS)
+        asked, opens_at = _asked(query, KNOWN), moments.get(OPENS)
         return cls(as_of, start, end, known_at, opens_at, asked, named, troubles)
 
     @property
@@ -149,12 +151,18 @@ class Days:
         return HttpResponse(f"{text}\n", status=400, content_type="text/plain; charset=utf-8")
 
 
+def _asked(query: QueryDict, name: str) -> str:
+    """What an address says of a moment; "" = nothing."""
+    said = query.get(name, "")
+    return said or query.get(KNOWN_IN_REST, "") if name == KNOWN else said
+
+
 def _moments(query: QueryDict, tenant: Tenant) -> tuple[dict[str, datetime], list[str]]:
     """The moments that an address names, and what is wrong with those that can't be used."""
     found: dict[str, datetime] = {}
     troubles = []
     for name, title in MOMENTS.items():
-        if text := query.get(name):
+        if text := _asked(query, name):
             if moment := moment_in(text, tenant):
                 found[name] = moment
             else:

@@ -180,6 +180,12 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
     def label_from_instance(self, obj: Any) -> str:
         return label_of(obj)
 
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except forms.ValidationError:
+            raise forms.ValidationError("Choose one of these.", code="invalid_choice") from None
+
 
 def _uuid_or_none(text: str) -> UUID | None:
     try:

@@ -35,6 +35,8 @@ OF_STATUS: Final = {
     415: "unsupported_media_type",
     500: "internal_error",
 }
+#: What the framework says in words of Python is said in those of the code.
+IN_OUR_WORDS: Final = frozenset({"not_a_list", "not_a_dict"})
 
 Error = Mapping[str, str]
 
@@ -135,5 +137,6 @@ def _flatten(detail: Any, field: str = "") -> Any:
         for inner in detail:
             yield from _flatten(inner, field)
     else:
-        code = getattr(detail, "code", "invalid")
-        yield {"field": field, "code": str(code), "message": str(detail)}
+        code = str(getattr(detail, "code", "invalid"))
+        message = CODES[code].meaning if code in IN_OUR_WORDS else str(detail)
+        yield {"field": field, "code": code, "message": message}

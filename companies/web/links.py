@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -16,6 +17,7 @@ from companies.models import Company
 from companies.web.views import company_of, totals_of
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of
+from integrations.importing.selection import untick
 from integrations.importing.selectors import integration_with, list_psa_companies
 from integrations.links.changes import person_text
 from integrations.links.linking import link_company, unlink_company
@@ -40,15 +42,19 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
     integration = _chosen(integrations, asked.get("integration", ""), found.name)
     external_id = asked.get("external_id", "")
     if _is_done(link_of(found), request, integration, external_id):
+        if request.method == "POST":
+            messages.info(request, "They are linked already.")
         return redirect("companies:detail", pk)
     if request.method == "POST" and integration is not None:
-        link_company(
-            company=found, integration=integration, external_id=external_id, actor=request.user
-        )
+        with transaction.atomic():
+            untick(integration=integration, external_id=external_id, user=request.user)
+            link_company(
+                company=found, integration=integration, external_id=external_id, actor=request.user
+            )
         messages.success(
             request,
             f"Linked to {integration.name}; its agreements are being read. If it is the wrong "
-            "company, undo the link: all is as before then.",
+            "company, undo the link: everything will be as before.",
         )
         return redirect("companies:detail", pk)
     search = asked.get("search", found.name)
@@ -76,6 +82,10 @@ def _is_done(
     """Whether nothing is left to choose: it is linked, and a form asks for no other link."""
     if link is None or request.method == "GET":
         return link is not None
+    return _is_of(link, integration, external_id)
+
+
+def _is_of(link: CompanyLink, integration: Integration | None, external_id: str) -> bool:
     return (link.integration, link.external_id) == (integration, external_id)
 
 
@@ -116,9 +126,11 @@ def preview(request: PageRequest, pk: UUID, preview_id: UUID) -> HttpResponse:
     found = company_of(request, pk)
     rows = LinkPreview.objects.for_tenant(tenant_of(request)).filter(company=found)
     shown = find(rows.select_related("integration", "tenant"), preview_id)
+    link = link_of(found)
     context = {
         "company": found,
-        "link": link_of(found),
+        "link": link,
+        "is_same": link is not None and _is_of(link, shown.integration, shown.external_id),
         "preview": shown,
         "psa": shown.integration.psa_info,
         "fields": _fields(shown),

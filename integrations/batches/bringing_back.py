@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from django.utils import timezone
+
 from audit_site.db.each_by_itself import failure_of
 from audit_site.errors import DomainError
 from audit_site.tenants.models import User
@@ -31,7 +33,7 @@ def bring_back(rows: Sequence[ImportBatchRow], actor: User | None) -> None:
         if error := _refusal(row, actor):
             row.state, row.code, row.message = State.UNDONE, error.code, error.sentence
         else:
-            row.state, row.code = State.DONE, BACK
+            row.state, row.code, row.done_at = State.DONE, BACK, timezone.now()
             row.message = "The undo of this import had archived it; it was brought back."
 
 

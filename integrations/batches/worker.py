@@ -11,6 +11,8 @@ from functools import partial
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audit_site.db import walls
@@ -221,7 +223,7 @@ def _failed(row: ImportBatchRow, error: Explained) -> None:
 def _end(batch: ImportBatch) -> None:
     ended = leases.held(batch).update(
         state=ImportBatch.State.DONE,
-        finished_at=timezone.now(),
+        finished_at=Coalesce("finished_at", Value(timezone.now())),
         lease_until=None,
         dispatched_at=None,
     )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site import limits
@@ -51,7 +52,8 @@ UNDO_ARCHIVED: Final = Q(state=State.UNDONE, made=True, company__status=Company.
 class BatchCounts:
     """The rows of a batch in numbers; those that were unticked are only in `unticked`.
 
-    `archived`: audITees that it made and an undo archived; `back`: those that were brought back.
+    `archived`: audITees that it made and an undo archived; `back`: those that were brought back,
+    and `back_at` when the last of them was.
     """
 
     new: int
@@ -64,6 +66,12 @@ class BatchCounts:
     unticked: int
     archived: int
     back: int
+    back_at: datetime | None
+
+    @property
+    def taken_back(self) -> int:
+        """How many were undone, whether they are back by now or not."""
+        return self.undone + self.back
 
     @property
     def chosen(self) -> int:
@@ -106,12 +114,13 @@ def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
         "unticked": Count("pk", filter=~chosen),
         "archived": Count("pk", filter=chosen & UNDO_ARCHIVED),
         "back": Count("pk", filter=chosen & Q(code=BACK)),
+        "back_at": Max("done_at", filter=chosen & Q(code=BACK)),
         **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
     }
     counted: Any = rows.order_by().values("batch").annotate(**sums)
     numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
-    nothing = BatchCounts(**dict.fromkeys(sums, 0))
-    return {batch.pk: numbers.get(batch.pk, nothing) for batch in found}
+    nothing: Any = {**dict.fromkeys(sums, 0), "back_at": None}
+    return {batch.pk: numbers.get(batch.pk) or BatchCounts(**nothing) for batch in found}
 
 
 def propose_selection(
@@ -206,9 +215,10 @@ def held_batch(batch: ImportBatch, state: str) -> ImportBatch:
             "under_way", "This import is under way.", "Wait until it has ended, then look again."
         )
     if held.state != state:
+        is_done = held.state == ImportBatch.State.DONE
         raise DomainError(
             "not_in_review",
-            "This import is not to be reviewed any more, or not yet started.",
+            f"This import {'has been carried out' if is_done else 'has not been started yet'}.",
             "Look at its page: it says what can be done.",
         )
     return held
@@ -308,16 +318,18 @@ def bring_back(*, batch: ImportBatch, actor: User) -> None:
     chosen = ImportBatchRow.objects.filter(AnyOf("id", ids), tenant=held.tenant_id)
     chosen.update(state=State.WAITING, code="", message="")
     held.undo_by = actor
-    _queue(held, "import.brought_back", actor)
+    _queue(held, "import.brought_back", actor, keeps_end=True)
 
 
-def _queue(batch: ImportBatch, action: str, actor: User) -> None:
+def _queue(batch: ImportBatch, action: str, actor: User, *, keeps_end: bool = False) -> None:
+    """Hand it to the workers. `keeps_end`: it stays finished when it was, as it was undone."""
     limits.spend(batch.tenant, limits.IMPORTS)
     now = timezone.now()
     batch.state, batch.dispatched_at = ImportBatch.State.QUEUED, now
     if batch.finished_at is None:  # what is undone or tried again began when it began
         batch.queued_at = now
-    batch.finished_at = batch.lease_until = batch.resume_at = None
+    batch.finished_at = batch.finished_at if keeps_end else None
+    batch.lease_until = batch.resume_at = None
     batch.attempts = 0
     batch.save()
     record_audit(

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
+from audit_site.db.folded_text import storable
 from audit_site.errors import DomainError
 from audit_site.tenants.models import Tenant, User
 from integrations.importing.suggested import is_suggested, is_sure
@@ -61,6 +62,15 @@ def tick(
         raise too_many(MOST_TICKS, "ticked one by one")
     selection.save()
     return selection
+
+
+def untick(*, integration: Integration, external_id: str, user: User) -> None:
+    """A company that is being linked by itself is chosen no more, whatever becomes of the link."""
+    selection = selection_of(integration.tenant, user)
+    if selection.rule or selection.ticked:
+        rows = PsaCompanyRecord.objects.of(integration).filter(external_id=storable(external_id))
+        shown = list(rows.values_list("pk", flat=True))
+        tick(tenant=integration.tenant, user=user, shown=shown, ticked=[])
 
 
 def _merged(kept: Iterable[str], shown: set[str], chosen: set[str]) -> list[str]:

@@ -187,13 +187,13 @@ def _of_money(
 
 
 def _of_currencies(company: Company, money: BeforeAfter) -> list[Reason]:
-    usual = {total["currency"] for total in money["before"]} or {company.tenant.currency}
-    others = sorted({total["currency"] for total in money["after"]} - usual)
-    if not others:
+    before, after = ({total["currency"] for total in money[when]} for when in ("before", "after"))
+    usual = before or {company.tenant.currency}
+    if not after - usual:
         return []
-    message = (
-        f"It comes to amounts in {' and '.join(others)}, not in {' and '.join(sorted(usual))}."
-    )
+    whose = "your audITee's in" if before else "your currency is"
+    theirs, ours = (" and ".join(sorted(currencies)) for currencies in (after, usual))
+    message = f"Its agreements are in {theirs}, {whose} {ours}."
     return [_warning("other_currency", message, "Currencies are never added up.")]
 
 

@@ -50,6 +50,12 @@ def matching_of(tenant: Tenant) -> LinkMatching | None:
     return rows.filter(kind=SuggestionKind.LINK).first()
 
 
+def is_matching(tenant: Tenant) -> bool:
+    """Whether suggestions for links are being worked out (again)."""
+    matching = matching_of(tenant)
+    return matching is not None and matching.state != "done"
+
+
 def moves_of(integration: Integration) -> QuerySet[LinkMatching]:
     """The moves that were asked for from or to an account, the newest first."""
     rows = all_moves(integration.tenant)

@@ -19,6 +19,7 @@ from companies.services import licence
 from integrations.importing import batches
 from integrations.importing import review as review_acts
 from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.matching.selectors import is_matching
 from integrations.models import ImportBatch, ImportBatchRow, Integration
 from integrations.web.batch_rows import Place, rows_page, tabs_of
 from integrations.web.import_list import ids_sent
@@ -89,6 +90,7 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     }
     if context["is_review"]:
         context["reviewed"] = review_rows(batch, shown.rows)
+        context["is_matching"] = status.counts.new > 0 and is_matching(batch.tenant)
     return render(request, "integrations/import_batch.html", context)
 
 

@@ -23,7 +23,7 @@ from integrations.importing.facets import facets_of
 from integrations.importing.last_viewed import looked_at_all
 from integrations.importing.table import Filters, condition, rows_of, with_links
 from integrations.models import Integration, PsaCompanyRecord
-from integrations.web.import_filters import address_of, read_filters
+from integrations.web.import_filters import address_of, read_filters, tabs_of
 from integrations.web.import_page import chosen_bar, import_page, table_rows
 from integrations.web.integrations import find_integration
 from integrations.web.new_companies import new_since
@@ -91,7 +91,8 @@ def choose(request: PageRequest) -> HttpResponse:
     filters = _filters_sent(request, integrations)
     keep_ticks(request)
     if request.htmx:
-        return _bar(request, integrations, filters)
+        context = _counted(request, integrations, filters)
+        return render(request, "integrations/_import_bar.html", context)
     act = ACTS.get(request.POST.get("do", ""))
     if act is not None:
         return act(request, integrations, filters)
@@ -130,15 +131,18 @@ def _back(filters: Filters) -> str:
     return address_of(filters)
 
 
-def _bar(
+def _counted(
     request: PageRequest, integrations: Sequence[Integration], filters: Filters
-) -> HttpResponse:
+) -> dict[str, Any]:
+    """What a page counts around its rows: the bar and the tabs."""
     tenant = tenant_of(request)
     chosen = selection.selection_of(tenant, request.user)
     facets = facets_of(rows_of(tenant, integrations), filters)
     free = licence(tenant).free
-    bar = chosen_bar(chosen, integrations, filters, free, facets)
-    return render(request, "integrations/_import_bar.html", {"bar": bar})
+    return {
+        "bar": chosen_bar(chosen, integrations, filters, free, facets),
+        "tabs": tabs_of(filters, facets),
+    }
 
 
 def _choose_all(
@@ -244,7 +248,7 @@ def unignore(request: PageRequest, pk: UUID) -> HttpResponse:
 def _changed(
     request: PageRequest, pk: UUID, change: Callable[..., None], said: str
 ) -> HttpResponse:
-    """Change one company of the list; with a script its row takes the place of the old one."""
+    """Change one company of the list; with a script its row and what counts it are sent."""
     tenant = tenant_of(request)
     rows = PsaCompanyRecord.objects.for_tenant(tenant).select_related("integration__tenant")
     record = rows.filter(pk=pk).first()
@@ -261,8 +265,10 @@ def _changed(
         messages.error(request, error.sentence)
         return HttpResponse(headers={"HX-Refresh": "true"})
     if request.htmx:
-        context = {"row": _row(request, integration, pk), "several": False}
-        return render(request, "integrations/_import_row.html", context)
+        integrations = lists_of(request)
+        counted = _counted(request, integrations, _filters_sent(request, integrations))
+        row = {"row": _row(request, integration, pk), "several": len(integrations)}
+        return render(request, "integrations/_import_changed.html", {**row, **counted})
     messages.success(request, f"“{record.name}” {said}")
     return redirect(came_from(request, reverse("integrations:import")))
 

@@ -93,6 +93,22 @@ class ChosenBar:
         return max(self.chosen.new - self.free, 0)
 
     @property
+    def can_review(self) -> bool:
+        """Whether there is something to review, or a tab shows what may become that."""
+        if self.chosen.total:
+            return self.chosen.to_import > 0
+        return self.tab in {Tab.ADD, Tab.SUGGESTED, Tab.ALL} and self.matching > 0
+
+    @property
+    def says_room(self) -> bool:
+        """Whether the licence matters: what is taken back, or is not there, needs no place."""
+        return self.can_review or self.chosen.total > 0
+
+    @property
+    def is_needed(self) -> bool:
+        return self.says_room or self.can_choose_all or self.can_ignore_all
+
+    @property
     def can_choose_all(self) -> bool:
         """Whether every row of the tab can be ticked, and not all of them are chosen."""
         tickable = self.tab in {Tab.ADD, Tab.SUGGESTED, Tab.IGNORED}

@@ -25,7 +25,8 @@ SIZE: Final = 50
 class Undone:
     """That what a batch did was taken back: how many rows, by whom and when it ended.
 
-    `is_all`: nothing that it did is left. `back`: how many audITees were brought back since.
+    `is_all`: all that it did was. `back`: how many audITees were brought back since, and when; `by`
+    is who did that then: who did the undo before is in the audit trail alone.
     """
 
     number: int
@@ -33,13 +34,15 @@ class Undone:
     back: int
     by: str
     at: datetime | None
+    back_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PastBatch:
     """An import, or links that were made together.
 
-    `state` is how it stands while it has not ended, else "". `undone`: None = it was not.
+    `state` is how it stands while it has not ended, else "". `not_left`: how many are undone now.
+    `undone`: None = it was not.
     """
 
     is_import: bool
@@ -50,6 +53,7 @@ class PastBatch:
     new: int
     links: int
     done: int
+    not_left: int
     failed: int
     undone: Undone | None
 
@@ -95,6 +99,7 @@ def _import(batch: ImportBatch, counts: BatchCounts) -> PastBatch:
         new=counts.new,
         links=counts.links,
         done=counts.done,
+        not_left=counts.undone,
         failed=counts.failed,
         undone=undone_import(batch, counts),
     )
@@ -102,14 +107,15 @@ def _import(batch: ImportBatch, counts: BatchCounts) -> PastBatch:
 
 def undone_import(batch: ImportBatch, counts: BatchCounts) -> Undone | None:
     """That an import was taken back, if it was and no worker is at it."""
-    if batch.is_active or not counts.undone + counts.back:
+    if batch.is_active or not counts.taken_back:
         return None
     return Undone(
-        counts.undone,
-        not counts.done,
+        counts.taken_back,
+        counts.done == counts.back,
         counts.back,
         str(batch.undo_by or ""),
         batch.finished_at,
+        counts.back_at,
     )
 
 
@@ -140,6 +146,7 @@ def _link_batch(batch: LinkBatch, counts: dict[str, int], rejected: int) -> Past
         new=0,
         links=made + rejected,
         done=made - undone,
+        not_left=undone,
         failed=rejected,
         undone=taken_back,
     )

@@ -8,7 +8,7 @@ from typing import Final
 from audit_site.tenants.models import Tenant
 from integrations.importing.table import Filters
 from integrations.matching.rows import SuggestionRow, suggestion_rows
-from integrations.matching.selectors import list_suggestions, matching_of
+from integrations.matching.selectors import is_matching, list_suggestions
 from integrations.models import SuggestionKind
 
 #: So many that a person dismissed are shown, the best first.
@@ -33,12 +33,11 @@ class SuggestedLinks:
 
 def suggested_links(tenant: Tenant, filters: Filters) -> SuggestedLinks:
     """Of the connection that the list is narrowed to, or of all. Six statements at the most."""
-    matching = matching_of(tenant)
     links = list_suggestions(
         tenant, integration=filters.connection, kind=SuggestionKind.LINK, dismissed=True
     )
     return SuggestedLinks(
-        is_under_way=matching is not None and matching.state != "done",
+        is_under_way=is_matching(tenant),
         dismissed=suggestion_rows(tenant, list(links[:MOST_DISMISSED])),
         dismissed_in_all=links.count(),
         moves=list_suggestions(tenant, kind=SuggestionKind.MOVE).count(),

@@ -81,7 +81,7 @@ def walk(page: Page, base: str, look_at: Callable[[Page, str], None]) -> None:
     expect(page.get_by_text("2 of 2 undone today")).to_be_visible()
     look_at(page, "suggested-links-done")
     page.get_by_role("link", name="Past imports and links").click()
-    expect(page.get_by_text("Undone", exact=True)).to_be_visible()
+    expect(page.locator(".mark", has_text="Undone")).to_be_visible()
     look_at(page, "past-imports-and-links")
     assert CompanyLink.objects.in_force().count() == 0
     assert set(Company.objects.values_list("name", flat=True)) == {
@@ -134,7 +134,7 @@ def test_a_move(chromium: Browser, live_server: object, moving: CompanyLink) -> 
     page.get_by_role("button", name="Propose moves").click()
     expect(page.get_by_text("proposals are being worked out")).to_be_visible()
     matched(moving.tenant)
-    page.get_by_role("link", name="Load anew").last.click()
+    page.get_by_role("link", name="Reload").last.click()
 
     expect(page.get_by_role("heading", name="Proposed moves")).to_be_visible()
     expect(page.get_by_text("Move from ConnectWise Manage to Autotask")).to_contain_text(

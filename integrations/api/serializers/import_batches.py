@@ -85,6 +85,15 @@ class BatchCountsSerializer(serializers.Serializer[Any]):
     unticked = serializers.IntegerField()
 
 
+class _CanField(CanField):
+    """Of an import, only what is left to be done: the context has `counts`."""
+
+    def to_representation(self, shown: Any) -> list[str]:
+        counts = self.context["counts"][shown.pk]
+        left = {"retry": counts.failed, "undo": counts.done}
+        return [verb for verb in super().to_representation(shown) if left[verb]]
+
+
 def _has_ended(batch: ImportBatch) -> bool:
     return batch.state == ImportBatch.State.DONE
 
@@ -97,7 +106,7 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
     started_by = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     counts = serializers.SerializerMethodField()
-    can = CanField({"retry": (IsMember, _has_ended), "undo": (IsMember, _has_ended)})
+    can = _CanField({"retry": (IsMember, _has_ended), "undo": (IsMember, _has_ended)})
 
     class Meta:
         model = ImportBatch

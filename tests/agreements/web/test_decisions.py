@@ -94,6 +94,7 @@ def test_what_begins_earlier_replaces_nothing_on_the_page(
     client = browser(mia)
 
     earlier = client.post(f"/agreements/{agreement.pk}/decide/", {"renews": str(later.pk)})
+    rubbish = client.post(f"/agreements/{agreement.pk}/decide/", {"renews": "rubbish"})
     never = client.post(f"/agreements/{undated.pk}/decide/", {"renews": str(later.pk)})
     well = client.post(
         f"/agreements/{later.pk}/decide/", {"renews": str(agreement.pk), "note": "New"}
@@ -105,6 +106,7 @@ def test_what_begins_earlier_replaces_nothing_on_the_page(
         "would ever count. Choose one that begins earlier, or decide at Block 2026 that it "
         "replaces Block 2025."
     ) in text(earlier)
+    assert "Choose one of these." in text(rubbish)
     assert "Block has no start date, so nothing says from when it replaces" in text(never)
     assert ChoiceRecord.objects.count() == 1
 

@@ -116,7 +116,7 @@ def test_what_is_linked_asks_for_no_link_and_a_second_yes_does_no_harm(
 
     assert [page.redirect_chain for page in looked] == [[there], [there]]
     assert again.redirect_chain == [there]
-    assert "is linked already" not in text(again)
+    assert "They are linked already." in text(again)
     assert f"“Kite Robotics” is linked to company 7 of {record.integration.name} already." in text(
         other
     )

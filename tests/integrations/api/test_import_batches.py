@@ -92,16 +92,19 @@ def test_what_was_not_done_is_tried_again(mia: User, lists: list[Integration]) -
     body = api.post(BATCHES, {"companies": [one(second, "4")]}).json()
     early = api.post(f"{BATCHES}{body['id']}/retry/")
     work_off_imports()
+    could = api.get(f"{BATCHES}{body['id']}/").json()["can"]
     PsaCompanyRecord.objects.filter(name="Dune").update(importable=True, rule_codes=[])
 
     again = api.post(f"{BATCHES}{body['id']}/retry/")
     work_off_imports()
     nothing = api.post(f"{BATCHES}{body['id']}/retry/")
+    can = api.get(f"{BATCHES}{body['id']}/").json()["can"]
 
     assert problem(early) == (409, "under_way")
     assert (again.status_code, again.json()["state"]) == (202, "queued")
     assert rows_of(api, body) == [("Dune", "done", None)]
     assert problem(nothing) == (409, "nothing_to_retry")
+    assert (could, can) == (["retry"], ["undo"])
 
 
 def test_more_than_there_is_room_for_is_refused_as_a_whole(
@@ -123,6 +126,7 @@ def test_more_than_there_is_room_for_is_refused_as_a_whole(
         ({}, "invalid"),
         ({"companies": [], "all_that_match": {}}, "empty"),
         ({"companies": []}, "empty"),
+        ({"companies": {}}, "not_a_list"),
         ({"all_that_match": {"colour": "red"}}, "unknown_field"),
         ({"all_that_match": {"tab": "hidden"}}, "invalid_choice"),
         ({"all_that_match": {"search": "nobody"}}, "nothing_chosen"),
@@ -131,7 +135,10 @@ def test_more_than_there_is_room_for_is_refused_as_a_whole(
 def test_what_can_not_be_taken_is_refused(
     mia: User, lists: list[Integration], body: dict[str, Any], code: str
 ) -> None:
-    assert problem(api_of(mia).post(BATCHES, body)) == (400, code)
+    answer = api_of(mia).post(BATCHES, body)
+
+    assert problem(answer) == (400, code)
+    assert "Expected" not in answer.json()["detail"]
     assert not ImportBatch.objects.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ def test_the_page_hides_them_until_they_are_asked_for(mia: User, listed: Integra
 
     assert "“Birch” is ignored. Under Ignored you can take that back." in said
     assert "<strong>Birch</strong>" not in whole
-    assert 'Ignored <span class="num">1</span>' in whole
+    assert re.search(r'Ignored <span class="num" id="rows-ignored" ?>1</span>', whole)
     assert "<strong>Birch</strong>" in asked
     assert "Ignored by Mia Member" in asked
     assert "<strong>Amber</strong>" not in asked
@@ -125,7 +126,11 @@ def test_the_page_hides_them_until_they_are_asked_for(mia: User, listed: Integra
     assert "<strong>Birch</strong>" in page_text(client.get(address))
 
 
-def test_with_a_script_its_row_alone_changes(
+def tab_numbers(part: str) -> dict[str, str]:
+    return dict(re.findall(r'id="rows-(\w+)" hx-swap-oob="true">(\d+)', part))
+
+
+def test_with_a_script_its_row_and_what_counts_it_changes(
     mia: User, tenant: Tenant, listed: Integration
 ) -> None:
     client, script = browser(mia), {"HTTP_HX_REQUEST": "true"}
@@ -138,6 +143,11 @@ def test_with_a_script_its_row_alone_changes(
 
     assert (ignored.count("<tr>"), back.count("<tr>")) == (1, 1)
     assert "Ignored by Mia Member" in ignored
+    assert [tab_numbers(ignored), tab_numbers(back)] == [
+        {"add": "2", "suggested": "0", "hidden": "1", "linked": "1", "ignored": "1", "all": "5"},
+        {"add": "3", "suggested": "0", "hidden": "1", "linked": "1", "ignored": "0", "all": "5"},
+    ]
+    assert "Select all 2 that match" in ignored
     assert f'hx-post="{row_of("2", "unignore")}"' in ignored
     assert f'hx-post="{row_of("2", "ignore")}"' in back
     assert refused["HX-Refresh"] == "true"

@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.utils import timezone
+
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
 from companies.services import restore_company
-from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
+from integrations.links.linking import unlink_company
+from integrations.models import (
+    CompanyLink,
+    ImportBatch,
+    ImportBatchRow,
+    Integration,
+    LinkMatching,
+    PsaCompanyRecord,
+)
 from integrations.runs.pausing import pause_integration
 from tests.clients import browser, page_text, text
 from tests.factories import make_psa_contact
@@ -57,7 +67,7 @@ def test_ticks_outlive_pages_and_are_each_persons_own(
     assert bar(second) == "2 chosen: 2 new · room for 99"
     assert checked(less) == ["Dune"]
     assert checked(browser(alex).get("/import/")) == []
-    assert bar(browser(alex).get("/import/")) == "room for 99"
+    assert bar(browser(alex).get("/import/")) == "Room for 99 more"
 
 
 def test_all_that_match_are_chosen_by_the_rule_with_exceptions(
@@ -79,6 +89,31 @@ def test_all_that_match_are_chosen_by_the_rule_with_exceptions(
     rows = ImportBatchRow.objects.order_by("position").values_list("name", flat=True)
     assert list(rows) == ["Amber", "Birch", "Cedar", "Dune"]
     assert Company.objects.count() == 1
+
+
+def test_a_review_says_when_suggestions_are_being_worked_out(
+    mia: User, lists: list[Integration], tenant: Tenant
+) -> None:
+    client, said = browser(mia), "Suggestions are being worked out: wait a moment."
+    matching = LinkMatching.objects.create(tenant=tenant, wanted_at=timezone.now())
+    while_it_is = send(client, "Amber", "Amber", do="review")
+    LinkMatching.objects.filter(pk=matching.pk).update(wanted_at=None)
+
+    assert said in page_text(while_it_is)
+    assert said not in page_text(client.get(while_it_is.redirect_chain[-1][0]))
+
+
+def test_what_is_linked_by_itself_is_chosen_no_more(mia: User, lists: list[Integration]) -> None:
+    client, company = browser(mia), Company.objects.get()
+    CompanyLink.objects.all().delete()
+    amber = PsaCompanyRecord.objects.get(name="Amber")
+    send(client, "Amber Birch", "Amber Birch")
+    yes = {"integration": str(amber.integration_id), "external_id": amber.external_id}
+
+    client.post(f"/companies/{company.pk}/link/", yes)
+    unlink_company(company=company, actor=mia)
+
+    assert checked(client.get("/import/?tab=all")) == ["Birch"]
 
 
 def test_what_can_not_be_added_can_not_be_ticked(mia: User, lists: list[Integration]) -> None:
@@ -115,7 +150,7 @@ def test_a_review_becomes_results(mia: User, lists: list[Integration], tenant: T
 
     assert "<strong>2 ticked:</strong> 2 new · room for 99" in page_text(less)
     assert "Waiting for a worker" in page_text(started)
-    assert bar(client.get("/import/")) == "room for 97"
+    assert bar(client.get("/import/")) == "Room for 97 more"
     assert "<strong>2 of 2 done.</strong>" in done
     assert done.count('<span class="mark good">Added</span>') == 2
     assert done.count('<span class="mark">Unticked</span>') == 1
@@ -178,11 +213,13 @@ def test_a_selection_is_ignored_and_taken_back(mia: User, lists: list[Integratio
     hidden = text(send(client, "", "", filters="tab=hidden", do="ignore-matching"))
     every = send(client, "", "", filters="tab=ignored", do="all")
     back = text(send(client, "", "", filters="tab=ignored", do="unignore"))
+    none = client.get("/import/?tab=ignored")
 
     assert "2 companies are ignored." in ignored
     assert "2 companies are ignored." in hidden
     assert bar(every) == "5 chosen: 5 ignored · room for 99"
     assert "5 companies are not ignored any more." in back
+    assert (bar(none), 'value="review"' in text(none)) == ("", False)
     assert not PsaCompanyRecord.objects.exclude(ignored_at=None).exists()
 
 
@@ -205,6 +242,7 @@ def test_with_a_script_a_tick_brings_the_bar_alone(mia: User, lists: list[Integr
     assert bar(answer) == "1 chosen: 1 new · room for 99"
     assert "<html" not in text(answer)
     assert "Select all 4 that match" in text(answer)
+    assert "Select the 1 that matches" in text(browser(mia).get("/import/?search=Amber"))
 
 
 def test_a_strangers_rows_and_imports_are_not_there(
@@ -264,7 +302,7 @@ def test_an_import_is_taken_back_as_a_whole(mia: User, lists: list[Integration])
     assert "Nothing that this import did is left to take back." in again
     archived = Company.objects.filter(status="archived").order_by("name")
     assert list(archived.values_list("name", flat=True)) == ["Amber", "Birch"]
-    assert bar(client.get("/import/")) == "room for 99"
+    assert bar(client.get("/import/")) == "Room for 99 more"
 
 
 def test_what_the_undo_archived_is_brought_back_together(
@@ -278,6 +316,7 @@ def test_what_the_undo_archived_is_brought_back_together(
     work_off_imports()
     client.post(f"{address}undo/")
     work_off_imports()
+    undone_at = ImportBatch.objects.get().finished_at
     restore_company(company=Company.objects.get(name="Cedar"), actor=mia)
     Tenant.objects.filter(pk=tenant.pk).update(company_limit=3)
 
@@ -293,10 +332,16 @@ def test_what_the_undo_archived_is_brought_back_together(
     assert "2 audITees would come back, and your licence has room for 1." in full
     assert "Bring back all 2" in offered
     assert "Waiting for a worker" in started
-    assert "2 of them were archived by an undo, and are back" in done
+    assert re.search(r"3 of 3 undone today [\d:]+\.", done)
+    assert re.search(rf"2 of them were brought back today [\d:]+ by {alex}\.", done)
     assert "Bring back all" not in done
-    assert '2 brought back</span><div class="sub">today' in re.sub(r"\s+(?=<)|(?<=>)\s+", "", past)
-    assert f"by {alex}" in past
+    said = (
+        r"Undone</span>.*2 brought back</span>.*"
+        rf"Undone today [\d:]+, brought back today [\d:]+ by {alex}"
+    )
+    assert re.search(said, past)
+    assert re.findall(r'data-label="[\w ]+">(\d)<', past) == ["3", "0", "2", "0", "1"]
+    assert ImportBatch.objects.get().finished_at == undone_at
     assert "No audITee of this import is archived by its undo." in again
     assert not Company.objects.filter(status="archived").exists()
     brought_back = AuditEvent.objects.filter(action="company.restored", person_id=alex.pk)

@@ -274,7 +274,7 @@ def test_a_status_that_stands_in_the_way_leads_to_saying_it(
         assert "Its status in ConnectWise Manage, “Gold”, does not count as Active." in page
         assert f'href="{address}"' in page
     assert address not in after
-    assert '<span class="mark good">Add</span>' in after
+    assert '<span class="text-secondary">Becomes a new audITee</span>' in after
     assert '<span class="mark">Gold</span>' not in after
 
 
