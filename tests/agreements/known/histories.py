@@ -192,7 +192,7 @@ class History:
         name = self.random.choice(["exclude", "force_include", "assume_renewal"])
         about = None if name == "assume_renewal" or self.random.random() < 0.5 else line
         choose(agreement=line.agreement, line=about, actor=self.api.user, note="So it is.",
-               changes={name: self.random.random() < 0.7})  # fmt: skip
+               changes={name: self.random.random() < 0.7}, repeats=True)  # fmt: skip
 
     def _said(self) -> None:
         kind, word, meaning = self.random.choice(
