@@ -125,7 +125,9 @@ def test_right_is_only_what_is_warned_of_there_today(
     ]
 
     for address, code in tried:
-        page = client.post(f"/{address}/right/", {"code": code, "from": "list"}, follow=True)
+        page = client.post(
+            f"/{address}/right/", {"code": code, "next": "/mrr/to-check/"}, follow=True
+        )
         assert "Nothing like that is warned of here any more." in text(page), address
         assert "<h1>To check" in text(page)
     path = f"{V1}/agreements/{doubtful['one'].pk}/choices/"
@@ -298,6 +300,7 @@ def test_only_the_later_one_is_offered_to_replace_the_other(
     assert page.count(f"Replaced by {label}…") == 1
     assert ledger.count(way) == 2
     assert re.search(rf'value="{one.pk}"[^>]*checked', form)
+    assert "2,196.00 → 1,196.00" in form
     assert 'href="/mrr/to-check/?show=possible_overlap&amp;page=1">Cancel' in form
     assert decided["Location"] == listed_at
     assert elsewhere["Location"] == f"/companies/{one.company_id}/mrr/"
