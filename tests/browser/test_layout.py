@@ -119,7 +119,7 @@ def test_a_phone_shows_whether_a_company_can_be_imported(
 
     page.goto(f"{live_server.url}/import/?tab=all")
 
-    assert is_within(page, "td .mark:text('Add')")
+    assert is_within(page, "td :text('Becomes a new audITee')")
     assert is_within(page, "td summary:text('No contact')")
     assert is_within(page, "[data-choose-all]")
     page.emulate_media(color_scheme="dark")

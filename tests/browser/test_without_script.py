@@ -53,7 +53,7 @@ def test_from_connecting_to_signing_out_without_script(
     list_address = f"{base}/import/"
     page.goto(list_address)
     expect(page.get_by_label("Choose all on this page")).to_be_hidden()
-    expect(page.locator("tbody .mark.good").first).to_have_text("Add")
+    expect(page.locator("tbody tr").first).to_contain_text("Becomes a new audITee")
     page.locator("tbody input[type=checkbox]").first.check()
     page.get_by_role("button", name="Review").click()
     page.get_by_role("button", name="Add 1").click()
