@@ -11,7 +11,7 @@ PRODUCT := audit_site companies agreements integrations manage.py gunicorn.conf.
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
-	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs less than two minutes)"
+	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs about two minutes)"
 	@echo "make lint         style, types, direction of imports, migrations, templates, risky calls, licences, typed secrets"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL, kept books, suggested links (ARGS=sync, mrr, list, books or matching)"

@@ -1,6 +1,7 @@
 """A pytest plugin (`-p tests.quick`): what `make test ARGS=quick` leaves out.
 
-Marks say which tests are long or need more than SQLite. A test that runs once for each PSA runs for one
+Marks say which tests are long or need more than SQLite; one that asks for a sandbox PSA syncs, imports or
+links as a whole, which the other parts are tested without. A test that runs once for each PSA runs for one
 of them: always the same one for the same test, and another one for another, so that each PSA has its share.
 """
 
@@ -14,17 +15,20 @@ import pytest
 from integrations.psa import registry
 
 LONG = ("browser", "once", "postgres", "processes")
+#: Fixtures of what is done with a whole PSA.
+WHOLE = {"sandbox", "sandboxes", "connected"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     one_psa = of_one_psa(items)
-    chosen = [
-        item
-        for item in items
-        if item in one_psa and not any(item.get_closest_marker(name) for name in LONG)
-    ]
+    chosen = [item for item in items if item in one_psa and not is_long(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
+
+
+def is_long(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in LONG)
+    return marked or bool(WHOLE & set(getattr(item, "fixturenames", ())))
 
 
 def of_one_psa(items: list[pytest.Item]) -> set[pytest.Item]:

@@ -35,8 +35,9 @@ BYTECODE = {
 }
 
 QUICK_LEAVES_OUT = """\
-Left out     PostgreSQL, Redis and the browser; servers and workers as processes; long tests (marked
-             `once`); and of a test that runs for each PSA, all PSAs but one.
+Left out     PostgreSQL, Redis and the browser; servers and workers as processes; syncs with a
+             whole sandbox PSA; long tests (marked `once`); and of a test that runs for each PSA,
+             all PSAs but one.
              `make test` runs everything."""
 
 
@@ -160,7 +161,7 @@ def run_suite(
 
 
 def run_quick(arguments: list[str]) -> int:
-    """Run what finds most mistakes within two minutes, and name the rest."""
+    """Run what finds most mistakes in about two minutes, and name the rest."""
     env = {"CELERY_BROKER_URL": "", "TEST_REDIS_URL": "", "DATABASE_URL": ""}
     processes = os.cpu_count() or 2  # none of these tests waits for anything
     outcome = run_suite("SQLite", env, ["-p", "tests.quick", *arguments], processes)
