@@ -253,6 +253,9 @@ CELERY_WORKER_CONCURRENCY = 4  # the clock, mail: what no lane takes
 #: How many syncs, and how much of what a person waits for, a worker carries out at once.
 SYNC_THREADS = env_int("SYNC_THREADS", 4)
 URGENT_THREADS = env_int("URGENT_THREADS", 4)
+#: And how much of one tenant's all workers carry out at once, so that the others get their turn.
+SYNCS_A_TENANT = env_int("SYNCS_A_TENANT", 2)
+URGENT_A_TENANT = env_int("URGENT_A_TENANT", 3)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ACKS_LATE = True

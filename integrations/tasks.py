@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final
 
 from celery import shared_task
@@ -17,22 +19,39 @@ from integrations.sync import engine
 from integrations.words import following
 
 
+def _passing_on(work: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Make a tenant's next work begin where this one ends, if it had to wait for its turn."""
+
+    @wraps(work)
+    def carry_out(tenant_id: str, work_id: str) -> None:
+        try:
+            work(tenant_id, work_id)
+        finally:
+            dispatching.send_next(tenant_id=tenant_id)
+
+    return carry_out
+
+
 @shared_task(name="integrations.run_connection_test")
+@_passing_on
 def run_connection_test(tenant_id: str, test_id: str) -> None:
     connection_test.run_connection_test(tenant_id=tenant_id, test_id=test_id)
 
 
 @shared_task(name="integrations.run_sync")
+@_passing_on
 def run_sync(tenant_id: str, run_id: str) -> None:
     engine.run_sync(tenant_id=tenant_id, run_id=run_id)
 
 
 @shared_task(name="integrations.run_import_batch")
+@_passing_on
 def run_import_batch(tenant_id: str, import_id: str) -> None:
     worker.run_import_batch(tenant_id=tenant_id, batch_id=import_id)
 
 
 @shared_task(name="integrations.run_link_preview")
+@_passing_on
 def run_link_preview(tenant_id: str, preview_id: str) -> None:
     preview_work.run_link_preview(tenant_id=tenant_id, preview_id=preview_id)
 

@@ -166,6 +166,8 @@ def test_the_example_environment_names_every_setting() -> None:
         "TLS_FOLDER",
         "SYNC_THREADS",
         "URGENT_THREADS",
+        "SYNCS_A_TENANT",
+        "URGENT_A_TENANT",
     ]:
         assert f"{name}=" in text
 

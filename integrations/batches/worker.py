@@ -34,6 +34,7 @@ from integrations.models import (
     PsaCompanyRecord,
 )
 from integrations.runs import leases, run_log, shutdown
+from integrations.runs.turns import Turn, TurnOver
 
 #: So many rows are carried out by one transaction, and read by one run after it.
 SLICE: Final = 250
@@ -53,11 +54,13 @@ def run_import_batch(*, tenant_id: str, batch_id: str) -> None:
     if batch.attempts > MOST_ATTEMPTS:
         _give_up(batch)
         return
+    turn = Turn(batch)
     try:
         with leases.LeaseKeeper(batch):
             while carry_out_slice(batch):
                 shutdown.check()
-    except shutdown.WorkerEnding:
+                turn.check()
+    except (shutdown.WorkerEnding, TurnOver):
         leases.held(batch).update(lease_until=None, dispatched_at=None)  # another goes on
     except leases.LeaseLost:
         return

@@ -14,14 +14,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from django.db import Error as DatabaseFault
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audit_site.db import walls
 from integrations.models import LeasedWork
-from integrations.runs import run_log, shutdown
+from integrations.runs import run_log, shutdown, turns
 
 #: Four beats: a database that is busy for a while costs nobody the work, and a dead worker's is
 #: taken over within half a minute (the sweep comes every five seconds).
@@ -45,7 +45,8 @@ def due(now: datetime) -> Q:
 
 
 def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
-    """Take the work for this worker; None when it has ended, waits, or another worker holds it.
+    """Take the work for this worker; None when it has ended, waits, or another worker holds it, and
+    when it is not its turn.
 
     A worker that is being stopped takes none: the next sweep sends it to another.
     """
@@ -54,17 +55,24 @@ def claim(model: type[WorkT], *, tenant_id: str, work_id: str) -> WorkT | None:
     if shutdown.requested.is_set():
         rows.filter(due(now)).update(dispatched_at=None)
         return None
-    claimed = rows.filter(due(now)).update(
-        state="running",
-        fence=F("fence") + 1,
-        attempts=F("attempts") + 1,
-        lease_until=now + LEASE,
-        started_at=Coalesce("started_at", now),
-        resume_at=None,
-    )
-    if not claimed:
+    with transaction.atomic():
+        claimed = rows.filter(due(now)).update(
+            state="running",
+            fence=F("fence") + 1,
+            attempts=F("attempts") + 1,
+            lease_until=now + LEASE,
+            started_at=Coalesce("started_at", now),
+            resume_at=None,
+        )
+        if not claimed:
+            return None
+        work = rows.select_related(*model.CLAIMED_WITH).get()
+        may_begin = turns.has_place(work)
+        if not may_begin:
+            transaction.set_rollback(True)
+    if not may_begin:
+        turns.note_waits(work)
         return None
-    work = rows.select_related(*model.CLAIMED_WITH).get()
     run_log.begins(work)
     return work
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, Count, Q, QuerySet, Value, When, Window
 from django.db.models.expressions import Combinable
@@ -25,9 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Nightly syncs begin within this many minutes after their time, so that not all ask at once.
 SPREAD_MINUTES: Final = 60
-#: What one tick starts at the most, and how many scheduled runs a tenant has under way at once.
+#: What one tick starts at the most.
 STARTS_A_TICK: Final = 50
-RUNS_A_TENANT: Final = 2
 PLANS_A_TICK: Final = 500
 
 Every = Integration.Schedule
@@ -180,13 +180,13 @@ def _ranked(now: datetime) -> QuerySet[Integration, UUID]:
         .annotate(count=Count("pk"))
     )
     turn: Combinable = Window(RowNumber(), partition_by=["tenant"], order_by=["next_sync_at", "id"])
-    for count in range(1, RUNS_A_TENANT + 1):
+    for count in range(1, settings.SYNCS_A_TENANT + 1):
         has_as_many = When(tenant__in=busy.filter(count__gte=count).values("tenant"), then=Value(1))
         turn = turn + Case(has_as_many, default=Value(0))
     return (
         _due(now)
         .annotate(turn=turn)
-        .filter(turn__lte=RUNS_A_TENANT)
+        .filter(turn__lte=settings.SYNCS_A_TENANT)
         .order_by("turn", "next_sync_at", "id")
         .values_list("pk", flat=True)
     )

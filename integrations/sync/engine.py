@@ -21,6 +21,7 @@ from integrations.models import CompanyLink, Integration, SyncRun
 from integrations.psa.errors import COOLING_DOWN, KEYS, PsaError, PsaRateLimited, PsaRefused
 from integrations.runs import leases, pausing, run_log, shutdown
 from integrations.runs.starting import NOT_AVAILABLE
+from integrations.runs.turns import TurnOver
 from integrations.sync import checkpoint
 from integrations.sync.company_sync import CompanySync
 from integrations.sync.full_sync import FullSync
@@ -75,7 +76,7 @@ def _carry_out(writer: RunWriter) -> None:
             ) as adapter,
         ):
             SYNCS[run.scope](writer, adapter).run()
-    except (leases.LeaseLost, shutdown.WorkerEnding, RunCancelled, PsaError) as why:
+    except (leases.LeaseLost, shutdown.WorkerEnding, TurnOver, RunCancelled, PsaError) as why:
         _stop(writer, why)
     except (OperationalError, InterfaceError):
         raise  # the lease runs out, and another worker continues after the last page
@@ -103,6 +104,8 @@ def _stop(writer: RunWriter, why: Exception) -> None:
             return
         case RunCancelled():
             writer.end(SyncRun.State.CANCELLED)
+        case TurnOver():
+            writer.postpone(timezone.now(), "", counts=False)
         case _ if shutdown.requested.is_set():
             # what failed while this worker was being stopped is not the PSA's fault
             writer.postpone(timezone.now(), "", counts=False)

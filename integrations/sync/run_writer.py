@@ -20,6 +20,7 @@ from integrations.models import SyncRun, lock_with_integration
 from integrations.psa.errors import PsaError, PsaRateLimited
 from integrations.runs import leases, run_log, shutdown
 from integrations.runs.starting import start_follower
+from integrations.runs.turns import Turn, TurnOver
 from integrations.sync.checkpoint import Checkpoint, Refusal
 from integrations.sync.journal import Journal
 from integrations.sync.moments import OnMoment, unwatched
@@ -46,6 +47,7 @@ class RunWriter:
         self.seen = SeenIds(run, self.checkpoint)
         self.answers = RunAnswers(run, self.checkpoint)
         self._kept_at = monotonic()
+        self._turn = Turn(run)
         self._phase = run.phase
         self._requests = run.requests
 
@@ -67,6 +69,7 @@ class RunWriter:
     ) -> Iterator[None]:
         """One transaction: the records written inside, and with them counts, events and checkpoint.
 
+        After it TurnOver is raised when the run has had its time and others wait.
         Writers of one integration take turns here, so that an import beside a full run never writes
         the same row at the same moment. `done` of `total` = progress. `is_last`: with this page the
         phase is done.
@@ -74,6 +77,7 @@ class RunWriter:
         shutdown.check()
         with self._page(phase, done, total, is_last=is_last):
             yield
+        self._turn.check()
 
     @contextmanager
     def _page(
@@ -143,7 +147,7 @@ class RunWriter:
         self._kept_at = monotonic()
         try:
             yield
-        except (PsaRateLimited, shutdown.WorkerEnding):
+        except (PsaRateLimited, shutdown.WorkerEnding, TurnOver):
             self._keep_answers(phase)
             raise
         finally:

@@ -23,6 +23,7 @@ from integrations.models import (
     SyncRun,
 )
 from integrations.runs.speed import RunSpeed, is_waiting, measure, remaining_seconds
+from integrations.runs.turns import IN_TURN
 from integrations.sync.checkpoint import Checkpoint
 from integrations.sync.engine import SYNCS
 from integrations.sync.list_phases import OVERLAP
@@ -65,7 +66,8 @@ class RunStatus:
     def title(self) -> str:
         """What it does right now."""
         if self.run.state == SyncRun.State.QUEUED:
-            return "Waiting for a worker"
+            in_turn = self.run.waiting_for == IN_TURN
+            return f"Waiting for its turn. {IN_TURN}" if in_turn else "Waiting for a worker"
         return _titles().get(self.run.phase, "Starting")
 
     @property
@@ -160,7 +162,8 @@ class RunStatus:
     @property
     def resumed(self) -> bool:
         """Whether a wait is over and nothing has been read since."""
-        return self.run.is_active and bool(self.run.waiting_for) and not self.waiting
+        has_begun = self.run.state == SyncRun.State.RUNNING
+        return has_begun and bool(self.run.waiting_for) and not self.waiting
 
     @property
     def announcement(self) -> str:

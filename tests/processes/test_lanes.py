@@ -56,6 +56,7 @@ def log_of(installation: Installation, name: str) -> list[dict[str, Any]]:
 def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
     installation: Installation,
 ) -> None:
+    installation.env["SYNCS_A_TENANT"] = str(SYNC_THREADS)
     installation.start_worker()
     integration = installation.connect()
     long = begin_long_syncs(installation, integration)
