@@ -199,7 +199,7 @@ STOP_ASKING = 286
 
 
 def watched(
-    request: PageRequest, template: str, context: dict[str, Any], poll_seconds: int
+    request: PageRequest, template: str, context: dict[str, Any], poll_ms: int
 ) -> HttpResponse:
-    """A part of a page that htmx asks for every `poll_seconds`; 0 = no more, answered by 286."""
-    return render(request, template, context, status=200 if poll_seconds else STOP_ASKING)
+    """A part of a page that htmx asks for every `poll_ms`; 0 = no more, answered by 286."""
+    return render(request, template, context, status=200 if poll_ms else STOP_ASKING)

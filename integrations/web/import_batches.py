@@ -25,7 +25,7 @@ from integrations.web.batch_rows import Place, rows_page, tabs_of
 from integrations.web.import_list import ids_sent
 from integrations.web.past_batches import Undone, past_batches, undone_import
 from integrations.web.review_rows import choices_sent, review_rows
-from integrations.web.run_progress import poll_seconds
+from integrations.web.run_progress import poll_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class BatchStatus:
 
     batch: ImportBatch
     counts: BatchCounts
-    poll_seconds: int
+    poll_ms: int
     paused: list[str]
 
     @property
@@ -74,8 +74,8 @@ def import_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     status = _status(batch)
     if request.htmx:
         part = {"status": status, "batch": batch}
-        response = watched(request, "integrations/_batch_progress.html", part, status.poll_seconds)
-        if not status.poll_seconds:
+        response = watched(request, "integrations/_batch_progress.html", part, status.poll_ms)
+        if not status.poll_ms:
             response["HX-Refresh"] = "true"
         return response
     place = Place.of(request.GET)
@@ -103,14 +103,14 @@ def _bar(request: PageRequest, batch: ImportBatch, counts: BatchCounts) -> dict[
 
 def _status(batch: ImportBatch) -> BatchStatus:
     counts = counts_of([batch])[batch.pk]
-    seconds = poll_seconds(batch) if batch.is_active else 0
+    pulse = poll_ms(batch) if batch.is_active else 0
     lists = Integration.objects.filter(
         tenant=batch.tenant_id,
         pk__in=ImportBatchRow.objects.filter(tenant=batch.tenant_id, batch=batch, chosen=True)
         .order_by()
         .values("integration"),
     ).order_by("name")
-    return BatchStatus(batch, counts, seconds, [one.name for one in lists if one.is_paused])
+    return BatchStatus(batch, counts, pulse, [one.name for one in lists if one.is_paused])
 
 
 @page("POST", role=Role.MEMBER, section="import")

@@ -85,7 +85,7 @@ def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
         "announced": request.GET.get("told", ""),
         "is_fragment": True,
     }
-    return watched(request, "integrations/_status.html", context, context["poll_seconds"])
+    return watched(request, "integrations/_status.html", context, context["poll_ms"])
 
 
 @page("POST", role=Role.MEMBER, section="integrations")

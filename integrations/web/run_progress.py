@@ -29,8 +29,9 @@ from integrations.sync.engine import SYNCS
 from integrations.sync.list_phases import OVERLAP
 from integrations.sync.phase import Phase
 
-#: A page that watches asks every second for half a minute, then every three.
-QUICK_FOR: Final = timedelta(seconds=30)
+#: How often a page that watches asks again, by how long ago it began: milliseconds.
+PULSES: Final = ((timedelta(seconds=4), 300), (timedelta(seconds=30), 1000))
+SLOWEST_PULSE: Final = 3000
 #: The end of a wait is given to the second when it is nearer than this.
 SOON: Final = timedelta(minutes=5)
 
@@ -38,13 +39,14 @@ SOON: Final = timedelta(minutes=5)
 # What it does, and what it waits for
 
 
-def poll_seconds(*works: LeasedWork | None) -> int:
-    """After how many seconds a page that watches these asks again; 0 = all have ended."""
+def poll_ms(*works: LeasedWork | None) -> int:
+    """After how many milliseconds a page that watches these asks again; 0 = all have ended."""
     ended = (ConnectionTest.State.DONE, *(set(SyncRun.State) - set(SyncRun.ACTIVE_STATES)))
     busy = [work for work in works if work is not None and getattr(work, "state", "") not in ended]
     if not busy:
         return 0
-    return 1 if max(work.queued_at for work in busy) > timezone.now() - QUICK_FOR else 3
+    since = timezone.now() - max(work.queued_at for work in busy)
+    return next((pulse for until, pulse in PULSES if since < until), SLOWEST_PULSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class RunStatus:
     speed: RunSpeed | None
 
     @property
-    def poll_seconds(self) -> int:
-        return poll_seconds(self.run)
+    def poll_ms(self) -> int:
+        return poll_ms(self.run)
 
     @property
     def title(self) -> str:

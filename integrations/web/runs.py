@@ -94,9 +94,9 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
         "announced": request.GET.get("told", ""),
         "is_fragment": True,
     }
-    poll_seconds = run_progress.poll_seconds(sync_run)
-    response = watched(request, "integrations/_run.html", context, poll_seconds)
-    if not poll_seconds:
+    poll_ms = run_progress.poll_ms(sync_run)
+    response = watched(request, "integrations/_run.html", context, poll_ms)
+    if not poll_ms:
         response["HX-Trigger"] = "run-ended"
     return response
 

@@ -104,7 +104,7 @@ def status_context(integration: Integration, latest: LatestWork, health: Health)
         "run": latest.run,
         "status": status,
         "poll_address": run_progress.poll_address(address, status),
-        "poll_seconds": run_progress.poll_seconds(*latest.works),
+        "poll_ms": run_progress.poll_ms(*latest.works),
     }
 
 

@@ -1,12 +1,13 @@
 """`make bench`: how fast a first sync is, beside the bare floor, and MRR beside SQL and pandas, the import
-list beside SQL, what it costs to keep books, and suggested links by the clock.
+list beside SQL, what it costs to keep books, suggested links by the clock, how long a person waits, and how
+much tenants wait for each other.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import books, first_sync, import_list, matching, mrr
+from tests.bench import books, fairness, first_sync, import_list, matching, mrr, waiting
 
 arguments = sys.argv[1:]
 parts = {
@@ -15,15 +16,11 @@ parts = {
     "list": import_list.main,
     "books": books.main,
     "matching": matching.main,
+    "waiting": waiting.main,
+    "fairness": fairness.main,
 }
 if arguments and arguments[0] in parts:
     sys.exit(parts[arguments[0]](arguments[1:]))
 if any(argument.startswith("--part") for argument in arguments):
     sys.exit(first_sync.main(arguments))
-sys.exit(
-    first_sync.main([])
-    or mrr.main([])
-    or import_list.main([])
-    or books.main([])
-    or matching.main([])
-)
+sys.exit(next((code for part in parts.values() if (code := part([]))), 0))

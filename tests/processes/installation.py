@@ -135,7 +135,8 @@ class Installation:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def sign_in(self, company_limit: str = "500") -> None:
+    def sign_in(self, company_limit: str = "500", *, password: str = "") -> None:
+        """Make a tenant, and be its admin; with a password, who may sign in to pages too."""
         tenant = json.loads(
             self.manage(
                 "create_tenant",
@@ -144,6 +145,7 @@ class Installation:
                 "a@example.com",
                 "--company-limit",
                 company_limit,
+                *(("--password", password) if password else ()),
             )
         )
         token = json.loads(

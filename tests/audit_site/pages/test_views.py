@@ -88,10 +88,10 @@ def test_paged_shows_the_page_that_is_asked_for(
     assert list(found) == [companies[at] for at in shown]
 
 
-@pytest.mark.parametrize(("poll_seconds", "status"), [(3, 200), (0, 286)])
-def test_watched_ends_the_asking_with_286(tenant: Tenant, poll_seconds: int, status: int) -> None:
+@pytest.mark.parametrize(("poll_ms", "status"), [(3, 200), (0, 286)])
+def test_watched_ends_the_asking_with_286(tenant: Tenant, poll_ms: int, status: int) -> None:
     context = {"page": None}
 
-    answer = watched(asked(tenant), "components/pages.html", context, poll_seconds)
+    answer = watched(asked(tenant), "components/pages.html", context, poll_ms)
 
     assert answer.status_code == status
