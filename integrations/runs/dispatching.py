@@ -49,7 +49,7 @@ def send_next(*, tenant_id: str) -> None:
         return
     waiting: dict[str, list[LeasedWork]] = {}
     for model in TASKS:
-        rows = model._default_manager.filter(leases.due(timezone.now()), tenant=tenant_id)
+        rows = model._default_manager.filter(leases.due(timezone.now()), tenant=UUID(tenant_id))
         fields = ("pk", "tenant_id", "queued_at", *model.DISPATCH_FIELDS)
         for work in rows.order_by("queued_at").only(*fields)[:MOST_LOOKED_AT]:
             waiting.setdefault(turns.lane_of(work), []).append(work)

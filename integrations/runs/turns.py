@@ -65,11 +65,10 @@ def has_place(work: LeasedWork) -> bool:
 
 def _under_way(tenant_id: UUID, lane: str, *, other_than: LeasedWork | None) -> int:
     """How many pieces of a tenant's work in a lane are held by a worker."""
-    now, found = timezone.now(), 0
+    held, found = Q(state="running", lease_until__gt=timezone.now()), 0
     for model in WORK_OF_LANES[lane]:
-        rows = model._default_manager.filter(
-            tenant=tenant_id, state="running", lease_until__gt=now
-        ).only("pk", "tenant_id", *model.DISPATCH_FIELDS)
+        rows = model._default_manager.filter(held, tenant=tenant_id)
+        rows = rows.only("pk", "tenant_id", *model.DISPATCH_FIELDS)
         if isinstance(other_than, model):
             rows = rows.exclude(pk=other_than.pk)
         found += sum(lane_of(row) == lane for row in rows)

@@ -121,7 +121,7 @@ def test_what_ends_sends_the_next_in_the_order_of_the_clicks(
 
     dispatching.send_next(tenant_id=str(tenant.pk))
     assert sent == []
-    ended(held[0])  # type: ignore[arg-type]
+    ended(held[0])
     dispatching.send_next(tenant_id=str(tenant.pk))
 
     assert sent == [("integrations.run_sync", str(runs[2].pk), SYNC)]
