@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import books, fairness, first_sync, import_list, matching, mrr, waiting
+from tests.bench import books, fairness, first_sync, growth, import_list, matching, mrr, waiting
 
 arguments = sys.argv[1:]
 parts = {
@@ -18,6 +18,7 @@ parts = {
     "matching": matching.main,
     "waiting": waiting.main,
     "fairness": fairness.main,
+    "growth": growth.main,
 }
 if arguments and arguments[0] in parts:
     sys.exit(parts[arguments[0]](arguments[1:]))
