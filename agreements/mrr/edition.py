@@ -31,16 +31,20 @@ class Edition(Struct, frozen=True):
     breaks_circles: bool = True
 
 
-TODAY: Final = Edition(7)
-_FORMER: Final = Edition(
+TODAY: Final = Edition(8)
+_BEFORE_PRACTICE: Final = Edition(
     6,
     settles_catch_up_lines=False,
     knows_usual_names=False,
     doubts_amounts=False,
     breaks_circles=False,
 )
+#: It differs in its books alone: they do not say for which link an agreement is set aside.
+_WITHOUT_THE_LINK: Final = Edition(7)
 #: Every edition under which books were kept, by its number.
-EDITIONS: Final = {edition.number: edition for edition in (_FORMER, TODAY)}
+EDITIONS: Final = {
+    edition.number: edition for edition in (_BEFORE_PRACTICE, _WITHOUT_THE_LINK, TODAY)
+}
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
 EDITION: Final = TODAY.number

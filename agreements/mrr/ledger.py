@@ -51,6 +51,7 @@ REASONS: Final[dict[str, str]] = {
 }
 CODES: Final = tuple(REASONS)
 #: Sentences that say more, where more is known.
+SET_ASIDE_FOR: Final = "typed by hand, and set aside since {psa} was linked on {linked}."
 OTHER_TYPE: Final = "its type is {type}; only {recurring_type} counts."
 FORMER_TYPE: Final = " Its type was {former_type} before {changed}."
 UNKNOWN_CYCLE: Final = 'its billing cycle "{cycle}" is not one we know; it brings {amount} a cycle.'
@@ -275,6 +276,8 @@ def _sentence(row: Row, reason: str, on: date) -> str:
         recurring_type=item.source.recurring_type,
         former_type=agreement.former_type,
         changed=_text(agreement.type_changed_on),
+        psa=agreement.set_aside_psa,
+        linked=_text(agreement.set_aside_since),
     )
     return f"Left out: {text}"
 
@@ -286,6 +289,8 @@ def _template(row: Row, reason: str) -> str:
     if reason == "not_recurring" and is_other_type(item):
         has_changed = agreement.former_type and agreement.type_changed_on
         return OTHER_TYPE + (FORMER_TYPE if has_changed else "")
+    if reason == "set_aside" and agreement.set_aside_psa and agreement.set_aside_since:
+        return SET_ASIDE_FOR
     if reason == "unknown_cycle" and unknown_cycle_of(row):
         return UNKNOWN_CYCLE
     if reason == "inactive" and agreement.status:

@@ -90,6 +90,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
     entries = ledger(book, on)
     rows = [entry for entry in entries if entry.kind != "rounding"]
     said = {row.row_id: row.said for row in rows if row.said}
+    explains = ask.get("sentences") is True
     return {
         "reasons": {row.row_id: row.reason for row in rows},
         "totals": {
@@ -101,6 +102,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
         },
         "warnings": {row.row_id: row.warnings for row in rows if row.warnings},
         **({"words": said} if said else {}),
+        **({"sentences": {row.row_id: row.sentence for row in rows}} if explains else {}),
     }
 
 
@@ -235,6 +237,8 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         set_aside=raw.get("set_aside") is True,
         counts_from=dates.read("counts_from"),
         inactive_from=dates.read("inactive_from"),
+        set_aside_psa=_text(raw, "set_aside_psa"),
+        set_aside_since=_Dates(raw).read("set_aside_since"),
         lines=[_line(_mapping(line, "line")) for line in lines],
     )
     agreement.has_unreadable_date = dates.unreadable
