@@ -66,6 +66,25 @@ def test_what_edition_7_kept_set_aside_is_told_as_it_was_then() -> None:
     )
 
 
+def test_former_editions_say_account_where_it_was_a_link() -> None:
+    agreement = mrr.Agreement(
+        "s", "1", currency="USD", start_date=date(2025, 1, 1), counts_from=date(2026, 5, 4)
+    )
+
+    def said(number: int) -> str:
+        book = mrr.prepare(mrr.Book([agreement], edition=EDITIONS[number]))
+        return mrr.ledger(book, date(2026, 5, 3))[0].sentence
+
+    account = (
+        "Left out: its audITee moved here on 2026-05-04; before that its former account counts."
+    )
+    assert [said(6), said(7)] == [account, account]
+    assert said(8) == (
+        "Left out: its audITee was linked to this company of the PSA on 2026-05-04; until the day "
+        "before, what it was linked to before counts."
+    )
+
+
 def test_what_a_link_kept_before_is_put_back_with_what_it_renewed(
     tenant: Tenant, integration: Integration
 ) -> None:
