@@ -15,7 +15,7 @@ from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.doubts import comes_to_less_than_nothing, is_part_of_cycle, overlapping
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
-from agreements.mrr.rules import Prepared, Row
+from agreements.mrr.prepared import Prepared, Row
 from agreements.mrr.words import WordChoice
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.

@@ -19,7 +19,8 @@ from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Sourc
 from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
 from agreements.mrr.money import exact_text, is_within_reason
-from agreements.mrr.rules import Prepared, prepare
+from agreements.mrr.prepared import Prepared
+from agreements.mrr.rules import prepare
 from agreements.mrr.words import MEANINGS, WordChoice, Words, read_meaning_of, word_key
 
 Json = Any
