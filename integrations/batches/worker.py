@@ -82,7 +82,7 @@ def carry_out_slice(batch: ImportBatch) -> bool:
         bulk_upsert(ImportBatchRow, undoing)
         return True
     if archived := to_bring_back(batch):
-        bring_back(archived, batch.undo_by)
+        bring_back(archived, batch.back_by)
         bulk_upsert(ImportBatchRow, archived)
         return True
     rows = _next_rows(batch)

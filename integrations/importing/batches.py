@@ -84,8 +84,9 @@ class BatchCounts:
 
 
 def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
-    """The newest first."""
-    return ImportBatch.objects.for_tenant(tenant).select_related("started_by").order_by("-id")
+    """The newest first, with the people who had them carried out, undone and brought back."""
+    people = ("started_by", "undo_by", "back_by")
+    return ImportBatch.objects.for_tenant(tenant).select_related(*people).order_by("-id")
 
 
 def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
@@ -292,7 +293,7 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
 
 
 @transaction.atomic
-def bring_back(*, batch: ImportBatch, actor: User) -> None:
+def bring_back(*, batch: ImportBatch, actor: User) -> ImportBatch:
     """Have a worker bring the audITees back that the undo of an import archived.
 
     DomainError `nothing_to_bring_back`, `licence_exceeded`, `under_way`.
@@ -317,8 +318,9 @@ def bring_back(*, batch: ImportBatch, actor: User) -> None:
     ids = list(rows.values_list("pk", flat=True))
     chosen = ImportBatchRow.objects.filter(AnyOf("id", ids), tenant=held.tenant_id)
     chosen.update(state=State.WAITING, code="", message="")
-    held.undo_by = actor
+    held.back_by = actor
     _queue(held, "import.brought_back", actor, keeps_end=True)
+    return held
 
 
 def _queue(batch: ImportBatch, action: str, actor: User, *, keeps_end: bool = False) -> None:

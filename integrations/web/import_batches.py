@@ -64,7 +64,7 @@ def import_batches(request: PageRequest) -> HttpResponse:
 
 
 def _batch(request: PageRequest, pk: UUID) -> ImportBatch:
-    return find(batches_of(tenant_of(request)).select_related("tenant", "undo_by"), pk)
+    return find(batches_of(tenant_of(request)).select_related("tenant"), pk)
 
 
 @page("GET", section="import")

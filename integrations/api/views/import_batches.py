@@ -46,7 +46,7 @@ class ImportBatchViewSet(TenantViewSet):
     def get_queryset(self) -> QuerySet[ImportBatch]:
         if self.is_schema:
             return ImportBatch.objects.none()
-        rows = batches.batches_of(self.tenant).select_related("tenant", "started_by")
+        rows = batches.batches_of(self.tenant).select_related("tenant")
         wanted = self.request.query_params.get("state") if self.action == "list" else None
         return rows.filter(state=wanted) if wanted else rows
 
@@ -147,4 +147,16 @@ class ImportBatchViewSet(TenantViewSet):
     def undo(self, request: Request, pk: str) -> Response:
         """Take back what it did: links are undone, audITees that it made are archived."""
         batch = batches.undo(batch=self.get_object(), actor=self.actor)
+        return self._shown(request, batch, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], url_path="bring-back", permission_classes=[IsMember])
+    @limited(IMPORTS)
+    @idempotent
+    def bring_back(self, request: Request, pk: str) -> Response:
+        """Bring the audITees back that its undo archived; links that were undone stay undone.
+
+        More than the licence has room for is refused as a whole (409 `licence_exceeded`).
+        """
+        batch = batches.bring_back(batch=self.get_object(), actor=self.actor)
         return self._shown(request, batch, status.HTTP_202_ACCEPTED)
