@@ -108,7 +108,9 @@ class PsaInfo:
 
     `parallel_requests`: how many requests one piece of work may make at once; `account_requests`:
     how many all workers together may make to an account (0 = as many as one piece),
-    `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
+    `endpoint_requests`: to one endpoint of it (0 = no such limit). `grows`: these are what it
+    begins with, and while the PSA answers as quickly as at first, more are made (`psa.growth`).
+    `company_batch`: how many
     companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
     by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
     more, and the next automatic run may try again. `user_lock`: when it locks whom; the adapter
@@ -132,6 +134,7 @@ class PsaInfo:
     parallel_requests: int = 4
     account_requests: int = 0
     endpoint_requests: int = 0
+    grows: bool = False
     company_batch: int = 100
     locks_users: bool = True
     user_lock: UserLock = UserLock()
