@@ -7,7 +7,7 @@ ids and names that are too long are rejected (`decoding`), all else is cut when 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -292,6 +292,8 @@ class RejectedRecord:
 
 
 RecordT = TypeVar("RecordT")
+#: Asked of an agreement before its lines are read: whether it is wanted now.
+Wanted = Callable[[PsaAgreement], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,8 @@ class PsaPage(Generic[RecordT]):
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
     `again`: the list moved while it was read, and is read from its beginning once more. `short`:
     how many records came of how many that the PSA itself had counted, when the list ended before
-    that; then a nameless record is `rejected` too, for nothing is gone that did not come.
+    that; then a nameless record is `rejected` too, for nothing is gone that did not come. `left`:
+    ids of agreements that are there and were not wanted.
     """
 
     records: tuple[RecordT, ...]
@@ -315,6 +318,7 @@ class PsaPage(Generic[RecordT]):
     unsure: frozenset[str] = frozenset()
     again: bool = False
     short: tuple[int, int] | None = None
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,8 +426,13 @@ class PsaAdapter(Protocol):
         """All contacts, or those of some companies."""
         ...
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
-        """The agreements of some companies (at most `info.company_batch`), lines included."""
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
+        """The agreements of some companies (at most `info.company_batch`), lines included.
+
+        Those that are not `wanted` are `left`, and their lines are not asked for.
+        """
         ...
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:

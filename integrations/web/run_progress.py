@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
-from integrations.kinds import Kind
+from integrations.kinds import AGREEMENTS, Kind
 from integrations.models import (
     KINDS,
     ConnectionTest,
@@ -66,6 +66,8 @@ class RunStatus:
         """What it does right now."""
         if self.run.state == SyncRun.State.QUEUED:
             return "Waiting for a worker"
+        if self.run.phase == AGREEMENTS.name and Checkpoint.of(self.run).reads_todays:
+            return "Reading what counts today"
         return _titles().get(self.run.phase, "Starting")
 
     @property
