@@ -20,6 +20,11 @@ from integrations.models import CompanyLink
 STALE: Final = timedelta(days=2)
 #: What issues about agreements that are not shown, or not with all their lines, are about.
 MONEY: Final = frozenset({AGREEMENTS.name, AGREEMENTS.right, LINES.name, LINES.right})
+#: While what counts today is read and what has ended is not.
+ENDED_UNREAD: Final = (
+    "Agreements that have ended are still being read from {name}: until then past days and months "
+    "show less than there was. Today's figure is whole."
+)
 #: What a PSA did with a company, by the rule that it breaks since.
 LOST = {
     "deleted": (
@@ -61,6 +66,8 @@ def _of_link(link: CompanyLink) -> list[str]:
         remarks.append(f"{name} was {read}: what changed there since is not in this figure.")
     if link.is_active:
         remarks += _kept_back(link)
+    if link.ended_unread:
+        remarks.append(ENDED_UNREAD.format(name=name))
     lost = (sentence for code, sentence in LOST.items() if code in link.problem_codes)
     return remarks + [sentence.format(name=name) for sentence in lost]
 

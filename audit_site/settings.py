@@ -72,6 +72,8 @@ for _declared in registry.settings():  # what each PSA's adapter asks for
     globals()[_declared.name] = env_text(_declared.name, _declared.default)
 PSA_ALLOW_PRIVATE_HOSTS = env_bool("PSA_ALLOW_PRIVATE_HOSTS")
 PSA_ALLOWED_PORTS = env_ports("PSA_ALLOWED_PORTS", PUBLIC_PORTS)
+#: To how many requests at once an account may grow (integrations.psa.growth).
+PSA_MOST_REQUESTS = max(env_int("PSA_MOST_REQUESTS", 16), 1)
 OUTGOING_ADDRESSES = env_list("OUTGOING_ADDRESSES")
 HELP_EMAIL = env_text("HELP_EMAIL", "help@auditforit.com")
 #: For how long things are kept (audit_site.privacy.retention).

@@ -158,6 +158,7 @@ def test_the_example_environment_names_every_setting() -> None:
         "EMAIL_USE_TLS",
         "PSA_ALLOW_PRIVATE_HOSTS",
         "PSA_ALLOWED_PORTS",
+        "PSA_MOST_REQUESTS",
         "OUTGOING_ADDRESSES",
         "TRUST_PROXY",
         "POSTGRES_PASSWORD",

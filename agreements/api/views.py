@@ -60,7 +60,9 @@ from audit_site.api.parameters import AS_OF, query, read_id
 from audit_site.api.permissions import ReadOrMember
 from audit_site.api.requests import read_body, tenant_of
 from audit_site.api.views import PROBLEMS, Endpoint, TenantViewSet, all_owned_or_invalid
+from audit_site.tenants.models import Tenant
 from companies.models import Company
+from integrations.runs.selectors import count_ended_unread
 
 
 class TenantMrrView(Endpoint):
@@ -85,6 +87,12 @@ class TenantMrrView(Endpoint):
         )
 
 
+def _unread(tenant: Tenant, company_id: UUID | None) -> dict[str, int]:
+    """What is said of the past while a first sync has not read it."""
+    count = count_ended_unread(tenant, company_id)
+    return {"ended_unread": count} if count else {}
+
+
 class SeriesView(Endpoint):
     @extend_schema(
         parameters=[
@@ -101,9 +109,10 @@ class SeriesView(Endpoint):
         tenant = tenant_of(request)
         first, months = read_months(request)
         company_id, at = read_id(request, "company"), read_known_at(request)
+        unread = {} if at is not None else _unread(tenant, company_id)
 
         def build() -> Any:
-            said = {}
+            said = dict[str, Any](unread)
             if at is not None:
                 known = known_books(tenant, at, company_id, with_shown=False)
                 recognized = months_as_known(known, first, months)
@@ -115,7 +124,7 @@ class SeriesView(Endpoint):
 
         if at is not None:
             return conditional(request, known_etag(tenant, at, company_id), build)
-        return conditional(request, tenant_etag(tenant, "series"), build)
+        return conditional(request, tenant_etag(tenant, "series", *unread.values()), build)
 
 
 class MovementView(Endpoint):
@@ -143,12 +152,15 @@ class MovementView(Endpoint):
         if known_from is not None:
             return self._restated(request, (start, end), company_id, (known_from, known_to))
 
+        unread = _unread(tenant, company_id)
+
         def build() -> Any:
             parts = tenant_parts(tenant, company_id=company_id)
             bridges = [shown_bridge(bridge) for bridge in movement_of(parts, start, end)]
-            return MovementSerializer({"from": start, "to": end, "currencies": bridges}).data
+            said = {"from": start, "to": end, "currencies": bridges, **unread}
+            return MovementSerializer(said).data
 
-        return conditional(request, tenant_etag(tenant, "movement"), build)
+        return conditional(request, tenant_etag(tenant, "movement", *unread.values()), build)
 
     def _restated(
         self,

@@ -20,6 +20,7 @@ from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.names import names_at
+from integrations.runs.selectors import count_ended_unread
 
 #: Lists of agreements that end within so many days.
 HORIZONS = (30, 60, 90)
@@ -64,6 +65,7 @@ def overview_charts(request: PageRequest) -> HttpResponse:
         "months": charts.by_month(parts_as_asked(tenant, days), days.as_of),
         "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
         "days": days,
+        "ended_unread": count_ended_unread(tenant),
         **days.csv_addresses(),
     }
     template = "_charts" if request.htmx else "charts"

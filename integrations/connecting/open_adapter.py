@@ -23,8 +23,21 @@ from integrations.runs import run_log
 def budget_of(integration: Integration) -> Budget:
     """What all workers together may ask of this account."""
     info = integration.psa_info
-    places = info.account_requests or info.parallel_requests
-    return Budget(str(integration.pk), places=places, endpoint_places=info.endpoint_requests)
+    most = settings.PSA_MOST_REQUESTS
+    return Budget(
+        str(integration.pk),
+        places=min(info.account_requests or info.parallel_requests, most),
+        endpoint_places=info.endpoint_requests,
+        most=most if info.grows else 0,
+    )
+
+
+def _threads(info: PsaInfo, *, is_test: bool) -> int:
+    """How many requests one piece of work may make at once: as many as all, where that grows. With
+    other keys than those in use nobody asks for more.
+    """
+    grown = settings.PSA_MOST_REQUESTS if info.grows and not is_test else 0
+    return max(info.parallel_requests, grown)
 
 
 @contextmanager
@@ -55,7 +68,7 @@ def open_adapter(
         allow_private_hosts=settings.PSA_ALLOW_PRIVATE_HOSTS,
         allowed_ports=settings.PSA_ALLOWED_PORTS,
         our_addresses=settings.OUTGOING_ADDRESSES,
-        parallel=adapter_class.info.parallel_requests,
+        parallel=_threads(adapter_class.info, is_test=sealed is not None),
         on_wait=on_wait,
         on_request=on_request,
         on_refused=run_log.refused_calls(),

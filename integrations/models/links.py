@@ -61,7 +61,8 @@ class CompanyLink(TenantOwned):
     """Ties a company to a PSA company. Rests while its integration is disconnected.
 
     `problem_codes` are the import rules that the PSA company breaks now: it stays linked and is
-    flagged. `read_at` is when the newest stored reading of its agreements began.
+    flagged. `read_at` is when the newest stored reading of its agreements began; `ended_unread`:
+    that reading left out what is over, which follows.
 
     `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
     knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
@@ -80,6 +81,7 @@ class CompanyLink(TenantOwned):
     unlinked_at = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
+    ended_unread = models.BooleanField(default=False, db_default=False)
     problem_codes = models.JSONField(default=list)
     before = models.JSONField(null=True, blank=True)
     left = models.JSONField(null=True, blank=True)

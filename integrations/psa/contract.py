@@ -7,7 +7,7 @@ ids and names that are too long are rejected (`decoding`), all else is cut when 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -108,7 +108,9 @@ class PsaInfo:
 
     `parallel_requests`: how many requests one piece of work may make at once; `account_requests`:
     how many all workers together may make to an account (0 = as many as one piece),
-    `endpoint_requests`: to one endpoint of it (0 = no such limit). `company_batch`: how many
+    `endpoint_requests`: to one endpoint of it (0 = no such limit). `grows`: these are what it
+    begins with, and while the PSA answers as quickly as at first, more are made (`psa.growth`).
+    `company_batch`: how many
     companies one `agreements` call may ask for. `locks_users`: refused keys are never tried again
     by program, since repeated refusals lock the user out; elsewhere the adapter itself asks once
     more, and the next automatic run may try again. `user_lock`: when it locks whom; the adapter
@@ -132,6 +134,7 @@ class PsaInfo:
     parallel_requests: int = 4
     account_requests: int = 0
     endpoint_requests: int = 0
+    grows: bool = False
     company_batch: int = 100
     locks_users: bool = True
     user_lock: UserLock = UserLock()
@@ -289,6 +292,8 @@ class RejectedRecord:
 
 
 RecordT = TypeVar("RecordT")
+#: Asked of an agreement before its lines are read: whether it is wanted now.
+Wanted = Callable[[PsaAgreement], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +306,8 @@ class PsaPage(Generic[RecordT]):
     agreements (`currency`, `cycle`) whose table could not be read: what was stored knows better.
     `again`: the list moved while it was read, and is read from its beginning once more. `short`:
     how many records came of how many that the PSA itself had counted, when the list ended before
-    that; then a nameless record is `rejected` too, for nothing is gone that did not come.
+    that; then a nameless record is `rejected` too, for nothing is gone that did not come. `left`:
+    ids of agreements that are there and were not wanted.
     """
 
     records: tuple[RecordT, ...]
@@ -312,6 +318,7 @@ class PsaPage(Generic[RecordT]):
     unsure: frozenset[str] = frozenset()
     again: bool = False
     short: tuple[int, int] | None = None
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +426,13 @@ class PsaAdapter(Protocol):
         """All contacts, or those of some companies."""
         ...
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
-        """The agreements of some companies (at most `info.company_batch`), lines included."""
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
+        """The agreements of some companies (at most `info.company_batch`), lines included.
+
+        Those that are not `wanted` are `left`, and their lines are not asked for.
+        """
         ...
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:

@@ -5,6 +5,8 @@ Nothing that leaves this module (error, log line) holds a query, a header, a bod
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,6 +42,7 @@ from integrations.psa.failures import (
 )
 from integrations.psa.kept import AnswerKeeper, Keep, KeepsNothing, KeptAnswer, question_of
 from integrations.psa.key_tries import KeyTries, NobodyIsLocked
+from integrations.psa.slots import Slots
 
 AnswerT = TypeVar("AnswerT")
 
@@ -87,8 +90,18 @@ class RequestBudget(Protocol):
         """Entered around each request; waits until it may be sent."""
         ...
 
-    def slow_down(self, seconds: float | None) -> None:
-        """The PSA said "too many requests", and when to come again if it says so."""
+    def at_once(self) -> int:
+        """How many may be under way, as far as is known here."""
+        ...
+
+    def answered(self, kind: str, seconds: float) -> None:
+        """A question of a kind was answered after so long."""
+        ...
+
+    def slow_down(self, seconds: float | None, *, teaches: bool = True) -> None:
+        """The PSA refused, and when to come again if it says so. `teaches`: it said "too many
+        requests".
+        """
         ...
 
 
@@ -98,12 +111,19 @@ class NoBudget:
     def turn(self, endpoint: str = "") -> AbstractContextManager[None]:
         return nullcontext()
 
-    def slow_down(self, seconds: float | None) -> None:
+    def at_once(self) -> int:
+        return sys.maxsize
+
+    def answered(self, kind: str, seconds: float) -> None:
+        return
+
+    def slow_down(self, seconds: float | None, *, teaches: bool = True) -> None:
         return
 
 
 class PsaHttp:
-    """A client for one piece of work; usable from several threads, at most `parallel` at once.
+    """A client for one piece of work; usable from several threads, at most `parallel` at once, and
+    no more than the budget says.
 
     `on_wait(seconds, reason)` is called before a wait of a second or more, `on_request()` before
     each request, `on_refused(method, path, code, seconds)` after each that went wrong, with the
@@ -147,7 +167,7 @@ class PsaHttp:
         self._budget = budget or NoBudget()
         self._kept = kept or KeepsNothing()
         self._key_tries = key_tries or NobodyIsLocked()
-        self._slots = threading.BoundedSemaphore(parallel)
+        self._slots = Slots(lambda: min(parallel, self._budget.at_once()))
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
@@ -222,15 +242,23 @@ class PsaHttp:
             with attempt, self._slots, self._budget.turn(endpoint):
                 began = time.monotonic()
                 try:
-                    return self._noted(self._send(method, url, what), read, question, keep)
+                    response = self._send(method, url, what)
+                    seconds = time.monotonic() - began
+                    found = self._noted(response, read, question, keep)
                 except PsaError as error:
-                    if isinstance(error, PsaRateLimited):
-                        self._budget.slow_down(error.retry_after)
-                    if self._on_refused:
-                        path = urlsplit(url).path
-                        self._on_refused(method, path, error.code, time.monotonic() - began)
+                    self._note_refusal(error, method, url, time.monotonic() - began)
                     raise
+                self._budget.answered(kind_of(method, url), seconds)
+                return found
         raise AssertionError("stamina either returns or raises")
+
+    def _note_refusal(self, error: PsaError, method: str, url: str, seconds: float) -> None:
+        if isinstance(error, PsaRateLimited):
+            self._budget.slow_down(error.retry_after)
+        elif error.code == "psa_unavailable":
+            self._budget.slow_down(None, teaches=False)
+        if self._on_refused:
+            self._on_refused(method, urlsplit(url).path, error.code, seconds)
 
     def _again(self, known: KeptAnswer, url: str) -> PsaResponse:
         """A kept answer, as it was when it came."""
@@ -343,6 +371,11 @@ class PsaHttp:
             if time.monotonic() > until:
                 raise timed_out(host)
         return b"".join(parts)
+
+
+def kind_of(method: str, url: str) -> str:
+    """What a question has in common with others that take about as long: all but the numbers."""
+    return f"{method} {re.sub(r'[0-9]+', '#', urlsplit(url).path)}"
 
 
 def _to_keep(response: PsaResponse) -> KeptAnswer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from integrations.psa.contract import PsaAgreement, Wanted
 from integrations.psa.errors import PsaBadResponse, PsaError, PsaRefused
 
 AnswerT = TypeVar("AnswerT")
@@ -29,6 +30,15 @@ def batched_ids(ids: Collection[str], size: int) -> Iterator[list[str]]:
     numbers = numeric_ids(ids)
     for start in range(0, len(numbers), size):
         yield numbers[start : start + size]
+
+
+def part_wanted(
+    agreements: Sequence[PsaAgreement], wanted: Wanted | None
+) -> tuple[list[PsaAgreement], frozenset[str]]:
+    """Those that are wanted (None = all), and the ids of the others."""
+    chosen = [one for one in agreements if wanted is None or wanted(one)]
+    ids = {one.external_id for one in chosen}
+    return chosen, frozenset(one.external_id for one in agreements if one.external_id not in ids)
 
 
 def ask_twice(

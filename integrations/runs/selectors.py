@@ -37,6 +37,12 @@ def last_reading(company: Company) -> SyncRun | None:
     return runs.filter(of_it, started_at__lte=link.last_synced_at).order_by("-started_at").first()
 
 
+def count_ended_unread(tenant: Tenant, company_id: UUID | None = None) -> int:
+    """Of how many audITees (or of this one) the agreements that have ended are not read yet."""
+    links = CompanyLink.objects.for_tenant(tenant).in_force().filter(ended_unread=True)
+    return (links.filter(company=company_id) if company_id else links).count()
+
+
 def list_events(run: SyncRun) -> QuerySet[SyncEvent]:
     """What a run did to each record, in order."""
     return SyncEvent.objects.filter(tenant=run.tenant_id, run=run).order_by("id")

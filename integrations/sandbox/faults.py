@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ FAULTS: Final[dict[str, str]] = {
     "rate_limited": "429; Retry-After is `retry_after` (seconds, an HTTP date, or null for none)",
     "quota": "`allowed` requests are answered, then one is refused with 429 and `retry_after` "
     "(default 21), and so on; with `seconds`, all are refused until so many have passed",
+    "crowded": "429 while more than `most` requests (default 4) are under way at once, with "
+    "`retry_after` (default null); notes the `peak`",
     "server_error": "500 with a JSON body",
     "bad_gateway_html": "502 with a page of HTML",
     "maintenance_html": "503 with a page of HTML",
@@ -148,6 +151,24 @@ class FaultBox:
                 options["answered"] = 0
                 return int(options.get("retry_after", 21))
             return math.ceil(float(options["since"]) + window - now)
+
+    @contextmanager
+    def under_way(self, path: str) -> Iterator[Fault | None]:
+        """Around a request: the fault that refuses it because too many are under way at once."""
+        fault = self.hit("crowded", path)
+        if fault is None:
+            yield None
+            return
+        options = fault.options
+        with self._lock:
+            options["inside"] = options.get("inside", 0) + 1
+            is_crowded = options["inside"] > int(options.get("most", 4))
+            options["peak"] = max(options.get("peak", 0), options["inside"])
+        try:
+            yield fault if is_crowded else None
+        finally:
+            with self._lock:
+                options["inside"] -= 1
 
     def ids(self, name: str, path: str) -> frozenset[int]:
         """The `ids` of a fault that hits this request; none if none does."""

@@ -242,7 +242,10 @@ class SandboxServer:
 
     def _faulty(self, request: Request, psa: SandboxPsa) -> Response | None:
         """The PSA's answer, spoilt by whatever fault hits this request; None = drop the line."""
-        with psa.visit(request) as turned_away:
+        with psa.visit(request) as turned_away, self.faults.under_way(request.path) as crowded:
+            if crowded:
+                wait = crowded.options.get("retry_after")
+                return psa.rate_limited(None if wait is None else str(wait))
             self._delay(request.path)
             return turned_away or self._answer(request, psa)
 

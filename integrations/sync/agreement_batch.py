@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -15,6 +15,8 @@ from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord
 from integrations.psa.errors import PsaRefused
 
 Values = dict[str, Any]
+#: The agreements of so many companies are stored together at the most.
+MOST_COMPANIES: Final = 1000
 
 
 @dataclass(slots=True)
@@ -22,18 +24,46 @@ class AgreementBatch:
     """The agreements of some companies as one reading showed them, and when it began.
 
     `last_link`: id of the last of the links to these companies. `part`: which part of the run's
-    reading it is (`psa.kept`).
+    reading it is (`psa.kept`). `is_first`: of some of them nothing has been read before.
+    `is_todays`: it left out what is over (`todays_first`). `left`: ids of agreements that are there
+    and were not wanted.
     """
 
     external_ids: list[str]
     last_link: str
     began: datetime
     part: int = 0
+    is_first: bool = False
+    is_todays: bool = False
+    left: frozenset[str] = frozenset()
     agreements: dict[str, PsaAgreement] = field(default_factory=dict)
     rejected: list[RejectedRecord] = field(default_factory=list)
     refused: PsaRefused | None = None
     unsure: frozenset[str] = frozenset()
     short: tuple[int, int] | None = None
+
+    def joined(self, other: AgreementBatch) -> AgreementBatch | None:
+        """Both in one, as if they had been asked for together; None where one reading has more to
+        say than its agreements, or where it is the first of its companies, which shows at once.
+        """
+        if not (self._is_plain and other._is_plain):
+            return None
+        if len(self.external_ids) + len(other.external_ids) > MOST_COMPANIES:
+            return None
+        both = AgreementBatch(
+            [*self.external_ids, *other.external_ids],
+            other.last_link,
+            min(self.began, other.began),
+            other.part,
+        )
+        for batch in (self, other):
+            both.add(PsaPage(tuple(batch.agreements.values()), left=batch.left))
+        return both
+
+    @property
+    def _is_plain(self) -> bool:
+        is_known = not self.is_first and not self.rejected
+        return is_known and not (self.refused or self.unsure or self.short)
 
     def add(self, page: PsaPage[PsaAgreement]) -> None:
         """Add what a page of the answer showed."""
@@ -44,6 +74,11 @@ class AgreementBatch:
         self.refused = self.refused or page.refused
         self.unsure |= page.unsure
         self.short = self.short or page.short
+        self.left |= page.left
+
+    def leave_rejected(self) -> None:
+        """Leave what can't be used to the round that reads the rest: it would be said twice."""
+        self.rejected = self.rejected_lines
 
     @property
     def rejected_agreements(self) -> list[RejectedRecord]:
@@ -59,8 +94,8 @@ class AgreementBatch:
 
     @property
     def named_ids(self) -> set[str]:
-        """Agreements that it spoke of, readable or not."""
-        return {*self.agreements, *self.rejected_ids}
+        """Agreements that it spoke of, readable or not, wanted or not."""
+        return {*self.agreements, *self.rejected_ids, *self.left}
 
     @property
     def withheld_ids(self) -> set[str]:

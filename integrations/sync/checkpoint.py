@@ -58,6 +58,8 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
     passed: int = 0
     #: Id of the last link whose agreements are stored; None = none yet.
     after_link: str | None = None
+    #: Whether what counts today is being read, of companies of which nothing was (`todays_first`).
+    reads_todays: bool = msgspec.field(default=False, name="todays")
     #: Kinds whose list was read to its end.
     lists_read: list[str] = msgspec.field(default_factory=list, name="read")
     #: Kinds read whole although the run reads what changed: the answer to that was empty.
@@ -121,6 +123,7 @@ class Checkpoint(msgspec.Struct, omit_defaults=True, kw_only=True):
         """The phase is done; the next one begins at its own beginning."""
         self.phases_done.append(phase)
         self.cursor, self.passed, self.after_link = None, 0, None
+        self.reads_todays = False
 
     def end_page(self, attempts: int) -> None:
         """A page is stored: the run makes progress."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 from django.utils import timezone
 
 from agreements.causes import Kind, caused_by
@@ -92,7 +93,8 @@ def _caused_by(run: SyncRun) -> AbstractContextManager[None]:
     kind: Kind = "import" if run.trigger == SyncRun.Trigger.IMPORT else "sync"
     if kind == "sync" and run.company_id is not None:
         unread = CompanyLink.objects.of(run.integration).in_force()
-        if unread.filter(company=run.company_id, read_at=None).exists():
+        unread = unread.filter(Q(read_at=None) | Q(ended_unread=True))
+        if unread.filter(company=run.company_id).exists():
             kind = "link"
     return caused_by(kind, run=run.pk, name=run.integration.name)
 

@@ -33,6 +33,7 @@ from integrations.sync.earlier_readings import (
 )
 from integrations.sync.journal import Journal
 from integrations.sync.seen_ids import SeenIds
+from integrations.sync.todays_first import TODAYS
 
 
 def lines_fingerprint(lines: Sequence[Values]) -> str:
@@ -116,8 +117,10 @@ class AgreementStore:
         agreements = self._store_agreements(reading, existing)
         touched = _companies_of(agreements) | self._store_lines(reading, agreements)
         CompanyLink.objects.filter(AnyOf("id", [link.pk for link in current]), **self.owner).update(
-            read_at=began, last_synced_at=self.now
+            read_at=began, last_synced_at=self.now, ended_unread=self.batch.is_todays
         )
+        if self.batch.is_todays:
+            self.seen.note(TODAYS, [record.external_id for record in incoming])
         return touched | (bookless & set(company_of.values()))
 
     # Agreements
@@ -191,8 +194,13 @@ class AgreementStore:
         )
         note_earlier_readings(changes, self.integration, self.today)
         self.journal.add(AGREEMENTS.name, changes, self.batch.rejected_agreements)
-        if self.batch.proves_absence:
-            absent = [row.pk for row in changes.absent]
+        if self.batch.proves_absence and not self.batch.is_todays:
+            left = self.batch.left
+            absent = [
+                row.pk
+                for row in changes.absent
+                if row.integration_id != self.integration.pk or row.external_id not in left
+            ]
             self.seen.note_absent(AGREEMENTS.name, absent, self.batch.began)
         return changes
 

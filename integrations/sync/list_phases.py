@@ -18,6 +18,7 @@ from integrations.kinds import COMPANIES, CONTACTS
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.contract import PsaContact, PsaPage
 from integrations.psa.listing import is_newer
+from integrations.sync.gathering import Gathering
 from integrations.sync.moves import note_moves
 from integrations.sync.phase import Phase
 from integrations.sync.read_ahead import read_ahead
@@ -27,6 +28,8 @@ from integrations.sync.seen_ids import TOUCHED
 
 #: What changed is asked for from this long before the watermark: a PSA may show a change late.
 OVERLAP: Final = timedelta(minutes=10)
+#: So many records of a list are stored together at the most.
+MOST_RECORDS: Final = 5000
 
 
 def is_read_whole(writer: RunWriter, kind: str) -> bool:
@@ -76,7 +79,9 @@ class ListPhase(Phase):
         self._earlier = self.seen.ids(self.name) if self.checkpoint.cursor else set()
         before: set[str] = set()  # what was counted when the list was read the first time
         known_total = self._known_total()
-        for page in read_ahead(pages):
+        for page in Gathering(self._join).of(read_ahead(pages)):
+            if page is None:
+                continue
             before = before or (self.seen.ids(self.name) if page.again else before)
             passed += sum(
                 record.external_id not in before for record in (*page.records, *page.rejected)
@@ -89,6 +94,20 @@ class ListPhase(Phase):
                 if is_last:
                     self._end_list()
         return passed
+
+    def _join(self, one: PsaPage[Any], other: PsaPage[Any]) -> PsaPage[Any] | None:
+        """Two pages of a list as one; not of its first reading, of which each shows at once."""
+        is_first = self.name not in self.integration.watermarks
+        if is_first or one.again or other.again or one.short or other.short:
+            return None
+        if len(one.records) + len(other.records) > MOST_RECORDS:
+            return None
+        return replace(
+            other,
+            records=one.records + other.records,
+            rejected=one.rejected + other.rejected,
+            total=other.total or one.total,
+        )
 
     def _known_total(self) -> int | None:
         """The list's length: an adapter that continues in its middle does not say it again."""

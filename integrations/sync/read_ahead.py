@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from django.db import connections
@@ -20,14 +20,13 @@ def read_ahead(
     items: Iterable[ItemT],
     *,
     depth: int = 1,
-    while_waiting: Callable[[], None] | None = None,
     wait_seconds: float = 1.0,
-) -> Iterator[ItemT]:
-    """Yield the items, drawing at most `depth` ahead in a thread of their own.
+) -> Iterator[ItemT | None]:
+    """Yield the items, drawing at most `depth` ahead in a thread of their own; and None every
+    `wait_seconds` that an item lets wait for itself.
 
     An error of the source arrives where it would have arrived without the thread. A consumer that
-    stops early stops the source at its next item. `while_waiting` is called in the consumer's
-    thread every `wait_seconds` that an item lets wait for itself.
+    stops early stops the source at its next item.
     """
     ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -55,7 +54,7 @@ def read_ahead(
     thread = threading.Thread(target=walls.carried(draw), name="read-ahead", daemon=True)
     thread.start()
     try:
-        while (item := _take(ahead, while_waiting, wait_seconds)) is not _END:
+        while (item := _take(ahead, wait_seconds)) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
             yield item  # type: ignore[misc]
@@ -69,13 +68,9 @@ class _Failure:
         self.error = error
 
 
-def _take(
-    ahead: queue.Queue[object], while_waiting: Callable[[], None] | None, wait_seconds: float
-) -> object:
-    """The next item, when it is there."""
-    while while_waiting is not None:
-        try:
-            return ahead.get(timeout=wait_seconds)
-        except queue.Empty:
-            while_waiting()
-    return ahead.get()
+def _take(ahead: queue.Queue[object], wait_seconds: float) -> object:
+    """The next item, or None when it is not there yet."""
+    try:
+        return ahead.get(timeout=wait_seconds)
+    except queue.Empty:
+        return None

@@ -20,7 +20,7 @@ from integrations.sync.phase import Phase
 from integrations.sync.run_writer import RunWriter
 from integrations.sync.seen_ids import TOUCHED
 
-CHUNK: Final = 1000
+CHUNK: Final = 2000
 RULE_CODES: Final = frozenset(REASONS)
 GOOD: Final = (SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL)
 BAD: Final = (SyncRun.State.FAILED, SyncRun.State.CANCELLED)

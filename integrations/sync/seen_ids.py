@@ -1,8 +1,9 @@
 """Which ids a run has seen (`SyncRunPage`), to know at its end what is gone.
 
 Notes are written inside pages of the run and deleted when it ends. Apart from the ids of each kind
-there are three notes of the run's own: `touched` (companies whose contacts differ), and agreements
-and lines of ours that a reading did not show (`absent agreements`, `absent lines`).
+there are four notes of the run's own: `touched` (companies whose contacts differ), agreements and
+lines of ours that a reading did not show (`absent agreements`, `absent lines`), and the agreements
+that its first round has read (`todays_first`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from django.db.models import QuerySet
 
 from integrations.models import SyncRun, SyncRunPage
 from integrations.sync.checkpoint import Checkpoint
+from integrations.sync.todays_first import TODAYS
 
 #: Companies to check the rules for, because their contacts differ.
 TOUCHED: Final = "touched"
 #: What nobody but the run itself notes in its pages; most runs have nothing to note there.
-OWN_NOTES: Final = frozenset({TOUCHED, "absent agreements", "absent lines"})
+OWN_NOTES: Final = frozenset({TOUCHED, "absent agreements", "absent lines", TODAYS})
 
 
 class SeenIds:

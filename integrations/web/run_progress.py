@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
-from integrations.kinds import Kind
+from integrations.kinds import AGREEMENTS, Kind
 from integrations.models import (
     KINDS,
     ConnectionTest,
@@ -70,6 +70,8 @@ class RunStatus:
         if self.run.state == SyncRun.State.QUEUED:
             in_turn = self.run.waiting_for == IN_TURN
             return f"Waiting for its turn. {IN_TURN}" if in_turn else "Waiting for a worker"
+        if self.run.phase == AGREEMENTS.name and Checkpoint.of(self.run).reads_todays:
+            return "Reading what counts today"
         return _titles().get(self.run.phase, "Starting")
 
     @property

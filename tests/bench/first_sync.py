@@ -13,22 +13,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests.bench import sync_ways
 from tests.bench.scratch import begin, drop, environment, heed_policies, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How often a sync is done again, each time with nothing changed and with a hundredth changed.
 ROUNDS = 2
+#: As many at once as the product may ask (`PSA_MOST_REQUESTS`).
+MOST_AT_ONCE = 16
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…")
     parser.add_argument("--companies", type=int, default=1600, help="5 in 7 can be imported")
     parser.add_argument("--many", type=int, default=50_000, help="0 = leave the memory of many out")
+    parser.add_argument("--few", type=int, default=500, help="beside a PSA that refuses many")
     parser.add_argument("--latency", type=float, default=50, help="milliseconds for each answer")
     parser.add_argument("--part", choices=tuple(PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -36,17 +40,19 @@ def main(arguments: list[str]) -> int:
     if chosen.part:
         print(json.dumps(PARTS[chosen.part](chosen.url, chosen.companies)))
         return 0
-    return compare(chosen.companies, chosen.latency, chosen.many)
+    return compare(chosen.companies, chosen.latency, chosen.many, chosen.few)
 
 
-def compare(companies: int, latency: float, many: int) -> int:
+def compare(companies: int, latency: float, many: int, few: int) -> int:
     """Run each part in a process of its own, against a sandbox of its own, and print them."""
     outcomes = {**measure(companies, latency, ["product", "floor"])}
     outcomes["walls"] = beside_itself(companies, latency)
+    outcomes["ways"] = sync_ways.compare(measure, companies, latency, few)
     if many:
         few = measure(1000, 0, ["memory"])["memory"]
         outcomes["memory"] = {"few": few, "many": measure(many, 0, ["memory"])["memory"]}
     show(outcomes, companies, latency, many)
+    sync_ways.show(outcomes["ways"], few)
     return 0
 
 
@@ -62,7 +68,12 @@ def beside_itself(companies: int, latency: float) -> dict[str, Any]:
 
 
 def measure(
-    companies: int, latency: float, parts: list[str], *, heeds: bool = True
+    companies: int,
+    latency: float,
+    parts: list[str],
+    *,
+    heeds: bool = True,
+    way: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     from audit_site.local.test import find_postgres  # noqa: PLC0415
     from tests.processes.installation import free_port  # noqa: PLC0415
@@ -75,6 +86,7 @@ def measure(
             scratch(postgres) if postgres else "",
             CONNECTWISE_CLIENT_ID="5a1d0b0e-0000-4000-8000-00000000a0d1",
             PSA_ALLOW_PRIVATE_HOSTS="1",
+            **(way or {}),
         )
         serve = (
             "from integrations.sandbox.server import SandboxServer; import threading;"
@@ -148,6 +160,12 @@ def show(outcomes: dict[str, Any], companies: int, latency: float, many: int) ->
             f"database ({again['sql_seconds'] / ours['sql_seconds']:.2f}, goal 0.15); {again['changed']} records "
             f"changed, {again['written']} rows written"
         )
+    now, least = ours["changed"], bare["sync_now"]
+    print(
+        f"Sync Now, a hundredth changed, beside the same requests {MOST_AT_ONCE} at once that write nothing: "
+        f"{now['seconds'] / least:.2f} (goal 1.15; {least} s), {now['statements']} statements (goal 120); "
+        f"nothing changed: {ours['same']['written']} rows written (goal 0)"
+    )
     with_them, without = outcomes["walls"]["with"], outcomes["walls"]["without"]
     if ours["database"] == "postgresql":
         print(
@@ -218,6 +236,10 @@ def first(url: str, companies: int) -> dict[str, Any]:
     from integrations.models import PsaCompanyRecord  # noqa: PLC0415
     from tests.worker import work_off  # noqa: PLC0415
 
+    clock = sync_ways.TodaysClock()
+    sync_ways.choose_way()
+    watched = sync_ways.watch_crowd(url)
+
     def work() -> None:
         integration, _ = create_integration(
             tenant=tenant, actor=None, psa="connectwise", credentials=credentials
@@ -230,10 +252,14 @@ def first(url: str, companies: int) -> dict[str, Any]:
             import_companies(
                 integration=integration, external_ids=ids[start : start + 500], actor=None
             )
-        work_off()
+        work_off(clock.watch)
 
     with walls.within(tenant.pk):
-        return counted(work)
+        found = counted(work)
+    log = control(url, "GET")["requests"]
+    refused = sum(entry["status"] == 429 for entry in log)
+    said = {"today": clock.seconds, "figures": sync_ways.figures(), "peak": watched()}
+    return {**found, **said, "asked": len(log), "refused": refused}
 
 
 def product(url: str, companies: int) -> dict[str, Any]:
@@ -246,8 +272,7 @@ def product(url: str, companies: int) -> dict[str, Any]:
     from integrations.runs.starting import start_sync_run  # noqa: PLC0415
     from tests.worker import work_off  # noqa: PLC0415
 
-    log = control(url, "GET")["requests"]
-    Path(os.environ["VAR_DIR"], "requests.json").write_text(json.dumps(log))
+    log = keep_log(url, "requests.json")
     runs = list(SyncRun.objects.all())
     created = {
         kind: sum(run.counts[kind]["created"] for run in runs)
@@ -257,6 +282,7 @@ def product(url: str, companies: int) -> dict[str, Any]:
 
     def again(trigger: str = "manual") -> dict[str, Any]:
         a_while_passes()
+        control(url, "DELETE")
         rows = written_rows()
         integration = Integration.objects.get()
         with walls.within(integration.tenant_id):
@@ -264,6 +290,8 @@ def product(url: str, companies: int) -> dict[str, Any]:
             found = counted(work_off)
         run.refresh_from_db()
         changed = sum(c["created"] + c["updated"] + c["gone"] for c in run.counts.values())
+        if trigger == "manual" and changed:
+            keep_log(url, "sync_now.json")
         return {**found, "changed": changed, "written": written_rows() - rows}
 
     same, changed, by_itself = [], [], []
@@ -287,6 +315,13 @@ def product(url: str, companies: int) -> dict[str, Any]:
         "changed": quicker(changed),
         "by_itself": quicker(by_itself),
     }
+
+
+def keep_log(url: str, name: str) -> list[dict[str, Any]]:
+    """Keep what was asked since the log was emptied, for the floor to ask it again."""
+    log: list[dict[str, Any]] = control(url, "GET")["requests"]
+    Path(os.environ["VAR_DIR"], name).write_text(json.dumps(log))
+    return log
 
 
 def a_while_passes() -> None:
@@ -401,13 +436,39 @@ def counted(work: Callable[[], None]) -> dict[str, Any]:
 
 
 def floor(url: str, companies: int) -> dict[str, Any]:
-    """The same requests, four at once, and one bulk insert of every row they answer."""
+    """The same requests, as many at once, and one bulk insert of every row they answer; those of
+    Sync Now without writing anything.
+    """
+    began = time.perf_counter()
+    rows = ask_all(url, "requests.json")
+    statements = insert(rows)
+    seconds = round(time.perf_counter() - began, 2)
+    again = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        ask_all(url, "sync_now.json")
+        again.append(round(time.perf_counter() - began, 2))
+    return {
+        "seconds": seconds,
+        "sync_now": min(again),
+        "statements": statements,
+        "requests": len(kept_log("requests.json")),
+        "megabytes": megabytes(),
+    }
+
+
+def kept_log(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(Path(os.environ["VAR_DIR"], name).read_text())
+    return found
+
+
+def ask_all(url: str, name: str) -> list[tuple[str, str, str]]:
+    """Ask everything of a kept log, as many at once as the product may; the rows of the answers."""
     import base64  # noqa: PLC0415
     import threading  # noqa: PLC0415
 
     import requests  # noqa: PLC0415
 
-    log = json.loads(Path(os.environ["VAR_DIR"], "requests.json").read_text())
     keys = base64.b64encode(b"audit-demo+demo:demo-private").decode()
     headers = {
         "Authorization": f"Basic {keys}",
@@ -424,16 +485,8 @@ def floor(url: str, companies: int) -> dict[str, Any]:
         rows = answer if isinstance(answer, list) else []
         return [(entry["path"], str(row.get("id")), json.dumps(row)) for row in rows]
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(4) as pool:
-        rows = [row for answer in pool.map(ask, log) for row in answer]
-    statements = insert(rows)
-    return {
-        "seconds": round(time.perf_counter() - began, 2),
-        "statements": statements,
-        "requests": len(log),
-        "megabytes": megabytes(),
-    }
+    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+        return [row for answer in pool.map(ask, kept_log(name)) for row in answer]
 
 
 def insert(rows: list[tuple[str, str, str]]) -> int:

@@ -22,9 +22,10 @@ def environment(var: str, database_url: str, **more: str) -> dict[str, str]:
     }
 
 
-NAME = "audit_bench"
+#: Benches that run at the same time need databases of different names.
+NAME = os.environ.get("BENCH_DATABASE", "audit_bench")
 #: The application's role, of the benches alone: for half of a comparison it passes all policies.
-ROLE = "audit_bench_application"
+ROLE = f"{NAME}_application"
 
 
 def scratch(postgres: str) -> str:

@@ -27,9 +27,18 @@ class MonthSerializer(serializers.Serializer[Any]):
     recognized = MoneySerializer(many=True)
 
 
+def ended_unread_field() -> serializers.IntegerField:
+    return serializers.IntegerField(
+        required=False,
+        help_text="Of so many companies the agreements that have ended are still being read: until "
+        "then the past shows less than there was. Only while there are some.",
+    )
+
+
 class SeriesSerializer(KnownSerializer):
     to = serializers.CharField()
     months = MonthSerializer(many=True)
+    ended_unread = ended_unread_field()
 
     def get_fields(self) -> dict[str, Any]:
         return with_from(super().get_fields(), "to", serializers.CharField())
@@ -93,6 +102,7 @@ class MovementSerializer(serializers.Serializer[Any]):
         required=False, help_text="As known when all else is, where that was asked for."
     )
     currencies = BridgeSerializer(many=True)
+    ended_unread = ended_unread_field()
 
     def get_fields(self) -> dict[str, Any]:
         return with_from(super().get_fields(), "to", serializers.DateField())

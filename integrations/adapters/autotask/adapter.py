@@ -31,6 +31,7 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
+    Wanted,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record, too_large
 from integrations.psa.errors import PsaAnswerTooLarge, PsaBadResponse, PsaRefused
@@ -176,9 +177,11 @@ class AutotaskAdapter:
                 conditions=conditions, fields=CONTACT_FIELDS, cursor=cursor,
             )  # fmt: skip
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
         for ids in batched_ids(company_ids, IDS_PER_QUESTION):
-            yield self._contracts.page(ids)
+            yield self._contracts.page(ids, wanted)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
         if kind == "lines":

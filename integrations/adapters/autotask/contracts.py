@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -31,6 +32,7 @@ from integrations.psa.contract import (
     PsaAgreementLine,
     PsaPage,
     RejectedRecord,
+    Wanted,
     unknown_cycle,
 )
 from integrations.psa.decoding import (
@@ -42,6 +44,7 @@ from integrations.psa.decoding import (
     name_of,
     set_aside,
 )
+from integrations.psa.questions import part_wanted
 
 #: Months of a contract period, by picklist value, by the SOAP letter, and by the picklist's label.
 PERIODS: Final[dict[str, int]] = {
@@ -70,8 +73,13 @@ class ContractReader:
         self._lookups = lookups
         self._lines = {family.kind: LineReader(api, lookups, family) for family in FAMILIES}
 
-    def page(self, company_ids: Sequence[str]) -> PsaPage[PsaAgreement]:
-        """The contracts of these companies, lines included: one page, however many there are."""
+    def page(
+        self, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> PsaPage[PsaAgreement]:
+        """The contracts of these companies, lines included: one page, however many there are.
+
+        All are listed, also those that are not wanted: one of them may be another's renewal.
+        """
         conditions = [is_one_of("companyID", company_ids)]
         pages = list(
             self._api.pages("Contracts", "read_agreements", WireContract, conditions=conditions)
@@ -81,7 +89,8 @@ class ContractReader:
         short = next((page.short for page in pages if page.short), None)
         if not contracts:
             return PsaPage((), tuple(rejected), short=short)
-        page = self._with_lines([*contracts.values()], rejected, self._currency_of(company_ids))
+        currency_of = self._currency_of(company_ids)
+        page = self._with_lines([*contracts.values()], rejected, currency_of, wanted)
         return replace(page, short=short or page.short)
 
     def _currency_of(self, company_ids: Sequence[str]) -> dict[str, str]:
@@ -104,18 +113,25 @@ class ContractReader:
         contracts: Sequence[WireContract],
         rejected: list[RejectedRecord],
         currency_of: Mapping[str, str],
+        wanted: Wanted | None,
     ) -> PsaPage[PsaAgreement]:
         """Lines are read of those contracts alone that recur and whose history can matter."""
-        since = first_day_read()
-        wanted = [raw.id for raw in contracts if recurs(raw) and may_have_history(raw, since)]
-        found = {kind: part.read(wanted, since, rejected) for kind, part in self._lines.items()}
         renews = find_renewals(contracts)
         renewed = renewed_ids(contracts, renews)
+
+        def built(raw: WireContract, found: Mapping[LineKind, FoundLines]) -> PsaAgreement:
+            record = self._build(raw, currency_of, renews.get(raw.id, ()), found)
+            return as_renewed(record) if record.external_id in renewed else record
+
+        left = self._left(contracts, wanted, built)
+        chosen = [raw for raw in contracts if str(raw.id) not in left]
+        since = first_day_read()
+        asked = [raw.id for raw in chosen if recurs(raw) and may_have_history(raw, since)]
+        found = {kind: part.read(asked, since, rejected) for kind, part in self._lines.items()}
         records: list[PsaAgreement] = []
-        for raw in contracts:
+        for raw in chosen:
             try:
-                record = self._build(raw, currency_of, renews.get(raw.id, ()), found)
-                records.append(as_renewed(record) if record.external_id in renewed else record)
+                records.append(built(raw, found))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
         parts = found.values()
@@ -126,7 +142,24 @@ class ContractReader:
             refused=next((part.refused for part in parts if part.refused), None),
             unsure=unsure,
             short=next((part.short for part in parts if part.short), None),
+            left=left,
         )
+
+    def _left(
+        self,
+        contracts: Sequence[WireContract],
+        wanted: Wanted | None,
+        built: Callable[[WireContract, Mapping[LineKind, FoundLines]], PsaAgreement],
+    ) -> frozenset[str]:
+        """Ids of the contracts that are not wanted, by what they are without their lines."""
+        if wanted is None:
+            return frozenset()
+        without_lines = {kind: FoundLines() for kind in self._lines}
+        heads = []
+        for raw in contracts:
+            with suppress(*UNUSABLE):  # then it is set aside, wanted or not
+                heads.append(built(raw, without_lines))
+        return part_wanted(heads, wanted)[1]
 
     def _build(
         self,

@@ -38,6 +38,7 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
+    Wanted,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_record, read_records, too_large
 from integrations.psa.errors import PsaAnswerTooLarge, PsaRefused
@@ -191,9 +192,11 @@ class ConnectWiseAdapter:
                 "read_contacts", params, WireContact, self._build_contact, cursor
             )
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
         for ids in batched_ids(company_ids, IDS_PER_QUESTION):
-            yield from self._agreements.pages(of_companies(ids))
+            yield from self._agreements.pages(of_companies(ids), wanted)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
         if not external_id.isdecimal() or (kind == "lines" and not parent_id.isdecimal()):

@@ -28,6 +28,7 @@ from integrations.psa.contract import (
     PsaAgreementLine,
     PsaPage,
     RejectedRecord,
+    Wanted,
     unknown_cycle,
 )
 from integrations.psa.currencies import read_currency
@@ -46,7 +47,7 @@ from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaResponse
 from integrations.psa.listing import Newest, ended_early, looks_full
 from integrations.psa.parallel import ordered_map
-from integrations.psa.questions import batched_ids, count_at_end
+from integrations.psa.questions import batched_ids, count_at_end, part_wanted
 
 #: `billingOptions` of a billing cycle → our cycle. `BiMonthly` is every two months there.
 BILLING_OPTIONS: Final = {
@@ -105,27 +106,38 @@ class AgreementReader:
         self._cycles: dict[int, BillingCycle] | None = None
         self._cycles_asked = False
 
-    def pages(self, condition: Mapping[str, str]) -> Iterator[PsaPage[PsaAgreement]]:
-        """The agreements that meet a condition, lines included."""
+    def pages(
+        self, condition: Mapping[str, str], wanted: Wanted | None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
+        """The agreements that meet a condition, those that are wanted with their lines."""
         params = {"fields": AGREEMENT_FIELDS, **condition}
         for page in self._api.pages("read_agreements", params, WireAgreement):
-            yield self._with_lines(page)
+            yield self._with_lines(page, wanted)
 
-    def _with_lines(self, page: PsaPage[WireAgreement]) -> PsaPage[PsaAgreement]:
-        """The agreements of a page with their additions, asked for where these can count."""
+    def _built(
+        self, page: PsaPage[WireAgreement], rejected: list[RejectedRecord]
+    ) -> list[PsaAgreement]:
+        """The agreements of a page, without lines; adds to what is `rejected`."""
         parents = self._parent_cycles(page.records)
         built: list[PsaAgreement] = []
-        rejected = list(page.rejected)
         for raw in page.records:
             try:
                 built.append(self._build_agreement(raw, parents))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
-        wanted = [agreement for agreement in built if can_have_lines(agreement)]
-        answers = ordered_map(self._read_additions, wanted, workers=self._workers)
+        return built
+
+    def _with_lines(
+        self, page: PsaPage[WireAgreement], wanted: Wanted | None
+    ) -> PsaPage[PsaAgreement]:
+        """The agreements of a page with their additions, asked for where these can count."""
+        rejected = list(page.rejected)
+        built, left = part_wanted(self._built(page, rejected), wanted)
+        asked = [agreement for agreement in built if can_have_lines(agreement)]
+        answers = ordered_map(self._read_additions, asked, workers=self._workers)
         records = {agreement.external_id: agreement for agreement in built}
         refused, short = None, page.short
-        for agreement, found in zip(wanted, answers, strict=True):
+        for agreement, found in zip(asked, answers, strict=True):
             rejected += found.rejected
             refused, short = refused or found.refused, short or found.short
             records[agreement.external_id] = replace(
@@ -141,6 +153,7 @@ class AgreementReader:
             refused=refused,
             unsure=frozenset({"cycle"} if is_blind else ()),
             short=short,
+            left=left,
         )
 
     def _parent_cycles(self, agreements: Sequence[WireAgreement]) -> dict[int, Ref | None]:

@@ -80,6 +80,7 @@ INFO: Final = PsaInfo(
         "inactive": "ConnectWise: Company Finance, or Company Mass Maintenance for many at once"
     },
     parallel_requests=4,
+    grows=True,
     company_batch=2 * IDS_PER_QUESTION,
     locks_users=False,
     logo="connectwise.svg",

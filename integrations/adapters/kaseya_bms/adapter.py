@@ -30,6 +30,7 @@ from integrations.psa.contract import (
     PsaInfo,
     PsaPage,
     RejectedRecord,
+    Wanted,
 )
 from integrations.psa.decoding import clean, instant, name_of, read_lowered
 from integrations.psa.errors import PsaRefused
@@ -149,8 +150,10 @@ class KaseyaBmsAdapter:
             for page in self._api.pages("read_contacts", params, WireContact, build_contact)
         ]
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
-        yield from self._contracts.pages(company_ids)
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
+        yield from self._contracts.pages(company_ids, wanted)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
         """A contract is of the account that has it and the name that it gives; none has lines."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +20,13 @@ from integrations.adapters.kaseya_bms.wire import (
     ids_of,
     rows_of,
 )
-from integrations.psa.contract import PsaAgreement, PsaPage, RejectedRecord, unknown_cycle
+from integrations.psa.contract import (
+    PsaAgreement,
+    PsaPage,
+    RejectedRecord,
+    Wanted,
+    unknown_cycle,
+)
 from integrations.psa.currencies import read_currency
 from integrations.psa.decoding import (
     UNUSABLE,
@@ -30,7 +37,7 @@ from integrations.psa.decoding import (
     set_aside,
 )
 from integrations.psa.parallel import ordered_map
-from integrations.psa.questions import numeric_ids
+from integrations.psa.questions import numeric_ids, part_wanted
 
 LOOKUP: Final = "/v2/finance/contracts/lookup"
 #: Billing cycles by their documented names. Semi-annual is not documented, and read if it comes.
@@ -76,15 +83,19 @@ class ContractReader:
                 self._user = UserInfo()
         return self._user
 
-    def pages(self, account_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
+    def pages(
+        self, account_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
         """Contracts of every type, a page an account."""
         contracts = self._all_contracts()
-        wanted = numeric_ids(account_ids)
-        self._accounts.learn_currencies(wanted)
-        found = ordered_map(self.contract_ids, wanted, workers=self._workers)
-        self._ids |= dict(zip(wanted, found, strict=True))
-        for account_id in wanted:
-            yield self._page(account_id, contracts)
+        asked = numeric_ids(account_ids)
+        self._accounts.learn_currencies(asked)
+        found = ordered_map(self.contract_ids, asked, workers=self._workers)
+        self._ids |= dict(zip(asked, found, strict=True))
+        for account_id in asked:
+            page = self._page(account_id, contracts)
+            records, left = part_wanted(page.records, wanted)
+            yield replace(page, records=tuple(records), left=left)
         nameless = tuple(record for record in self._rejected if not record.external_id)
         if nameless:  # it may be anybody's: nobody's absence is proved
             yield PsaPage((), nameless, short=self._short)

@@ -72,6 +72,7 @@ INFO: Final = PsaInfo(
         words="5 wrong passwords", fields=("server_url", "tenant", "username"), signs_in=True
     ),
     parallel_requests=4,
+    grows=True,
     company_batch=50,
     logo="kaseya_bms.svg",
     agreement_word="contract",

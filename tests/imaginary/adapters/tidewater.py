@@ -22,10 +22,12 @@ from integrations.psa.contract import (
     PsaContact,
     PsaInfo,
     PsaPage,
+    Wanted,
 )
 from integrations.psa.decoding import decode
 from integrations.psa.errors import PsaRefused
 from integrations.psa.http import PsaHttp, PsaResponse
+from integrations.psa.questions import part_wanted
 
 KindT = TypeVar("KindT")
 
@@ -114,19 +116,19 @@ class TidewaterAdapter:
             )
         )
 
-    def agreements(self, *, company_ids: Sequence[str]) -> Iterator[PsaPage[PsaAgreement]]:
-        rows = self._ask("deals", list[Deal])
-        yield PsaPage(
-            tuple(
-                PsaAgreement(
-                    str(row.id), str(row.client), f"Deal {row.id}", currency="USD",
-                    start_date=date(2020, 1, 1), cancelled=False, cycle="monthly",
-                    amount=row.a_month,
-                )
-                for row in rows
-                if str(row.client) in company_ids
+    def agreements(
+        self, *, company_ids: Sequence[str], wanted: Wanted | None = None
+    ) -> Iterator[PsaPage[PsaAgreement]]:
+        deals = [
+            PsaAgreement(
+                str(row.id), str(row.client), f"Deal {row.id}", currency="USD",
+                start_date=date(2020, 1, 1), cancelled=False, cycle="monthly", amount=row.a_month,
             )
-        )  # fmt: skip
+            for row in self._ask("deals", list[Deal])
+            if str(row.client) in company_ids
+        ]  # fmt: skip
+        records, left = part_wanted(deals, wanted)
+        yield PsaPage(tuple(records), left=left)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
         deals = self._ask("deals", list[Deal]) if kind == "agreements" else []

@@ -18,17 +18,19 @@ import pytest
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
-from integrations.connecting import request_budget
+from integrations.connecting import budget_store
 from integrations.connecting.open_adapter import budget_of
 from integrations.connecting.request_budget import Budget
 from integrations.models import PsaCompanyRecord, PsaContactRecord, SyncRun
 from integrations.psa.errors import PsaRateLimited
+from integrations.psa.growth import FIRST_ANSWERS
 from integrations.runs import leases, shutdown
 from integrations.runs.starting import start_sync_run
 from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, text
 from tests.conftest import connect
 from tests.databases import ROOT
+from tests.syncing import import_all, synced
 from tests.worker import work_off
 
 
@@ -92,9 +94,9 @@ HOLDER = """
 import sys, time, django
 django.setup()
 from django.core.cache import cache
-from integrations.connecting import request_budget as budget
-budget.PLACE_SECONDS, budget.KEEP_SECONDS = 1, 0.2
-take = budget.Budget(sys.argv[1], places=1).turn
+from integrations.connecting import budget_store, request_budget
+budget_store.PLACE_SECONDS, budget_store.KEEP_SECONDS = 1, 0.2
+take = request_budget.Budget(sys.argv[1], places=1).turn
 """
 HOLDS_ONE = """
 with take():
@@ -150,11 +152,7 @@ def test_a_place_is_kept_while_its_worker_lives_and_free_when_it_was_killed(
 
 
 def test_places_outlive_two_signs_of_life_and_not_a_dead_workers_lease() -> None:
-    assert (
-        2 * request_budget.KEEP_SECONDS
-        < request_budget.PLACE_SECONDS
-        < leases.LEASE.total_seconds()
-    )
+    assert 2 * budget_store.KEEP_SECONDS < budget_store.PLACE_SECONDS < leases.LEASE.total_seconds()
 
 
 @pytest.mark.parametrize("seconds", [15, 0])
@@ -189,7 +187,7 @@ def test_without_redis_work_waits_and_is_then_given_back(settings: Any, monkeypa
     backend = "django.core.cache.backends.redis.RedisCache"
     nobody = "redis://127.0.0.1:1/0"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": nobody}}
-    monkeypatch.setattr(request_budget, "PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(budget_store, "PATIENCE_SECONDS", 0.6)
 
     began = time.monotonic()
     with pytest.raises(PsaRateLimited) as caught, turns("account", 3)("Contracts"):
@@ -213,9 +211,53 @@ def test_an_account_takes_so_many_at_once_whatever_the_endpoint(shared: str) -> 
     assert crowd.most["account"] == 4
 
 
-def test_a_refusal_halves_what_is_asked_at_once_and_it_grows_back(
+def answers(budget: Budget, number: int, seconds: float = 0.1) -> None:
+    """So many answers of one kind, one after the other."""
+    for _ in range(number):
+        with budget.turn():
+            budget.answered("GET /lines", seconds)
+
+
+def test_what_is_asked_at_once_grows_by_answers_for_everybody(shared: str) -> None:
+    mine, theirs = (Budget(shared, places=4, most=16) for _ in range(2))
+
+    answers(mine, FIRST_ANSWERS)
+    assert theirs.places() == 4
+    answers(mine, 4)
+    assert theirs.places() == 5
+    answers(theirs, 5)
+    assert mine.places() == 6
+    answers(mine, sum(range(6, 20)))
+    assert (mine.places(), theirs.places()) == (16, 16)
+
+
+def test_when_answers_get_slow_less_is_asked_at_once(shared: str) -> None:
+    mine, theirs = (Budget(shared, places=4, most=16) for _ in range(2))
+    answers(mine, FIRST_ANSWERS + sum(range(4, 12)))
+    assert theirs.places() == 12
+
+    answers(theirs, 12, seconds=0.16)
+
+    assert mine.places() == 9
+
+
+def test_who_begins_after_a_while_begins_with_what_the_psa_takes(
     shared: str, time_machine: Any
 ) -> None:
+    moment = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+    time_machine.move_to(moment, tick=False)
+    answers(Budget(shared, places=4, most=16), FIRST_ANSWERS + 4)
+
+    time_machine.move_to(moment + timedelta(seconds=59), tick=False)
+    assert Budget(shared, places=4, most=16).places() == 5
+    time_machine.move_to(moment + timedelta(seconds=60), tick=False)
+    assert Budget(shared, places=4, most=16).places() == 4
+
+
+def test_a_refusal_halves_what_is_asked_at_once_and_answers_bring_it_back(
+    shared: str, time_machine: Any
+) -> None:
+    """Not to what was refused, until that is forgotten."""
     moment = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
     time_machine.move_to(moment, tick=False)
     mine, theirs = Budget(shared, places=8), Budget(shared, places=8)
@@ -228,14 +270,40 @@ def test_a_refusal_halves_what_is_asked_at_once_and_it_grows_back(
         theirs.slow_down(None)
     assert mine.places() == 2
 
-    seen = []
-    for seconds in (9, 10, 25, 59, 60, 600):
-        time_machine.move_to(moment + timedelta(seconds=seconds), tick=False)
-        seen.append(theirs.places())
-    assert seen == [2, 3, 4, 7, 8, 8]
+    time_machine.move_to(moment + timedelta(seconds=1), tick=False)
+    answers(mine, FIRST_ANSWERS + 2)
+    assert theirs.places() == 3
+    answers(mine, 20)
+    assert theirs.places() == 3
+    time_machine.move_to(moment + timedelta(seconds=600), tick=False)
+    assert theirs.places() == 8
+
     mine.slow_down(None)
     mine.forget()
     assert theirs.places() == 8
+
+
+def test_a_psa_that_is_down_halves_and_is_asked_as_much_again_later(shared: str) -> None:
+    budget = Budget(shared, places=8)
+    with budget.turn():
+        budget.slow_down(None, teaches=False)
+    assert budget.places() == 4
+
+    answers(budget, FIRST_ANSWERS + 4 + 5 + 6 + 7 + 8)
+
+    assert budget.places() == 8
+
+
+def test_answers_that_were_under_way_when_something_was_refused_say_nothing(shared: str) -> None:
+    budget = Budget(shared, places=2, most=16)
+    answers(budget, FIRST_ANSWERS)
+
+    with budget.turn():
+        budget.slow_down(None)
+        for _ in range(5):
+            budget.answered("GET /lines", 0.1)
+
+    assert budget.places() == 1
 
 
 def test_nobody_asks_before_the_moment_that_the_psa_named(shared: str) -> None:
@@ -296,14 +364,14 @@ def test_of_refusals_at_the_same_moment_the_longest_wait_counts(
 ) -> None:
     budget = Budget(shared, places=8)
     store: Any = type(budget._store)
-    refusal = store.refusal
+    known = store.known
 
     def slow(self: Any, key: str) -> Any:
-        found = refusal(self, key)
+        found = known(self, key)
         time.sleep(0.05)  # what was read is old by now
         return found
 
-    monkeypatch.setattr(store, "refusal", slow)
+    monkeypatch.setattr(store, "known", slow)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(budget.slow_down, [300, *[50] * 7]))
 
@@ -340,6 +408,44 @@ def test_autotask_sees_three_at_once_whatever_runs(
     assert statuses == [200] * 18
     psa: Any = sandbox.psas["autotask"]
     assert psa.most_at_once["Contacts"] == 3
+
+
+@pytest.mark.parametrize(
+    ("psa", "most", "peaks"),
+    [("connectwise", 16, range(9, 17)), ("connectwise", 4, range(4, 5)),
+     ("kaseya_bms", 16, range(9, 17)), ("autotask", 16, range(1, 7))],
+)  # fmt: skip
+def test_a_sync_asks_for_more_at_once_where_the_psa_bears_it(
+    tenant: Tenant, sandbox: SandboxServer, settings: Any, psa: str, most: int, peaks: range
+) -> None:
+    settings.PSA_MOST_REQUESTS = most
+    integration = connect(tenant, sandbox, psa)
+    import_all(integration)
+    watched = sandbox.faults.switch_on("crowded", most=1000)
+    sandbox.faults.switch_on("latency", ms=30)
+
+    run = synced(integration)
+
+    assert (run.state, sum(r["status"] == 429 for r in sandbox.requests())) == ("succeeded", 0)
+    assert watched.options["peak"] in peaks
+
+
+def test_a_psa_that_bears_six_at_once_refuses_few(tenant: Tenant, sandbox: SandboxServer) -> None:
+    integration = connect(tenant, sandbox, "connectwise")
+    import_all(integration)
+    sandbox.faults.switch_on("crowded", most=6)
+    sandbox.faults.switch_on("latency", ms=30)
+
+    def refusals_of_a_sync() -> int:
+        sandbox.forget_requests()
+        run = synced(integration)
+        assert run.state == "succeeded"
+        return sum(request["status"] == 429 for request in sandbox.requests())
+
+    refused = refusals_of_a_sync(), refusals_of_a_sync()
+
+    assert 1 <= sum(refused) <= 8
+    assert 1 <= budget_of(integration).places() <= 6
 
 
 @pytest.mark.parametrize(

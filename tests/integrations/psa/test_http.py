@@ -19,7 +19,8 @@ from integrations.psa.errors import (
     PsaRefused,
     PsaUnavailable,
 )
-from integrations.psa.http import PsaHttp, PsaResponse, retry_after
+from integrations.psa.http import NoBudget, PsaHttp, PsaResponse, retry_after
+from integrations.psa.slots import Slots
 from tests.integrations.psa.scripted_server import SECRET, Answer, Server
 
 
@@ -379,3 +380,76 @@ def test_at_most_so_many_requests_are_under_way_at_once(serve: Callable[..., Ser
 
     assert most[0] == 3
     assert http.requests_made == 12
+
+
+class Followed(NoBudget):
+    """A budget that takes two at once until something was answered, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.limit, self.told = 2, list[object]()
+
+    def at_once(self) -> int:
+        return self.limit
+
+    def answered(self, kind: str, seconds: float) -> None:
+        self.told.append(kind)
+        self.limit = 5
+
+    def slow_down(self, seconds: float | None, *, teaches: bool = True) -> None:
+        self.told.append((seconds, teaches))
+
+
+def test_the_budget_is_told_of_answers_by_kind_and_of_what_was_refused(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(say(), say(429, Retry_After="0"), say(503), say(400))
+    budget = Followed()
+
+    with PsaHttp(allow_private_hosts=True, budget=budget, first_pause=0) as http:
+        for path in ("/agreements/81/additions", "/agreements/9"):
+            http.ask("GET", server.url.replace("/path", path), read=bool)
+
+    assert budget.told == [
+        "GET /agreements/#/additions",
+        (0.0, True),
+        (None, False),
+        "GET /agreements/#",
+    ]
+
+
+def test_who_waits_for_a_slot_follows_the_budget() -> None:
+    limit, inside, most, lock = [1], [0], [0], threading.Lock()
+    slots, release = Slots(lambda: limit[0]), threading.Semaphore(0)
+
+    def work() -> None:
+        with slots:
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            release.acquire()
+            with lock:
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    until(lambda: inside[0] == 1)
+    limit[0] = 3
+    release.release()
+    until(lambda: inside[0] == 2)
+    release.release()
+    until(lambda: inside[0] == 3)
+    limit[0] = 1
+    release.release(8)
+    for thread in threads:
+        thread.join(timeout=10)
+
+    assert (most[0], inside[0]) == (3, 0)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")

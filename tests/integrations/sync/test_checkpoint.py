@@ -46,6 +46,7 @@ EACH_FIELD: dict[str, tuple[str, Any, Any]] = {
     "noted": ("noted", ["touched"], ["touched"]),
     "checks_all_rules": ("checks_all", False, False),
     "lines_refused": ("lines_refused", True, True),
+    "reads_todays": ("todays", True, True),
     "postponements": ("parks", 3, 3),
     "attempts_at_last_page": ("attempts", 2, 2),
     "refusal": (

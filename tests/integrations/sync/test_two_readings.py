@@ -121,8 +121,8 @@ def test_an_agreement_that_moves_to_a_company_read_before_is_not_gone(
     whole = connectwise.ConnectWiseAdapter.agreements
     owner = {"company": {"id": int(early.external_id)}}
 
-    def agreements(self: Any, *, company_ids: Any) -> Any:
-        pages = list(whole(self, company_ids=company_ids))
+    def agreements(self: Any, *, company_ids: Any, wanted: Any = None) -> Any:
+        pages = list(whole(self, company_ids=company_ids, wanted=wanted))
         if list(company_ids) == [early.external_id] and owner:
             change(sandbox, "agreements", moved.external_id, values=dict(owner))
             owner.clear()

@@ -178,3 +178,14 @@ def test_a_run_says_what_started_it(
     user = make_member(tenant, name=by) if by else None
 
     assert make_reading(make_integration(tenant), trigger=trigger, started_by=user).origin == words
+
+
+def test_what_counts_today_has_a_title_of_its_own(tenant: Tenant) -> None:
+    run, _ = start_sync_run(integration=make_integration(tenant))
+    SyncRun.objects.update(state="running", phase="agreements", checkpoint={"todays": True})
+    run.refresh_from_db()
+    first = live(run).title
+    SyncRun.objects.update(checkpoint={})
+    run.refresh_from_db()
+
+    assert (first, live(run).title) == ("Reading what counts today", "Reading agreements and lines")
