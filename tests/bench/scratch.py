@@ -27,11 +27,11 @@ NAME = "audit_bench"
 ROLE = "audit_bench_application"
 
 
-def scratch(postgres: str) -> str:
-    drop(postgres)
-    databases.execute(postgres, databases.role_statement(ROLE), f"CREATE DATABASE {NAME}")
+def scratch(postgres: str, name: str = NAME) -> str:
+    drop(postgres, name)
+    databases.execute(postgres, databases.role_statement(ROLE), f"CREATE DATABASE {name}")
     heed_policies(postgres)
-    return databases.named(postgres, NAME)
+    return databases.named(postgres, name)
 
 
 def heed_policies(postgres: str, *, heeds: bool = True) -> None:
@@ -50,5 +50,5 @@ def begin() -> None:
     walls.enter(walls.Asker(everything=True))
 
 
-def drop(postgres: str) -> None:
-    databases.drop(postgres, NAME)
+def drop(postgres: str, name: str = NAME) -> None:
+    databases.drop(postgres, name)
