@@ -117,11 +117,13 @@ class Comparison:
             self._show_rate(name)
         if self._chosen.only:
             return
-        print(f"\nbeside {SIZES[1][1]:,} agreements: milliseconds of one answer (goal {GROWTH} ×)")
+        print(
+            f"\nbeside {SIZES[1][1]:,} agreements: milliseconds of one answer (goal {GROWTH} times)"
+        )
         for name in GROWING:
             small, large = self._seconds(0, name), self._seconds(1, name)
             print(f"{name:<14}{small * 1000:>10.2f}{large * 1000:>10.2f}{large / small:>8.2f}")
-        print(f"\npages beside the call for the same rows: milliseconds (goal {PAGE_GOAL} ×)")
+        print(f"\npages beside the call for the same rows: milliseconds (goal {PAGE_GOAL} times)")
         for name, (page, call) in PAGES.items():
             self._show_page(name, page, call)
 

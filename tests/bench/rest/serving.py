@@ -26,7 +26,14 @@ def served(env: dict[str, str]) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "audit_site.wsgi", "--workers=2", f"--bind={HOST}:{port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "audit_site.wsgi",
+        "--workers=2",
+        f"--bind={HOST}:{port}",
+    ]
     server = subprocess.Popen([*command, "--log-level=error"], cwd=ROOT, env=env)
     try:
         _wait_for(port)
