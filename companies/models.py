@@ -42,7 +42,10 @@ class Company(TenantOwned):
 
     class Meta:
         verbose_name_plural = "companies"
-        indexes = [models.Index(fields=["tenant", "status", "name"], name="companies_by_name")]
+        indexes = [
+            models.Index(fields=["tenant", "status", "name"], name="companies_by_name"),
+            models.Index(fields=["tenant", "name", "id"], name="companies_in_order"),
+        ]
 
     def __str__(self) -> str:
         return self.name

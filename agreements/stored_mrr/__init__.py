@@ -9,7 +9,7 @@ from agreements.stored_mrr.passes import pass_days, refresh_again, verify
 from agreements.stored_mrr.reasons import KEEPING, RefreshReason
 from agreements.stored_mrr.refreshing import refresh, with_children
 from agreements.stored_mrr.tables import Differences, Found
-from agreements.stored_mrr.together import StoredTotal, add_up, together_today, version_of
+from agreements.stored_mrr.together import State, StoredTotal, settled_state
 from agreements.stored_mrr.waiting import (
     Late,
     count_of_former_rules,
@@ -26,8 +26,8 @@ __all__ = [
     "Found",
     "Late",
     "RefreshReason",
+    "State",
     "StoredTotal",
-    "add_up",
     "collector_paused",
     "count_of_former_rules",
     "mark_all_stale",
@@ -38,8 +38,7 @@ __all__ = [
     "refresh_for_reader",
     "refresh_marked",
     "refresh_stale",
-    "together_today",
+    "settled_state",
     "verify",
-    "version_of",
     "with_children",
 ]

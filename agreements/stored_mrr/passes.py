@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -14,13 +15,15 @@ from agreements.models import CompanyBook, TenantBook
 from agreements.stored_mrr.reasons import RefreshReason
 from agreements.stored_mrr.refreshing import CHUNK, refresh_chunk, refresh_waiting
 from agreements.stored_mrr.tables import Differences, Found
-from agreements.stored_mrr.together import add_up, is_right, together_today
+from agreements.stored_mrr.together import add_up, is_right, settled_state
 from agreements.stored_mrr.waiting import waiting
 from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.tenants.models import Tenant
 from companies.models import Company, FiguresChange
 
+#: What so many tenants come to is added up in one transaction.
+TENANTS: Final = 50
 log = logging.getLogger(__name__)
 
 
@@ -33,9 +36,8 @@ def pass_days() -> int:
     What tenants come to together is added up at the end.
     """
     count = sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_waiting()
-    for tenant in _to_be_added_up():
-        with walls.within(tenant.pk):
-            together_today(tenant)
+    for tenants in batched(_to_be_added_up(), TENANTS):
+        add_up(tenants)
     return count
 
 
@@ -48,7 +50,7 @@ def _to_be_added_up() -> list[Tenant]:
             changes = FiguresChange.objects.filter(tenant=OuterRef("pk"))
             former = TenantBook.objects.filter(tenant=OuterRef("pk"), month__lt=month)
             found += Tenant.objects.filter(Exists(changes) | Exists(former), timezone=zone)
-    return found
+    return sorted(found, key=lambda tenant: tenant.pk)
 
 
 def _due() -> list[tuple[UUID, UUID]]:
@@ -148,9 +150,9 @@ def _verify_together(tenant: Tenant, found: Found, *, mend: bool) -> None:
     if tenant.pk not in found and not is_right(tenant):
         found[tenant.pk].rows += 1
         if mend:
-            add_up(tenant, tenant.today())
+            add_up([tenant])
     elif mend:
-        together_today(tenant)
+        settled_state(tenant)
 
 
 def refresh_again(

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
-from agreements import mrr
 from agreements.known import editions
 from agreements.models import Agreement, CompanyAverage, CompanyBook, CompanyMrr, TenantBook
-from agreements.mrr.averages import averaged_months
+from agreements.mrr.averages import AveragedMonths
 from agreements.mrr.money import exact_text
 from agreements.stored_mrr.averages import as_of_month
 from agreements.stored_mrr.refreshing import refresh
 from agreements.stored_mrr.tables import AVERAGES, AverageValues
-from agreements.stored_mrr.waiting import refresh_for_reader
-from audit_site.db.bulk import AnyOf, bulk_upsert_values
+from audit_site.db import walls
+from audit_site.db.bulk import AnyOf, bulk_upsert, bulk_upsert_values
 from audit_site.db.json_rows import IdText
+from audit_site.db.statements import RowStatement, asked_day, asked_id, asked_number
 from audit_site.tenants.models import Tenant
 from companies.models import Company, FiguresChange
 
@@ -33,86 +33,98 @@ COLUMNS: Final = [IdText("company_id"), *AVERAGES.columns[1:]]
 StoredTotal = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
-    """What is stored of a tenant; `companies` is how many count."""
+class State(NamedTuple):
+    """What is stored, and whether anything has changed since or waits to be worked out.
+
+    `changes` and `newest_change` are how many `FiguresChange` there are, and the id of the newest.
+    """
 
     version: int
+    month: date | None
     companies: int
     totals: list[StoredTotal]
+    changes: int
+    newest_change: UUID | None
+    is_overtaken: bool
+    is_former: bool
+
+    def holds(self, today: date) -> bool:
+        """Whether it is what the companies come to on that day."""
+        return self.month == today.replace(day=1) and not self.changes and not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are books that it is a sum of and that wait for the clock."""
+        return self.is_overtaken or self.is_former
+
+    @property
+    def text(self) -> str:
+        """Changes whenever what the figures of the tenant rest on does."""
+        return f"{self.version}:{self.changes}:{self.newest_change}"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is stored, whether it holds today, and whether books wait that it is a sum of."""
-
-    stored: Together
-    holds: bool
-    waits: bool
-
-
-def together_today(tenant: Tenant) -> Together | None:
-    """What the tenant's active companies come to today; None where books wait for the clock."""
-    today = tenant.today()
-    state = read_state(tenant, today)
-    if state.waits:
-        refresh_for_reader(tenant)
-        state = read_state(tenant, today)
-    if state.waits:
-        return None
-    return state.stored if state.holds else add_up(tenant, today)
-
-
-def read_state(tenant: Tenant, today: date) -> State:
-    """One statement."""
-    books = CompanyBook.objects.filter(tenant=OuterRef("tenant"))
-    rows = TenantBook.objects.for_tenant(tenant).annotate(
-        has_changes=Exists(FiguresChange.objects.filter(tenant=OuterRef("tenant"))),
-        is_overtaken=Exists(books.filter(next_change__lte=today)),
-        is_former=Exists(books.filter(kept_edition__lt=editions.current().edition)),
-    )
-    book: Any = rows.first()
-    if book is None:
-        _begin(tenant)
-        return read_state(tenant, today)
-    return State(
-        Together(book.version, book.companies, book.totals),
-        holds=book.month == today.replace(day=1) and not book.has_changes,
-        waits=book.is_overtaken or book.is_former,
-    )
-
-
-def _begin(tenant: Tenant) -> None:
-    TenantBook.objects.bulk_create([TenantBook(tenant=tenant)], ignore_conflicts=True)
-
-
-def version_of(tenant: Tenant) -> str:
-    """A text that changes whenever what is stored of a tenant does. One statement."""
+def _state() -> QuerySet[TenantBook, Any]:
     changes = FiguresChange.objects.filter(tenant=OuterRef("tenant")).order_by()
     number = changes.values("tenant").annotate(number=Count("pk")).values("number")
-    newest = changes.order_by("-pk").values("pk")[:1]
-    rows = TenantBook.objects.for_tenant(tenant)
-    found = rows.annotate(number=Subquery(number), newest=Subquery(newest))
-    known = found.values_list("version", "number", "newest").first()
-    return ":".join(map(str, known or ()))
+    books = CompanyBook.objects.filter(tenant=OuterRef("tenant"))
+    rows = TenantBook.objects.filter(tenant=asked_id(0)).annotate(
+        changes=Coalesce(Subquery(number), Value(0)),
+        newest_change=Subquery(changes.order_by("-pk").values("pk")[:1]),
+        is_overtaken=Exists(books.filter(next_change__lte=asked_day(1))),
+        is_former=Exists(books.filter(kept_edition__lt=asked_number(2))),
+    )
+    return rows.values_list(*State._fields)
 
 
-@transaction.atomic
-def add_up(tenant: Tenant, today: date) -> Together:
-    """Add up what is stored of all active companies, and store the sum.
+STATE: Final = RowStatement(State, _state)
+
+
+def settled_state(tenant: Tenant) -> State:
+    """What is stored, added up where anything has changed; as it is where books wait."""
+    state = read_state(tenant)
+    if state.waits or state.holds(tenant.today()):
+        return state
+    add_up([tenant])
+    return read_state(tenant)
+
+
+def read_state(tenant: Tenant) -> State:
+    """One statement, where anything was ever added up."""
+    asked = (tenant.pk, tenant.today(), editions.current().edition)
+    return STATE.first(*asked) or _never_added_up(*asked)
+
+
+def _never_added_up(tenant_id: UUID, today: date, edition: int) -> State:
+    books = CompanyBook.objects.filter(tenant=tenant_id)
+    return State(
+        *(0, None, 0, [], 0, None),
+        is_overtaken=books.filter(next_change__lte=today).exists(),
+        is_former=books.filter(kept_edition__lt=edition).exists(),
+    )
+
+
+def add_up(tenants: Sequence[Tenant]) -> None:
+    """Add up what is stored of all active companies of some tenants, and store the sums.
 
     What is committed meanwhile leaves its `FiguresChange`, so that the next reader adds up again.
+    As many statements for many tenants as for one.
     """
-    _begin(tenant)
-    book = TenantBook.objects.for_tenant(tenant).select_for_update().get()
-    refresh(tenant, _never_worked_out(tenant))
-    changes = FiguresChange.objects.for_tenant(tenant)
-    changes.filter(AnyOf("id", list(changes.values_list("id", flat=True)))).delete()
-    _roll_on(tenant, today)
-    book.totals, book.companies = sums_of(tenant, today)
-    book.version, book.month = book.version + 1, today.replace(day=1)
-    book.save(update_fields=["totals", "companies", "version", "month"])
-    return Together(book.version, book.companies, book.totals)
+    with walls.together([tenant.pk for tenant in tenants]), transaction.atomic():
+        begun = [TenantBook(tenant=tenant) for tenant in tenants]
+        TenantBook.objects.bulk_create(begun, ignore_conflicts=True)
+        rows = TenantBook.objects.for_tenants(tenants).order_by("tenant").select_for_update()
+        stored = {book.tenant_id: book for book in rows}
+        for tenant, companies in _never_worked_out(tenants).items():
+            refresh(tenant, companies)
+        changes = FiguresChange.objects.for_tenants(tenants)
+        changes.filter(AnyOf("id", list(changes.values_list("id", flat=True)))).delete()
+        _roll_on(tenants)
+        sums = sums_of(tenants)
+        for tenant in tenants:
+            book, (totals, companies) = stored[tenant.pk], sums[tenant.pk]
+            book.totals, book.companies = totals, companies
+            book.version, book.month = book.version + 1, tenant.today().replace(day=1)
+        bulk_upsert(TenantBook, list(stored.values()))
 
 
 def is_right(tenant: Tenant) -> bool:
@@ -120,40 +132,57 @@ def is_right(tenant: Tenant) -> bool:
 
     What is to be added up again anyway says nothing.
     """
-    today = tenant.today()
-    state = read_state(tenant, today)
-    if not state.holds or (state.stored.totals, state.stored.companies) == sums_of(tenant, today):
+    state, today = read_state(tenant), tenant.today()
+    if not state.holds(today) or (state.totals, state.companies) == sums_of([tenant])[tenant.pk]:
         return True
-    return not read_state(tenant, today).holds
+    return read_state(tenant) != state
 
 
-def _never_worked_out(tenant: Tenant) -> set[UUID]:
+def _never_worked_out(tenants: Sequence[Tenant]) -> dict[Tenant, set[UUID]]:
     """Companies that have agreements and no book."""
-    books = CompanyBook.objects.for_tenant(tenant).filter(company=OuterRef("company"))
-    rows = Agreement.objects.for_tenant(tenant).filter(~Exists(books))
-    return set(rows.values_list("company_id", flat=True))
+    books = CompanyBook.objects.filter(tenant=OuterRef("tenant"), company=OuterRef("company"))
+    rows = Agreement.objects.for_tenants(tenants).filter(~Exists(books))
+    by_id, found = {tenant.pk: tenant for tenant in tenants}, defaultdict(set)
+    for tenant_id, company_id in rows.values_list("tenant_id", "company_id"):
+        found[by_id[tenant_id]].add(company_id)
+    return found
 
 
-def sums_of(tenant: Tenant, today: date) -> tuple[list[StoredTotal], int]:
-    """By currency, and how many companies count."""
-    rows = CompanyMrr.objects.for_tenant(tenant).filter(ACTIVE)
-    amounts, counting = defaultdict(Sum), set()
-    for company_id, currency, exact in rows.values_list(IdText("company_id"), "currency", "exact"):
-        amounts[currency].add(exact)
-        counting.add(company_id)
-    windows: dict[str, dict[str, Sum]] = {name: defaultdict(Sum) for name in mrr.WINDOWS}
-    for values in _averages(tenant, today):
-        windows["trailing12"][values.currency].add(values.trailing12)
-        windows["forward12"][values.currency].add(values.forward12)
-    totals = [
-        {
-            "currency": currency,
-            "exact": amounts[currency].text,
-            **{name: sums[currency].text for name, sums in windows.items()},
-        }
-        for currency in sorted(amounts)
-    ]
-    return totals, len(counting)
+def sums_of(tenants: Sequence[Tenant]) -> dict[UUID, tuple[list[StoredTotal], int]]:
+    """By tenant: the sums by currency, and how many companies count. Two statements at the most."""
+    sums: dict[UUID, Sums] = {tenant.pk: Sums() for tenant in tenants}
+    rows = CompanyMrr.objects.for_tenants(tenants).filter(ACTIVE)
+    columns = ("tenant_id", IdText("company_id"), "currency", "exact")
+    for tenant_id, company_id, currency, exact in rows.values_list(*columns):
+        sums[tenant_id].amounts[currency].add(exact)
+        sums[tenant_id].counting.add(company_id)
+    for tenant_id, values in _averages(tenants):
+        sums[tenant_id].trailing[values.currency].add(values.trailing12)
+        sums[tenant_id].forward[values.currency].add(values.forward12)
+    return {pk: (found.totals, len(found.counting)) for pk, found in sums.items()}
+
+
+class Sums:
+    """What is added up of a tenant, by currency."""
+
+    def __init__(self) -> None:
+        self.amounts: dict[str, Sum] = defaultdict(Sum)
+        self.trailing: dict[str, Sum] = defaultdict(Sum)
+        self.forward: dict[str, Sum] = defaultdict(Sum)
+        self.counting: set[str] = set()
+
+    @property
+    def totals(self) -> list[StoredTotal]:
+        """A currency appears when a row of it counts on the day."""
+        return [
+            {
+                "currency": currency,
+                "exact": self.amounts[currency].text,
+                "trailing12": self.trailing[currency].text,
+                "forward12": self.forward[currency].text,
+            }
+            for currency in sorted(self.amounts)
+        ]
 
 
 class Sum:
@@ -172,25 +201,37 @@ class Sum:
         return exact_text(sum(parts, Fraction(0)))
 
 
-def _averages(tenant: Tenant, today: date) -> Iterable[AverageValues]:
-    """Those of active companies, as of this month."""
-    months = averaged_months(today)
-    rows = CompanyAverage.objects.for_tenant(tenant).filter(ACTIVE)
-    current = rows.filter(month=months.month).values_list(*COLUMNS[:-1])
-    yield from (AverageValues(*row, "") for row in current)
-    for row in rows.exclude(month=months.month).values_list(*COLUMNS):
-        if (values := as_of_month(AverageValues(*row), months)) is not None:
-            yield values
+def _averages(tenants: Sequence[Tenant]) -> Iterator[tuple[UUID, AverageValues]]:
+    """Those of active companies, as of this month, each with its tenant."""
+    months = _months_of(tenants)
+    rows = CompanyAverage.objects.for_tenants(tenants).filter(ACTIVE)
+    for tenant_id, *row in rows.values_list("tenant_id", *COLUMNS):
+        values = as_of_month(AverageValues(*row), months[tenant_id])
+        if values is not None:
+            yield tenant_id, values
 
 
-def _roll_on(tenant: Tenant, today: date) -> None:
+def _months_of(tenants: Sequence[Tenant]) -> dict[UUID, AveragedMonths]:
+    of_month = {month: AveragedMonths(month) for month in {_month_of(one) for one in tenants}}
+    return {tenant.pk: of_month[_month_of(tenant)] for tenant in tenants}
+
+
+def _month_of(tenant: Tenant) -> date:
+    return tenant.today().replace(day=1)
+
+
+def _roll_on(tenants: Sequence[Tenant]) -> None:
     """Store the averages of a former month as of this one. What another transaction holds is left
     to it.
     """
-    months, rolled = averaged_months(today), []
-    former = CompanyAverage.objects.for_tenant(tenant).exclude(month=months.month)
-    free = former.order_by("company").select_for_update(skip_locked=True)
-    for id_, *row in free.values_list("id", *COLUMNS):
-        if (values := as_of_month(AverageValues(*row), months)) is not None:
-            rolled.append((id_, tenant.pk, *values))
+    months, rolled = _months_of(tenants), []
+    former = Q()
+    for tenant in tenants:
+        former |= Q(tenant=tenant) & ~Q(month=_month_of(tenant))
+    free = CompanyAverage.objects.for_tenants(tenants).filter(former).order_by("company")
+    free = free.select_for_update(skip_locked=True)
+    for id_, tenant_id, *row in free.values_list("id", "tenant_id", *COLUMNS):
+        values = as_of_month(AverageValues(*row), months[tenant_id])
+        if values is not None:
+            rolled.append((id_, tenant_id, *values))
     bulk_upsert_values(CompanyAverage, ("id", "tenant_id", *AVERAGES.columns), rolled)

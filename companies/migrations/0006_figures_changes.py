@@ -32,4 +32,7 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.AddIndex(
+            "company", models.Index(fields=["tenant", "name", "id"], name="companies_in_order")
+        ),
     ]

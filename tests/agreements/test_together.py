@@ -17,7 +17,7 @@ from agreements import books, mrr, stored_mrr
 from agreements.decisions import choose
 from agreements.figures import computed_figure, tenant_figure
 from agreements.models import Agreement, CompanyAverage, TenantBook
-from agreements.stored_mrr import refresh, together_today
+from agreements.stored_mrr import refresh, settled_state
 from agreements.versions import tenant_etag
 from audit_site.tenants.models import Tenant
 from companies.models import Company, FiguresChange
@@ -131,7 +131,7 @@ def test_after_any_history_what_is_stored_is_what_is_computed(
         assert tenant_figure(tenant) == computed_figure(tenant, tenant.today())
 
     stored_mrr.pass_days()
-    assert together_today(tenant) is not None
+    assert settled_state(tenant).holds(tenant.today())
     assert tenant_figure(tenant) == computed_figure(tenant, tenant.today())
     assert stored_averages(tenant) == computed_averages(tenant)
     assert not stored_mrr.verify([tenant.pk], mend=False)
