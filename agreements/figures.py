@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from agreements import books, mrr, stored_mrr
 from agreements.known.reading import KnownBook, books_at
@@ -18,7 +18,8 @@ from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
 from agreements.mrr.figures import merged, merged_movements
-from audit_site.db.bulk import AnyOf
+from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.statements import RowStatement, asked_day, asked_id
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -155,6 +156,26 @@ def agreement_row(
     return AgreementRow(summary.ref, summary, entry.sentence, item.is_recurring, entry.awaited)
 
 
+class _Fresh(NamedTuple):
+    company_id: UUID
+    currency: str | None
+    exact: str
+
+
+def _fresh() -> QuerySet[CompanyBook, Any]:
+    today = asked_day(2)
+    return CompanyBook.objects.filter(
+        Q(next_change=None) | Q(next_change__gt=today),
+        AnyOf("company_id", AskedMany(1)),
+        tenant=asked_id(0),
+        computed_on__lte=today,
+    ).values_list("company_id", "company__stored_mrr__currency", "company__stored_mrr__exact")
+
+
+#: What is stored of companies that no new day has overtaken. No currency: nothing counts.
+FRESH: Final = RowStatement(_Fresh, _fresh)
+
+
 def company_totals(
     tenant: Tenant, company_ids: Collection[UUID], as_of: date | None = None
 ) -> dict[UUID, list[Money]]:
@@ -166,16 +187,11 @@ def company_totals(
     stale = set(company_ids)
     found: dict[UUID, list[Money]] = {company_id: [] for company_id in company_ids}
     if as_of in {None, today}:
-        fresh = CompanyBook.objects.for_tenant(tenant).filter(
-            Q(next_change=None) | Q(next_change__gt=today),
-            company__in=company_ids,
-            computed_on__lte=today,
-        )
-        stale -= set(fresh.values_list("company", flat=True))
-        for row in CompanyMrr.objects.for_tenant(tenant).filter(
-            company__in=[pk for pk in company_ids if pk not in stale]
-        ):
-            found[row.company_id].append(stored_money(row))
+        for company_id, currency, exact in FRESH.rows(tenant.pk, company_ids, today):
+            stale.discard(company_id)
+            if currency is not None:
+                amount = mrr.money_text(currency, Fraction(exact))
+                found[company_id].append({"currency": currency, "amount": amount})
         for amounts in found.values():
             amounts.sort(key=lambda money: money["currency"])
     if stale:
@@ -245,16 +261,41 @@ def _kept_books(tenant: Tenant, company_ids: Collection[UUID]) -> Iterable[Known
 
 
 def tenant_figure(
-    tenant: Tenant, as_of: date | None = None, integration_id: UUID | None = None
+    tenant: Tenant,
+    as_of: date | None = None,
+    integration_id: UUID | None = None,
+    state: stored_mrr.State | None = None,
 ) -> TenantFigure:
-    """MRR of all active companies of a tenant (or of one integration's), and how many count."""
-    on = as_of or tenant.today()
+    """MRR of all active companies of a tenant (or of one integration's), and how many count.
+
+    As of today from what is stored, unless books wait for the clock. `state`: as it was just read.
+    """
+    today = tenant.today()
+    on = as_of or today
+    if on == today and integration_id is None:
+        state = state or stored_mrr.settled_state(tenant)
+        if state.holds(today):
+            return TenantFigure(on, [stored_total(row) for row in state.totals], state.companies)
+    return computed_figure(tenant, on, integration_id)
+
+
+def computed_figure(tenant: Tenant, on: date, integration_id: UUID | None = None) -> TenantFigure:
+    """The same, worked out from all books."""
     parts = tenant_parts(tenant, integration_id=integration_id)
     day = on.toordinal()
     counting = {
         item.agreement.company_id for part in parts for item in part.book if item.counted(day)[0]
     }
     return TenantFigure(on, totals_of(parts, on), len(counting))
+
+
+def stored_total(row: stored_mrr.StoredTotal) -> Total:
+    currency = row["currency"]
+    amount, trailing, forward = (
+        mrr.money_text(currency, Fraction(row[name])) for name in ("exact", *mrr.WINDOWS)
+    )
+    average: Average = {"trailing12": trailing, "forward12": forward}
+    return {"currency": currency, "amount": amount, "average": average}
 
 
 def totals_of(parts: Sequence[Part], on: date) -> list[Total]:

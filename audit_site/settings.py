@@ -443,7 +443,7 @@ REST_FRAMEWORK = {
         "audit_site.api.authentication.BrowserSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["audit_site.api.permissions.IsViewer"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["audit_site.api.renderers.Renderer"],
     "DEFAULT_PARSER_CLASSES": ["audit_site.api.parsers.BoundedJsonParser"],
     "DEFAULT_PAGINATION_CLASS": "audit_site.api.pagination.Pagination",
     "PAGE_SIZE": 50,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -40,7 +42,10 @@ class Company(TenantOwned):
 
     class Meta:
         verbose_name_plural = "companies"
-        indexes = [models.Index(fields=["tenant", "status", "name"], name="companies_by_name")]
+        indexes = [
+            models.Index(fields=["tenant", "status", "name"], name="companies_by_name"),
+            models.Index(fields=["tenant", "name", "id"], name="companies_in_order"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -174,3 +179,21 @@ class PrimaryChoice(TenantOwned):
     @property
     def holds(self) -> bool:
         return self.contact_id is not None and self.gone_at is None
+
+
+class FiguresChange(TenantOwned):
+    """That something has changed which the tenant's figures are sums of, since these were last
+    worked out. Whoever works them out takes it away.
+
+    Rows are only ever added, so that nobody waits for anybody else's change.
+    """
+
+    worked_together = True
+    seen_by_system = ("pass_days",)
+
+    objects = TenantQuerySet["FiguresChange"].as_manager()
+
+
+def note_figures_change(tenant_ids: Iterable[UUID]) -> None:
+    """Call it in the transaction of the change."""
+    FiguresChange.objects.bulk_create(FiguresChange(tenant_id=pk) for pk in {*tenant_ids})

@@ -15,7 +15,7 @@ from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
-from companies.models import ArchivedPeriod, Company, Contact
+from companies.models import ArchivedPeriod, Company, Contact, note_figures_change
 from companies.names import keep_former_names
 from companies.primary import choose_primary
 
@@ -222,6 +222,7 @@ def _record_status(company: Company, actor: User | None, action: str, before: st
         before={"status": before},
         after={"status": company.status},
     )
+    note_figures_change([company.tenant_id])
     suggestions_may_differ(company.tenant)
 
 

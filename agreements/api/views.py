@@ -39,7 +39,7 @@ from agreements.api.serializers.choices import (
     LineChoicesSerializer,
     LineChoicesWriteSerializer,
 )
-from agreements.api.serializers.figures import TenantMrrSerializer
+from agreements.api.serializers.figures import TenantMrrSerializer, tenant_body
 from agreements.api.serializers.movements import (
     MovementSerializer,
     SeriesSerializer,
@@ -52,6 +52,7 @@ from agreements.figures import months_of, movement_of, tenant_figure, tenant_par
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.doubts import DOUBTS
 from agreements.restated import restated_movement
+from agreements.stored_mrr import settled_state
 from agreements.to_check import checked, ended_without_renewal, in_doubt, of_active
 from agreements.typed import remove_agreement
 from agreements.versions import tenant_etag
@@ -80,10 +81,11 @@ class TenantMrrView(Endpoint):
                 known_etag(tenant, at),
                 lambda: TenantMrrSerializer(tenant_as_known(tenant, at, as_of)).data,
             )
+        state = settled_state(tenant)
         return conditional(
             request,
-            tenant_etag(tenant, "mrr"),
-            lambda: TenantMrrSerializer(tenant_figure(tenant, as_of)).data,
+            tenant_etag(tenant, "mrr", state=state),
+            lambda: tenant_body(tenant_figure(tenant, as_of, state=state)),
         )
 
 

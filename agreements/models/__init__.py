@@ -14,7 +14,13 @@ from agreements.models.contracts import (
 )
 from agreements.models.kept_books import BookPiece, BookVersion
 from agreements.models.shown import FigureReport, FigureShown
-from agreements.models.stored_mrr import AgreementMrr, CompanyBook, CompanyMrr
+from agreements.models.stored_mrr import (
+    AgreementMrr,
+    CompanyAverage,
+    CompanyBook,
+    CompanyMrr,
+    TenantBook,
+)
 from agreements.models.typed import TypedAgreement, TypedChange
 
 __all__ = [
@@ -28,11 +34,13 @@ __all__ = [
     "BookPiece",
     "BookVersion",
     "ChoiceRecord",
+    "CompanyAverage",
     "CompanyBook",
     "CompanyMrr",
     "FigureReport",
     "FigureShown",
     "LineChoices",
+    "TenantBook",
     "TypedAgreement",
     "TypedChange",
 ]

@@ -64,6 +64,55 @@ class CompanyMrr(TenantOwned):
         indexes = [models.Index(fields=["tenant", "currency", "minor"], name="companies_by_mrr")]
 
 
+class CompanyAverage(TenantOwned):
+    """What an average month of a company brings in one currency, exact ("n/d"): of the twelve
+    before `month`, its first day, and of the twelve from it on.
+
+    `stretches` are the days of which anything counts, and their rates (`agreements.mrr.averages`):
+    what the averages of later months are worked out from. There is a row where there are any.
+    """
+
+    worked_together = True
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    currency = models.CharField(max_length=10)
+    month = models.DateField()
+    trailing12 = models.TextField()
+    forward12 = models.TextField()
+    stretches = models.TextField()
+
+    objects = TenantQuerySet["CompanyAverage"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "company", "currency"], name="one_average_per_currency"
+            )
+        ]
+
+
+class TenantBook(TenantOwned):
+    """What all active companies of a tenant come to together, on any day on which no book changes.
+
+    `totals` by currency, as in `[{"currency": "USD", "exact": "n/d", "trailing12": "n/d",
+    "forward12": "n/d"}]`, the averages as of `month`; `companies` is how many count. `version`
+    rises each time that it is worked out. It holds as long as there is no `FiguresChange`.
+    """
+
+    worked_together = True
+    seen_by_system = ("pass_days",)
+
+    version = models.PositiveBigIntegerField(default=0)
+    month = models.DateField(null=True, blank=True)
+    companies = models.PositiveIntegerField(default=0)
+    totals = models.JSONField(default=list)
+
+    objects = TenantQuerySet["TenantBook"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="one_book_per_tenant")]
+
+
 class AgreementMrr(TenantOwned):
     """An agreement's MRR. `last_day` is the last day of its window, null = open; `next_change` the
     next day on which something of it can change by itself, 9999-12-31 = never, null = not known.

@@ -1,11 +1,11 @@
 """MRR, to the cent: pure functions that know no database. The definition is docs/mrr.md."""
 
+from agreements.mrr.averages import WINDOWS, averages
 from agreements.mrr.book import Agreement, Book, Line, Number, Source, Units
 from agreements.mrr.figures import (
     CompanyMovement,
     Figure,
     Movement,
-    averages,
     movement,
     mrr,
     recognized,
@@ -19,6 +19,7 @@ from agreements.mrr.words import NO_WORDS, WordChoice, Words, word_key
 
 __all__ = [
     "NO_WORDS",
+    "WINDOWS",
     "Agreement",
     "AgreementSummary",
     "Book",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from agreements.mrr.cycles import add_months, months_on
+from agreements.mrr.cycles import months_on
 from agreements.mrr.money import money_text
 from agreements.mrr.prepared import Prepared
 
@@ -35,7 +35,7 @@ def mrr(book: Iterable[Prepared], on: date) -> list[Figure]:
         count, exact = item.counted(day)
         if count:
             sums[item.currency] = sums.get(item.currency, Fraction(0)) + exact
-    return _figures(sums)
+    return figures_of(sums)
 
 
 def recognized(book: Iterable[Prepared], month: date) -> list[Figure]:
@@ -48,7 +48,7 @@ def series(book: Iterable[Prepared], first: date, months: int) -> list[list[Figu
 
     A currency appears in a month when a row counts on some day of it.
     """
-    calendar = _Months(first, months)
+    calendar = Months(first, months)
     of_currency: dict[str, _Earned] = {}
     for item in book:
         for row in item.rows:
@@ -63,10 +63,10 @@ def series(book: Iterable[Prepared], first: date, months: int) -> list[list[Figu
     for currency, earned in of_currency.items():
         for position, amount in earned.by_month():
             sums[position][currency] = amount
-    return [_figures(amounts) for amounts in sums]
+    return [figures_of(amounts) for amounts in sums]
 
 
-class _Months:
+class Months:
     """A run of calendar months as ordinals."""
 
     def __init__(self, first: date, months: int) -> None:
@@ -88,6 +88,14 @@ class _Months:
             last,
             self._share(last, until - self._edges[last]),
         )
+
+    def months_held(self, begins: int, until: int) -> Fraction:
+        """How many months a stretch makes up, each day for its share of its month."""
+        held = self.held(begins, until)
+        if held is None:
+            return Fraction(0)
+        first, share, last, last_share = held
+        return Fraction(*share) + max(last - first - 1, 0) + Fraction(*last_share)
 
     def _position(self, day: int) -> int:
         on = date.fromordinal(day)
@@ -132,21 +140,7 @@ class _Earned:
                 yield position, level + part
 
 
-def averages(book: Iterable[Prepared], on: date) -> dict[str, list[Figure]]:
-    """Mean of the twelve months before the as-of month, and of the twelve from it on."""
-    months = series(book, add_months(on.replace(day=1), -12), 24)
-    return {"trailing12": _mean(months[:12]), "forward12": _mean(months[12:])}
-
-
-def _mean(months: Sequence[list[Figure]]) -> list[Figure]:
-    sums: Amounts = defaultdict(Fraction)
-    for month in months:
-        for figure in month:
-            sums[figure.currency] += figure.exact
-    return _figures({currency: total / 12 for currency, total in sums.items()})
-
-
-def _figures(sums: Amounts) -> list[Figure]:
+def figures_of(sums: Amounts) -> list[Figure]:
     return [Figure(currency, sums[currency]) for currency in sorted(sums)]
 
 
@@ -156,7 +150,7 @@ def merged(parts: Iterable[list[Figure]]) -> list[Figure]:
     for figures in parts:
         for figure in figures:
             sums[figure.currency] = sums.get(figure.currency, Fraction(0)) + figure.exact
-    return _figures(sums)
+    return figures_of(sums)
 
 
 CLASSES = ("new", "reactivation", "expansion", "contraction", "churn")

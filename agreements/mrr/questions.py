@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from agreements.mrr import figures
+from agreements.mrr.averages import averages
 from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Source, Units
 from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
@@ -120,7 +121,7 @@ def _averages(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
     on = _day(ask, "as_of")
     if not MINYEAR < on.year < MAXYEAR:
         raise QuestionError("`as_of` has twelve months of the calendar on either side.")
-    windows = figures.averages(book, on)
+    windows = averages(book, on)
     return {name: _by_currency(found) for name, found in windows.items()}
 
 

@@ -9,6 +9,7 @@ from agreements.stored_mrr.passes import pass_days, refresh_again, verify
 from agreements.stored_mrr.reasons import KEEPING, RefreshReason
 from agreements.stored_mrr.refreshing import refresh, with_children
 from agreements.stored_mrr.tables import Differences, Found
+from agreements.stored_mrr.together import State, StoredTotal, settled_state
 from agreements.stored_mrr.waiting import (
     Late,
     count_of_former_rules,
@@ -25,6 +26,8 @@ __all__ = [
     "Found",
     "Late",
     "RefreshReason",
+    "State",
+    "StoredTotal",
     "collector_paused",
     "count_of_former_rules",
     "mark_all_stale",
@@ -35,6 +38,7 @@ __all__ = [
     "refresh_for_reader",
     "refresh_marked",
     "refresh_stale",
+    "settled_state",
     "verify",
     "with_children",
 ]

@@ -14,6 +14,7 @@ from agreements.stored_mrr.held_books import LONG_AGO
 from agreements.stored_mrr.refreshing import with_children
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
+from companies.models import note_figures_change
 
 
 def mark_stale(tenant: Tenant, company_ids: Collection[UUID]) -> None:
@@ -43,3 +44,4 @@ def _mark(tenant: Tenant, marked: QuerySet[CompanyBook]) -> None:
         updated_at=timezone.now(),
         marked_by=cause().as_json(),
     )
+    note_figures_change([tenant.pk])

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
 from agreements.known import editions
-from agreements.models import CompanyBook
+from agreements.models import CompanyBook, TenantBook
 from agreements.stored_mrr.reasons import RefreshReason
 from agreements.stored_mrr.refreshing import CHUNK, refresh_chunk, refresh_waiting
 from agreements.stored_mrr.tables import Differences, Found
+from agreements.stored_mrr.together import add_up, is_right, settled_state
 from agreements.stored_mrr.waiting import waiting
 from audit_site.db import walls
 from audit_site.db.batches import batched
 from audit_site.tenants.models import Tenant
-from companies.models import Company
+from companies.models import Company, FiguresChange
 
+#: What so many tenants come to is added up in one transaction.
+TENANTS: Final = 50
 log = logging.getLogger(__name__)
 
 
@@ -29,8 +33,24 @@ def pass_days() -> int:
     Then the books that wait: what a sync had marked and did not come to work out, and all of them
     after a release with other rules. Returns how many companies were worked out. Safe to run as
     often as one likes: each slice is committed by itself, and the next pass goes on behind it.
+    What tenants come to together is added up at the end.
     """
-    return sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_waiting()
+    count = sum(_pass_days_of(chunk) for chunk in batched(_due(), CHUNK)) + _refresh_all_waiting()
+    for tenants in batched(_to_be_added_up(), TENANTS):
+        add_up(tenants)
+    return count
+
+
+def _to_be_added_up() -> list[Tenant]:
+    """Tenants of which something has changed, or whose averages are of a former month."""
+    found: list[Tenant] = []
+    with walls.as_system("pass_days"):
+        for zone in Tenant.objects.order_by().values_list("timezone", flat=True).distinct():
+            month = Tenant(timezone=zone).today().replace(day=1)
+            changes = FiguresChange.objects.filter(tenant=OuterRef("pk"))
+            former = TenantBook.objects.filter(tenant=OuterRef("pk"), month__lt=month)
+            found += Tenant.objects.filter(Exists(changes) | Exists(former), timezone=zone)
+    return sorted(found, key=lambda tenant: tenant.pk)
 
 
 def _due() -> list[tuple[UUID, UUID]]:
@@ -117,7 +137,22 @@ def verify(tenant_ids: Sequence[UUID], *, mend: bool) -> dict[UUID, Differences]
     reason, found = RefreshReason.MEND if mend else RefreshReason.CHECK, Found(Differences)
     for chunk in batched(companies, CHUNK):
         refresh_again(chunk, found, reason)
+    with walls.together(tenant_ids):
+        tenants = list(Tenant.objects.filter(pk__in=tenant_ids))
+    for tenant in tenants:
+        with walls.within(tenant.pk):
+            _verify_together(tenant, found, mend=mend)
     return found
+
+
+def _verify_together(tenant: Tenant, found: Found, *, mend: bool) -> None:
+    """What a company's rows differ in, the sum differs in as well: that is told once."""
+    if tenant.pk not in found and not is_right(tenant):
+        found[tenant.pk].rows += 1
+        if mend:
+            add_up([tenant])
+    elif mend:
+        settled_state(tenant)
 
 
 def refresh_again(

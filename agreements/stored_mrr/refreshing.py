@@ -14,10 +14,12 @@ from agreements import books
 from agreements.causes import NEW_RULES, NO_CAUSE, Cause, cause
 from agreements.known import editions, former_activity, keeping
 from agreements.models import Agreement, CompanyBook
+from agreements.stored_mrr.averages import Earned
 from agreements.stored_mrr.held_books import BOOK_COLUMNS, KEPT_COLUMNS, Book, hold
 from agreements.stored_mrr.reasons import CHANGING, KEEPING, WRITING, RefreshReason
 from agreements.stored_mrr.tables import (
     AGREEMENTS,
+    AVERAGES,
     COMPANIES,
     AgreementValues,
     Differences,
@@ -31,6 +33,7 @@ from agreements.stored_mrr.working_out import collector_paused, work_out
 from audit_site.db.batches import batched
 from audit_site.db.bulk import AnyOf, bulk_upsert_values
 from audit_site.tenants.models import Tenant
+from companies.models import note_figures_change
 
 #: Companies whose books are worked out together, in one transaction.
 CHUNK: Final = 400
@@ -85,11 +88,15 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
         of_agreements = stored_rows(AGREEMENTS, owners)
         still = _still(of_agreements, owners, days) if reason is RefreshReason.DAY else {}
         texts: dict[str, books.CompanyText] = {}
-        expected = work_out(owners, days, still, texts if keeps else None)
+        earned = Earned(days) if keeps else None
+        expected = work_out(owners, days, still, texts if keeps else None, earned)
         differing = settle(
             COMPANIES, stored_rows(COMPANIES, owners), expected.companies, owners, found, reason
         )
         differing |= settle(AGREEMENTS, of_agreements, expected.agreements, owners, found, reason)
+        if earned:
+            rows = earned.rolled(owners)
+            differing |= settle(AVERAGES, rows, expected.averages, owners, found, reason)
     candidates = [
         keeping.candidate(id_, owners[id_], text, held[id_].kept, _cause_of(held[id_], reason))
         for id_, text in texts.items()
@@ -118,6 +125,8 @@ def refresh_chunk(owners: Owners, found: Found, reason: RefreshReason) -> None:
     if reason is not RefreshReason.CHECK:
         columns = (*BOOK_COLUMNS, *KEPT_COLUMNS, "marked_by", "updated_at")
         bulk_upsert_values(CompanyBook, ("id", "tenant_id", "company_id", *columns), changed)
+        noted = {tenant_id for _, tenant_id, *_ in changed}
+        note_figures_change(noted | {owners[company_id].pk for company_id in differing})
 
 
 def _is_for_others(book: Book, reason: RefreshReason) -> bool:

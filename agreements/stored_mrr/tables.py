@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from agreements.models import AgreementMrr, CompanyMrr
+from agreements.models import AgreementMrr, CompanyAverage, CompanyMrr
 from agreements.stored_mrr.reasons import RefreshReason
 from audit_site.db.bulk import AnyOf, bulk_upsert_values
 from audit_site.db.json_rows import IdText
@@ -41,7 +41,18 @@ class AgreementValues(NamedTuple):
     doubts: str
 
 
-ValuesT = TypeVar("ValuesT", bound=CompanyValues | AgreementValues)
+class AverageValues(NamedTuple):
+    """What is stored of a company's averages in one currency, in the order of the columns."""
+
+    company_id: str
+    currency: str
+    month: date
+    trailing12: str
+    forward12: str
+    stretches: str
+
+
+ValuesT = TypeVar("ValuesT", bound=CompanyValues | AgreementValues | AverageValues)
 #: What is stored, by what identifies a row: the row's id, and its values.
 Rows = dict[tuple[Any, ...], tuple[UUID, ValuesT]]
 
@@ -50,7 +61,7 @@ Rows = dict[tuple[Any, ...], tuple[UUID, ValuesT]]
 class Table(Generic[ValuesT]):
     """A table of derived rows. `key` = how many of the first values identify a row."""
 
-    model: type[CompanyMrr | AgreementMrr]
+    model: type[CompanyMrr | AgreementMrr | CompanyAverage]
     row: type[ValuesT]
     unique: tuple[str, ...]
     key: int
@@ -61,6 +72,7 @@ class Table(Generic[ValuesT]):
 
 
 COMPANIES = Table(CompanyMrr, CompanyValues, ("tenant_id", "company_id", "currency"), 2)
+AVERAGES = Table(CompanyAverage, AverageValues, ("tenant_id", "company_id", "currency"), 2)
 AGREEMENTS = Table(AgreementMrr, AgreementValues, ("agreement_id",), 1)
 
 

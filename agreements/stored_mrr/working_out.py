@@ -14,7 +14,8 @@ from uuid import UUID
 from agreements import books, mrr
 from agreements.mrr.doubts import POSSIBLE_OVERLAP, doubts_of, overlapping
 from agreements.mrr.money import exact_text, minor_units
-from agreements.stored_mrr.tables import AgreementValues, CompanyValues, Owners
+from agreements.stored_mrr.averages import Earned
+from agreements.stored_mrr.tables import AgreementValues, AverageValues, CompanyValues, Owners
 
 #: The next change of an agreement that never changes by itself. None = it is not known.
 NEVER: Final = date.max
@@ -43,6 +44,7 @@ class Expected:
 
     companies: list[CompanyValues] = field(default_factory=list)
     agreements: list[AgreementValues] = field(default_factory=list)
+    averages: list[AverageValues] = field(default_factory=list)
     next_change: dict[str, date] = field(default_factory=dict)
 
 
@@ -51,12 +53,18 @@ def work_out(
     days: Mapping[UUID, date],
     still: Mapping[str, AgreementValues],
     texts: dict[str, books.CompanyText] | None,
+    earned: Earned | None,
 ) -> Expected:
-    """`still`: agreements of which is known what they come to. `texts` is filled with the books."""
+    """`still`: agreements of which is known what they come to. `texts` is filled with the books,
+    `earned` with what they earn; None = that is as stored.
+    """
     expected = Expected()
-    books_now = books.prepare_by_company(owners, days, known=still, texts=texts)
+    since = days if earned is None else earned.since
+    books_now = books.prepare_by_company(owners, since, known=still, texts=texts)
     for company_id, prepared in books_now.items():
-        on = days[owners[company_id].pk]
+        tenant_id = owners[company_id].pk
+        on = days[tenant_id]
+        earns = earned and earned.of_company(company_id, tenant_id)
         sums: dict[str, Fraction] = {}
         changes = []
         doubtful = overlapping(prepared, on.toordinal())
@@ -65,6 +73,9 @@ def work_out(
             values = still.get(item.agreement.ref)
             if values is None:
                 values, exact = _work_out_agreement(item, company_id, on, overlaps=overlaps)
+                if earns:
+                    earns.add(item)
+                item.forget_rows()
             else:
                 values = _still_in_doubt(values, item, overlaps=overlaps)
                 exact = Fraction(values.exact)
@@ -77,6 +88,8 @@ def work_out(
             CompanyValues(company_id, currency, exact_text(exact), _minor(currency, exact))
             for currency, exact in sums.items()
         ]
+        if earns:
+            expected.averages += earns.values()
         if changes:
             expected.next_change[company_id] = min(changes)
     return expected
@@ -98,7 +111,6 @@ def _work_out_agreement(
         mrr.next_change(item, on) or NEVER,
         ",".join(doubts_of(item, on.toordinal(), overlaps=overlaps)),
     )
-    item.forget_rows()
     return values, summary.exact
 
 

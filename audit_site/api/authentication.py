@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,6 +13,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from audit_site.db import walls
+from audit_site.db.statements import ModelStatement, asked_id, asked_text
 from audit_site.error_codes import CODES
 from audit_site.tenants import wrong_tokens
 from audit_site.tenants.middleware import enter_as, find_membership
@@ -21,6 +22,13 @@ from audit_site.tenants.origin import bring_token
 from audit_site.tenants.tokens import LOOKS_LIKE_ONE, ROLE_SCOPES, hash_token
 from audit_site.tenants.two_factor import is_needed
 
+#: The two that each request with a token asks.
+TOKEN: Final = ModelStatement[ApiToken](
+    lambda: ApiToken.objects.filter(token_hash=asked_text(0)).select_related("user")
+)
+MEMBERSHIP: Final = ModelStatement[Membership](
+    lambda: Membership.objects.filter(tenant=asked_id(0), user=asked_id(1)).select_related("tenant")
+)
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -37,8 +45,7 @@ class BearerAuthentication(BaseAuthentication):
             wrong_tokens.count(address)
             raise
         with walls.within(token.tenant_id):
-            rows = Membership.objects.filter(tenant=token.tenant_id, user=token.user)
-            membership = rows.select_related("tenant").first()
+            membership = MEMBERSHIP.first(token.tenant_id, token.user_id)
             if membership is None:
                 raise AuthenticationFailed("The owner of this token is no member any more.")
             token.tenant = membership.tenant
@@ -69,7 +76,7 @@ def _find_token(plain: str, address: str) -> ApiToken:
     hashed = hash_token(plain)
     wrong_tokens.refuse_too_many(address, hashed)
     with walls.as_holder(hashed):
-        token = ApiToken.objects.filter(token_hash=hashed).select_related("user").first()
+        token = TOKEN.first(hashed)
     if token is None or not token.user.is_active:
         raise AuthenticationFailed("This token is not valid. Make a new one.")
     for code, has_ended in (

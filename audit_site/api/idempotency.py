@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit_site.api.models import IdempotentRequest
+from audit_site.api.renderers import ENCODER
 from audit_site.api.requests import actor_of, tenant_of
 from audit_site.db.folded_text import is_storable
 from audit_site.db.slices import delete_everywhere
@@ -120,4 +121,4 @@ def _hash(request: Request) -> str:
 
 
 def _plain(response: Response) -> Any:
-    return json.loads(json.dumps(response.data, default=str))
+    return json.loads(ENCODER.encode(response.data))

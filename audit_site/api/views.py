@@ -11,7 +11,6 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +19,7 @@ from rest_framework.viewsets import GenericViewSet
 from audit_site.api.conditional import check_if_match, tag_when_rendered
 from audit_site.api.declared import declared
 from audit_site.api.parameters import check_parameters
+from audit_site.api.renderers import Renderer
 from audit_site.api.requests import actor_of, read_body, tenant_of
 from audit_site.api.serializers import ProblemSerializer, StrictSerializer
 from audit_site.db.folded_text import is_storable
@@ -85,7 +85,7 @@ class Endpoint(APIView):
     ) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
         if answer.status_code >= 400:
-            answer.accepted_renderer = JSONRenderer()  # whatever the endpoint else answers in
+            answer.accepted_renderer = Renderer()  # whatever the endpoint else answers in
         shows = request.method in {"GET", "HEAD", "PATCH"} and answer.status_code == 200
         if isinstance(answer, Response) and shows and "ETag" not in answer:
             tag_when_rendered(request, answer)

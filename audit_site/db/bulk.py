@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -32,8 +33,8 @@ class AnyOf(models.Func):
 
     output_field = models.BooleanField()
 
-    def __init__(self, column: str, values: Iterable[Any]) -> None:
-        self.values = list(values)
+    def __init__(self, column: str, values: Iterable[Any] | AskedMany) -> None:
+        self.values = values if isinstance(values, AskedMany) else list(values)
         super().__init__(column)
 
     def as_sql(self, compiler: SQLCompiler, connection: Any, *_: Any, **__: Any) -> Any:
@@ -42,11 +43,36 @@ class AnyOf(models.Func):
         (column,) = self.get_source_expressions()
         sql, params = compiler.compile(column)
         field = column.output_field
-        if connection.vendor == "postgresql":
-            return f"{sql} = ANY(%s::{_type(field)}[])", [*params, _array(field, self.values)]
-        values = [field.get_db_prep_value(value, connection) for value in self.values]
-        picked = "(SELECT value FROM json_each(%s))"
-        return f"{sql} IN {picked}", [*params, json.dumps(values)]
+        is_postgres = connection.vendor == "postgresql"
+        asked, given = isinstance(self.values, AskedMany), self.values
+        values = given.of(field) if asked else one_parameter(field, given)
+        picked = f"= ANY(%s::{_type(field)}[])" if is_postgres else f"IN {FROM_JSON}"
+        return f"{sql} {picked}", [*params, values]
+
+
+#: How SQLite takes many values in one parameter.
+FROM_JSON: Final = "(SELECT value FROM json_each(%s))"
+
+
+def one_parameter(field: Any, values: Iterable[Any]) -> str:
+    """Many values of a field as the one parameter that `AnyOf` compares with."""
+    if connection.vendor == "postgresql":
+        return _array(field, values)
+    return json.dumps([field.get_db_prep_value(value, connection) for value in values])
+
+
+@dataclass(frozen=True, slots=True)
+class AskedMany:
+    """Values for `AnyOf` that are known when a statement is asked (`audit_site.db.statements`)."""
+
+    place: int
+    field: Any = None
+
+    def of(self, field: Any) -> AskedMany:
+        return AskedMany(self.place, field)
+
+    def value(self, values: tuple[Any, ...]) -> str:
+        return one_parameter(self.field, values[self.place])
 
 
 def bulk_upsert(model: type[RowT], rows: Sequence[RowT]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
+from msgspec import Struct
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from agreements.figures import company_totals
-from audit_site.api.abilities import CanField, always
+from agreements.figures import Money, company_totals
+from audit_site.api.abilities import Ability, CanField, allowed, always
 from audit_site.api.permissions import IsMember
 from audit_site.api.requests import tenant_of
 from audit_site.api.serializers import FixableReasonSerializer, MoneySerializer, StrictSerializer
@@ -19,9 +22,9 @@ from integrations.api.serializers.connection_parts import NamedPersonSerializer
 from integrations.api.serializers.integrations import PsaField
 from integrations.api.serializers.runs import SyncRunSerializer
 from integrations.importing.import_companies import MOST_IDS, REJECTIONS, ImportChoice
-from integrations.importing.linking import link_of
-from integrations.importing.primary_contact import WHY_CODES, why_primary
-from integrations.importing.rules import REASONS, Reason, explain
+from integrations.importing.primary_contact import WHY_CODES, Why
+from integrations.importing.rules import REASONS, Reason
+from integrations.importing.shown_companies import ShownCompany, shown_companies
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
@@ -70,36 +73,36 @@ class LinkSerializer(serializers.Serializer[Any]):
     )
 
 
-def _is_read(company: Company) -> bool:
-    link = link_of(company)
-    return link is not None and link.is_active and not link.integration.is_paused
+COMPANY_ABILITIES: Final[Mapping[str, Ability]] = {
+    "edit": (IsMember, always),
+    "delete": (IsMember, lambda company: company.is_active),
+    "link": (IsMember, lambda company: not company.is_linked),
+    "unlink": (IsMember, lambda company: company.is_linked),
+    "undo_link": (IsMember, lambda company: company.can_undo_link),
+    "sync": (IsMember, lambda company: company.is_read),
+}
 
 
 class CompanySerializer(serializers.ModelSerializer[Company]):
     """A company: an audITee on screen."""
 
-    # the context has `request`; `mrr`, `{company id: totals}`; and `why`, `{company id: reason}`
+    # the schema of `CompanyBody`, which is what is written
 
-    primary_contact = ContactSerializer(source="primary", allow_null=True, read_only=True)
-    primary_contact_why = serializers.SerializerMethodField(
-        help_text="Why the primary contact is this one, or why there is none."
+    primary_contact = ContactSerializer(allow_null=True, read_only=True)
+    primary_contact_why = PrimaryWhySerializer(
+        allow_null=True,
+        read_only=True,
+        help_text="Why the primary contact is this one, or why there is none.",
     )
-    link = serializers.SerializerMethodField()
-    problems = serializers.SerializerMethodField(
-        help_text="Import rules that its PSA company breaks now; it stays linked."
+    link = LinkSerializer(allow_null=True, read_only=True)
+    problems = FixableReasonSerializer(
+        many=True,
+        read_only=True,
+        help_text="Import rules that its PSA company breaks now; it stays linked.",
     )
-    mrr = serializers.SerializerMethodField()
-    can = CanField(
-        {
-            "edit": (IsMember, always),
-            "delete": (IsMember, lambda company: company.status == Company.Status.ACTIVE),
-            "link": (IsMember, lambda company: link_of(company) is None),
-            "unlink": (IsMember, lambda company: link_of(company) is not None),
-            "undo_link": (IsMember, lambda company: company.can_undo_link),
-            "sync": (IsMember, _is_read),
-        }
-    )
-    last_synced_at = serializers.SerializerMethodField()
+    mrr = MoneySerializer(many=True, read_only=True)
+    can = CanField(COMPANY_ABILITIES)
+    last_synced_at = serializers.DateTimeField(allow_null=True, read_only=True)
 
     class Meta:
         model = Company
@@ -119,54 +122,104 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
         )
         read_only_fields = fields
 
-    @extend_schema_field(PrimaryWhySerializer(allow_null=True))
-    def get_primary_contact_why(self, company: Company) -> Any:
-        why = self.context["why"].get(company.pk)
-        return PrimaryWhySerializer(why).data if why else None
 
-    @extend_schema_field(LinkSerializer(allow_null=True))
-    def get_link(self, company: Company) -> dict[str, Any] | None:
-        link = link_of(company)
-        if link is None:
-            return None
-        return LinkSerializer(
-            {
-                "id": str(link.pk),
-                "integration": str(link.integration_id),
-                "psa": link.integration.psa,
-                "external_id": link.external_id,
-                "linked_at": link.linked_at,
-                "linked_by": link.linked_by,
-                "active": link.is_active,
-                "problems": link.problem_codes,
-            }
-        ).data
-
-    @extend_schema_field(FixableReasonSerializer(many=True))
-    def get_problems(self, company: Company) -> list[Reason]:
-        link = link_of(company)
-        if link is None:
-            return []
-        return [explain(code, link.integration.psa_info) for code in link.problem_codes]
-
-    @extend_schema_field(MoneySerializer(many=True))
-    def get_mrr(self, company: Company) -> list[dict[str, str]]:
-        return list(self.context["mrr"].get(company.pk, []))
-
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
-    def get_last_synced_at(self, company: Company) -> Any:
-        link = link_of(company)
-        if link is None or link.last_synced_at is None:
-            return None
-        return serializers.DateTimeField().to_representation(link.last_synced_at)
+class ContactBody(Struct):
+    id: UUID
+    external_id: str
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+    is_active: bool
+    is_primary: bool
 
 
-def company_bodies(request: Request, companies: Sequence[Company]) -> Any:
-    """Companies of one tenant as they are shown, by `companies_with_links`."""
+class PersonBody(Struct):
+    id: UUID
+    name: str
+
+
+class LinkBody(Struct):
+    id: UUID
+    integration: UUID
+    psa: str
+    external_id: str
+    linked_at: datetime
+    linked_by: PersonBody | None
+    active: bool
+    problems: list[str]
+
+
+class CompanyBody(Struct):
+    """A company as `CompanySerializer` describes it."""
+
+    id: UUID
+    name: str
+    status: str
+    type: str
+    primary_contact: ContactBody | None
+    primary_contact_why: Why | None
+    link: LinkBody | None
+    problems: list[Reason]
+    mrr: list[Money]
+    last_synced_at: datetime | None
+    created_at: datetime
+    can: list[str]
+
+
+def _contact_body(row: ShownCompany) -> ContactBody | None:
+    if row.contact_id is None:
+        return None
+    return ContactBody(
+        row.contact_id,
+        row.contact_external_id,
+        row.first_name,
+        row.last_name,
+        row.email,
+        row.phone,
+        row.contact_is_active,
+        is_primary=True,
+    )
+
+
+def _link_body(row: ShownCompany) -> LinkBody | None:
+    if row.link_id is None or row.integration is None:
+        return None
+    return LinkBody(
+        row.link_id,
+        row.integration,
+        row.psa,
+        row.external_id,
+        row.linked_at,
+        PersonBody(row.linked_by_id, row.linked_by) if row.linked_by_id else None,
+        row.link_is_active,
+        row.problem_codes,
+    )
+
+
+def company_bodies(request: Request, ids: Sequence[UUID]) -> list[CompanyBody]:
+    """The tenant's own companies of these, as they are shown and in their order. Two statements."""
     tenant = tenant_of(request)
-    totals = company_totals(tenant, [company.pk for company in companies])
-    context = {"request": request, "mrr": totals, "why": why_primary(companies)}
-    return CompanySerializer(companies, many=True, context=context).data
+    shown, can = shown_companies(tenant, ids), allowed(COMPANY_ABILITIES, request)
+    rows = [shown[pk] for pk in ids if pk in shown]
+    totals = company_totals(tenant, [row.id for row in rows]) if rows else {}
+    return [
+        CompanyBody(
+            row.id,
+            row.name,
+            row.status,
+            row.type,
+            _contact_body(row),
+            row.why,
+            _link_body(row),
+            row.problems,
+            totals[row.id],
+            row.last_synced_at,
+            row.created_at,
+            can(row),
+        )
+        for row in rows
+    ]
 
 
 class ContactWriteSerializer(StrictSerializer):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from audit_site.db.json_rows import list_has
+from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import CompanyLink, SyncEvent, SyncRun
@@ -23,6 +25,14 @@ def list_sync_runs(
     rows = SyncRun.objects.for_tenant(tenant).select_related("integration", "company", "started_by")
     wanted = {"integration": integration, "company": company, "state": state}
     return rows.filter(**{name: value for name, value in wanted.items() if value}).order_by("-id")
+
+
+#: One run of a tenant by its id, with what is shown of it as it goes on.
+SHOWN_RUN: Final = ModelStatement[SyncRun](
+    lambda: SyncRun.objects.filter(tenant=asked_id(0), pk=asked_id(1)).defer(
+        "checkpoint", "companies", "accept_gone"
+    )
+)
 
 
 def last_reading(company: Company) -> SyncRun | None:

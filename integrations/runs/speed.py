@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Q
 from django.utils import timezone
 
+from audit_site.db.bulk import AnyOf, AskedMany
 from audit_site.db.json_rows import JsonLength
+from audit_site.db.statements import RowStatement, asked_id
 from integrations.kinds import AGREEMENTS, BY_NAME
 from integrations.models import CompanyLink, SyncRun, SyncRunPage
 
@@ -97,21 +99,36 @@ def _began(run: SyncRun, now: datetime) -> datetime:
     return max(now - WINDOW, run.dispatched_at or run.queued_at)
 
 
+class _Page(NamedTuple):
+    run_id: UUID
+    id: UUID
+    records: int
+
+
+#: Pages that these runs have stored of what they read, from an id on.
+PAGES: Final = RowStatement(
+    _Page,
+    lambda: (
+        SyncRunPage.objects.filter(
+            AnyOf("run_id", AskedMany(1)),
+            tenant=asked_id(0),
+            kind=F("run__phase"),
+            id__gte=asked_id(2),
+        )
+        .order_by("id")
+        .values_list("run_id", "id", JsonLength("external_ids"))
+    ),
+)
+
+
 def _pages_of(runs: Sequence[SyncRun], now: datetime) -> dict[UUID, list[Sample]]:
     """What each run has stored of the list that it reads. The time is in a page's id (UUIDv7)."""
     if not runs:
         return {}
     since = {run.pk: _began(run, now).timestamp() for run in runs}
     lowest = UUID(int=int(min(since.values()) * 1000) << 80)
-    rows = (
-        SyncRunPage.objects.filter(
-            tenant=runs[0].tenant_id, run__in=since, kind=F("run__phase"), id__gte=lowest
-        )
-        .order_by("id")
-        .values_list("run_id", "id", JsonLength("external_ids"))
-    )
     found: dict[UUID, list[Sample]] = defaultdict(list)
-    for run_id, page_id, number in rows:
+    for run_id, page_id, number in PAGES.rows(runs[0].tenant_id, since, lowest):
         at = (page_id.int >> 80) / 1000
         if at >= since[run_id]:
             found[run_id].append((at, number))

@@ -1,6 +1,6 @@
 """`make bench`: how fast a first sync is, beside the bare floor, and MRR beside SQL and pandas, the import
-list beside SQL, what it costs to keep books, suggested links by the clock, how long a person waits, and how
-much tenants wait for each other.
+list beside SQL, what it costs to keep books, suggested links by the clock, REST beside a bare view, how long
+a person waits, how much tenants wait for each other, and how one tenant grows.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from tests.bench import books, fairness, first_sync, growth, import_list, matching, mrr, waiting
+from tests.bench.rest import comparing
 
 arguments = sys.argv[1:]
 parts = {
@@ -16,6 +17,7 @@ parts = {
     "list": import_list.main,
     "books": books.main,
     "matching": matching.main,
+    "rest": comparing.main,
     "waiting": waiting.main,
     "fairness": fairness.main,
     "growth": growth.main,

@@ -28,11 +28,11 @@ NAME = os.environ.get("BENCH_DATABASE", "audit_bench")
 ROLE = f"{NAME}_application"
 
 
-def scratch(postgres: str) -> str:
-    drop(postgres)
-    databases.execute(postgres, databases.role_statement(ROLE), f"CREATE DATABASE {NAME}")
+def scratch(postgres: str, name: str = NAME) -> str:
+    drop(postgres, name)
+    databases.execute(postgres, databases.role_statement(ROLE), f"CREATE DATABASE {name}")
     heed_policies(postgres)
-    return databases.named(postgres, NAME)
+    return databases.named(postgres, name)
 
 
 def heed_policies(postgres: str, *, heeds: bool = True) -> None:
@@ -51,5 +51,5 @@ def begin() -> None:
     walls.enter(walls.Asker(everything=True))
 
 
-def drop(postgres: str) -> None:
-    databases.drop(postgres, NAME)
+def drop(postgres: str, name: str = NAME) -> None:
+    databases.drop(postgres, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
+from msgspec import Struct
 from rest_framework import serializers
 
-from agreements.figures import AgreementRow, CompanyFigure
+from agreements.figures import AgreementRow, CompanyFigure, TenantFigure, Total
 from agreements.mrr import LedgerRow
 from agreements.mrr.doubts import DOUBTS
 from agreements.mrr.ledger import CODES as LEFT_OUT
@@ -55,6 +57,18 @@ class TenantMrrSerializer(KnownSerializer):
     as_of = serializers.DateField()
     totals = TotalSerializer(many=True)
     companies = serializers.IntegerField(help_text="How many companies count.")
+
+
+class TenantBody(Struct):
+    """A tenant's figure as of now, as `TenantMrrSerializer` describes it."""
+
+    as_of: date
+    totals: list[Total]
+    companies: int
+
+
+def tenant_body(figure: TenantFigure) -> TenantBody:
+    return TenantBody(figure.as_of, figure.totals, figure.companies)
 
 
 class LeftOutSerializer(serializers.Serializer[Any]):

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         sizes = self._sizes(options["tenant"])
         differing = 0
         for found in verified(together(sizes), mend=not options["check"], jobs=options["jobs"]):
-            differing += len(found["companies"])
+            differing += found["rows"] or len(found["companies"])
             self.stdout.write(json.dumps(found))
         if not differing:
             self.stdout.write("All stored MRR is what the engine computes.")
@@ -109,5 +109,5 @@ def verify_group(question: tuple[list[UUID], bool]) -> list[dict[str, Any]]:
             "mended": mend,
         }
         for tenant_id, found in stored_mrr.verify(tenant_ids, mend=mend).items()
-        if found.companies
+        if found.companies or found.rows
     ]

@@ -71,10 +71,10 @@ class CompanyViews(TenantViewSet):
         return rows
 
     def _shown(self, companies: Sequence[Company]) -> Any:
-        return company_bodies(self.request, companies)
+        return company_bodies(self.request, [company.pk for company in companies])
 
     def _fresh(self, company: Company) -> Any:
-        return self._shown([companies_with_links(self.tenant).get(pk=company.pk)])[0]
+        return self._shown([company])[0]
 
     def _integration(self, value: str) -> Integration:
         return owned_or_invalid(list_integrations(self.tenant), "integration", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
@@ -16,7 +17,7 @@ from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import query
 from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.requests import read_body
-from audit_site.api.views import PROBLEMS, owned_or_invalid
+from audit_site.api.views import PROBLEMS, find_uuid, owned_or_invalid
 from audit_site.limits import IMPORTS, RESYNCS, limited
 from companies import services
 from companies.api.serializers import (
@@ -27,6 +28,7 @@ from companies.api.serializers import (
     ImportResultSerializer,
     ImportSerializer,
     RejectedImportSerializer,
+    company_bodies,
 )
 from companies.api.views.agreements import AgreementActions
 from companies.api.views.figures import FigureActions
@@ -36,7 +38,6 @@ from integrations.api.serializers.runs import SyncRunSerializer, run_body, start
 from integrations.importing import import_companies
 from integrations.importing.linking import owner_of
 from integrations.importing.rules import REASONS
-from integrations.importing.selectors import companies_with_links
 from integrations.runs import starting
 
 
@@ -68,11 +69,17 @@ from integrations.runs import starting
 class CompanyViewSet(LinkActions, AgreementActions, FigureActions):
     def list(self, request: Request) -> Response:
         """List the audITees, by name unless `ordering` says otherwise."""
-        return self.paged(self.get_queryset(), self._shown)
+        rows = self.get_queryset()
+        places = [name.removeprefix("-") for name in rows.query.order_by]
+        rows = rows.prefetch_related(None).values_list(*places, named=True)
+        return self.paged(rows, lambda page: company_bodies(request, [place.id for place in page]))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one audITee."""
-        return Response(self._shown([self.get_object()])[0])
+        bodies = company_bodies(request, [find_uuid(pk)])
+        if not bodies:
+            raise Http404
+        return Response(bodies[0])
 
     @extend_schema(request=CompanyCreateSerializer, responses={201: CompanySerializer, **PROBLEMS})
     @idempotent
@@ -124,10 +131,8 @@ class CompanyViewSet(LinkActions, AgreementActions, FigureActions):
         return Response(self._imported(result))
 
     def _imported(self, result: import_companies.ImportResult) -> dict[str, Any]:
-        ids = [company.pk for company in result.imported]
-        shown = {c.pk: c for c in companies_with_links(self.tenant).filter(pk__in=ids)}
         return {
-            "imported": self._shown([shown[pk] for pk in ids]),
+            "imported": self._shown(result.imported),
             "rejected": RejectedImportSerializer(result.rejected, many=True).data,
             "sync_run": run_body(self.request, result.sync_run) if result.sync_run else None,
         }

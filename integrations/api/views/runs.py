@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
+from django.http import Http404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import query, read_id
 from audit_site.api.permissions import IsMember, IsViewer
-from audit_site.api.views import PROBLEMS, TenantViewSet
+from audit_site.api.views import PROBLEMS, TenantViewSet, find_uuid
 from integrations.api.serializers.runs import (
     SyncEventSerializer,
     SyncRunSerializer,
@@ -21,7 +22,7 @@ from integrations.api.serializers.runs import (
 )
 from integrations.models import SyncRun
 from integrations.runs import starting
-from integrations.runs.selectors import list_events, list_sync_runs
+from integrations.runs.selectors import SHOWN_RUN, list_events, list_sync_runs
 
 
 @extend_schema_view(
@@ -58,7 +59,10 @@ class SyncRunViewSet(TenantViewSet):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one sync run: ask again and again while it is `queued` or `running`."""
-        return Response(run_body(request, self.get_object()))
+        run = SHOWN_RUN.first(self.tenant.pk, find_uuid(pk))
+        if run is None:
+            raise Http404
+        return Response(run_body(request, run))
 
     @extend_schema(request=None, responses={202: SyncRunSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])

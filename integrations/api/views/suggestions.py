@@ -28,7 +28,6 @@ from integrations.api.serializers.suggestions import (
     RejectedPairSerializer,
     SuggestionsChangedSerializer,
 )
-from integrations.importing.selectors import companies_with_links
 from integrations.matching.confirming import ConfirmResult, confirm_pairs
 from integrations.matching.dismissing import DismissResult, dismiss_pairs, restore_pairs
 from integrations.matching.pairs import AskedPair
@@ -113,9 +112,7 @@ class LinkSuggestionViewSet(TenantViewSet):
         return LinkSuggestionSerializer(rows, many=True, context=context).data
 
     def _confirmed(self, result: ConfirmResult) -> dict[str, Any]:
-        ids = [link.company_id for link in result.links]
-        shown = {row.pk: row for row in companies_with_links(self.tenant).filter(pk__in=ids)}
-        linked = company_bodies(self.request, [shown[pk] for pk in ids])
+        linked = company_bodies(self.request, [link.company_id for link in result.links])
         runs = run_bodies(self.request, result.sync_runs)
         rejected = RejectedPairSerializer(result.rejected, many=True).data
         run = runs[0] if runs else None

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from agreements.decisions import choose
-from agreements.figures import company_figure
+from agreements.figures import company_figure, tenant_figure
 from agreements.looks import note_look
 from agreements.models import Agreement
 from audit_site import limits
@@ -89,6 +89,7 @@ def full(tenant: Tenant, sandbox: SandboxServer, alex: User) -> Tenant:
     choose_all(tenant=tenant, user=alex, filters=Filters())
     propose(tenant=tenant, rows=waiting, actor=alex)
     import_all(integration)
+    tenant_figure(tenant)
     agreement = Agreement.objects.select_related("company__tenant")[0]
     choose(agreement=agreement, actor=alex, changes={"exclude": True}, note="Pilot")
     make_typed(agreement.company, actor=alex)
