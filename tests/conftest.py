@@ -29,6 +29,7 @@ from tests.beside_postgres import touches_a_database
 from tests.databases import ROLE, UNHURRIED, drop_template, postgres_url, template
 from tests.emptying import empty_what_is_filled
 from tests.factories import make_api, make_integration, make_member, make_tenant
+from tests.made_once import make_once
 from tests.worker import work_off
 
 TODAY = date(2026, 11, 25)
@@ -115,6 +116,13 @@ def _passwords_are_hashed_cheaply() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
             patch.setattr(Argon2PasswordHasher, name, value)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _what_comes_to_the_same_is_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        make_once(patch)
         yield
 
 
