@@ -18,7 +18,14 @@ from typing import Any
 import requests
 
 from integrations.sandbox.server import SandboxServer
-from tests.databases import ROOT, copy_template, drop, two_roles
+from tests.databases import (
+    ROOT,
+    copy_template,
+    drop,
+    template,
+    template_with_a_tenant,
+    two_roles,
+)
 
 
 def free_port() -> int:
@@ -135,30 +142,6 @@ class Installation:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def sign_in(self, company_limit: str = "500") -> None:
-        tenant = json.loads(
-            self.manage(
-                "create_tenant",
-                "Acme",
-                "--admin-email",
-                "a@example.com",
-                "--company-limit",
-                company_limit,
-            )
-        )
-        token = json.loads(
-            self.manage(
-                "create_api_token",
-                "--tenant",
-                tenant["tenant"],
-                "--email",
-                "a@example.com",
-                "--role",
-                "admin",
-            )
-        )
-        self.session.headers["Authorization"] = f"Bearer {token['token']}"
-
     def api(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.session.request(method, f"{self.url}/api/v1{path}", json=body, timeout=30)
         assert answer.status_code < 400, answer.text
@@ -183,11 +166,30 @@ class Installation:
 def installed(
     var: Path, sandbox: SandboxServer, *, postgres: str = "", broker_url: str = ""
 ) -> Iterator[Installation]:
-    """An installation whose tables are there and whose processes are not.
+    """An installation without tenants, whose tables are there and whose processes are not.
 
     Its database is made beside `postgres`, or a SQLite file.
     """
-    name, url = copy_template(postgres, var)
+    with _installed(var, sandbox, postgres, broker_url, template(postgres)) as made:
+        yield made
+
+
+@contextmanager
+def signed_in(
+    var: Path, sandbox: SandboxServer, *, postgres: str = "", broker_url: str = ""
+) -> Iterator[Installation]:
+    """An installation with a tenant, whose admin asks its API."""
+    source, token = template_with_a_tenant(postgres)
+    with _installed(var, sandbox, postgres, broker_url, source) as made:
+        made.session.headers["Authorization"] = f"Bearer {token}"
+        yield made
+
+
+@contextmanager
+def _installed(
+    var: Path, sandbox: SandboxServer, postgres: str, broker_url: str, source: str
+) -> Iterator[Installation]:
+    name, url = copy_template(postgres, var, source)
     made = Installation(var, sandbox, url, broker_url)
     try:
         yield made
