@@ -16,7 +16,7 @@ from celery import current_app
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 from rest_framework.test import APIClient
 
 from audit_site.db import walls
@@ -249,6 +249,16 @@ def sandbox(settings: Any) -> Iterator[SandboxServer]:
     with SandboxServer(seed=1, companies=40, today=TODAY) as server:
         for name, value in server.settings().items():
             setattr(settings, name, value)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sandbox_for_all() -> Iterator[SandboxServer]:
+    """The same for all tests of a module, none of which changes anything in it."""
+    with (
+        SandboxServer(seed=1, companies=40, today=TODAY) as server,
+        override_settings(**server.settings()),
+    ):
         yield server
 
 
