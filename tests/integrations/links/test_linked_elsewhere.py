@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from agreements.figures import company_figure
+from agreements.figures import Part, company_figure, totals_of
 from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement
 from audit_site.errors import DomainError
@@ -47,12 +47,12 @@ class Place:
 
 
 def figures_of(company: Company, days: tuple[int, ...] = DAYS) -> dict[int, Any]:
-    today = company.tenant.today()
-    return {ago: totals(company_figure(again(company), today - timedelta(ago))) for ago in days}
+    today, part = company.tenant.today(), company_figure(again(company)).part
+    return {ago: totals(part, today - timedelta(ago)) for ago in days}
 
 
-def totals(figure: Any) -> list[str]:
-    return [f"{total['amount']} {total['currency']}" for total in figure.totals]
+def totals(part: Part, day: date) -> list[str]:
+    return [f"{total['amount']} {total['currency']}" for total in totals_of([part], day)]
 
 
 def place(integration: Integration, record: str) -> Place:
