@@ -140,7 +140,7 @@ def template_with_a_tenant(postgres: str) -> tuple[str, str]:
 
 
 def _token_of_a_new_tenant(url: str, var: Path) -> str:
-    who = ("--admin-email", "a@example.com", "--company-limit", "5000")
+    who = ("--admin-email", "a@example.com", "--company-limit", "500")
     tenant = json.loads(_manage(url, var, "create_tenant", "Acme", *who))["tenant"]
     who = ("--tenant", tenant, "--email", "a@example.com", "--role", "admin")
     token: str = json.loads(_manage(url, var, "create_api_token", *who))["token"]

@@ -142,6 +142,30 @@ class Installation:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def sign_in(self, company_limit: str = "500") -> None:
+        tenant = json.loads(
+            self.manage(
+                "create_tenant",
+                "Acme",
+                "--admin-email",
+                "a@example.com",
+                "--company-limit",
+                company_limit,
+            )
+        )
+        token = json.loads(
+            self.manage(
+                "create_api_token",
+                "--tenant",
+                tenant["tenant"],
+                "--email",
+                "a@example.com",
+                "--role",
+                "admin",
+            )
+        )
+        self.session.headers["Authorization"] = f"Bearer {token['token']}"
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.session.request(method, f"{self.url}/api/v1{path}", json=body, timeout=30)
         assert answer.status_code < 400, answer.text

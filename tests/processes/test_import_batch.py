@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integrations.sandbox.server import SandboxServer
-from tests.processes.installation import HEALED_SECONDS, Installation, signed_in, wait_for
+from tests.processes.installation import HEALED_SECONDS, Installation, installed, wait_for
 from tests.processes.victims import Redis
 
 pytestmark = [pytest.mark.once, pytest.mark.processes, pytest.mark.timeout(300)]
@@ -34,7 +34,7 @@ def installation(tmp_path: Path, sandbox: SandboxServer) -> Iterator[Installatio
             pytest.skip("needs redis-server")
         redis = Redis(tmp_path / "redis")
     url = redis.url if redis else ""
-    with signed_in(tmp_path, sandbox, postgres=postgres, broker_url=url) as made:
+    with installed(tmp_path, sandbox, postgres=postgres, broker_url=url) as made:
         if redis:
             redis.start(made)
         yield made
@@ -46,6 +46,7 @@ def progress(installation: Installation, batch: str) -> tuple[str, int, int]:
 
 
 def test_an_import_goes_on_after_its_worker_was_killed(installation: Installation) -> None:
+    installation.sign_in("5000")
     installation.start_web()
     worker = installation.start_worker()
     integration = installation.connect()
