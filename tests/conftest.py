@@ -16,7 +16,7 @@ from celery import current_app
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 from rest_framework.test import APIClient
 
 from audit_site.db import walls
@@ -29,6 +29,7 @@ from tests.beside_postgres import touches_a_database
 from tests.databases import ROLE, UNHURRIED, drop_template, postgres_url, template
 from tests.emptying import empty_what_is_filled
 from tests.factories import make_api, make_integration, make_member, make_tenant
+from tests.made_once import make_once
 from tests.worker import work_off
 
 TODAY = date(2026, 11, 25)
@@ -115,6 +116,13 @@ def _passwords_are_hashed_cheaply() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
             patch.setattr(Argon2PasswordHasher, name, value)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _what_comes_to_the_same_is_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        make_once(patch)
         yield
 
 
@@ -241,6 +249,16 @@ def sandbox(settings: Any) -> Iterator[SandboxServer]:
     with SandboxServer(seed=1, companies=40, today=TODAY) as server:
         for name, value in server.settings().items():
             setattr(settings, name, value)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sandbox_for_all() -> Iterator[SandboxServer]:
+    """The same for all tests of a module, none of which changes anything in it."""
+    with (
+        SandboxServer(seed=1, companies=40, today=TODAY) as server,
+        override_settings(**server.settings()),
+    ):
         yield server
 
 

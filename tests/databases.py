@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,46 +118,81 @@ def template(postgres: str) -> str:
 
     Made by whichever of the processes of this test run asks first.
     """
-    folder = _folder(postgres)
-    folder.mkdir(exist_ok=True)
-    name, made = own_name("template", os.environ["AUDIT_TEST_RUN"]), folder / "made"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            url = ""
-            if postgres:
-                _drop_of_dead_processes(postgres, "template")
-                drop(postgres, name)
-                execute(
-                    named(postgres, "postgres"), role_statement(ROLE), f"CREATE DATABASE {name}"
-                )
-                url = named(postgres, name)
-            subprocess.run(
-                [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
-                cwd=ROOT,
-                env={**os.environ, "VAR_DIR": str(folder), **two_roles(url)},
-                check=True,
-            )
-            made.touch()
+    name, folder = _template_name("template"), _folder(postgres)
+    with _made_by_one(folder / "made") as is_made:
+        if not is_made:
+            url = _new_database(postgres, name, role_statement(ROLE)) if postgres else ""
+            _manage(url, folder, "migrate", "--no-input", "--verbosity", "0")
     return name if postgres else str(folder / "audit.sqlite3")
+
+
+def template_with_a_tenant(postgres: str) -> tuple[str, str]:
+    """A copy of the template with a tenant in it, and an API token of its admin."""
+    source, name = template(postgres), _template_name("tenant")
+    folder = _folder(postgres) / "tenant"
+    with _made_by_one(folder / "token") as is_made:
+        if not is_made:
+            url = _new_database(postgres, name, template=source) if postgres else ""
+            if not postgres:
+                shutil.copy(source, folder / "audit.sqlite3")
+            (folder / "token").write_text(_token_of_a_new_tenant(url, folder))
+    return name if postgres else str(folder / "audit.sqlite3"), (folder / "token").read_text()
+
+
+def _token_of_a_new_tenant(url: str, var: Path) -> str:
+    who = ("--admin-email", "a@example.com", "--company-limit", "500")
+    tenant = json.loads(_manage(url, var, "create_tenant", "Acme", *who))["tenant"]
+    who = ("--tenant", tenant, "--email", "a@example.com", "--role", "admin")
+    token: str = json.loads(_manage(url, var, "create_api_token", *who))["token"]
+    return token
+
+
+@contextmanager
+def _made_by_one(made: Path) -> Iterator[bool]:
+    """Whether it is made already; if not, nobody else makes it meanwhile."""
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with made.with_name("lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield made.exists()
+        made.touch()
+
+
+def _template_name(kind: str) -> str:
+    return own_name(kind, os.environ["AUDIT_TEST_RUN"])
+
+
+def _new_database(postgres: str, name: str, *before: str, template: str = "template1") -> str:
+    _drop_of_dead_processes(postgres, name.split("_")[1])
+    drop(postgres, name)
+    execute(named(postgres, "postgres"), *before, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return named(postgres, name)
+
+
+def _manage(url: str, var: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "VAR_DIR": str(var), **two_roles(url)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def drop_template() -> None:
     """At the end of a test run."""
     if postgres := postgres_url():
-        drop(postgres, own_name("template", os.environ["AUDIT_TEST_RUN"]))
+        for kind in ("tenant", "template"):
+            drop(postgres, _template_name(kind))
     for folder in (_folder(""), _folder("postgres")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def copy_template(postgres: str, var: Path) -> tuple[str, str]:
-    """A database with all tables: its name ("" = the SQLite file in `var`) and `DATABASE_URL`."""
-    source = template(postgres)
+def copy_template(postgres: str, var: Path, source: str) -> tuple[str, str]:
+    """A copy of a template: its name ("" = the SQLite file in `var`) and `DATABASE_URL`."""
     if not postgres:
         shutil.copy(source, var / "audit.sqlite3")
         return "", ""
     name = own_name("processes", str(os.getpid()))
-    _drop_of_dead_processes(postgres, "processes")
-    drop(postgres, name)
-    execute(named(postgres, "postgres"), f"CREATE DATABASE {name} TEMPLATE {source}")
-    return name, named(postgres, name)
+    return name, _new_database(postgres, name, template=source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,17 @@ CARRIERS: dict[str, tuple[int, ...]] = {
 A_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def trees() -> Iterator[ast.AST]:
-    for root in ROOTS:
-        for path in Path(root).rglob("*.py"):
-            if "sandbox" not in path.parts and "migrations" not in path.parts:
-                yield ast.parse(path.read_text())
+@cache
+def trees() -> list[ast.AST]:
+    return [
+        ast.parse(path.read_text())
+        for root in ROOTS
+        for path in Path(root).rglob("*.py")
+        if "sandbox" not in path.parts and "migrations" not in path.parts
+    ]
 
 
+@cache
 def constants() -> dict[str, set[str]]:
     """Codes that have names, such as `SEES_NOTHING`, by these."""
     found: dict[str, set[str]] = {}
@@ -71,14 +76,11 @@ def _arguments(call: ast.Call) -> list[ast.AST]:
 
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, ast.Name):
-        yield from CONSTANTS.get(node.id, ())
+        yield from constants().get(node.id, ())
     if isinstance(node, ast.Constant) and A_CODE.fullmatch(str(node.value)):
         yield str(node.value)
     if isinstance(node, ast.IfExp):
         yield from (*_texts(node.body), *_texts(node.orelse))
-
-
-CONSTANTS = constants()
 
 
 def test_every_code_that_is_raised_is_in_the_list() -> None:

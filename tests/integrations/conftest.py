@@ -1,4 +1,4 @@
-"""A worker that does at once what is queued, such as sending mails."""
+"""A worker that does at once what is queued, such as sending mails, and a move that is to come."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from celery import current_app
+
+from integrations.sandbox.server import SandboxServer
+from tests.integrations.matching.moves import Story, tell_of_a_move
 
 
 @pytest.fixture
@@ -20,3 +23,14 @@ def worker(django_capture_on_commit_callbacks: Any) -> Iterator[Callable[..., No
 
     yield run
     current_app.conf.task_always_eager = False
+
+
+@pytest.fixture(scope="module")
+def told(rows_for_all: None, sandbox_for_all: SandboxServer) -> Story:
+    return tell_of_a_move(sandbox_for_all)
+
+
+@pytest.fixture
+def story(told: Story, db: None) -> Story:
+    """An audITee that is to move, told once for all tests of a module."""
+    return told.again()

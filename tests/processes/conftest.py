@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from integrations.sandbox.server import SandboxServer
-from tests.processes.installation import Installation, installed
+from tests.processes.installation import Installation, signed_in
 
 
 @pytest.fixture
@@ -22,10 +22,9 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     broker_url = f"{redis.rsplit('/', 1)[0]}/{_redis_number()}" if postgres else ""
     with (
         SandboxServer(seed=3, companies=120) as sandbox,
-        installed(tmp_path, sandbox, postgres=postgres, broker_url=broker_url) as made,
+        signed_in(tmp_path, sandbox, postgres=postgres, broker_url=broker_url) as made,
     ):
         made.start_web()
-        made.sign_in()
         yield made
 
 

@@ -18,7 +18,14 @@ from typing import Any
 import requests
 
 from integrations.sandbox.server import SandboxServer
-from tests.databases import ROOT, copy_template, drop, two_roles
+from tests.databases import (
+    ROOT,
+    copy_template,
+    drop,
+    template,
+    template_with_a_tenant,
+    two_roles,
+)
 
 
 def free_port() -> int:
@@ -185,11 +192,30 @@ class Installation:
 def installed(
     var: Path, sandbox: SandboxServer, *, postgres: str = "", broker_url: str = ""
 ) -> Iterator[Installation]:
-    """An installation whose tables are there and whose processes are not.
+    """An installation without tenants, whose tables are there and whose processes are not.
 
     Its database is made beside `postgres`, or a SQLite file.
     """
-    name, url = copy_template(postgres, var)
+    with _installed(var, sandbox, postgres, broker_url, template(postgres)) as made:
+        yield made
+
+
+@contextmanager
+def signed_in(
+    var: Path, sandbox: SandboxServer, *, postgres: str = "", broker_url: str = ""
+) -> Iterator[Installation]:
+    """An installation with a tenant, whose admin asks its API."""
+    source, token = template_with_a_tenant(postgres)
+    with _installed(var, sandbox, postgres, broker_url, source) as made:
+        made.session.headers["Authorization"] = f"Bearer {token}"
+        yield made
+
+
+@contextmanager
+def _installed(
+    var: Path, sandbox: SandboxServer, postgres: str, broker_url: str, source: str
+) -> Iterator[Installation]:
+    name, url = copy_template(postgres, var, source)
     made = Installation(var, sandbox, url, broker_url)
     try:
         yield made

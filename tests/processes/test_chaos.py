@@ -26,6 +26,7 @@ from tests.processes.installation import (
     Installation,
     installed,
     mrr_of_all,
+    signed_in,
     truth,
     wait_for,
 )
@@ -68,7 +69,7 @@ def installation(
     """Nothing runs yet. Embedded in the SQLite run; PostgreSQL and a Redis of its own else."""
     postgres = os.environ.get("DATABASE_URL", "")
     url = redis.url if redis else ""
-    with installed(tmp_path, sandbox, postgres=postgres, broker_url=url) as made:
+    with signed_in(tmp_path, sandbox, postgres=postgres, broker_url=url) as made:
         yield made
 
 
@@ -115,7 +116,6 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
     seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"CHAOS_SEED={seed}")
     victims = Victims(installation, redis)
-    installation.sign_in()
     client = Client(installation)
     connectwise = connect(client, sandbox, "connectwise")
     wait_for(lambda: last_sync(client, connectwise).get("state") == "succeeded")
@@ -159,7 +159,6 @@ def test_a_run_is_given_back_at_sigterm_and_taken_over_after_sigkill(
     installation: Installation, sandbox: SandboxServer, redis: Redis | None
 ) -> None:
     victims = Victims(installation, redis)
-    installation.sign_in()
     client = Client(installation)
     integration = connect(client, sandbox, "connectwise")
     wait_for(lambda: last_sync(client, integration).get("state") == "succeeded")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.databases import ROOT
+from tests.databases import ROOT, postgres_url
 from tests.processes.installation import Installation, truth, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -101,11 +101,10 @@ def test_a_test_and_a_resync_start_at_once_beside_four_long_syncs(
         assert begun["integration_id"] == integration
 
 
+@pytest.mark.skipif(not postgres_url(), reason="needs Redis: compose has no folder broker")
 def test_the_health_check_of_the_compose_file_finds_a_live_worker(
     installation: Installation,
 ) -> None:
-    if not os.environ.get("DATABASE_URL"):
-        pytest.skip("needs Redis: compose has no folder broker")
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     kind, command = compose["services"]["worker"]["healthcheck"]["test"]
     assert kind == "CMD-SHELL"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
 from typing import Any
 
 import pytest
 
+from tests.databases import postgres_url
 from tests.processes.installation import Installation, mrr_of_all, truth, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
@@ -56,10 +56,11 @@ def test_secrets_go_nowhere(installation: Installation) -> None:
         assert secret not in "".join(said)
 
 
+@pytest.mark.skipif(
+    not postgres_url(), reason="needs PostgreSQL and Redis: the embedded broker has one worker"
+)
 def test_two_workers_together_never_ask_a_fourth_question(installation: Installation) -> None:
     """Autotask answers a fourth request to one entity with 429: the workers share three places."""
-    if not os.environ.get("DATABASE_URL"):
-        pytest.skip("needs PostgreSQL and Redis: the embedded broker has one worker")
     alone = installation.start_worker()
     wait_for(installation.is_ready)
     integration = installation.connect("autotask")

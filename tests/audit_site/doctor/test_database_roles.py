@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.databases import ROOT, copy_template, drop, execute, named, postgres_url
+from tests.databases import (
+    ROOT,
+    copy_template,
+    drop,
+    execute,
+    named,
+    postgres_url,
+    template,
+)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.once]
 ROLE = "audit_doctor_tests"
@@ -25,7 +33,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     postgres = postgres_url()
     if not postgres:
         pytest.skip("needs PostgreSQL")
-    name, owners = copy_template(postgres, tmp_path)
+    name, owners = copy_template(postgres, tmp_path, template(postgres))
     role = f"{ROLE}_{os.getpid()}"
     execute(
         owners,

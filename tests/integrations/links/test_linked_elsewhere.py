@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from agreements.figures import company_figure
+from agreements.figures import Part, company_figure, totals_of
 from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement
 from audit_site.errors import DomainError
@@ -25,8 +25,11 @@ from integrations.models import CompanyLink, Integration
 from integrations.sandbox.server import SandboxServer
 from integrations.sync.agreements_phase import AgreementsPhase
 from tests.conftest import connect
+from tests.factories import make_tenant
 from tests.integrations.links.stories import again, by_hand, linked, records_with_money
 from tests.worker import work_off
+
+pytestmark = pytest.mark.django_db
 
 #: Of each stretch the first day, the day before it and another one, and days of long ago.
 DAYS = (0, 5, 10, 11, 15, 20, 21, 25, 40, 200, 400)
@@ -44,12 +47,12 @@ class Place:
 
 
 def figures_of(company: Company, days: tuple[int, ...] = DAYS) -> dict[int, Any]:
-    today = company.tenant.today()
-    return {ago: totals(company_figure(again(company), today - timedelta(ago))) for ago in days}
+    today, part = company.tenant.today(), company_figure(again(company)).part
+    return {ago: totals(part, today - timedelta(ago)) for ago in days}
 
 
-def totals(figure: Any) -> list[str]:
-    return [f"{total['amount']} {total['currency']}" for total in figure.totals]
+def totals(part: Part, day: date) -> list[str]:
+    return [f"{total['amount']} {total['currency']}" for total in totals_of([part], day)]
 
 
 def place(integration: Integration, record: str) -> Place:
@@ -61,10 +64,30 @@ def place(integration: Integration, record: str) -> Place:
     return found
 
 
-def three(tenant: Tenant, sandbox: SandboxServer, *psas: str) -> list[Place]:
-    accounts = {psa: connect(tenant, sandbox, psa) for psa in dict.fromkeys(psas)}
-    records = {psa: iter(records_with_money(sandbox, psa)) for psa in psas}
-    return [place(accounts[psa], next(records[psa])) for psa in psas]
+#: Of how many companies of a PSA it is told once for all tests what they come to.
+OF_EACH = {"connectwise": 2, "autotask": 3, "kaseya_bms": 2}
+Places = dict[str, list[Place]]
+
+
+@pytest.fixture(scope="module")
+def tenant(rows_for_all: None) -> Tenant:
+    return make_tenant(company_limit=100)
+
+
+@pytest.fixture(scope="module")
+def places(tenant: Tenant, sandbox_for_all: SandboxServer) -> Places:
+    found = {}
+    for psa, many in OF_EACH.items():
+        account = connect(tenant, sandbox_for_all, psa)
+        records = records_with_money(sandbox_for_all, psa)[:many]
+        found[psa] = [place(account, record) for record in records]
+    return found
+
+
+def three(places: Places, *psas: str) -> list[Place]:
+    """Companies of these PSAs, of each PSA the next one."""
+    following = {psa: iter(places[psa]) for psa in places}
+    return [next(following[psa]) for psa in psas]
 
 
 def go(company: Company, to: Place, days_ago: int = 0, *, moves: bool = False) -> None:
@@ -118,13 +141,13 @@ PAIRS = [
 @pytest.mark.parametrize("many_books", [1, 100])
 def test_both_never_count_together(
     tenant: Tenant,
-    sandbox: SandboxServer,
+    places: Places,
     monkeypatch: pytest.MonkeyPatch,
     psas: tuple[str, str],
     many_books: int,
 ) -> None:
     monkeypatch.setattr(AgreementsPhase, "many_books", many_books)
-    first, second = three(tenant, sandbox, *psas)
+    first, second = three(places, *psas)
     company = by_hand(tenant)
     go(company, first)
     unlink_company(company=again(company), actor=None)
@@ -161,9 +184,9 @@ def test_both_never_count_together(
     ],
 )
 def test_links_of_a_chain_are_undone_in_any_order(
-    tenant: Tenant, sandbox: SandboxServer, psas: tuple[str, str, str]
+    tenant: Tenant, places: Places, psas: tuple[str, str, str]
 ) -> None:
-    a, b, c = three(tenant, sandbox, *psas)
+    a, b, c = three(places, *psas)
     whole = expected((c, CAME[2]), (b, CAME[1]), (a, CAME[0]))
     ways = [False] if len({*psas}) < 3 else [False, True]
     for moves in ways:
@@ -206,9 +229,9 @@ def undone(company: Company, link: CompanyLink, wanted: dict[int, Any]) -> None:
 
 
 def test_the_link_in_between_is_undone_before_the_last_one_was_read(
-    tenant: Tenant, sandbox: SandboxServer
+    tenant: Tenant, places: Places
 ) -> None:
-    a, b, c = three(tenant, sandbox, "connectwise", "autotask", "kaseya_bms")
+    a, b, c = three(places, "connectwise", "autotask", "kaseya_bms")
     company = by_hand(tenant)
     go(company, a, CAME[0])
     go(company, b, 20)
@@ -226,9 +249,9 @@ def test_the_link_in_between_is_undone_before_the_last_one_was_read(
 
 
 def test_linked_to_the_same_company_again_it_goes_on_where_it_was(
-    tenant: Tenant, sandbox: SandboxServer
+    tenant: Tenant, places: Places
 ) -> None:
-    a, b = three(tenant, sandbox, "connectwise", "autotask")
+    a, b = three(places, "connectwise", "autotask")
     company = by_hand(tenant)
     go(company, a, CAME[0])
     go(company, b, 20)
@@ -250,13 +273,13 @@ def test_linked_to_the_same_company_again_it_goes_on_where_it_was(
 
 
 def test_where_nothing_was_brought_before_it_counts_on_all_days(
-    tenant: Tenant, sandbox: SandboxServer
+    tenant: Tenant, places: Places
 ) -> None:
-    (b,) = three(tenant, sandbox, "autotask")
-    there = connect(tenant, sandbox, "connectwise")
+    a, b = three(places, "connectwise", "autotask")
     company = by_hand(tenant)
-    empty = records_with_money(sandbox, "connectwise")[0]
-    link_company(company=again(company), integration=there, external_id=empty, actor=None)
+    link_company(
+        company=again(company), integration=a.integration, external_id=a.record, actor=None
+    )
     unlink_company(company=again(company), actor=None)
 
     go(company, b)

@@ -8,10 +8,8 @@ from integrations.links.plan_undo import link_to_undo, plan_undo
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink
 from tests.integrations.links.stories import again
-from tests.integrations.matching.test_moving import Story, story
+from tests.integrations.matching.moves import Story
 from tests.worker import work_off
-
-__all__ = ["story"]
 
 #: What a person had typed in before the link; an import keeps nothing of that.
 BY_HAND: dict[str, Any] = {

@@ -20,7 +20,9 @@ from integrations.psa.key_tries import NobodyIsLocked
 from integrations.sandbox.server import SandboxServer
 from tests.conftest import TODAY
 
-COMPANIES = 1050
+#: Pages are short here, so that few records fill more than two of them.
+PAGE_SIZE = 100
+COMPANIES = 260
 Make = Callable[..., PsaAdapter]
 
 
@@ -38,8 +40,8 @@ class CountedTries(NobodyIsLocked):
 class Adapters:
     """Makes adapters of one PSA, and remembers every error and log line for the secrets' sake."""
 
-    def __init__(self, server: SandboxServer, psa: str) -> None:
-        self.server, self.psa = server, psa
+    def __init__(self, server: SandboxServer, psa: str, page_size: int = PAGE_SIZE) -> None:
+        self.server, self.psa, self.page_size = server, psa, page_size
         self.credentials = server.credentials(psa)
         self.secrets = [
             self.credentials[name] for name in registry.get_adapter(psa).info.secret_fields
@@ -57,11 +59,16 @@ class Adapters:
             key_tries=self.tried,
         )
         self.http.append(http)
-        adapter = registry.get_adapter(self.psa)
+        adapter = self._adapter()
         given = self.server.settings()
         chosen = {s.name: given.get(s.name, s.default) for s in adapter.info.settings}
         known = {} if memory is None else memory
         return adapter({**self.credentials, **credentials}, chosen, http, known)
+
+    def _adapter(self) -> type[PsaAdapter]:
+        adapter = registry.get_adapter(self.psa)
+        size = min(self.page_size, getattr(adapter, "page_size", PAGE_SIZE))
+        return type(adapter.__name__, (adapter,), {"page_size": size})
 
     def error(self, ask: Callable[[], Any]) -> PsaError:
         with pytest.raises(PsaError) as caught:

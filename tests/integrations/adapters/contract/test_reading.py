@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from integrations.psa import registry
 from integrations.psa.contract import FoundRecord, PsaAgreement
+from integrations.sandbox.server import SandboxServer
+from tests.conftest import TODAY
 from tests.integrations.adapters.contract.adapters import (
     COMPANY_KINDS,
     NAMES,
@@ -29,6 +33,16 @@ def test_two_pages_and_more_give_every_company_once(make: Adapters) -> None:
     assert pages[-1].cursor is None
     assert all(page.cursor for page in pages[:-1])
     assert pages[0].total in {None, len(truth(make))}
+
+
+def test_pages_as_large_as_the_psa_gives_them_hold_every_company_once(psa: str) -> None:
+    with SandboxServer(seed=3, companies=1050, today=TODAY, only=psa) as server:
+        make = Adapters(server, psa, page_size=sys.maxsize)
+
+        pages = list(make().companies())
+
+        assert len(pages[0].records) == registry.get_adapter(psa).page_size
+        assert [r.external_id for page in pages for r in page.records] == list(truth(make))
 
 
 @pytest.mark.parametrize("kind", ["companies", "contacts"])
