@@ -13,7 +13,7 @@ from typing import Final
 from agreements.mrr.cycles import add_months
 from agreements.mrr.figures import Figure, Months, figures_of
 from agreements.mrr.money import exact_text
-from agreements.mrr.rules import Prepared, Stretch
+from agreements.mrr.prepared import Prepared, Stretch
 
 WINDOWS: Final = ("trailing12", "forward12")
 #: By window, what an average month earns.

@@ -16,7 +16,7 @@ from integrations.models import CompanyLink, PsaCompanyRecord
 from integrations.sync.agreements_phase import AgreementsPhase
 from tests.clients import V1
 from tests.factories import make_api
-from tests.integrations.matching.moves import Story, confirm, propose
+from tests.integrations.matching.moves import Story, propose
 from tests.syncing import synced
 from tests.worker import work_off
 
