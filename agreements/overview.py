@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from fractions import Fraction
 from typing import Final
 
 from django.db.models import OuterRef, QuerySet, Subquery, Value
@@ -15,6 +14,7 @@ from django.db.models.functions import Coalesce
 from agreements import mrr
 from agreements.figures import Money
 from agreements.models import AgreementMrr, CompanyMrr
+from agreements.mrr.exact import Fraction
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration

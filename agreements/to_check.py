@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +26,7 @@ from agreements.mrr.doubts import (
     is_part_of_cycle,
     rivals,
 )
+from agreements.mrr.exact import Fraction
 from agreements.mrr.prepared import Row
 from agreements.overlaps import Overlap
 from audit_site.db.bulk import AnyOf

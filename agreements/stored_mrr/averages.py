@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from fractions import Fraction
 from uuid import UUID
 
 from agreements import mrr
@@ -16,6 +15,7 @@ from agreements.mrr.averages import (
     read_stretches,
     stretches_text,
 )
+from agreements.mrr.exact import Fraction
 from agreements.mrr.money import exact_text
 from agreements.mrr.prepared import Stretch
 from agreements.stored_mrr.tables import AVERAGES, AverageValues, Owners, Rows, stored_rows
