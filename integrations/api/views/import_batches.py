@@ -129,7 +129,7 @@ class ImportBatchViewSet(TenantViewSet):
         found = batches.rows_of_batch(self.get_object())
         if wanted := request.query_params.get("state"):
             found = found.filter(chosen=True, state=wanted)
-        return self.paged(found, lambda page: ImportBatchRowSerializer(page, many=True).data)
+        return self.listed(found, ImportBatchRowSerializer)
 
     @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
