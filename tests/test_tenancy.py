@@ -14,7 +14,7 @@ from agreements.decisions import choose
 from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, TenantOwned, User
 from audit_site.tenants.own_address import ask_for_address
 from audit_site.tenants.tokens import create_api_token
-from integrations.importing.batches import propose
+from integrations.importing.proposing import propose
 from integrations.issues.inbox import IssueReport, open_issues, raise_issues
 from integrations.models import (
     ConnectionTest,

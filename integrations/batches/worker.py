@@ -66,7 +66,7 @@ def run_import_batch(*, tenant_id: str, batch_id: str) -> None:
         return
     except (OperationalError, InterfaceError):
         raise  # the lease runs out, and another worker goes on
-    except Exception:
+    except Exception:  # whatever it is: rows would wait for ever; it goes on to Celery
         _give_up(batch)
         raise
 

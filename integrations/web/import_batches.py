@@ -18,7 +18,8 @@ from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import batches
 from integrations.importing import review as review_acts
-from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.importing.batch_counts import BatchCounts, counts_of
+from integrations.importing.batches import batches_of
 from integrations.matching.selectors import is_matching
 from integrations.models import ImportBatch, ImportBatchRow, Integration
 from integrations.web.batch_rows import Place, rows_page, tabs_of

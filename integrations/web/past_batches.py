@@ -15,7 +15,8 @@ from django.urls import reverse
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import JsonLength
 from audit_site.tenants.models import Tenant
-from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.importing.batch_counts import BatchCounts, counts_of
+from integrations.importing.batches import batches_of
 from integrations.models import CompanyLink, ImportBatch, ImportBatchRow, LinkBatch
 
 SIZE: Final = 50

@@ -14,7 +14,7 @@ from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import ReasonSerializer, StrictSerializer
 from audit_site.tenants.models import User
 from integrations.api.serializers.connection_parts import NamedPersonSerializer
-from integrations.importing.batches import counts_of
+from integrations.importing.batch_counts import counts_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selection import MOST_TICKS
 from integrations.importing.table import UNCHECKED, Tab

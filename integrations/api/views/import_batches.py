@@ -26,7 +26,7 @@ from integrations.api.serializers.import_batches import (
     batch_bodies,
 )
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import batches
+from integrations.importing import batches, proposing
 from integrations.importing.last_viewed import looked_at_all
 from integrations.importing.table import Filters, Tab, condition, rows_of
 from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
@@ -76,11 +76,11 @@ class ImportBatchViewSet(TenantViewSet):
         values = read_body(ImportBatchCreateSerializer, request)
         with transaction.atomic():
             if "companies" in values:
-                batch = batches.propose_ids(
+                batch = proposing.propose_ids(
                     tenant=self.tenant, pairs=self._pairs(values["companies"]), actor=self.actor
                 )
             else:
-                batch = batches.propose(
+                batch = proposing.propose(
                     tenant=self.tenant, rows=self._matching(values), actor=self.actor
                 )
             started = batches.start(batch=batch, actor=self.actor)
@@ -129,7 +129,7 @@ class ImportBatchViewSet(TenantViewSet):
         found = batches.rows_of_batch(self.get_object())
         if wanted := request.query_params.get("state"):
             found = found.filter(chosen=True, state=wanted)
-        return self.paged(found, lambda page: ImportBatchRowSerializer(page, many=True).data)
+        return self.listed(found, ImportBatchRowSerializer)
 
     @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
