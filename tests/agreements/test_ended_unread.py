@@ -16,8 +16,8 @@ from tests.factories import make_company, make_integration, make_link
 
 SERIES = "/api/v1/mrr/series/?from=2026-01&to=2026-03"
 MOVEMENT = "/api/v1/mrr/movement/?from=2026-01-01&to=2026-03-01"
-CHARTS_SAY = "Agreements that have ended are still being read of 1 audITee: until then past months"
-REMARK = "Agreements that have ended are still being read from {name}: until then past days"
+CHARTS_SAY = "Of 1 audITee the agreements that have ended are not read yet: until they are, past"
+REMARK = "Agreements that have ended are not read from {name} yet: until they are, past days"
 
 
 @pytest.fixture
