@@ -22,7 +22,7 @@ STALE: Final = timedelta(days=2)
 MONEY: Final = frozenset({AGREEMENTS.name, AGREEMENTS.right, LINES.name, LINES.right})
 #: While what counts today is read and what has ended is not.
 ENDED_UNREAD: Final = (
-    "Agreements that have ended are still being read from {name}: until then past days and months "
+    "Agreements that have ended are not read from {name} yet: until they are, past days and months "
     "show less than there was. Today's figure is whole."
 )
 #: What a PSA did with a company, by the rule that it breaks since.

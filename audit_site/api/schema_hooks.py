@@ -38,12 +38,13 @@ Money is a decimal text with its currency beside it, as many places as that curr
 KNOWN: Final = frozenset({"known_at", "is_known"})
 #: What only some problems have, by their code.
 OF_SOME_PROBLEMS: Final = frozenset({"holder"})
-#: What only some answers have: figures of which a past moment was asked for.
+#: What only some answers have: figures of which a past moment was asked for, and those of a past
+#: that is not read yet.
 OF_SOME: Final = {
     "TenantMrr": KNOWN,
     "CompanyMrr": KNOWN,
-    "Series": KNOWN,
-    "Movement": frozenset({"known_from", "known_to"}),
+    "Series": KNOWN | {"ended_unread"},
+    "Movement": frozenset({"known_from", "known_to", "ended_unread"}),
     "Bridge": frozenset({"restated"}),
     "MovedRow": frozenset({"field", "name", "mrr_before", "mrr_after", "run", "at", "cause"}),
 }

@@ -36,8 +36,8 @@ def _threads(info: PsaInfo, *, is_test: bool) -> int:
     """How many requests one piece of work may make at once: as many as all, where that grows. With
     other keys than those in use nobody asks for more.
     """
-    grown = settings.PSA_MOST_REQUESTS if info.grows and not is_test else 0
-    return max(info.parallel_requests, grown)
+    most = settings.PSA_MOST_REQUESTS
+    return most if info.grows and not is_test else min(info.parallel_requests, most)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class Budget:
                     self._limit, known, now=now, until=until, teaches=teaches
                 )
             else:
-                known = said_again(known, until)
+                known = said_again(known, until, teaches=teaches)
             self._store.refuse(self._key, known)
         with self._lock:
             self._times.begin_round()

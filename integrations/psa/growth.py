@@ -96,12 +96,13 @@ def knows(pace: Pace, refusal: Refusal | None) -> bool:
     return refusal is None or pace.refused_at >= refusal.at
 
 
-def said_again(refusal: Refusal, until: float) -> Refusal:
-    """After another of the requests that were under way together was refused: each was one too
-    many, and the later moment counts.
+def said_again(refusal: Refusal, until: float, *, teaches: bool) -> Refusal:
+    """After another of the requests that were under way together was refused: each that was too
+    much was one too many, and the later moment counts.
     """
-    known = refusal.ceiling
-    ceiling = None if known is None else max(known - 1, refusal.places)
+    ceiling = refusal.ceiling
+    if teaches and ceiling is not None:
+        ceiling = max(ceiling - 1, refusal.places)
     return replace(refusal, until=max(until, refusal.until), ceiling=ceiling)
 
 

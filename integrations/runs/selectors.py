@@ -50,6 +50,7 @@ def last_reading(company: Company) -> SyncRun | None:
 def count_ended_unread(tenant: Tenant, company_id: UUID | None = None) -> int:
     """Of how many audITees (or of this one) the agreements that have ended are not read yet."""
     links = CompanyLink.objects.for_tenant(tenant).in_force().filter(ended_unread=True)
+    links = links.filter(company__status=Company.Status.ACTIVE)
     return (links.filter(company=company_id) if company_id else links).count()
 
 

@@ -1,6 +1,6 @@
 """Store what comes quickly together: a page is a transaction with some statements of its own.
 
-So much a crash costs: what came within a few seconds is read again.
+So much a crash costs: what came within these seconds is read again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 #: What has come is stored after this, however little it is.
-GATHER_SECONDS: Final = 5.0
+GATHER_SECONDS: Final = 15.0
 
 
 class Gathering(Generic[ItemT]):

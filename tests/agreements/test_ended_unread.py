@@ -16,11 +16,8 @@ from tests.factories import make_company, make_integration, make_link
 
 SERIES = "/api/v1/mrr/series/?from=2026-01&to=2026-03"
 MOVEMENT = "/api/v1/mrr/movement/?from=2026-01-01&to=2026-03-01"
-CHARTS_SAY = "Agreements that have ended are still being read of 1 audITee: until then past months"
-REMARK = (
-    "Agreements that have ended are still being read from ConnectWise Manage: until then past days "
-    "and months show less than there was. Today's figure is whole."
-)
+CHARTS_SAY = "Of 1 audITee the agreements that have ended are not read yet: until they are, past"
+REMARK = "Agreements that have ended are not read from {name} yet: until they are, past days"
 
 
 @pytest.fixture
@@ -52,11 +49,15 @@ def test_rest_says_so_until_it_is_read(unread: Company, api: APIClient, address:
     assert (after.status_code, "ended_unread" in after.json()) == (200, False)
 
 
-def test_pages_say_so_until_it_is_read(unread: Company, alex: User) -> None:
+def test_pages_say_so_until_it_is_read(
+    unread: Company, integration: Integration, alex: User
+) -> None:
+    remark = REMARK.format(name=integration.name)
+
     def shown() -> list[Any]:
         charts = text(browser(alex).get("/mrr/charts/"))
         figure = text(browser(alex).get(f"/companies/{unread.pk}/mrr/"))
-        return [CHARTS_SAY in charts, REMARK in figure]
+        return [CHARTS_SAY in charts, remark in figure]
 
     before = shown()
     CompanyLink.objects.update(ended_unread=False)

@@ -30,8 +30,8 @@ class MonthSerializer(serializers.Serializer[Any]):
 def ended_unread_field() -> serializers.IntegerField:
     return serializers.IntegerField(
         required=False,
-        help_text="Of so many companies the agreements that have ended are still being read: until "
-        "then the past shows less than there was. Only while there are some.",
+        help_text="Of so many companies the agreements that have ended are not read yet: until "
+        "they are, the past shows less than there was. Only while there are some.",
     )
 
 

@@ -195,8 +195,8 @@ class ConnectWiseAdapter:
     def agreements(
         self, *, company_ids: Sequence[str], wanted: Wanted | None = None
     ) -> Iterator[PsaPage[PsaAgreement]]:
-        for ids in batched_ids(company_ids, IDS_PER_QUESTION):
-            yield from self._agreements.pages(of_companies(ids), wanted)
+        conditions = map(of_companies, batched_ids(company_ids, IDS_PER_QUESTION))
+        yield from self._agreements.pages(conditions, wanted)
 
     def find(self, kind: KindName, external_id: str, *, parent_id: str = "") -> FoundRecord | None:
         if not external_id.isdecimal() or (kind == "lines" and not parent_id.isdecimal()):

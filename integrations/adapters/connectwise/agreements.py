@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from agreements.mrr.currencies import CODES
-from integrations.adapters.connectwise.api import LISTS, ConnectWiseApi, record_id, record_stamp
+from integrations.adapters.connectwise.additions import AdditionReader, Additions
+from integrations.adapters.connectwise.api import ConnectWiseApi
 from integrations.adapters.connectwise.guide import IDS_PER_QUESTION
-from integrations.adapters.connectwise.paging import Place, Rows, numbered_pages
 from integrations.adapters.connectwise.wire import (
     BillingCycle,
     Currency,
     Ref,
-    WireAddition,
     WireAgreement,
     ref_id,
 )
 from integrations.psa.contract import (
     Cycle,
     PsaAgreement,
-    PsaAgreementLine,
     PsaPage,
     RejectedRecord,
     Wanted,
@@ -39,15 +35,12 @@ from integrations.psa.decoding import (
     day_before,
     instant,
     name_of,
-    of_lines,
     read_records,
     set_aside,
 )
 from integrations.psa.errors import PsaRefused
-from integrations.psa.http import PsaResponse
-from integrations.psa.listing import Newest, ended_early, looks_full
 from integrations.psa.parallel import ordered_map
-from integrations.psa.questions import batched_ids, count_at_end, part_wanted
+from integrations.psa.questions import batched_ids, part_wanted
 
 #: `billingOptions` of a billing cycle → our cycle. `BiMonthly` is every two months there.
 BILLING_OPTIONS: Final = {
@@ -72,11 +65,6 @@ CYCLE_NAMES: Final = {
     "none": "not_recurring",
     "onetime": "not_recurring",
 }
-BILL_CUSTOMER: Final = {
-    "billable": "billable",
-    "donotbill": "do_not_bill",
-    "nocharge": "no_charge",
-}
 AGREEMENT_FIELDS: Final = (
     "id,name,type,company,startDate,endDate,noEndingDateFlag,cancelledFlag,dateCancelled,"
     "agreementStatus,billAmount,billingCycle,billOneTimeFlag,currency,parentAgreement,_info"
@@ -84,17 +72,24 @@ AGREEMENT_FIELDS: Final = (
 
 
 @dataclass(slots=True)
-class Additions:
-    """The lines of one agreement by id, what was set aside, and whether (and why) some are missing.
-
-    `short`: how many came of how many that there are.
+class Listed:
+    """A page of the list: its agreements that are wanted, those of them whose additions are asked
+    for, the ids of the others, what was set aside, and the additions as far as they have come.
     """
 
-    lines: dict[int, PsaAgreementLine] = field(default_factory=dict)
-    rejected: list[RejectedRecord] = field(default_factory=list)
-    incomplete: bool = False
-    refused: PsaRefused | None = None
-    short: tuple[int, int] | None = None
+    page: PsaPage[WireAgreement]
+    chosen: list[PsaAgreement]
+    asked: list[PsaAgreement]
+    left: frozenset[str]
+    rejected: list[RejectedRecord]
+    found: list[Additions] = field(default_factory=list)
+
+
+class Question(NamedTuple):
+    """For the additions of an agreement; None = the page has no more."""
+
+    listed: Listed
+    agreement: PsaAgreement | None
 
 
 class AgreementReader:
@@ -102,42 +97,62 @@ class AgreementReader:
 
     def __init__(self, api: ConnectWiseApi, *, workers: int) -> None:
         self._api = api
+        self._additions = AdditionReader(api)
         self._workers = workers
         self._cycles: dict[int, BillingCycle] | None = None
         self._cycles_asked = False
 
     def pages(
-        self, condition: Mapping[str, str], wanted: Wanted | None
+        self, conditions: Iterable[Mapping[str, str]], wanted: Wanted | None
     ) -> Iterator[PsaPage[PsaAgreement]]:
-        """The agreements that meet a condition, those that are wanted with their lines."""
-        params = {"fields": AGREEMENT_FIELDS, **condition}
-        for page in self._api.pages("read_agreements", params, WireAgreement):
-            yield self._with_lines(page, wanted)
+        """The agreements that meet one of these conditions, those that are wanted with their lines.
 
-    def _built(
-        self, page: PsaPage[WireAgreement], rejected: list[RejectedRecord]
-    ) -> list[PsaAgreement]:
-        """The agreements of a page, without lines; adds to what is `rejected`."""
+        The next page of the list is asked for while additions of the last one are under way.
+        """
+        answers = ordered_map(
+            self._answer, self._questions(conditions, wanted), workers=self._workers
+        )
+        for question, found in answers:
+            if found is None:
+                yield self._page(question.listed)
+            else:
+                question.listed.found.append(found)
+
+    def _questions(
+        self, conditions: Iterable[Mapping[str, str]], wanted: Wanted | None
+    ) -> Iterator[Question]:
+        """For each page of the list its additions, where these can count; then what ends it."""
+        for condition in conditions:
+            params = {"fields": AGREEMENT_FIELDS, **condition}
+            for page in self._api.pages("read_agreements", params, WireAgreement):
+                listed = self._listed(page, wanted)
+                yield from (Question(listed, agreement) for agreement in listed.asked)
+                yield Question(listed, None)
+
+    def _answer(self, question: Question) -> tuple[Question, Additions | None]:
+        agreement = question.agreement
+        return question, self._additions.read(agreement) if agreement else None
+
+    def _listed(self, page: PsaPage[WireAgreement], wanted: Wanted | None) -> Listed:
+        """The agreements of a page, without lines."""
         parents = self._parent_cycles(page.records)
         built: list[PsaAgreement] = []
+        rejected = list(page.rejected)
         for raw in page.records:
             try:
                 built.append(self._build_agreement(raw, parents))
             except UNUSABLE as error:
                 rejected.append(set_aside(str(raw.id), error))
-        return built
+        chosen, left = part_wanted(built, wanted)
+        asked = [agreement for agreement in chosen if can_have_lines(agreement)]
+        return Listed(page, chosen, asked, left, rejected)
 
-    def _with_lines(
-        self, page: PsaPage[WireAgreement], wanted: Wanted | None
-    ) -> PsaPage[PsaAgreement]:
-        """The agreements of a page with their additions, asked for where these can count."""
-        rejected = list(page.rejected)
-        built, left = part_wanted(self._built(page, rejected), wanted)
-        asked = [agreement for agreement in built if can_have_lines(agreement)]
-        answers = ordered_map(self._read_additions, asked, workers=self._workers)
-        records = {agreement.external_id: agreement for agreement in built}
+    def _page(self, listed: Listed) -> PsaPage[PsaAgreement]:
+        """A page of which all additions have come."""
+        page, rejected = listed.page, listed.rejected
+        records = {agreement.external_id: agreement for agreement in listed.chosen}
         refused, short = None, page.short
-        for agreement, found in zip(asked, answers, strict=True):
+        for agreement, found in zip(listed.asked, listed.found, strict=True):
             rejected += found.rejected
             refused, short = refused or found.refused, short or found.short
             records[agreement.external_id] = replace(
@@ -153,7 +168,7 @@ class AgreementReader:
             refused=refused,
             unsure=frozenset({"cycle"} if is_blind else ()),
             short=short,
-            left=left,
+            left=listed.left,
         )
 
     def _parent_cycles(self, agreements: Sequence[WireAgreement]) -> dict[int, Ref | None]:
@@ -234,54 +249,6 @@ class AgreementReader:
                 self._cycles = {row.id: row for row in cycles}
         return self._cycles
 
-    def _read_additions(self, agreement: PsaAgreement) -> Additions:
-        """All additions of an agreement, page by page; they stand under one agreement each."""
-        found = Additions()
-        path = f"{LISTS['read_agreements']}/{agreement.external_id}/additions"
-
-        def ask(place: Place) -> tuple[Rows, str | None]:
-            page = self._additions_page(path, place, found)
-            found.incomplete = found.incomplete or page is None
-            return page or ((), None)
-
-        newest = Newest[tuple[WireAddition, PsaAgreementLine]](
-            lambda pair: record_id(pair[0]), lambda pair: record_stamp(pair[0])
-        )
-        for rows, place in numbered_pages(ask, self._api.page_size):
-            pairs, bad = read_records(rows, WireAddition, lambda raw: (raw, build_line(raw)))
-            found.lines |= {raw.id: line for raw, line in newest.of(pairs)}
-            found.rejected += of_lines(bad)
-            looks_cut = not rows and looks_full(place.read, self._api.page_size)
-            if looks_cut and not found.incomplete:
-                self._mind_count(path, place.read, agreement.external_id, found)
-        found.incomplete = found.incomplete or bool(found.rejected)
-        return found
-
-    def _mind_count(self, path: str, read: int, agreement_id: str, found: Additions) -> None:
-        """Additions whose end looks like a cap of the server are counted."""
-        total = count_at_end(lambda: self._api.count(f"{path}/count", {}, "read_lines"))
-        if total is not None and read < total:
-            found.short = read, total
-            kind = f"additions of agreement {agreement_id}"
-            found.rejected.append(ended_early(kind, read, total, is_line=True))
-
-    def _additions_page(
-        self, path: str, place: Place, found: Additions
-    ) -> tuple[list[msgspec.Raw], str | None] | None:
-        """None when the agreement was deleted a moment ago, or when its additions are refused."""
-
-        def read(response: PsaResponse) -> tuple[list[msgspec.Raw], str | None]:
-            return self._api.read_rows(response, "read_lines")
-
-        params = {"pageSize": str(self._api.page_size), **place.params}
-        try:
-            return self._api.ask_by_id(path, read, params)
-        except PsaRefused as error:
-            if error.code != "permission_denied":
-                raise
-            found.refused = error
-            return None
-
 
 def currency_of(currency: Currency | None) -> str:
     """The code of an agreement's currency, by the first of its members that says something."""
@@ -302,21 +269,3 @@ def has_id(reference: Ref | None) -> bool:
 def can_have_lines(agreement: PsaAgreement) -> bool:
     """Whether additions of the agreement can count in MRR."""
     return agreement.recurring is not False and agreement.cycle not in ("one_time", "not_recurring")
-
-
-def build_line(raw: WireAddition) -> PsaAgreementLine:
-    """An addition. Prorated prices concern one invoice only and are not looked at."""
-    billed = raw.billed_quantity
-    bill = clean(raw.bill_customer)
-    return PsaAgreementLine(
-        external_id=str(raw.id),
-        kind="addition",
-        description=clean(raw.invoice_description) or clean(raw.description),
-        product=clean(raw.product.identifier) if raw.product else "",
-        quantity=raw.quantity if billed is None else billed,
-        unit_price=raw.unit_price,
-        less_included=raw.less_included if billed is None else None,
-        bill=BILL_CUSTOMER.get(bill.casefold(), bill) or "billable",
-        start_date=calendar_date(raw.effective_date, "effectiveDate"),
-        end_date=calendar_date(raw.cancelled_date, "cancelledDate"),
-    )

@@ -81,7 +81,7 @@ INFO: Final = PsaInfo(
     },
     parallel_requests=4,
     grows=True,
-    company_batch=2 * IDS_PER_QUESTION,
+    company_batch=4 * IDS_PER_QUESTION,
     locks_users=False,
     logo="connectwise.svg",
     line_words="additions",

@@ -73,7 +73,7 @@ INFO: Final = PsaInfo(
     ),
     parallel_requests=4,
     grows=True,
-    company_batch=50,
+    company_batch=200,
     logo="kaseya_bms.svg",
     agreement_word="contract",
     line_words="",

@@ -49,14 +49,15 @@ def test_a_refusal_halves_and_is_the_ceiling_until_it_is_forgotten() -> None:
 def test_each_of_a_burst_was_one_too_many() -> None:
     first = GROWTH.after_refusal(9, None, now=NOW, until=NOW + 5, teaches=True)
 
-    said = said_again(said_again(first, NOW), NOW + 7)
+    said = said_again(said_again(first, NOW, teaches=True), NOW + 7, teaches=True)
     of_all = said
     for _ in range(9):
-        of_all = said_again(of_all, NOW)
+        of_all = said_again(of_all, NOW, teaches=True)
 
     assert said == Refusal(places=4, at=NOW, until=NOW + 7, ceiling=6)
     assert of_all.ceiling == 4
-    assert said_again(Refusal(places=4, at=NOW), NOW).ceiling is None
+    assert said_again(first, NOW, teaches=False).ceiling == 8
+    assert said_again(Refusal(places=4, at=NOW), NOW, teaches=True).ceiling is None
 
 
 def test_of_one_at_once_nothing_is_taken() -> None:
