@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agreements import books, mrr, stored_mrr
 from agreements.known.reading import KnownBook, books_at
-from agreements.models import Agreement, AgreementMrr, CompanyMrr
+from agreements.models import Agreement
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
 from agreements.mrr.figures import merged, merged_movements
@@ -198,10 +198,6 @@ def company_totals(
     if stale:
         stored_mrr.refresh_stale(tenant, stale)
     return found | (_computed_totals(tenant, stale, as_of or today) if stale else {})
-
-
-def stored_money(row: CompanyMrr | AgreementMrr) -> Money:
-    return {"currency": row.currency, "amount": mrr.money_text(row.currency, Fraction(row.exact))}
 
 
 def _computed_totals(
