@@ -27,7 +27,7 @@ from agreements.mrr.doubts import (
     is_part_of_cycle,
     rivals,
 )
-from agreements.mrr.rules import Row
+from agreements.mrr.prepared import Row
 from agreements.overlaps import Overlap
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant

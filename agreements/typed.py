@@ -38,6 +38,9 @@ ACTIONS: Final = {
     Act.PUT_BACK: "agreement.put_back",
 }
 
+#: What an agreement says of being set aside.
+ASIDE: Final = ("set_aside", "set_aside_psa", "set_aside_since")
+
 
 @transaction.atomic
 def add_agreement(*, company: Company, actor: User | None, values: Mapping[str, Any]) -> Agreement:
@@ -49,8 +52,9 @@ def add_agreement(*, company: Company, actor: User | None, values: Mapping[str, 
     note = columns.pop("note")
     _hold(company)
     links = CompanyLink.objects.for_tenant(company.tenant).in_force()
-    link, now, pk = links.filter(company=company).first(), timezone.now(), new_id()
-    agreement = Agreement.objects.create(
+    link = links.filter(company=company).select_related("integration").first()
+    now, pk = timezone.now(), new_id()
+    agreement = Agreement(
         pk=pk,
         tenant=company.tenant,
         company=company,
@@ -58,9 +62,11 @@ def add_agreement(*, company: Company, actor: User | None, values: Mapping[str, 
         external_id=str(pk),
         cancelled=False,
         synced_at=now,
-        set_aside=link is not None,
         **columns,
     )
+    if link is not None:
+        _aside(agreement, link)
+    agreement.save(force_insert=True)
     TypedAgreement.objects.create(
         tenant=company.tenant,
         agreement=agreement,
@@ -151,7 +157,7 @@ def set_aside(*, links: Sequence[CompanyLink], actor: User | None) -> None:
     rows = list(_with_details(chosen.filter(set_aside=False)))
     counted, now = _counted_by_choice(rows), timezone.now()
     for agreement in rows:
-        agreement.set_aside = True
+        _aside(agreement, by_company[agreement.company_id])
         agreement.typed.counted_before = agreement.pk in counted
         agreement.typed.set_aside_at = now
         agreement.typed.set_aside_link = by_company[agreement.company_id]
@@ -174,17 +180,27 @@ def put_back(*, link: CompanyLink, actor: User | None) -> None:
     following = next_link(link)
     if following is not None:
         for agreement in rows:
+            _aside(agreement, following)
             agreement.typed.set_aside_link = following
+        Agreement.objects.bulk_update(rows, ASIDE)
         TypedAgreement.objects.bulk_update([row.typed for row in rows], ["set_aside_link"])
         return
     counted = _counted_by_choice(rows)
     before = {agreement: agreement.typed.counted_before for agreement in rows}
     for agreement in rows:
         agreement.set_aside = agreement.typed.counted_before = False
+        agreement.set_aside_psa, agreement.set_aside_since = "", None
         agreement.typed.set_aside_at = agreement.typed.set_aside_link = None
     _save_aside(rows, Act.PUT_BACK, actor)
     differ = {row: counts for row, counts in before.items() if counts != (row.pk in counted)}
     _count(differ, "The link was undone for which it had been set aside.", actor)
+
+
+def _aside(agreement: Agreement, link: CompanyLink) -> None:
+    """It waits, since this link was made."""
+    agreement.set_aside = True
+    agreement.set_aside_psa = link.integration.psa_info.name
+    agreement.set_aside_since = agreement.tenant.today(link.linked_at)
 
 
 def _counted_by_choice(rows: Sequence[Agreement]) -> set[UUID]:
@@ -221,11 +237,11 @@ def next_link(link: CompanyLink) -> CompanyLink | None:
     """The link of the same company that came after this one, and was not undone."""
     rows = CompanyLink.objects.for_tenant(link.tenant).standing()
     rows = rows.filter(company=link.company_id, linked_at__gt=link.linked_at)
-    return rows.order_by("linked_at", "id").first()
+    return rows.select_related("integration").order_by("linked_at", "id").first()
 
 
 def _save_aside(rows: Sequence[Agreement], act: str, actor: User | None) -> None:
-    Agreement.objects.bulk_update(rows, ["set_aside"])
+    Agreement.objects.bulk_update(rows, ASIDE)
     details = [row.typed for row in rows]
     columns = ["set_aside_at", "set_aside_link", "counted_before"]
     TypedAgreement.objects.bulk_update(details, columns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from threading import Lock
+from typing import Any, Final
 
 from django.db import transaction
 from kombu.exceptions import OperationalError
@@ -12,6 +14,7 @@ from audit_site.celery import app
 from audit_site.lanes import CELERY
 
 log = logging.getLogger(__name__)
+_LOADING: Final = Lock()
 
 
 def enqueue(task_name: str, *ids: str, queue: str = CELERY) -> None:
@@ -26,11 +29,19 @@ def enqueue(task_name: str, *ids: str, queue: str = CELERY) -> None:
     headers = {"request_id": log_context.request_id()}
 
     def send() -> None:
-        if task_name not in app.tasks:  # a command, or a web process that has sent none yet
-            app.loader.import_default_modules()
+        task = _task(task_name)
         try:
-            app.tasks[task_name].apply_async(args=ids, queue=queue, headers=headers, retry=False)
+            task.apply_async(args=ids, queue=queue, headers=headers, retry=False)
         except (OperationalError, OSError) as error:
             log.warning("broker_unreachable task=%s error=%s", task_name, type(error).__name__)
 
     transaction.on_commit(send)
+
+
+def _task(name: str) -> Any:
+    """A task by its name, also in a command, or in a web process that has sent none yet."""
+    if name not in app.tasks:
+        with _LOADING:  # Celery lets a second thread go on before the first one has them
+            if name not in app.tasks:
+                app.loader.import_default_modules()
+    return app.tasks[name]

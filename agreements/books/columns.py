@@ -55,6 +55,8 @@ AGREEMENT = _json_of(
     inactive_from="inactive_from",
     right="choices__right",
     chosen_cycle="choices__cycle",
+    set_aside_psa="set_aside_psa",
+    set_aside_since="set_aside_since",
 )
 LINE = _json_of(
     mrr.Line,

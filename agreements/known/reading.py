@@ -147,5 +147,7 @@ def _shown_agreement(
         cycle_label=shown.cycle_label,
         amount=agreement.amount,
         set_aside=agreement.set_aside,
+        set_aside_psa=agreement.set_aside_psa,
+        set_aside_since=agreement.set_aside_since,
         gone_at=shown.gone_at,
     )

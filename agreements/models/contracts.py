@@ -47,8 +47,9 @@ class Agreement(TenantOwned):
 
     A typed one has no integration, its own id as `external_id`, and its details in
     `TypedAgreement`. `set_aside`: its company is linked to a PSA, so that it waits for a person to
-    count it. `counts_from`: the day on which its company moved to this account; what counts before
-    is of the former one.
+    count it; `set_aside_psa` is what that PSA is called, and `set_aside_since` the day on which it
+    was linked, "" and null where nobody knows. `counts_from`: the day on which its company moved to
+    this account; what counts before is of the former one.
     """
 
     worked_together = True
@@ -84,6 +85,8 @@ class Agreement(TenantOwned):
     renews_external_ids = models.JSONField(default=list, blank=True, db_default=NO_IDS)
     incomplete = models.BooleanField(default=False)
     set_aside = models.BooleanField(default=False, db_default=False)
+    set_aside_psa = models.CharField(max_length=100, blank=True, default="", db_default="")
+    set_aside_since = models.DateField(null=True, blank=True)
     counts_from = models.DateField(null=True, blank=True)
     fingerprint = models.CharField(max_length=32)
     lines_fingerprint = models.CharField(max_length=32, blank=True)

@@ -13,7 +13,8 @@ from agreements.mrr.figures import (
 )
 from agreements.mrr.ledger import AgreementSummary, LedgerRow, ledger, summary
 from agreements.mrr.money import minor_digits, money_text
-from agreements.mrr.rules import Prepared, next_change, prepare
+from agreements.mrr.prepared import Prepared, next_change
+from agreements.mrr.rules import prepare
 from agreements.mrr.words import NO_WORDS, WordChoice, Words, word_key
 
 __all__ = [

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from agreements.mrr.book import Book
 from agreements.mrr.cycles import is_blank
-from agreements.mrr.rules import Prepared, Row, prepare
+from agreements.mrr.prepared import Prepared, Row
+from agreements.mrr.rules import prepare
 from agreements.mrr.words import (
     AGREEMENT_TYPE,
     CURRENCY,

@@ -77,7 +77,8 @@ class Agreement(Struct, array_like=True, eq=False):
     `account` keeps two accounts of one PSA apart, which may give one id twice.
     `type` and `status` are the PSA's own words; `former_type` is what the type was before the day
     `type_changed_on`. `cycle` may be `{"unknown": word}`, which a person may have said the meaning
-    of. `set_aside`: it was typed in, and waits for a person to count it beside what a PSA has.
+    of. `set_aside`: it was typed in, and waits for a person to count it beside what a PSA has,
+    since `set_aside_psa` was linked on `set_aside_since`, where that is known.
     `counts_from`: before this day another account's agreements stand for its company.
     `right`: of which warnings a person said that it is right as it is. `chosen_cycle`: the cycle
     that a person decided, whatever `cycle` is.
@@ -114,6 +115,8 @@ class Agreement(Struct, array_like=True, eq=False):
     inactive_from: date | None = None
     right: list[str] | None = None
     chosen_cycle: Any = None
+    set_aside_psa: str = ""
+    set_aside_since: date | None = None
     lines: list[Line] = []
     has_unreadable_date: bool = False
     is_context: bool = False

@@ -9,7 +9,7 @@ from typing import Final
 
 from agreements.mrr.cycles import CONTRACT_LENGTH, months_between, months_on
 from agreements.mrr.dates import ONE_DAY
-from agreements.mrr.rules import Prepared, Row
+from agreements.mrr.prepared import Prepared, Row
 
 POSSIBLE_OVERLAP: Final = "possible_overlap"
 PART_OF_CYCLE: Final = "part_of_cycle"

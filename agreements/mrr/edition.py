@@ -21,7 +21,8 @@ class Edition(Struct, frozen=True):
     `knows_usual_names`: agreements overlap also where only "Renewal of" or an ending tells their
     names apart. `doubts_amounts`: it warns of what looks like a part of a cycle, and of an
     agreement that comes to less than nothing. `breaks_circles`: of two agreements that name each
-    other, the one that begins later replaces the other.
+    other, the one that begins later replaces the other. `says_linked_elsewhere`: of the days before
+    a link it says that another link counts, which may be to the same account.
     """
 
     number: int
@@ -29,18 +30,24 @@ class Edition(Struct, frozen=True):
     knows_usual_names: bool = True
     doubts_amounts: bool = True
     breaks_circles: bool = True
+    says_linked_elsewhere: bool = True
 
 
-TODAY: Final = Edition(7)
-_FORMER: Final = Edition(
+TODAY: Final = Edition(8)
+_BEFORE_PRACTICE: Final = Edition(
     6,
     settles_catch_up_lines=False,
     knows_usual_names=False,
     doubts_amounts=False,
     breaks_circles=False,
+    says_linked_elsewhere=False,
 )
+#: Its books do not say for which link an agreement is set aside, either.
+_WITHOUT_THE_LINK: Final = Edition(7, says_linked_elsewhere=False)
 #: Every edition under which books were kept, by its number.
-EDITIONS: Final = {edition.number: edition for edition in (_FORMER, TODAY)}
+EDITIONS: Final = {
+    edition.number: edition for edition in (_BEFORE_PRACTICE, _WITHOUT_THE_LINK, TODAY)
+}
 
 #: Rises when the engine or what is shown of it changes: figures that clients keep are then stale.
 EDITION: Final = TODAY.number

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from agreements.mrr.cycles import months_on
 from agreements.mrr.money import money_text
-from agreements.mrr.rules import Prepared
+from agreements.mrr.prepared import Prepared
 
 Amounts = dict[str, Fraction]
 

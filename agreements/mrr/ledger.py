@@ -15,7 +15,7 @@ from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.doubts import comes_to_less_than_nothing, is_part_of_cycle, overlapping
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
-from agreements.mrr.rules import Prepared, Row
+from agreements.mrr.prepared import Prepared, Row
 from agreements.mrr.words import WordChoice
 
 #: Why a row is left out. Codes are stable, sentences may be reworded.
@@ -33,7 +33,8 @@ REASONS: Final[dict[str, str]] = {
     "cancelled": "cancelled; its last day was {last}.",
     "superseded": "replaced by its renewal; its last day was {last}.",
     "not_started": "it starts on {start}.",
-    "before_move": "its audITee moved here on {moved}; before that its former account counts.",
+    "before_move": "its audITee was linked to this company of the PSA on {moved}; until the day "
+    "before, what it was linked to before counts.",
     "expired": "it ended; its last day was {last}.",
     "incomplete": "the PSA did not let us read all of its lines.",
     "invalid_amount": "its price or quantity is missing or not a number.",
@@ -51,6 +52,8 @@ REASONS: Final[dict[str, str]] = {
 }
 CODES: Final = tuple(REASONS)
 #: Sentences that say more, where more is known.
+MOVED_ACCOUNT: Final = "its audITee moved here on {moved}; before that its former account counts."
+SET_ASIDE_FOR: Final = "typed by hand, and set aside since {psa} was linked on {linked}."
 OTHER_TYPE: Final = "its type is {type}; only {recurring_type} counts."
 FORMER_TYPE: Final = " Its type was {former_type} before {changed}."
 UNKNOWN_CYCLE: Final = 'its billing cycle "{cycle}" is not one we know; it brings {amount} a cycle.'
@@ -275,6 +278,8 @@ def _sentence(row: Row, reason: str, on: date) -> str:
         recurring_type=item.source.recurring_type,
         former_type=agreement.former_type,
         changed=_text(agreement.type_changed_on),
+        psa=agreement.set_aside_psa,
+        linked=_text(agreement.set_aside_since),
     )
     return f"Left out: {text}"
 
@@ -286,6 +291,10 @@ def _template(row: Row, reason: str) -> str:
     if reason == "not_recurring" and is_other_type(item):
         has_changed = agreement.former_type and agreement.type_changed_on
         return OTHER_TYPE + (FORMER_TYPE if has_changed else "")
+    if reason == "set_aside" and agreement.set_aside_psa and agreement.set_aside_since:
+        return SET_ASIDE_FOR
+    if reason == "before_move" and not item.edition.says_linked_elsewhere:
+        return MOVED_ACCOUNT
     if reason == "unknown_cycle" and unknown_cycle_of(row):
         return UNKNOWN_CYCLE
     if reason == "inactive" and agreement.status:

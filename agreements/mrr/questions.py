@@ -20,7 +20,8 @@ from agreements.mrr.book import UNREADABLE, Agreement, Book, Line, Number, Sourc
 from agreements.mrr.dates import read_calendar_date, read_date, read_month
 from agreements.mrr.ledger import ledger, rounding_difference
 from agreements.mrr.money import exact_text, is_within_reason
-from agreements.mrr.rules import Prepared, prepare
+from agreements.mrr.prepared import Prepared
+from agreements.mrr.rules import prepare
 from agreements.mrr.words import MEANINGS, WordChoice, Words, read_meaning_of, word_key
 
 Json = Any
@@ -91,6 +92,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
     entries = ledger(book, on)
     rows = [entry for entry in entries if entry.kind != "rounding"]
     said = {row.row_id: row.said for row in rows if row.said}
+    explains = ask.get("sentences") is True
     return {
         "reasons": {row.row_id: row.reason for row in rows},
         "totals": {
@@ -102,6 +104,7 @@ def _mrr(book: list[Prepared], ask: Mapping[str, Json]) -> Json:
         },
         "warnings": {row.row_id: row.warnings for row in rows if row.warnings},
         **({"words": said} if said else {}),
+        **({"sentences": {row.row_id: row.sentence for row in rows}} if explains else {}),
     }
 
 
@@ -236,6 +239,8 @@ def _agreement(raw: Mapping[str, Json]) -> Agreement:
         set_aside=raw.get("set_aside") is True,
         counts_from=dates.read("counts_from"),
         inactive_from=dates.read("inactive_from"),
+        set_aside_psa=_text(raw, "set_aside_psa"),
+        set_aside_since=_Dates(raw).read("set_aside_since"),
         lines=[_line(_mapping(line, "line")) for line in lines],
     )
     agreement.has_unreadable_date = dates.unreadable

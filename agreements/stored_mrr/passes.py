@@ -75,7 +75,7 @@ def _pass_days_of(companies: Sequence[tuple[UUID, UUID]]) -> int:
         refresh_again(companies, Found(Differences), RefreshReason.DAY)
     except (InterfaceError, OperationalError):
         raise  # the database's own trouble, and no company's: the next pass will do
-    except Exception:
+    except Exception:  # whatever a stored book meets, it is logged and holds no other up
         if len(companies) > 1:
             log.warning("A day passes company by company", exc_info=True)
             return sum(_pass_days_of([company]) for company in companies)
@@ -120,7 +120,7 @@ def _refresh_slice(tenant: Tenant, companies: Sequence[UUID]) -> int:
         return 0
     except InterfaceError:
         raise
-    except Exception:
+    except Exception:  # whatever a stored book meets, it is logged and holds no other up
         if len(companies) > 1:
             log.warning("Books that wait are worked out company by company", exc_info=True)
             return sum(_refresh_slice(tenant, [company]) for company in companies)

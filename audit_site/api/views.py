@@ -128,6 +128,17 @@ class TenantViewSet(Endpoint, GenericViewSet[Any]):
         """The page of a list that is asked for; `shown` makes the bodies of its rows."""
         return self.get_paginated_response(shown(list(self.paginate_queryset(rows) or ())))
 
+    def listed(
+        self, rows: Any, body: Callable[..., Any], *, read: Callable[[Any], Any] | None = None
+    ) -> Response:
+        """The page of a list that is asked for; a serializer makes the bodies of its rows, or of
+        what `read` makes of them.
+        """
+        context = {"request": self.request}
+        return self.paged(
+            rows, lambda page: body(read(page) if read else page, many=True, context=context).data
+        )
+
     def get_object(self) -> Any:
         find_uuid(self.kwargs[self.lookup_field])
         return super().get_object()

@@ -54,7 +54,7 @@ def failure_of(act: Callable[[], object], of: str) -> DomainError | None:
         return error
     except (OperationalError, InterfaceError):
         raise  # the database's own trouble, and nobody's fault: the work is taken up again
-    except Exception:
+    except Exception:  # whatever `act` meets is its own: logged, rolled back and told
         log.exception("Part of %s could not be done", of)
         return OUR_FAULT
     return None

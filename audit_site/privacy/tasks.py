@@ -17,5 +17,5 @@ def forget_old() -> None:
     for kept in RETENTION:
         try:
             kept.forget()
-        except Exception:
+        except Exception:  # whatever one kind meets is logged, and the clock tries it again
             log.exception("not_forgotten what=%s", kept.what)

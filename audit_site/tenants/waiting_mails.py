@@ -81,7 +81,7 @@ def _send(own: QuerySet[RowT], row: RowT, letter: Letter, label: str) -> bool:
         log.warning("mail_not_sent %s error=%s", label, trouble)
         claimed.update(sent_at=None, mail_next_at=now)
         return False
-    except Exception:  # what can't be written must not hold the others up
+    except Exception:  # whatever its text meets: what can't be written holds no other up
         log.exception("mail_not_made %s", label)
         claimed.update(sent_at=None, **later)
     else:

@@ -65,8 +65,9 @@ def link(request: PageRequest, pk: UUID) -> HttpResponse:
             raise Http404
     context = {
         "company": found,
-        "integrations": integrations,
         "integration": integration,
+        "choices": [(str(one.pk), one.name) for one in integrations],
+        "chosen": str(integration.pk) if integration else "",
         "search": search,
         "rows": rows[:MOST_ROWS] if rows is not None else [],
     }

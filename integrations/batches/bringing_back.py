@@ -11,7 +11,7 @@ from audit_site.db.each_by_itself import failure_of
 from audit_site.errors import DomainError
 from audit_site.tenants.models import User
 from companies.services import restore_company
-from integrations.importing.batches import BACK
+from integrations.importing.batch_counts import BACK
 from integrations.models import ImportBatch, ImportBatchRow
 
 State = ImportBatchRow.State

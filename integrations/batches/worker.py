@@ -63,7 +63,7 @@ def run_import_batch(*, tenant_id: str, batch_id: str) -> None:
         return
     except (OperationalError, InterfaceError):
         raise  # the lease runs out, and another worker goes on
-    except Exception:
+    except Exception:  # whatever it is: rows would wait for ever; it goes on to Celery
         _give_up(batch)
         raise
 
@@ -79,7 +79,7 @@ def carry_out_slice(batch: ImportBatch) -> bool:
         bulk_upsert(ImportBatchRow, undoing)
         return True
     if archived := to_bring_back(batch):
-        bring_back(archived, batch.undo_by)
+        bring_back(archived, batch.back_by)
         bulk_upsert(ImportBatchRow, archived)
         return True
     rows = _next_rows(batch)

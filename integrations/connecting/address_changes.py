@@ -96,7 +96,7 @@ def tell_address_change(*, tenant_id: str, integration_id: str) -> None:
         return
     try:
         _send(integration, recipients, change)
-    except Exception:
+    except Exception:  # whatever it is: the claim is given back, and it goes on to the caller
         rows.filter(address_change__isnull=True).update(address_change=change)
         raise
 

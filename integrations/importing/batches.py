@@ -1,91 +1,33 @@
-"""Imports that are reviewed first: proposed from what was chosen, started, and tried again.
+"""Imports that are reviewed first: started, tried again, undone and brought back.
 
-A worker carries them out (`integrations.batches.worker`).
+They are proposed from what was chosen (`integrations.importing.proposing`), and a worker carries
+them out (`integrations.batches.worker`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
-
 from django.db import transaction
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site import limits
-from audit_site.db.bulk import AnyOf, bulk_upsert
-from audit_site.db.folded_text import storable
+from audit_site.db.bulk import AnyOf
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
-from companies.models import Company
 from companies.services import MAKE_ROOM, licence
-from integrations.importing.selection import (
-    MOST_CHOSEN,
-    choose_none,
-    chosen_rows,
-    selection_of,
-    too_many,
-)
-from integrations.importing.suggested import suggestions_for
-from integrations.importing.table import selectable
-from integrations.models import (
-    CompanyLink,
-    ImportBatch,
-    ImportBatchRow,
-    Integration,
-    PsaCompanyRecord,
-)
+from integrations.importing.batch_counts import UNDO_ARCHIVED, counts_of
+from integrations.importing.selection import choose_none
+from integrations.models import CompanyLink, ImportBatch, ImportBatchRow
 from integrations.runs.dispatching import dispatch
 
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
-#: Code of a row whose audITee an undo archived, and somebody brought back.
-BACK: Final = "brought_back"
-#: Rows whose audITee the undo of their import archived: they can be brought back.
-UNDO_ARCHIVED: Final = Q(state=State.UNDONE, made=True, company__status=Company.Status.ARCHIVED)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchCounts:
-    """The rows of a batch in numbers; those that were unticked are only in `unticked`.
-
-    `archived`: audITees that it made and an undo archived; `back`: those that were brought back,
-    and `back_at` when the last of them was.
-    """
-
-    new: int
-    links: int
-    waiting: int
-    done: int
-    failed: int
-    undoing: int
-    undone: int
-    unticked: int
-    archived: int
-    back: int
-    back_at: datetime | None
-
-    @property
-    def taken_back(self) -> int:
-        """How many were undone, whether they are back by now or not."""
-        return self.undone + self.back
-
-    @property
-    def chosen(self) -> int:
-        return self.new + self.links
-
-    @property
-    def ended(self) -> int:
-        """How many rows are carried out, well or not."""
-        return self.chosen - self.waiting - self.undoing
 
 
 def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
-    """The newest first."""
-    return ImportBatch.objects.for_tenant(tenant).select_related("started_by").order_by("-id")
+    """The newest first, with the people who had them carried out, undone and brought back."""
+    people = ("started_by", "undo_by", "back_by")
+    return ImportBatch.objects.for_tenant(tenant).select_related(*people).order_by("-id")
 
 
 def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
@@ -99,111 +41,6 @@ def rows_of_batch(batch: ImportBatch) -> QuerySet[ImportBatchRow]:
     )
     found = rows.annotate(link_now=Subquery(links.values("pk")[:1]))
     return found.select_related("integration", "company").order_by("position")
-
-
-def counts_of(batches: Iterable[ImportBatch]) -> dict[UUID, BatchCounts]:
-    """The numbers of each batch, by its id. One statement."""
-    found = list(batches)
-    if not found:
-        return {}
-    rows = ImportBatchRow.objects.filter(tenant=found[0].tenant_id, batch__in=found)
-    chosen = Q(chosen=True)
-    sums: dict[str, Any] = {
-        "new": Count("pk", filter=chosen & Q(becomes=Becomes.NEW)),
-        "links": Count("pk", filter=chosen & Q(becomes=Becomes.LINK)),
-        "unticked": Count("pk", filter=~chosen),
-        "archived": Count("pk", filter=chosen & UNDO_ARCHIVED),
-        "back": Count("pk", filter=chosen & Q(code=BACK)),
-        "back_at": Max("done_at", filter=chosen & Q(code=BACK)),
-        **{state.value: Count("pk", filter=chosen & Q(state=state)) for state in State},
-    }
-    counted: Any = rows.order_by().values("batch").annotate(**sums)
-    numbers = {one["batch"]: BatchCounts(**{name: one[name] for name in sums}) for one in counted}
-    nothing: Any = {**dict.fromkeys(sums, 0), "back_at": None}
-    return {batch.pk: numbers.get(batch.pk) or BatchCounts(**nothing) for batch in found}
-
-
-def propose_selection(
-    *, tenant: Tenant, integrations: Sequence[Integration], actor: User
-) -> ImportBatch:
-    """A batch to review of everything that a person has chosen. DomainError `nothing_chosen`."""
-    rows = chosen_rows(selection_of(tenant, actor), integrations)
-    return propose(tenant=tenant, rows=rows, actor=actor)
-
-
-@transaction.atomic
-def propose(*, tenant: Tenant, rows: QuerySet[PsaCompanyRecord], actor: User | None) -> ImportBatch:
-    """A batch to review of these rows of the import list; what is ignored is left out.
-
-    DomainError `nothing_chosen`, `too_many_chosen`.
-    """
-    wanted = rows.filter(selectable(), ignored_at=None).order_by("search_text", "id")
-    records = list(wanted.only("integration", "external_id", "name")[: MOST_CHOSEN + 1])
-    if not records:
-        raise DomainError(
-            "nothing_chosen",
-            "None of the chosen companies can be added or linked.",
-            "Tick companies of the import list first.",
-            status=400,
-        )
-    if len(records) > MOST_CHOSEN:
-        raise too_many(MOST_CHOSEN, "imported at once")
-    suggestions = suggestions_for(records)
-    links = {pk: suggested.company_id for pk, suggested in suggestions.items()}
-    return _proposed(
-        tenant,
-        actor,
-        [
-            (record.integration_id, record.external_id, record.name, links.get(record.pk))
-            for record in records
-        ],
-    )
-
-
-@transaction.atomic
-def propose_ids(
-    *, tenant: Tenant, pairs: Sequence[tuple[Integration, str]], actor: User | None
-) -> ImportBatch:
-    """A batch of companies that are named one by one: each becomes an audITee, or says why not."""
-    wanted = dict.fromkeys((one.pk, storable(external_id)) for one, external_id in pairs)
-    rows = PsaCompanyRecord.objects.for_tenant(tenant).filter(
-        AnyOf("external_id", {external_id for _, external_id in wanted}),
-        integration__in={pk for pk, _ in wanted},
-    )
-    names = {
-        (pk, external_id): name
-        for pk, external_id, name in rows.values_list("integration_id", "external_id", "name")
-    }
-    return _proposed(
-        tenant,
-        actor,
-        [(pk, id_, names.get((pk, id_), id_), None) for pk, id_ in wanted],
-    )
-
-
-#: Of a row: its integration, its id and name in the PSA, and the audITee it is to be linked to.
-Proposed = tuple[UUID, str, str, UUID | None]
-
-
-def _proposed(tenant: Tenant, actor: User | None, rows: Sequence[Proposed]) -> ImportBatch:
-    batch = ImportBatch.objects.create(tenant=tenant, started_by=actor, total=len(rows))
-    bulk_upsert(
-        ImportBatchRow,
-        [
-            ImportBatchRow(
-                tenant=tenant,
-                batch=batch,
-                position=position,
-                integration_id=integration,
-                external_id=external_id,
-                name=name,
-                becomes=Becomes.LINK if company else Becomes.NEW,
-                company_id=company,
-            )
-            for position, (integration, external_id, name, company) in enumerate(rows)
-        ],
-    )
-    return batch
 
 
 def held_batch(batch: ImportBatch, state: str) -> ImportBatch:
@@ -292,7 +129,7 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
 
 
 @transaction.atomic
-def bring_back(*, batch: ImportBatch, actor: User) -> None:
+def bring_back(*, batch: ImportBatch, actor: User) -> ImportBatch:
     """Have a worker bring the audITees back that the undo of an import archived.
 
     DomainError `nothing_to_bring_back`, `licence_exceeded`, `under_way`.
@@ -317,8 +154,9 @@ def bring_back(*, batch: ImportBatch, actor: User) -> None:
     ids = list(rows.values_list("pk", flat=True))
     chosen = ImportBatchRow.objects.filter(AnyOf("id", ids), tenant=held.tenant_id)
     chosen.update(state=State.WAITING, code="", message="")
-    held.undo_by = actor
+    held.back_by = actor
     _queue(held, "import.brought_back", actor, keeps_end=True)
+    return held
 
 
 def _queue(batch: ImportBatch, action: str, actor: User, *, keeps_end: bool = False) -> None:

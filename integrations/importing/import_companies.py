@@ -10,6 +10,7 @@ from django.db import transaction
 
 from audit_site import limits
 from audit_site.db.bulk import AnyOf, bulk_upsert
+from audit_site.db.each_by_itself import OUR_FAULT, all_that_can
 from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import User
@@ -33,7 +34,7 @@ from integrations.runs.starting import start_import_run
 MOST_IDS = 500
 UNKNOWN_CONTACT = "unknown_contact"
 #: Codes of what is not imported.
-REJECTIONS = (*REASONS, UNKNOWN_CONTACT)
+REJECTIONS = (*REASONS, UNKNOWN_CONTACT, OUR_FAULT.code)
 #: PSA companies, each with the audITee that is made of it.
 Pairs = Sequence[tuple[PsaCompanyRecord, Company]]
 
@@ -68,6 +69,12 @@ class ImportResult:
     rejected: list[RejectedImport] = field(default_factory=list)
     sync_run: SyncRun | None = None
 
+    def add(self, more: ImportResult) -> None:
+        """What came of others, before the run that reads all of them is started."""
+        self.imported += more.imported
+        self.made |= more.made
+        self.rejected += more.rejected
+
 
 @transaction.atomic
 def import_companies(
@@ -77,7 +84,10 @@ def import_companies(
     actor: User | None,
     choices: Sequence[ImportChoice] = (),
 ) -> ImportResult:
-    """Import what a person chose, at most MOST_IDS at once; it counts as one import of an hour."""
+    """Import what a person chose, at most MOST_IDS at once; it counts as one import of an hour.
+
+    One that meets an error of ours is rejected by itself (`internal_error`); the others come.
+    """
     if len(external_ids) > MOST_IDS:
         raise DomainError(
             "too_many_ids",
@@ -87,9 +97,21 @@ def import_companies(
         )
     integration.refuse_disconnected()
     limits.spend(integration.tenant, limits.IMPORTS)
-    return bring_in(
-        integration=integration, external_ids=external_ids, actor=actor, choices=choices
+    result = ImportResult()
+
+    def failed(ids: Sequence[str], error: DomainError) -> None:
+        if error is not OUR_FAULT:
+            raise error
+        result.rejected += [RejectedImport(id_, error.code, error.sentence) for id_ in ids]
+
+    all_that_can(
+        list(dict.fromkeys(external_ids)),
+        lambda some: result.add(_create(integration, some, actor, choices)),
+        failed,
+        f"an import of {integration.pk}",
     )
+    _start_reading(integration, result, actor)
+    return result
 
 
 @transaction.atomic
@@ -107,21 +129,33 @@ def bring_in(
     `external_ids`, one each: a primary contact that can't be it rejects its company.
     """
     integration.refuse_disconnected()
+    result = _create(integration, list(dict.fromkeys(external_ids)), actor, choices)
+    _start_reading(integration, result, actor)
+    return result
+
+
+def _create(
+    integration: Integration,
+    wanted: Sequence[str],
+    actor: User | None,
+    choices: Sequence[ImportChoice],
+) -> ImportResult:
     allowance = lock_licence(integration.tenant)
-    wanted = list(dict.fromkeys(external_ids))
     result = ImportResult()
     chosen = Chosen(integration, {choice.external_id: choice for choice in choices})
     _choose(chosen, wanted, allowance, result)
     if chosen.records:
         _create_companies(chosen, actor, result)
-        result.sync_run = start_import_run(
-            integration=integration,
-            external_ids=[record.external_id for record in chosen.records],
-            actor=actor,
-        )
         ignored = [row.external_id for row in chosen.records if row.ignored_at]
         end_ignoring(integration, ignored)
     return result
+
+
+def _start_reading(integration: Integration, result: ImportResult, actor: User | None) -> None:
+    if result.made:
+        result.sync_run = start_import_run(
+            integration=integration, external_ids=list(result.made), actor=actor
+        )
 
 
 @dataclass
@@ -149,7 +183,9 @@ class Chosen:
         return chosen or record.primary_contact_id
 
 
-def _choose(chosen: Chosen, wanted: list[str], allowance: Licence, result: ImportResult) -> None:
+def _choose(
+    chosen: Chosen, wanted: Sequence[str], allowance: Licence, result: ImportResult
+) -> None:
     integration = chosen.integration
     records = {
         record.external_id: record

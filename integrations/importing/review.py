@@ -13,7 +13,8 @@ from audit_site.db.bulk import bulk_upsert
 from audit_site.db.folded_text import storable
 from audit_site.db.lengths import fitted
 from companies.services import licence
-from integrations.importing.batches import counts_of, held_batch, rows_of_batch
+from integrations.importing.batch_counts import counts_of
+from integrations.importing.batches import held_batch, rows_of_batch
 from integrations.models import ImportBatch, ImportBatchRow
 
 Becomes = ImportBatchRow.Becomes

@@ -61,7 +61,7 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     kept = [one for one in stored if id(one) not in came_again]
     for agreement in kept:
         if agreement.source == MANUAL:
-            _set_aside(agreement)
+            _set_aside(agreement, link)
         else:
             books.end_before(agreement, today)
     return books.prepare_values(company.tenant, [*kept, *fresh])
@@ -75,10 +75,12 @@ def _is_known_out(record: PsaAgreement, known: Mapping[str, mrr.Agreement]) -> b
     return went_out_before(before.inactive_from, before.end_date)
 
 
-def _set_aside(agreement: mrr.Agreement) -> None:
+def _set_aside(agreement: mrr.Agreement, link: CompanyLink) -> None:
     """As linking does: a decision to count it that was made before is none to count it beside."""
     if not agreement.set_aside:
         agreement.set_aside, agreement.force_include = True, False
+        agreement.set_aside_psa = link.integration.psa_info.name
+        agreement.set_aside_since = link.company.tenant.today(link.linked_at)
 
 
 def engine_agreement(

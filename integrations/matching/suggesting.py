@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -21,6 +21,7 @@ from audit_site.ids import new_id
 from audit_site.lanes import SYNC
 from audit_site.queue import enqueue
 from audit_site.tenants.models import Tenant
+from integrations.links.following import links_that_left
 from integrations.matching.candidates import Pair, best_pairs
 from integrations.matching.rule import SURE_LEAD, sentence
 from integrations.matching.sides import (
@@ -31,7 +32,13 @@ from integrations.matching.sides import (
     our_sides,
     their_sides,
 )
-from integrations.models import Integration, LinkMatching, LinkSuggestion, SuggestionKind
+from integrations.models import (
+    Integration,
+    LinkMatching,
+    LinkSuggestion,
+    PsaCompanyRecord,
+    SuggestionKind,
+)
 from integrations.models.suggestions import LinkSuggestionQuerySet
 
 log = logging.getLogger(__name__)
@@ -148,12 +155,31 @@ def _pairs(
     ours: Mapping[UUID, Side], target: Integration, refused: set[tuple[UUID, UUID]]
 ) -> Iterable[Found]:
     theirs = their_sides(target)
+    left, returns = _left_before(ours, target)
     pairs = best_pairs(
-        {pk: side.profile for pk, side in ours.items()},
+        {pk: side.profile for pk, side in ours.items() if pk not in left},
         {pk: side.profile for pk, side in theirs.items()},
-        refused,
+        refused | returns,
     )
     return [Found(pair, mark_of(ours[pair.ours], theirs[pair.theirs])) for pair in pairs]
+
+
+def _left_before(
+    ours: Collection[UUID], target: Integration
+) -> tuple[set[UUID], set[tuple[UUID, UUID]]]:
+    """AudITees that have left this account, and those that have left a company of it for another
+    one of it, each with the row of that company: a link would be refused (`moved_before`).
+    """
+    links = [link for some in links_that_left(target, ours).values() for link in some]
+    former = [(link, link.moved_from.external_id) for link in links if link.moved_from]
+    rows = PsaCompanyRecord.objects.of(target)
+    rows = rows.filter(AnyOf("external_id", [external_id for _, external_id in former]))
+    records = dict(rows.values_list("external_id", "pk")) if former else {}
+    return {link.company_id for link in links if link.closes_account}, {
+        (link.company_id, records[external_id])
+        for link, external_id in former
+        if external_id in records and link.closes(target.pk, external_id)
+    }
 
 
 def _with_other_accounts(found: list[Found]) -> list[Found]:

@@ -41,8 +41,8 @@ class ImportBatch(LeasedWork):
     """A choice that is reviewed, then carried out by a worker in slices.
 
     While it is in `review` its rows can be unticked and no worker touches it. `total`: how many
-    rows were chosen when it was started. `undo_by`: who last had it taken
-    back, or had what that archived brought back; a worker then does that.
+    rows were chosen when it was started. `undo_by`: who last had it taken back, and `back_by` who
+    last had what that archived brought back; a worker then does that.
     """
 
     seen_by_system = ("sweep", "prune_history")
@@ -55,7 +55,7 @@ class ImportBatch(LeasedWork):
 
     ACTIVE_STATES = (State.QUEUED, State.RUNNING)
     DISPATCH_FIELDS: ClassVar[tuple[str, ...]] = ("total",)
-    CLAIMED_WITH: ClassVar[tuple[str, ...]] = ("tenant", "started_by", "undo_by")
+    CLAIMED_WITH: ClassVar[tuple[str, ...]] = ("tenant", "started_by", "undo_by", "back_by")
     #: A person watches so many; more of them wait their turn like any sync.
     MOST_AWAITED: ClassVar[int] = 500
 
@@ -66,6 +66,9 @@ class ImportBatch(LeasedWork):
     state = models.CharField(max_length=10, choices=State, default=State.REVIEW)
     total = models.PositiveIntegerField(default=0)
     undo_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    back_by = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 

@@ -33,6 +33,15 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
         """All but those that were undone, as if they had never been."""
         return self.filter(undone_at=None)
 
+    def closing(self, company: Any, integration: Any, external_id: Any) -> Self:
+        """Those that refuse their audITee a link to this company of an account (`closes`). All
+        three are values, or expressions of an outer query.
+        """
+        elsewhere = ~models.Q(integration=models.F("moved_from__integration"))
+        is_former = models.Q(moved_from__external_id=external_id)
+        rows = self.standing().filter(company=company, moved_from__integration=integration)
+        return rows.filter(elsewhere | (is_former & ~models.Q(external_id=external_id)))
+
     def with_before(self) -> Self:
         """Together with what their audITees were before."""
         return self.defer(None)
@@ -120,6 +129,21 @@ class CompanyLink(TenantOwned):
     def was_moved_on(self) -> bool:
         """Whether nobody ended it: the audITee moved, and the undo of that leads back to it."""
         return self.left is None and self.undone_at is None
+
+    def closes(self, integration_id: UUID, external_id: str) -> bool:
+        """Whether a link of its audITee to this company of an account would be a second stretch of
+        what it was before this one: of the account, or within one account of the company.
+        """
+        former = self.moved_from
+        if former is None or former.integration_id != integration_id:
+            return False
+        return self.closes_account or former.external_id == external_id != self.external_id
+
+    @property
+    def closes_account(self) -> bool:
+        """Whether that is so for all companies of the account that it has left."""
+        former = self.moved_from
+        return former is not None and former.integration_id != self.integration_id
 
     @property
     def is_active(self) -> bool:

@@ -23,9 +23,11 @@ class SuggestionKind(models.TextChoices):
 class LinkSuggestionQuerySet(TenantQuerySet["LinkSuggestion"]):
     def fitting(self) -> Self:
         """Those whose two sides can be linked as things stand: an active audITee without a link, or
-        with one to the account that it is to leave, and a PSA company that nobody has.
+        with one to the account that it is to leave, and a PSA company that nobody has; and that
+        the audITee has not left before.
         """
-        links = CompanyLink.objects.filter(tenant=OuterRef("tenant")).in_force()
+        all_links = CompanyLink.objects.filter(tenant=OuterRef("tenant"))
+        links = all_links.in_force()
         of_ours = links.filter(company=OuterRef("company"))
         of_theirs = links.filter(
             integration=OuterRef("record__integration"),
@@ -35,6 +37,13 @@ class LinkSuggestionQuerySet(TenantQuerySet["LinkSuggestion"]):
         return self.filter(
             (Q(kind=SuggestionKind.LINK) & ~Exists(of_ours)) | (Q(source__isnull=False) & leaves),
             ~Exists(of_theirs),
+            ~Exists(
+                all_links.closing(
+                    OuterRef("company"),
+                    OuterRef("record__integration"),
+                    OuterRef("record__external_id"),
+                )
+            ),
             ~Q(record__integration__status=Integration.Status.DISCONNECTED),
             company__status=Company.Status.ACTIVE,
             record__gone_at=None,

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from integrations.importing.batches import BatchCounts, rows_of_batch
+from integrations.importing.batch_counts import BatchCounts
+from integrations.importing.batches import rows_of_batch
 from integrations.models import ImportBatch, ImportBatchRow
 
 #: Rows of a page.

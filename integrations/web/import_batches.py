@@ -18,7 +18,8 @@ from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.importing import batches
 from integrations.importing import review as review_acts
-from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.importing.batch_counts import BatchCounts, counts_of
+from integrations.importing.batches import batches_of
 from integrations.matching.selectors import is_matching
 from integrations.models import ImportBatch, ImportBatchRow, Integration
 from integrations.web.batch_rows import Place, rows_page, tabs_of
@@ -64,7 +65,7 @@ def import_batches(request: PageRequest) -> HttpResponse:
 
 
 def _batch(request: PageRequest, pk: UUID) -> ImportBatch:
-    return find(batches_of(tenant_of(request)).select_related("tenant", "undo_by"), pk)
+    return find(batches_of(tenant_of(request)).select_related("tenant"), pk)
 
 
 @page("GET", section="import")

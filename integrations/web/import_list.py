@@ -18,15 +18,17 @@ from audit_site.pages.views import PageRequest, came_from, page, tenant_of
 from audit_site.tenants.models import Role
 from companies.services import licence
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import batches, ignoring, selection
+from integrations.importing import ignoring, proposing, selection
 from integrations.importing.facets import facets_of
 from integrations.importing.last_viewed import looked_at_all
 from integrations.importing.table import Filters, condition, rows_of, with_links
 from integrations.models import Integration, PsaCompanyRecord
+from integrations.web.chosen_bar import chosen_bar
 from integrations.web.import_filters import address_of, read_filters, tabs_of
-from integrations.web.import_page import chosen_bar, import_page, table_rows
+from integrations.web.import_page import import_page
 from integrations.web.integrations import find_integration
 from integrations.web.new_companies import new_since
+from integrations.web.table_rows import table_rows
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: What an address may say and still open the list, as a link from elsewhere does.
@@ -171,7 +173,7 @@ def _review(
     request: PageRequest, integrations: Sequence[Integration], filters: Filters
 ) -> HttpResponse:
     try:
-        batch = batches.propose_selection(
+        batch = proposing.propose_selection(
             tenant=tenant_of(request), integrations=integrations, actor=request.user
         )
     except DomainError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
@@ -12,17 +12,8 @@ from django.http import QueryDict
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, capped_count
 from audit_site.tenants.models import Tenant
-from companies.models import Contact
 from integrations.connecting.selectors import latest_runs
-from integrations.importing import import_rows
 from integrations.importing.facets import Facets, facets_of
-from integrations.importing.rules import title_of
-from integrations.importing.selection import (
-    ChosenCounts,
-    chosen_among,
-    count_chosen,
-)
-from integrations.importing.suggested import Suggestion, is_sure, suggestions_for
 from integrations.importing.table import (
     TITLES,
     Filters,
@@ -33,8 +24,8 @@ from integrations.importing.table import (
     rows_of,
     with_links,
 )
-from integrations.matching.rows import primary_contacts
-from integrations.models import ImportSelection, Integration, PsaCompanyRecord, PsaContactRecord
+from integrations.models import ImportSelection, Integration
+from integrations.web.chosen_bar import ChosenBar, chosen_bar
 from integrations.web.import_filters import (
     Chip,
     Option,
@@ -47,82 +38,7 @@ from integrations.web.import_filters import (
 )
 from integrations.web.run_progress import RunStatus, live_all
 from integrations.web.suggested_links import SuggestedLinks, suggested_links
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRow(import_rows.ImportRow):
-    """A row with the contact that would become the audITee's primary one, the audITee that it
-    probably is with its own primary contact (None = there is none), and whether it is chosen.
-    """
-
-    primary: PsaContactRecord | None
-    suggestion: Suggestion | None
-    ours: Contact | None
-    is_ticked: bool
-
-    @property
-    def can_be_ticked(self) -> bool:
-        if self.linked is not None:
-            return False
-        return self.is_ignored or self.record.importable or self.suggestion is not None
-
-    @property
-    def short_reason(self) -> str:
-        """Why it can't be added, in a few words; "" = it can."""
-        if not self.reasons:
-            return "" if self.record.importable else title_of("unchecked", "")
-        return title_of(self.reasons[0]["code"], self.record.integration.psa_info.name)
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenBar:
-    """The bar below the table: what is chosen, and whether all that match the filters are; `sure`:
-    how many of those are surely an audITee.
-    """
-
-    chosen: ChosenCounts
-    free: int
-    matching: int
-    is_all: bool
-    sure: int
-    tab: Tab
-
-    @property
-    def over(self) -> int:
-        """How many new ones are more than the licence has room for."""
-        return max(self.chosen.new - self.free, 0)
-
-    @property
-    def can_review(self) -> bool:
-        """Whether there is something to review, or a tab shows what may become that."""
-        if self.chosen.total:
-            return self.chosen.to_import > 0
-        return self.tab in {Tab.ADD, Tab.SUGGESTED, Tab.ALL} and self.matching > 0
-
-    @property
-    def says_room(self) -> bool:
-        """Whether the licence matters: what is taken back, or is not there, needs no place."""
-        return self.can_review or self.chosen.total > 0
-
-    @property
-    def is_needed(self) -> bool:
-        return self.says_room or self.can_choose_all or self.can_ignore_all
-
-    @property
-    def can_choose_all(self) -> bool:
-        """Whether every row of the tab can be ticked, and not all of them are chosen."""
-        tickable = self.tab in {Tab.ADD, Tab.SUGGESTED, Tab.IGNORED}
-        return tickable and self.matching > 0 and not self.is_all
-
-    @property
-    def can_choose_sure(self) -> bool:
-        """Whether some of what is shown, and not all of it, can be confirmed unread."""
-        return 0 < self.sure < self.matching and not self.is_all
-
-    @property
-    def can_ignore_all(self) -> bool:
-        """Where no row can be ticked, all that the filters show can be put aside at once."""
-        return self.tab == Tab.HIDDEN and self.matching > 0
+from integrations.web.table_rows import ImportRow, table_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,72 +158,3 @@ def _runs(tenant: Tenant, integrations: Sequence[Integration]) -> list[RunStatus
     """What is to be said of the newest runs over everything."""
     runs = latest_runs(tenant, integrations)
     return live_all([run for run in runs if run.is_active or run.error_message])
-
-
-def chosen_bar(
-    selection: ImportSelection,
-    integrations: Sequence[Integration],
-    filters: Filters,
-    free: int,
-    facets: Facets,
-) -> ChosenBar:
-    """What is chosen by now. Two statements at the most."""
-    rule = selection.rule
-    is_all = rule is not None and not selection.excepted and _same(rule, filters)
-    counts = count_chosen(selection, integrations)
-    matching = facets.tabs[filters.tab]
-    sure = 0
-    if filters.tab == Tab.SUGGESTED and matching:
-        rows = rows_of(selection.tenant, integrations).filter(condition(filters))
-        sure = rows.filter(is_sure()).count()
-    return ChosenBar(counts, free, matching, is_all, sure, filters.tab)
-
-
-def _same(rule: Mapping[str, object], filters: Filters) -> bool:
-    """Whether a selection is of all that these filters show."""
-    names = ("tab", "search", "connection", "type", "status", "reason", "new")
-    now = filters.as_json()
-    return all(rule[name] == now[name] for name in names)
-
-
-def table_rows(
-    selection: ImportSelection,
-    records: Sequence[PsaCompanyRecord],
-    integrations: Mapping[UUID, Integration],
-    since: Mapping[UUID, datetime],
-) -> list[ImportRow]:
-    """Rows with all that is shown of them. Four statements at the most."""
-    for record in records:
-        record.integration = integrations[record.integration_id]
-    primaries, ticked = _primaries(selection.tenant, records), chosen_among(selection, records)
-    suggestions = suggestions_for(records)
-    ours = primary_contacts(selection.tenant, [one.company_id for one in suggestions.values()])
-    found = []
-    for record in records:
-        (row,) = import_rows.import_rows([record], since.get(record.integration_id))
-        primary = primaries.get((record.integration_id, record.primary_contact_id))
-        suggestion = None if row.linked else suggestions.get(record.pk)
-        found.append(
-            ImportRow(
-                row.record,
-                row.linked,
-                row.reasons,
-                row.is_new,
-                primary,
-                suggestion,
-                ours.get(suggestion.company_id) if suggestion else None,
-                record.pk in ticked,
-            )
-        )
-    return found
-
-
-def _primaries(
-    tenant: Tenant, records: Sequence[PsaCompanyRecord]
-) -> dict[tuple[UUID, str], PsaContactRecord]:
-    """The contacts that would become primary ones, by integration and id."""
-    ids = [record.primary_contact_id for record in records if record.primary_contact_id]
-    lists = {record.integration_id for record in records}
-    people = PsaContactRecord.objects.for_tenant(tenant)
-    people = people.filter(integration__in=lists, external_id__in=ids)
-    return {(person.integration_id, person.external_id): person for person in people}

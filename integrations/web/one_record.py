@@ -12,7 +12,7 @@ from audit_site.db.folded_text import storable
 from audit_site.pages.views import PageRequest, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from companies.models import Company
-from integrations.importing import batches
+from integrations.importing import proposing
 from integrations.importing.import_rows import import_rows
 from integrations.importing.selectors import companies_with_links, list_psa_companies
 from integrations.importing.suggested import suggestions_for
@@ -57,10 +57,10 @@ def review_one(request: PageRequest, pk: UUID) -> HttpResponse:
     if request.POST.get("as") == "new":
         record = _record(integration, external_id)
         pairs = [(integration, record.external_id)]
-        batch = batches.propose_ids(tenant=tenant, pairs=pairs, actor=request.user)
+        batch = proposing.propose_ids(tenant=tenant, pairs=pairs, actor=request.user)
     else:
         rows = PsaCompanyRecord.objects.of(integration).filter(external_id=storable(external_id))
-        batch = batches.propose(tenant=tenant, rows=rows, actor=request.user)
+        batch = proposing.propose(tenant=tenant, rows=rows, actor=request.user)
     return redirect("integrations:import-batch", batch.pk)
 
 

@@ -15,7 +15,8 @@ from django.urls import reverse
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import JsonLength
 from audit_site.tenants.models import Tenant
-from integrations.importing.batches import BatchCounts, batches_of, counts_of
+from integrations.importing.batch_counts import BatchCounts, counts_of
+from integrations.importing.batches import batches_of
 from integrations.models import CompanyLink, ImportBatch, ImportBatchRow, LinkBatch
 
 SIZE: Final = 50
@@ -25,8 +26,8 @@ SIZE: Final = 50
 class Undone:
     """That what a batch did was taken back: how many rows, by whom and when it ended.
 
-    `is_all`: all that it did was. `back`: how many audITees were brought back since, and when; `by`
-    is who did that then: who did the undo before is in the audit trail alone.
+    `is_all`: all that it did was. `back`: how many audITees were brought back since, by whom and
+    when.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Undone:
     back: int
     by: str
     at: datetime | None
+    back_by: str = ""
     back_at: datetime | None = None
 
 
@@ -83,8 +85,7 @@ def _keys(tenant: Tenant) -> QuerySet[Any, Any]:
 
 
 def _imports(tenant: Tenant, ids: Iterable[UUID]) -> dict[UUID, PastBatch]:
-    rows = batches_of(tenant).select_related("undo_by").filter(AnyOf("id", ids))
-    found = list(rows)
+    found = list(batches_of(tenant).filter(AnyOf("id", ids)))
     counts = counts_of(found)
     return {batch.pk: _import(batch, counts[batch.pk]) for batch in found}
 
@@ -115,6 +116,7 @@ def undone_import(batch: ImportBatch, counts: BatchCounts) -> Undone | None:
         counts.back,
         str(batch.undo_by or ""),
         batch.finished_at,
+        str(batch.back_by or ""),
         counts.back_at,
     )
 

@@ -69,7 +69,7 @@ def run(request: PageRequest, pk: UUID) -> HttpResponse:
         "page": shown,
         "events": event_values.describe_events(sync_run, shown.object_list),
         "changes": SyncEvent.Change.choices,
-        "kinds": [kind.singular for kind in KINDS],
+        "kinds": [(kind.singular, kind.singular.capitalize()) for kind in KINDS],
         "chosen": chosen,
     }
     template = "integrations/_events.html" if request.htmx else "integrations/run.html"

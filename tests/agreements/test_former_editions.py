@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +12,19 @@ from django.db.migrations.executor import MigrationExecutor
 from agreements import mrr, stored_mrr
 from agreements.known.editions import RULES
 from agreements.known.rows import input_of
-from agreements.models import Agreement, ChoiceRecord
+from agreements.models import Agreement, ChoiceRecord, TypedAgreement
 from agreements.mrr.cycles import months_on
 from agreements.mrr.edition import EDITIONS
 from agreements.stored_values import differing, keep_values, restore_values
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
-from tests.factories import make_agreement, make_company
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_integration,
+    make_link,
+    make_typed,
+)
 
 #: An agreement as edition 6 kept it: one id of what it replaces, and no field that came since.
 KEPT = (
@@ -27,6 +33,12 @@ KEPT = (
     b'["00000000-0000-0000-0000-000000000002","Monthly",null],[[["L","addition","2","10",null,'
     b'"billable","2026-06-15","2026-06-30",null,"M365",null,false,null],'
     b'["00000000-0000-0000-0000-00000000000a","Seats"]]]]'
+)
+#: A typed agreement as edition 7 kept it: set aside, and not for which link.
+SET_ASIDE = (
+    b'[["manual","1","C","Gold","USD","2026-01-01",null,false,false,null,null,null,"annual",'
+    b'"1200","",[],false,false,false,false,"","","","",null,true,null,null,null,null],'
+    b'["00000000-0000-0000-0000-000000000001","Annually",null],[]]'
 )
 
 
@@ -38,6 +50,39 @@ def test_a_book_of_edition_6_is_read_by_its_rules() -> None:
     assert (agreement.inactive_from, agreement.right, agreement.chosen_cycle) == (None, None, None)
     assert (line.line.has_recurred, line.line.usage, line.gone_from) == (False, False, None)
     assert input_of(agreement, None, "renews") == "1"
+
+
+def test_what_edition_7_kept_set_aside_is_told_as_it_was_then() -> None:
+    rules = RULES[7]
+    agreement, _, _ = rules.first.decode(SET_ASIDE)
+    (item,) = mrr.prepare(mrr.Book([agreement], edition=EDITIONS[7]))
+
+    (row,) = mrr.ledger([item], date(2026, 6, 15))
+
+    assert (agreement.set_aside_psa, agreement.set_aside_since) == ("", None)
+    assert row.sentence == (
+        "Left out: it was typed by hand and set aside when a PSA was linked; it counts as soon as "
+        "someone in your team says so."
+    )
+
+
+def test_former_editions_say_account_where_it_was_a_link() -> None:
+    agreement = mrr.Agreement(
+        "s", "1", currency="USD", start_date=date(2025, 1, 1), counts_from=date(2026, 5, 4)
+    )
+
+    def said(number: int) -> str:
+        book = mrr.prepare(mrr.Book([agreement], edition=EDITIONS[number]))
+        return mrr.ledger(book, date(2026, 5, 3))[0].sentence
+
+    account = (
+        "Left out: its audITee moved here on 2026-05-04; before that its former account counts."
+    )
+    assert [said(6), said(7)] == [account, account]
+    assert said(8) == (
+        "Left out: its audITee was linked to this company of the PSA on 2026-05-04; until the day "
+        "before, what it was linked to before counts."
+    )
 
 
 def test_what_a_link_kept_before_is_put_back_with_what_it_renewed(
@@ -83,7 +128,8 @@ def test_two_that_name_each_other_were_both_left_out_by_edition_6() -> None:
         for number, edition in EDITIONS.items()
     }
 
-    assert reasons == {6: ["superseded", "superseded"], 7: ["superseded", None]}
+    settled = ["superseded", None]
+    assert reasons == {6: ["superseded", "superseded"], 7: settled, 8: settled}
 
 
 @pytest.mark.parametrize("months", [101_000, 10**9])
@@ -106,6 +152,30 @@ def test_a_reason_that_a_day_brings_is_known_ahead(
     assert stored_mrr.pass_days() == 1
     assert Agreement.objects.get().stored_mrr.reason == "inactive"
     assert stored_mrr.verify([tenant.pk], mend=False) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_set_aside_before_says_for_which_link(tenant: Tenant) -> None:
+    """Where the link is known still, on the day of the tenant's own calendar."""
+    Tenant.objects.filter(pk=tenant.pk).update(timezone="Asia/Tokyo")
+    for name, is_known in (("Known", True), ("Not known", False)):
+        company = make_company(tenant)
+        evening = datetime(2026, 5, 4, 20, tzinfo=UTC)
+        make_link(company, make_integration(tenant, psa="autotask"), linked_at=evening)
+        typed = make_typed(company, name=name)
+        if not is_known:
+            TypedAgreement.objects.filter(agreement=typed).update(set_aside_link=None)
+    make_typed(make_company(tenant), name="Counts")
+
+    _migrate("0013_as_it_is_practised")
+    _migrate(None)
+
+    rows = Agreement.objects.order_by("name")
+    assert list(rows.values_list("name", "set_aside", "set_aside_psa", "set_aside_since")) == [
+        ("Counts", False, "", None),
+        ("Known", True, "Autotask", date(2026, 5, 5)),
+        ("Not known", True, "", None),
+    ]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -380,7 +380,7 @@ def table_page(data: dict[str, Any], query: str) -> Any:
         with_links,
     )
     from integrations.web.import_filters import read_filters, read_id  # noqa: PLC0415
-    from integrations.web.import_page import _primaries  # noqa: PLC0415
+    from integrations.web.table_rows import _primaries  # noqa: PLC0415
 
     asked, tenant = QueryDict(query), data["integration"].tenant
     since = {one.pk: data["since"] for one in data["lists"]}

@@ -159,6 +159,13 @@ def table(
     return render_to_string("components/table.html", context)
 
 
+@register.simple_block_tag
+def no_rows(content: str, columns: int, icon: str = "") -> SafeString:
+    """What a table without rows says in their place, across its columns."""
+    context = {"content": content, "columns": columns, "icon": icon}
+    return render_to_string("components/no_rows.html", context)
+
+
 @register.filter
 def grouped(number: int) -> str:
     """A count with its thousands apart: 12,400."""

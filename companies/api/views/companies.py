@@ -153,4 +153,4 @@ class CompanyViewSet(LinkActions, AgreementActions, FigureActions):
     def contacts(self, request: Request, pk: str) -> Response:
         """List its contacts, the primary one first."""
         people = self.get_object().contacts.current()
-        return self.paged(people, lambda page: ContactSerializer(page, many=True).data)
+        return self.listed(people, ContactSerializer)

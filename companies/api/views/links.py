@@ -96,12 +96,8 @@ class LinkActions(CompanyViews):
     def links(self, request: Request, pk: str) -> Response:
         """List its links, the newest first: the one in force, ended ones and undone ones."""
         rows = self._links(self.get_object()).undoable_first()
-        rows = rows.select_related("integration", "linked_by")
-        context = {"request": request}
-        return self.paged(
-            rows.order_by("-id"),
-            lambda page: PastLinkSerializer(page, many=True, context=context).data,
-        )
+        rows = rows.select_related("integration", "linked_by").order_by("-id")
+        return self.listed(rows, PastLinkSerializer)
 
     @extend_schema(
         request=LinkWriteSerializer,

@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from audit_site.api.abilities import CanField
 from audit_site.api.permissions import IsMember
 from audit_site.api.serializers import ReasonSerializer, StrictSerializer
+from audit_site.tenants.models import User
 from integrations.api.serializers.connection_parts import NamedPersonSerializer
-from integrations.importing.batches import counts_of
+from integrations.importing.batch_counts import counts_of
 from integrations.importing.rules import REASONS
 from integrations.importing.selection import MOST_TICKS
 from integrations.importing.table import UNCHECKED, Tab
@@ -83,6 +84,12 @@ class BatchCountsSerializer(serializers.Serializer[Any]):
     undoing = serializers.IntegerField()
     undone = serializers.IntegerField()
     unticked = serializers.IntegerField()
+    archived = serializers.IntegerField(
+        help_text="Of those that are undone: audITees that are archived and can be brought back."
+    )
+    back = serializers.IntegerField(
+        help_text="Of those that are done: audITees that an undo had archived."
+    )
 
 
 class _CanField(CanField):
@@ -90,12 +97,16 @@ class _CanField(CanField):
 
     def to_representation(self, shown: Any) -> list[str]:
         counts = self.context["counts"][shown.pk]
-        left = {"retry": counts.failed, "undo": counts.done}
+        left = {"retry": counts.failed, "undo": counts.done, "bring_back": counts.archived}
         return [verb for verb in super().to_representation(shown) if left[verb]]
 
 
 def _has_ended(batch: ImportBatch) -> bool:
     return batch.state == ImportBatch.State.DONE
+
+
+def _person(user: User | None) -> dict[str, str] | None:
+    return None if user is None else {"id": str(user.pk), "name": str(user)}
 
 
 class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
@@ -106,22 +117,32 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
     started_by = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     counts = serializers.SerializerMethodField()
-    can = _CanField({"retry": (IsMember, _has_ended), "undo": (IsMember, _has_ended)})
+    undo_by = serializers.SerializerMethodField(help_text="Who last had it undone.")
+    back_by = serializers.SerializerMethodField(
+        help_text="Who last had brought back what its undo had archived."
+    )
+    can = _CanField(dict.fromkeys(("retry", "undo", "bring_back"), (IsMember, _has_ended)))
 
     class Meta:
         model = ImportBatch
         fields = (
             *("id", "state", "started_by", "progress", "counts"),
-            *("created_at", "started_at", "finished_at", "can"),
+            *("created_at", "started_at", "finished_at", "undo_by", "back_by", "can"),
         )
         read_only_fields = fields
         extra_kwargs = {"state": {"help_text": "`review`: chosen on a page and not started yet."}}
 
     @extend_schema_field(NamedPersonSerializer(allow_null=True))
     def get_started_by(self, batch: ImportBatch) -> dict[str, str] | None:
-        if batch.started_by is None:
-            return None
-        return {"id": str(batch.started_by_id), "name": str(batch.started_by)}
+        return _person(batch.started_by)
+
+    @extend_schema_field(NamedPersonSerializer(allow_null=True))
+    def get_undo_by(self, batch: ImportBatch) -> dict[str, str] | None:
+        return _person(batch.undo_by)
+
+    @extend_schema_field(NamedPersonSerializer(allow_null=True))
+    def get_back_by(self, batch: ImportBatch) -> dict[str, str] | None:
+        return _person(batch.back_by)
 
     @extend_schema_field(BatchProgressSerializer)
     def get_progress(self, batch: ImportBatch) -> dict[str, int]:

@@ -26,7 +26,7 @@ from integrations.api.serializers.import_batches import (
     batch_bodies,
 )
 from integrations.connecting.selectors import list_integrations
-from integrations.importing import batches
+from integrations.importing import batches, proposing
 from integrations.importing.last_viewed import looked_at_all
 from integrations.importing.table import Filters, Tab, condition, rows_of
 from integrations.models import ImportBatch, ImportBatchRow, Integration, PsaCompanyRecord
@@ -46,7 +46,7 @@ class ImportBatchViewSet(TenantViewSet):
     def get_queryset(self) -> QuerySet[ImportBatch]:
         if self.is_schema:
             return ImportBatch.objects.none()
-        rows = batches.batches_of(self.tenant).select_related("tenant", "started_by")
+        rows = batches.batches_of(self.tenant).select_related("tenant")
         wanted = self.request.query_params.get("state") if self.action == "list" else None
         return rows.filter(state=wanted) if wanted else rows
 
@@ -76,11 +76,11 @@ class ImportBatchViewSet(TenantViewSet):
         values = read_body(ImportBatchCreateSerializer, request)
         with transaction.atomic():
             if "companies" in values:
-                batch = batches.propose_ids(
+                batch = proposing.propose_ids(
                     tenant=self.tenant, pairs=self._pairs(values["companies"]), actor=self.actor
                 )
             else:
-                batch = batches.propose(
+                batch = proposing.propose(
                     tenant=self.tenant, rows=self._matching(values), actor=self.actor
                 )
             started = batches.start(batch=batch, actor=self.actor)
@@ -129,7 +129,7 @@ class ImportBatchViewSet(TenantViewSet):
         found = batches.rows_of_batch(self.get_object())
         if wanted := request.query_params.get("state"):
             found = found.filter(chosen=True, state=wanted)
-        return self.paged(found, lambda page: ImportBatchRowSerializer(page, many=True).data)
+        return self.listed(found, ImportBatchRowSerializer)
 
     @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])
@@ -147,4 +147,16 @@ class ImportBatchViewSet(TenantViewSet):
     def undo(self, request: Request, pk: str) -> Response:
         """Take back what it did: links are undone, audITees that it made are archived."""
         batch = batches.undo(batch=self.get_object(), actor=self.actor)
+        return self._shown(request, batch, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: ImportBatchSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], url_path="bring-back", permission_classes=[IsMember])
+    @limited(IMPORTS)
+    @idempotent
+    def bring_back(self, request: Request, pk: str) -> Response:
+        """Bring the audITees back that its undo archived; links that were undone stay undone.
+
+        More than the licence has room for is refused as a whole (409 `licence_exceeded`).
+        """
+        batch = batches.bring_back(batch=self.get_object(), actor=self.actor)
         return self._shown(request, batch, status.HTTP_202_ACCEPTED)

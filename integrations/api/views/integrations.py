@@ -224,10 +224,7 @@ class IntegrationViewSet(TenantViewSet):
             integration=self.get_object(),
             state=request.query_params.get("state", ""),
         )
-        context = {"request": request}
-        return self.paged(
-            rows, lambda page: IssueSerializer(issue_rows(page), many=True, context=context).data
-        )
+        return self.listed(rows, IssueSerializer, read=issue_rows)
 
     @extend_schema(request=None, responses=STARTED, operation_id="retry_integration_issues")
     @action(
@@ -388,7 +385,7 @@ class IntegrationViewSet(TenantViewSet):
     def list_moves(self, request: Request, pk: str) -> Response:
         """List the moves that were asked for from or to this account, the newest first."""
         moves = moves_of(self.get_object())
-        return self.paged(moves, lambda page: LinkMatchingSerializer(page, many=True).data)
+        return self.listed(moves, LinkMatchingSerializer)
 
     @extend_schema(
         responses={200: DiagnosisSerializer, **PROBLEMS}, operation_id="diagnose_psa_company"

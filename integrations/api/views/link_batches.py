@@ -36,9 +36,7 @@ class LinkBatchViewSet(TenantViewSet):
     @extend_schema(responses={200: LinkBatchSerializer(many=True), **PROBLEMS})
     def list(self, request: Request) -> Response:
         """List what was confirmed together, the newest first."""
-        page = self.paginate_queryset(self.get_queryset().defer("rejected"))
-        shown = LinkBatchSerializer(page, many=True, context={"request": request})
-        return self.get_paginated_response(shown.data)
+        return self.listed(self.get_queryset().defer("rejected"), LinkBatchSerializer)
 
     @extend_schema(responses={200: WholeLinkBatchSerializer, **PROBLEMS})
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -52,9 +50,7 @@ class LinkBatchViewSet(TenantViewSet):
     @action(detail=True, permission_classes=[IsViewer])
     def links(self, request: Request, pk: str) -> Response:
         """List its links, undone ones too."""
-        page = self.paginate_queryset(links_of_batch(self.get_object()))
-        shown = BatchLinkSerializer(page, many=True, context={"request": request})
-        return self.get_paginated_response(shown.data)
+        return self.listed(links_of_batch(self.get_object()), BatchLinkSerializer)
 
     @extend_schema(request=None, responses={202: WholeLinkBatchSerializer, **PROBLEMS})
     @action(detail=True, methods=["post"], permission_classes=[IsMember])

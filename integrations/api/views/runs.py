@@ -77,4 +77,4 @@ class SyncRunViewSet(TenantViewSet):
     def events(self, request: Request, pk: str) -> Response:
         """List what a run did to each record, in order."""
         events = list_events(self.get_object())
-        return self.paged(events, lambda page: SyncEventSerializer(page, many=True).data)
+        return self.listed(events, SyncEventSerializer)

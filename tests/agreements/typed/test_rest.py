@@ -203,6 +203,10 @@ def test_linking_sets_it_aside_and_a_choice_with_note_counts_it(
         False,
         "set_aside",
     )
+    assert body["reason"]["message"] == (
+        "Left out: typed by hand, and set aside since ConnectWise Manage was linked on "
+        f"{tenant.today().isoformat()}."
+    )
     assert body["mrr"] == {"currency": "USD", "amount": "0.00"}
     assert body["typed"]["set_aside_at"] is not None
     silent = api.patch(f"{address}/choices/", {"force_include": True})

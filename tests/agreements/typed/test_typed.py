@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -54,6 +54,8 @@ GOLD: dict[str, Any] = {
     "billing_cycle": "annual",
     "start_date": date(2026, 1, 1),
 }
+#: The next day in Tokyo.
+EVENING = datetime(2026, 5, 4, 20, tzinfo=UTC)
 
 
 def totals(company: Company) -> list[dict[str, str]]:
@@ -218,16 +220,16 @@ def test_a_link_sets_it_aside_on_all_days_until_somebody_counts_it(
 ) -> None:
     company = make_company(tenant)
     agreement = add_agreement(company=company, actor=alex, values=GOLD)
+    link = make_link(company, make_integration(tenant), linked_at=EVENING)
 
-    set_aside(links=[make_link(company, make_integration(tenant))], actor=alex)
+    set_aside(links=[link], actor=alex)
 
     assert totals(company) == []
     past = company_figure(company, date(2026, 2, 1))
     assert past.totals == []
     assert past.agreements[0].summary.reason == "set_aside"
     assert past.agreements[0].sentence == (
-        "Left out: it was typed by hand and set aside when a PSA was linked; it counts as soon as "
-        "someone in your team says so."
+        "Left out: typed by hand, and set aside since ConnectWise Manage was linked on 2026-05-04."
     )
     agreement.refresh_from_db()
     with pytest.raises(FieldErrors) as caught:
@@ -236,6 +238,56 @@ def test_a_link_sets_it_aside_on_all_days_until_somebody_counts_it(
     choose(agreement=agreement, actor=alex, changes={"force_include": True}, note="Not in there")
     assert totals(company) == [{"currency": "USD", "amount": "100.00"}]
     assert company_figure(company).ledger[0].warnings == ["counted_beside_psa"]
+
+
+@pytest.mark.parametrize("psa", PSAS)
+def test_it_says_which_psa_was_linked_and_on_which_day_of_the_tenants(
+    tenant: Tenant, psa: str
+) -> None:
+    tenant.timezone = "Asia/Tokyo"
+    tenant.save()
+    company = make_company(tenant)
+    integration = make_integration(tenant, psa=psa)
+    make_link(company, integration, linked_at=EVENING)
+
+    add_agreement(company=company, actor=None, values=GOLD)
+
+    name = integration.psa_info.name
+    assert company_figure(company).agreements[0].sentence == (
+        f"Left out: typed by hand, and set aside since {name} was linked on 2026-05-05."
+    )
+
+
+def test_what_stays_aside_for_a_later_link_names_that_one(tenant: Tenant) -> None:
+    company = make_company(tenant)
+    add_agreement(company=company, actor=None, values=GOLD)
+    first = make_link(company, make_integration(tenant), linked_at=EVENING)
+    set_aside(links=[first], actor=None)
+    first.unlinked_at = first.undone_at = EVENING + timedelta(days=1)
+    first.save()
+    autotask = make_integration(tenant, psa="autotask")
+    make_link(company, autotask, linked_at=EVENING + timedelta(days=2))
+
+    put_back(link=first, actor=None)
+
+    agreement = Agreement.objects.get()
+    assert (agreement.set_aside, agreement.set_aside_psa, agreement.set_aside_since) == (
+        True,
+        autotask.psa_info.name,
+        date(2026, 5, 6),
+    )
+
+
+def test_of_a_link_that_nobody_knows_it_says_what_it_said(tenant: Tenant) -> None:
+    company = make_company(tenant)
+    add_agreement(company=company, actor=None, values=GOLD)
+    set_aside(links=[make_link(company, make_integration(tenant))], actor=None)
+    Agreement.objects.update(set_aside_psa="", set_aside_since=None)
+
+    assert company_figure(company).agreements[0].sentence == (
+        "Left out: it was typed by hand and set aside when a PSA was linked; it counts as soon as "
+        "someone in your team says so."
+    )
 
 
 @pytest.mark.parametrize("counted_before", [False, True])
@@ -259,6 +311,7 @@ def test_an_undone_link_leaves_it_as_it_was(
     assert totals(company) == [{"currency": "USD", "amount": "100.00"}]
     agreement = Agreement.objects.select_related("typed", "choices").get()
     assert (agreement.set_aside, agreement.typed.set_aside_at) == (False, None)
+    assert (agreement.set_aside_psa, agreement.set_aside_since) == ("", None)
     assert agreement.choices.force_include is counted_before
     assert agreement.typed.counted_before is False
     records = ChoiceRecord.objects.order_by("at")

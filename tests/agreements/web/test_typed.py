@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agreements.models import Agreement, TypedChange
+from audit_site.pages.written import day_written
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.links.linking import link_company
@@ -119,7 +120,8 @@ def test_a_link_sets_it_aside_and_a_person_counts_it(
 
     aside = page_text(client.get(f"/companies/{company.pk}/"))
     assert '<span class="mark warn">Set aside</span>' in aside
-    assert "it was typed by hand and set aside when a PSA was linked" in aside
+    linked = f"ConnectWise Manage was linked on {day_written(tenant.today())}."
+    assert f"typed by hand, and set aside since {linked}" in aside
     assert "USD 100.00" not in aside
     beside = page_text(client.get(f"/companies/{company.pk}/agreements/add/"))
     assert "What you type here is set aside" in beside

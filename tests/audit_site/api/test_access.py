@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import ApiToken, AuditEvent, BrowserSession, Tenant, User
-from integrations.importing.batches import propose
+from integrations.importing.proposing import propose
 from integrations.issues.inbox import open_issues
 from integrations.models import ConnectionTest, Integration, LinkBatch, PsaCompanyRecord
 from integrations.words.saying import say_word

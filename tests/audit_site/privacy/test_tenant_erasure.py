@@ -46,7 +46,7 @@ from audit_site.tenants.tokens import create_api_token
 from companies.models import Contact
 from companies.primary import choose_primary
 from companies.services import archive_company, update_company
-from integrations.importing.batches import propose
+from integrations.importing.proposing import propose
 from integrations.importing.selection import choose_all
 from integrations.importing.table import Filters
 from integrations.matching.batches import keep_batch

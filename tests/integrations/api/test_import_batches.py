@@ -55,7 +55,7 @@ def test_named_companies_have_a_result_each(mia: User, lists: list[Integration])
     assert (done["state"], done["progress"]) == ("done", {"done": 4, "total": 4})
     assert done["counts"] == {
         "new": 4, "links": 0, "waiting": 0, "done": 2, "failed": 2, "undoing": 0, "undone": 0,
-        "unticked": 0,
+        "unticked": 0, "archived": 0, "back": 0,
     }  # fmt: skip
     assert done["started_by"] == {"id": str(mia.pk), "name": "Mia Member"}
     assert done["can"] == ["retry", "undo"]
@@ -105,6 +105,60 @@ def test_what_was_not_done_is_tried_again(mia: User, lists: list[Integration]) -
     assert rows_of(api, body) == [("Dune", "done", None)]
     assert problem(nothing) == (409, "nothing_to_retry")
     assert (could, can) == (["retry"], ["undo"])
+
+
+def test_what_an_undo_archived_is_brought_back_and_both_are_named(
+    mia: User, alex: User, lists: list[Integration]
+) -> None:
+    api, (first, second) = api_of(mia), lists
+    named = [one(first, "1"), one(second, "1")]
+    address = f"{BATCHES}{api.post(BATCHES, {'companies': named}).json()['id']}/"
+    work_off_imports()
+    not_yet = api.post(f"{address}bring-back/")
+    api.post(f"{address}undo/")
+    early = api.post(f"{address}bring-back/")
+    work_off_imports()
+    undone = api.get(address).json()
+
+    started = api_of(alex).post(f"{address}bring-back/")
+    work_off_imports()
+    done = api.get(address).json()
+    nothing = api.post(f"{address}bring-back/")
+
+    assert problem(not_yet) == (409, "nothing_to_bring_back")
+    assert problem(early) == (409, "under_way")
+    by_mia = {"id": str(mia.pk), "name": "Mia Member"}
+    assert (undone["undo_by"], undone["back_by"], undone["can"]) == (by_mia, None, ["bring_back"])
+    assert (undone["counts"]["archived"], undone["counts"]["back"]) == (2, 0)
+    assert (started.status_code, started.json()["state"]) == (202, "queued")
+    assert (done["undo_by"], done["back_by"]["id"], done["can"]) == (by_mia, str(alex.pk), ["undo"])
+    assert (done["counts"]["archived"], done["counts"]["back"]) == (0, 2)
+    assert done["finished_at"] == undone["finished_at"]
+    assert rows_of(api, done)[0] == ("Amber", "done", "brought_back")
+    assert problem(nothing) == (409, "nothing_to_bring_back")
+    assert set(Company.objects.values_list("status", flat=True)) == {"active"}
+
+
+def test_the_same_key_brings_back_once_and_only_what_there_is_room_for(
+    mia: User, tenant: Tenant, lists: list[Integration]
+) -> None:
+    api = api_of(mia)
+    address = f"{BATCHES}{api.post(BATCHES, {'all_that_match': {}}).json()['id']}/"
+    work_off_imports()
+    api.post(f"{address}undo/")
+    work_off_imports()
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=2)
+
+    full = api.post(f"{address}bring-back/")
+    Tenant.objects.filter(pk=tenant.pk).update(company_limit=3)
+    first, again = (api.post(f"{address}bring-back/", HTTP_IDEMPOTENCY_KEY="k") for _ in range(2))
+    work_off_imports()
+
+    assert problem(full) == (409, "licence_exceeded")
+    assert "3 audITees would come back, and your licence has room for 2." in full.json()["detail"]
+    assert (first.status_code, first.json()) == (202, again.json())
+    assert Company.objects.filter(status="active").count() == 3
+    assert AuditEvent.objects.filter(action="import.brought_back").count() == 1
 
 
 def test_more_than_there_is_room_for_is_refused_as_a_whole(
@@ -165,6 +219,7 @@ def test_another_tenants_companies_and_imports_are_not_there(
         stranger.get(f"{BATCHES}{body['id']}/"),
         stranger.get(f"{BATCHES}{body['id']}/rows/"),
         stranger.post(f"{BATCHES}{body['id']}/retry/"),
+        stranger.post(f"{BATCHES}{body['id']}/bring-back/"),
     ]
 
     for answer in (named, filtered):
@@ -178,7 +233,10 @@ def test_another_tenants_companies_and_imports_are_not_there(
 def test_a_viewer_reads_and_starts_nothing(vic: User, lists: list[Integration]) -> None:
     api = api_of(vic)
 
+    batch = ImportBatch.objects.create(tenant=lists[0].tenant)
+
     assert problem(api.post(BATCHES, {"all_that_match": {}}))[0] == 403
+    assert problem(api.post(f"{BATCHES}{batch.pk}/bring-back/"))[0] == 403
     assert api.get(BATCHES).status_code == 200
 
 

@@ -8,10 +8,12 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from audit_site.tenants.models import Tenant, User
-from integrations.models import Integration, PsaCompanyRecord
+from companies.models import Company
+from integrations.models import CompanyLink, Integration, PsaCompanyRecord, SyncRun
 from integrations.sandbox.server import SandboxServer
 from tests.clients import V1, api_of, browser, page_text, problem
 from tests.factories import make_company, make_integration, make_link, make_psa_company
+from tests.faulty_tables import refuse
 from tests.integrations.importing.import_lists import EARLY, add, look
 from tests.queries import queries
 from tests.worker import work_off
@@ -103,6 +105,32 @@ def test_importing_creates_companies_and_their_agreements_follow(
     assert api.get(f"{V1}/sync-runs/{body['sync_run']['id']}/").json()["state"] == "succeeded"
     assert api.get(f"{V1}/companies/{company}/agreements/").json()["results"]
     assert api.get(f"{V1}/companies/{company}/").json()["last_synced_at"] is not None
+
+
+def test_one_that_meets_an_error_of_ours_holds_no_other_up(
+    api: APIClient, integration: Integration
+) -> None:
+    for id_, name in (("1", "Amber"), ("2", "Birch"), ("3", "Cedar")):
+        make_psa_company(integration, external_id=id_, name=name)
+    refuse(Company, "name", "Birch")
+
+    answer = api.post(
+        f"{V1}/companies/import/",
+        {"integration": str(integration.pk), "external_ids": ["1", "2", "3", "nobody"]},
+    )
+
+    body = answer.json()
+    assert answer.status_code == 200
+    assert [c["name"] for c in body["imported"]] == ["Amber", "Cedar"]
+    assert {r["external_id"]: r["code"] for r in body["rejected"]} == {
+        "2": "internal_error",
+        "nobody": "unknown_company",
+    }
+    assert body["rejected"][0]["message"] == (
+        "Something went wrong on our side. Try it again; if it stays, tell us."
+    )
+    assert SyncRun.objects.get().companies == ["1", "3"]
+    assert CompanyLink.objects.filter(integration=integration).count() == 2
 
 
 def test_a_foreign_or_senseless_integration_in_a_body_is_400(

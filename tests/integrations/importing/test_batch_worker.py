@@ -12,7 +12,9 @@ from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.batches import worker as batch_worker
 from integrations.batches.worker import carry_out_slice
-from integrations.importing.batches import counts_of, propose, retry, start
+from integrations.importing.batch_counts import counts_of
+from integrations.importing.batches import retry, start
+from integrations.importing.proposing import propose
 from integrations.models import (
     CompanyLink,
     ImportBatch,

@@ -12,8 +12,10 @@ from audit_site.tenants.models import User
 from companies.models import Company
 from companies.services import create_company
 from integrations.batches.worker import run_import_batch
-from integrations.importing.batches import counts_of, propose, start
+from integrations.importing.batch_counts import counts_of
+from integrations.importing.batches import start
 from integrations.importing.import_companies import import_companies
+from integrations.importing.proposing import propose
 from integrations.models import CompanyLink, ImportBatch, Integration, PsaCompanyRecord
 from tests.concurrency import at_once
 from tests.factories import make_integration, make_member, make_psa_company, make_tenant

@@ -8,7 +8,8 @@ import pytest
 
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from integrations.importing.batches import propose, start, undo
+from integrations.importing.batches import start, undo
+from integrations.importing.proposing import propose
 from integrations.importing.selection import choose_all, count_chosen, selection_of
 from integrations.importing.table import Filters, Tab
 from integrations.matching.sides import Side, mark_of

@@ -13,6 +13,7 @@ from companies.models import Company, Contact
 from companies.services import archive_company, create_company, update_company
 from integrations.importing.ignoring import ignore_company, unignore_company
 from integrations.importing.suggested import suggestions_for
+from integrations.links.following import refused_returns
 from integrations.links.linking import link_company, unlink_company
 from integrations.matching.suggesting import match_links, send_due, want_suggestions
 from integrations.models import Integration, LinkMatching, LinkSuggestion, PsaCompanyRecord
@@ -45,6 +46,38 @@ def test_a_pair_is_stored_with_its_reasons(integration: Integration) -> None:
         "Amber Vet",
         100,
     )
+
+
+@pytest.mark.parametrize(
+    ("left_for", "is_undone", "is_refused"),
+    [
+        ("another account", False, True),
+        ("another company", False, True),
+        ("the same company", False, False),
+        ("another account", True, False),
+    ],
+)
+def test_what_an_auditee_has_left_before_is_not_suggested(
+    integration: Integration, left_for: str, is_undone: bool, is_refused: bool
+) -> None:
+    """It would be refused: the offer, the working out and the refusal have one answer."""
+    tenant, now = integration.tenant, timezone.now()
+    company, record = pair(integration, "Amber Vet")
+    matched(tenant)
+    account = make_integration(tenant) if left_for == "another account" else integration
+    again = {"external_id": record.external_id} if left_for == "the same company" else {}
+    first = make_link(company, integration, external_id=record.external_id, unlinked_at=now)
+    undone_at = now if is_undone else None
+    make_link(company, account, moved_from=first, unlinked_at=now, undone_at=undone_at, **again)
+
+    refused = refused_returns(integration, [(company, record.external_id)])
+
+    assert [error.code for error in refused.values()] == ["moved_before"] * is_refused
+    left = 0 if is_refused else 1
+    assert LinkSuggestion.objects.offered().count() == left
+    assert len(suggestions_for([record])) == left
+    matched(tenant)
+    assert LinkSuggestion.objects.count() == left
 
 
 def test_what_is_as_it_was_is_not_written_again(integration: Integration) -> None:

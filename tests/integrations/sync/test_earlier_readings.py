@@ -43,6 +43,14 @@ def midnight(day: str) -> str:
     return f"{day}T00:00:00"
 
 
+def add_bms_contract(client: Any, price: float, status: str, start: str, end: str) -> None:
+    client.change(
+        "add", "contracts", 59999, accountId=int(client.id), contractName="Managed IT",
+        contractType="Recurring Services", contractBillingPrice=price, status=status,
+        billingCycle="Monthly", startDate=midnight(start), endDate=midnight(end),
+    )  # fmt: skip
+
+
 # What the day of a reading says
 
 
@@ -159,11 +167,7 @@ def test_a_bms_contract_that_ran_out_is_churn_on_its_day(
 ) -> None:
     time_machine.move_to(noon(11, 25))
     with client_of("kaseya_bms", settings) as client:
-        client.change(
-            "add", "contracts", 59999, accountId=int(client.id), contractName="Managed IT",
-            contractType="Recurring Services", contractBillingPrice=1950.5, status="Inactive",
-            billingCycle="Monthly", startDate=midnight("2025-11-01"), endDate=midnight("2026-10-31"),
-        )  # fmt: skip
+        add_bms_contract(client, 1950.5, "Inactive", "2025-11-01", "2026-10-31")
 
         _, company = client.imported(tenant)
 
@@ -182,11 +186,7 @@ def test_what_goes_inactive_counts_up_to_the_reading_that_had_it_active(
 ) -> None:
     time_machine.move_to(noon(11, 10))
     with client_of("kaseya_bms", settings) as client:
-        client.change(
-            "add", "contracts", 59999, accountId=int(client.id), contractName="Managed IT",
-            contractType="Recurring Services", contractBillingPrice=1000.0, status="Active",
-            billingCycle="Monthly", startDate=midnight("2026-01-01"), endDate=midnight("2027-06-30"),
-        )  # fmt: skip
+        add_bms_contract(client, 1000.0, "Active", "2026-01-01", "2027-06-30")
         integration, company = client.imported(tenant)
 
         def read(day: int, **values: Any) -> tuple[bool | None, date | None]:

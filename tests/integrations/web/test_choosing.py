@@ -332,12 +332,12 @@ def test_what_the_undo_archived_is_brought_back_together(
     assert "2 audITees would come back, and your licence has room for 1." in full
     assert "Bring back all 2" in offered
     assert "Waiting for a worker" in started
-    assert re.search(r"3 of 3 undone today [\d:]+\.", done)
+    assert re.search(rf"3 of 3 undone today [\d:]+ by {mia}\.", done)
     assert re.search(rf"2 of them were brought back today [\d:]+ by {alex}\.", done)
     assert "Bring back all" not in done
     said = (
         r"Undone</span>.*2 brought back</span>.*"
-        rf"Undone today [\d:]+, brought back today [\d:]+ by {alex}"
+        rf"Undone today [\d:]+ by {mia},\s+brought back today [\d:]+ by {alex}"
     )
     assert re.search(said, past)
     assert re.findall(r'data-label="[\w ]+">(\d)<', past) == ["3", "0", "2", "0", "1"]
