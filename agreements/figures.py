@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agreements import books, mrr, stored_mrr
 from agreements.known.reading import KnownBook, books_at
-from agreements.models import Agreement, AgreementMrr, CompanyBook, CompanyMrr
+from agreements.models import Agreement
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
 from agreements.mrr.exact import Fraction
@@ -162,14 +162,15 @@ class _Fresh(NamedTuple):
     exact: str
 
 
-def _fresh() -> QuerySet[CompanyBook, Any]:
+def _fresh() -> QuerySet[Company, Any]:
     today = asked_day(2)
-    return CompanyBook.objects.filter(
-        Q(next_change=None) | Q(next_change__gt=today),
-        AnyOf("company_id", AskedMany(1)),
+    is_ahead = Q(book__next_change=None) | Q(book__next_change__gt=today)
+    agreements = Agreement.objects.filter(tenant=OuterRef("tenant"), company=OuterRef("pk"))
+    return Company.objects.filter(
+        is_ahead & Q(book__computed_on__lte=today) | Q(book=None) & ~Exists(agreements),
+        AnyOf("id", AskedMany(1)),
         tenant=asked_id(0),
-        computed_on__lte=today,
-    ).values_list("company_id", "company__stored_mrr__currency", "company__stored_mrr__exact")
+    ).values_list("id", "stored_mrr__currency", "stored_mrr__exact")
 
 
 #: What is stored of companies that no new day has overtaken. No currency: nothing counts.
@@ -197,10 +198,6 @@ def company_totals(
     if stale:
         stored_mrr.refresh_stale(tenant, stale)
     return found | (_computed_totals(tenant, stale, as_of or today) if stale else {})
-
-
-def stored_money(row: CompanyMrr | AgreementMrr) -> Money:
-    return {"currency": row.currency, "amount": mrr.money_text(row.currency, Fraction(row.exact))}
 
 
 def _computed_totals(

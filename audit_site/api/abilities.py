@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
 from rest_framework import serializers
 
 from audit_site.api.permissions import RolePermission
@@ -30,6 +31,8 @@ class CanField(serializers.ListField):
         self.abilities = abilities
 
     def to_representation(self, shown: Any) -> list[str]:
+        if isinstance(shown, Struct):  # it was worked out for a whole list
+            return list(shown.can)  # type: ignore[attr-defined]
         return allowed(self.abilities, self.context["request"])(shown)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from copy import copy
+from threading import Lock
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit_site.api.exceptions import PreconditionFailed
+from audit_site.api.renderers import Renderer
 
 PRIVATE: Final = "no-store"  # programs that keep an answer send its ETag all the same
 CONDITIONS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
@@ -23,14 +27,53 @@ def conditional(request: Request, version: str, build: Callable[[], Any]) -> Htt
     """Answer 304 when the client's copy is of this version, else build and send the body.
 
     `version` is any text that changes whenever the body does; the query is part of it by itself.
+    What is still as it was when this process last built it is sent as it was then: a copy of this
+    version is as good here as it is with the client.
     """
     text = f"{version}?{request.META.get('QUERY_STRING', '')}:{request.accepted_media_type}"
     etag = f"W/{_quoted_hash(text.encode())}"
-    unchanged = get_conditional_response(request._request, etag=etag)
-    response = unchanged if unchanged is not None else Response(build())
+    response = get_conditional_response(request._request, etag=etag)
+    if response is None:
+        content = KEPT.get(request.path, text, lambda: _written(request, build()))
+        response = HttpResponse(content, content_type=JSONRenderer.media_type)
     response["ETag"] = etag
     response["Cache-Control"] = PRIVATE
     return response
+
+
+def _written(request: Request, body: Any) -> bytes:
+    return Renderer().render(body, request.accepted_media_type)
+
+
+class KeptAnswers:
+    """What this process answered last, by address and version, up to so many bytes in all."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most, self._bytes = most_bytes, 0
+        self._kept: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, address: str, version: str, build: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            found = self._kept.get(address)
+            if found is not None and found[0] == version:
+                self._kept.move_to_end(address)
+                return found[1]
+        content = build()
+        with self._lock:
+            self._keep(address, version, content)
+        return content
+
+    def _keep(self, address: str, version: str, content: bytes) -> None:
+        self._bytes -= len(self._kept.pop(address, ("", b""))[1])
+        self._kept[address] = (version, content)
+        self._bytes += len(content)
+        while self._bytes > self._most:
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self._bytes -= len(oldest)
+
+
+KEPT: Final = KeptAnswers(8 * 1024 * 1024)
 
 
 def tag_when_rendered(request: Request, response: Response) -> None:

@@ -124,7 +124,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
 
 class ContactBody(Struct):
-    id: UUID
+    id: str
     external_id: str
     first_name: str
     last_name: str
@@ -135,13 +135,16 @@ class ContactBody(Struct):
 
 
 class PersonBody(Struct):
-    id: UUID
+    id: str
     name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LinkBody(Struct):
-    id: UUID
-    integration: UUID
+    id: str
+    integration: str
     psa: str
     external_id: str
     linked_at: datetime

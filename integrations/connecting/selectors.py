@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 
+from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
 from integrations.models import CompanyLink, ConnectionTest, Integration, LeasedWork, SyncRun
 
@@ -23,6 +24,12 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
     rows = Integration.objects.for_tenant(tenant).with_people()
     rows = rows.not_disconnected() if status is None else rows.filter(status=status)
     return rows.order_by("id")
+
+
+#: One integration of a tenant by its id, also a disconnected one, with the people of its health.
+INTEGRATION: Final = ModelStatement[Integration](
+    lambda: Integration.objects.filter(tenant=asked_id(0), pk=asked_id(1)).with_people()
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_text
 
 from audit_site.db.bulk import AnyOf
+from audit_site.db.json_rows import IdText
 from companies.models import Company, PrimaryChoice
 from integrations.importing.linking import link_of
 from integrations.models import CompanyLink, PsaCompanyRecord, PsaContactRecord
@@ -31,11 +32,13 @@ class Why:
 
 
 class Primary(NamedTuple):
-    """A primary contact, as far as its reason goes. `psa`: the name of the PSA that is linked, "" =
-    none is; `is_default`: that names it as the default contact of its company.
+    """A primary contact, as far as its reason goes; ids are texts.
+
+    `psa`: the name of the PSA that is linked, "" = none is; `is_default`: that names it as the
+    default contact of its company.
     """
 
-    id: UUID
+    id: str
     external_id: str
     can_be_reached: bool
     psa: str = ""
@@ -45,7 +48,7 @@ class Primary(NamedTuple):
 class Choice(NamedTuple):
     """What a person has chosen, `contact_id` None = it is erased; see `PrimaryChoice`."""
 
-    contact_id: UUID | None
+    contact_id: str | None
     by: str
     at: datetime
     gone_at: datetime | None
@@ -61,7 +64,7 @@ def why_primary(companies: Sequence[Company]) -> dict[UUID, Why]:
         return {}
     tenant = companies[0].tenant_id
     rows = PrimaryChoice.objects.filter(tenant=tenant, company__in=[row.pk for row in companies])
-    columns = ("contact_id", "chosen_by_name", "chosen_at", "gone_at")
+    columns = (IdText("contact_id"), "chosen_by_name", "chosen_at", "gone_at")
     choices = {pk: Choice(*row) for pk, *row in rows.values_list("company_id", *columns)}
     defaults = _defaults(companies)
     found = {
@@ -117,7 +120,7 @@ def _primary_of(company: Company, defaults: _Defaults) -> Primary | None:
     if primary is None:
         return None
     return Primary(
-        primary.pk,
+        str(primary.pk),
         primary.external_id,
         primary.is_active and primary.has_method,
         link.integration.psa_info.name if link else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import (
@@ -24,6 +24,7 @@ from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, one_each
 from audit_site.db.folded_text import Folded, folded, storable
 from audit_site.db.json_rows import list_has
 from audit_site.db.presence import PRESENT
+from audit_site.db.statements import RowStatement, asked_id
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company, Contact
 from integrations.models import (
@@ -147,10 +148,23 @@ def new_company_counts(
     }
 
 
+class _Visit(NamedTuple):
+    looked_at: datetime | None
+
+
+#: When a person looked at an import list last.
+VISIT: Final = RowStatement(
+    _Visit,
+    lambda: ImportListVisit.objects.filter(
+        tenant=asked_id(0), integration=asked_id(1), user=asked_id(2)
+    ).values_list("looked_at"),
+)
+
+
 def looked_at(integration: Integration, user: User) -> datetime | None:
     """Up to which arrival this person has seen the import list; None = never looked."""
-    visits = ImportListVisit.objects.of(integration)
-    return visits.filter(user=user).values_list("looked_at", flat=True).first()
+    visit = VISIT.first(integration.tenant_id, integration.pk, user.pk)
+    return visit.looked_at if visit else None
 
 
 def contacts_of(record: PsaCompanyRecord) -> QuerySet[PsaContactRecord]:

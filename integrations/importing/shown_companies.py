@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.json_rows import IdText
 from audit_site.db.statements import RowStatement, asked_id
 from audit_site.tenants.models import Tenant
 from companies.models import Company
@@ -26,7 +27,7 @@ from integrations.psa.contract import PsaInfo
 class ShownCompany(NamedTuple):
     """A company with its primary contact (`contact_…`), its link in force (`link_…`, with its
     integration's `psa`, `status` and pause), and who chose the contact (`choice_…`); what there is
-    none of is None.
+    none of is None. Ids but its own are texts: nobody makes 600 objects of them for a page.
     """
 
     id: UUID
@@ -34,28 +35,28 @@ class ShownCompany(NamedTuple):
     status: str
     type: str
     created_at: datetime
-    contact_id: UUID | None
+    contact_id: str | None
     contact_external_id: str
     first_name: str
     last_name: str
     email: str
     phone: str
     contact_is_active: bool
-    link_id: UUID | None
-    integration: UUID | None
+    link_id: str | None
+    integration: str | None
     external_id: str
     linked_at: datetime
     last_synced_at: datetime | None
     problem_codes: list[str]
-    linked_by_id: UUID | None
+    linked_by_id: str | None
     linked_by_name: str
     linked_by_email: str
     psa: str
     integration_status: str
     on_pause_since: datetime | None
     on_pause_until: datetime | None
-    choice_id: UUID | None
-    chosen_contact: UUID | None
+    choice_id: str | None
+    chosen_contact: str | None
     chosen_by_name: str
     chosen_at: datetime
     choice_gone_at: datetime | None
@@ -142,7 +143,7 @@ def _shown() -> QuerySet[Company, Any]:
     link = ("id", "integration_id", "external_id", "linked_at", "last_synced_at", "problem_codes")
     account = ("psa", "status", "on_pause_since", "on_pause_until")
     choice = ("id", "contact_id", "chosen_by_name", "chosen_at", "gone_at")
-    return rows.values_list(
+    names = (
         *("id", "name", "status", "type", "created_at"),
         *(f"main__{name}" for name in contact),
         *(f"tie__{name}" for name in link),
@@ -150,6 +151,10 @@ def _shown() -> QuerySet[Company, Any]:
         *(f"tie__integration__{name}" for name in account),
         *(f"primary_choice__{name}" for name in choice),
         *("undoable", "psa_default", "flagged"),
+    )
+    is_id = {name for name in names if name.endswith(("__id", "_id"))}
+    return rows.values_list(
+        *(IdText(name) if name in is_id and "external" not in name else name for name in names)
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
 
-from audit_site.db.bulk import AnyOf
+from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.statements import ModelStatement, asked_id
 from integrations.importing.rules import Reason
 from integrations.models import LinkSuggestion, PsaCompanyRecord, SuggestionKind
 
@@ -39,13 +40,21 @@ def is_sure() -> Q:
     return Q(pk__in=_offered().filter(is_sure=True).values("record"))
 
 
+#: The suggestions for some rows of the import list.
+SUGGESTED: Final = ModelStatement[LinkSuggestion](
+    lambda: (
+        _offered()
+        .filter(AnyOf("record_id", AskedMany(1)), tenant=asked_id(0))
+        .select_related("company")
+    )
+)
+
+
 def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestion]:
     """The suggestions for these rows of one tenant, by the row's id. One statement at the most."""
     if not records:
         return {}
-    rows = _offered().filter(
-        AnyOf("record_id", [record.pk for record in records]), tenant=records[0].tenant_id
-    )
+    rows = SUGGESTED.instances(records[0].tenant_id, [record.pk for record in records])
     return {
         row.record_id: Suggestion(
             row.pk,
@@ -56,7 +65,7 @@ def suggestions_for(records: Sequence[PsaCompanyRecord]) -> dict[UUID, Suggestio
             row.rivals,
             row.mark,
         )
-        for row in rows.select_related("company")
+        for row in rows
     }
 
 

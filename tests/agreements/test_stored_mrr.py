@@ -153,13 +153,13 @@ def test_a_marked_book_shows_no_old_figure_and_is_worked_out_in_the_end(
     make_agreement(child, integration, cycle=None, amount="120", parent_external_id="P")
     make_agreement(make_company(tenant, name="Other"), integration, amount="5")
     stored_mrr.verify([tenant.pk], mend=True)
-    etags = [company_etag(company) for company in (parent_company, child)]
+    etags = [company_etag(tenant, company.pk) for company in (parent_company, child)]
     Agreement.objects.filter(pk=parent.pk).update(cycle="annual")
 
     stored_mrr.mark_stale(tenant, [parent_company.pk])
 
     for company, etag in zip((parent_company, child), etags, strict=True):
-        assert company_etag(company) != etag
+        assert company_etag(tenant, company.pk) != etag
     assert shown(tenant)["Parent"] == ["60/1 USD"]
     assert all_equal(tenant), "what is marked is no difference"
     stored_mrr.refresh_again(

@@ -8,6 +8,7 @@ message with the statement that needs them: no round trip more.
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -120,6 +121,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.is_walled = self.alias in self._aliases()
         connection.role = self.settings_dict["OPTIONS"].get("assume_role", "")
         return connection
+
+    def is_usable(self) -> bool:
+        """Whether the server still has the connection open, asked of the socket: one that it closed
+        can be read although nothing was asked. A statement would be one more with each request.
+        """
+        connection = self.connection
+        if connection is None or connection.closed:
+            return False
+        socket = select.poll()
+        socket.register(connection.fileno(), select.POLLIN)
+        return not socket.poll(0)
 
     @staticmethod
     def _aliases() -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,7 +20,7 @@ from agreements.versions import company_etag
 from audit_site.api.conditional import conditional
 from audit_site.api.parameters import AS_OF
 from audit_site.api.permissions import IsViewer
-from audit_site.api.views import PROBLEMS
+from audit_site.api.views import PROBLEMS, find_uuid
 from companies.api.views.base import CompanyViews
 
 
@@ -34,15 +34,19 @@ class FigureActions(CompanyViews):
     @action(detail=True, permission_classes=[IsViewer])
     def mrr(self, request: Request, pk: str) -> HttpResponse:
         """Tell its MRR on a day, row by row: the ledger adds up to the totals."""
-        company, as_of, at = self.get_object(), read_as_of(request), read_known_at(request)
+        company_id, as_of, at = find_uuid(pk), read_as_of(request), read_known_at(request)
 
         def build() -> Any:
+            company = self.get_object()
             figure = company_as_known(company, at, as_of) if at else company_figure(company, as_of)
             return CompanyMrrSerializer(figure, context={"company": company}).data
 
+        version = company_etag(self.tenant, company_id)
+        if version is None:
+            raise Http404
         if at is not None:
-            return conditional(request, known_etag(self.tenant, at, company.pk), build)
-        return conditional(request, company_etag(company), build)
+            version = known_etag(self.tenant, at, company_id)
+        return conditional(request, version, build)
 
     @extend_schema(responses={200: BookVersionSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])

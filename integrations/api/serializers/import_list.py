@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
 
-from drf_spectacular.utils import (
-    extend_schema_field,
-)
+from msgspec import Struct
 from rest_framework import serializers
 
-from audit_site.api.abilities import CanField, always
+from audit_site.api.abilities import Ability, CanField, always
 from audit_site.api.permissions import IsMember, IsViewer
 from audit_site.api.serializers import (
     FixableReasonSerializer,
@@ -17,76 +18,120 @@ from audit_site.api.serializers import (
 from integrations.api.serializers.integrations import CheckSerializer
 from integrations.importing.import_rows import ImportRow
 from integrations.importing.rules import CHECK_NAMES, Reason, has_method
-from integrations.models import PsaContactRecord
+from integrations.importing.suggested import Suggestion
+from integrations.models import PsaCompanyRecord, PsaContactRecord
 
 
 class SuggestedCompanySerializer(serializers.Serializer[Any]):
-    id = serializers.CharField(source="company_id")
-    name = serializers.CharField(source="company_name")
+    id = serializers.CharField()
+    name = serializers.CharField()
     score = serializers.IntegerField(min_value=0, max_value=100)
 
 
 class IgnoredSerializer(serializers.Serializer[Any]):
-    at = serializers.DateTimeField(source="ignored_at")
-    by = serializers.CharField(source="ignored_by_name")
+    at = serializers.DateTimeField()
+    by = serializers.CharField()
+
+
+ROW_ABILITIES: Final[Mapping[str, Ability]] = {
+    "import": (IsMember, lambda row: row.is_importable),
+    "link": (IsMember, lambda row: row.linked is None),
+    "ignore": (IsMember, lambda row: row.linked is None and not row.is_ignored),
+    "unignore": (IsMember, lambda row: row.is_ignored),
+    "diagnosis": (IsViewer, always),
+}
 
 
 class PsaCompanySerializer(serializers.Serializer[Any]):
     """A company as the PSA shows it, imported or not."""
 
-    # the context has `request`, and `suggested`, the suggestions by the row's id
+    # the schema of `PsaCompanyBody`, which is what is written
 
-    external_id = serializers.CharField(source="record.external_id", read_only=True)
-    name = serializers.CharField(source="record.name", read_only=True)
-    status = serializers.CharField(source="record.status", read_only=True)
-    type = serializers.CharField(source="record.type", read_only=True)
-    contact_count = serializers.IntegerField(source="record.contact_count", read_only=True)
-    importable = serializers.BooleanField(source="is_importable", read_only=True)
-    reasons = serializers.SerializerMethodField()
-    linked_company = serializers.CharField(source="linked_id", allow_null=True)
-    suggested_company = serializers.SerializerMethodField()
-    ignored = serializers.SerializerMethodField(
-        help_text="When and by whom it was put aside; null = it is not. Linked ones are not."
+    external_id = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    status = serializers.CharField(read_only=True)
+    type = serializers.CharField(read_only=True)
+    contact_count = serializers.IntegerField(read_only=True)
+    importable = serializers.BooleanField(read_only=True)
+    reasons = FixableReasonSerializer(many=True, read_only=True)
+    linked_company = serializers.CharField(allow_null=True)
+    suggested_company = SuggestedCompanySerializer(allow_null=True, read_only=True)
+    ignored = IgnoredSerializer(
+        allow_null=True,
+        read_only=True,
+        help_text="When and by whom it was put aside; null = it is not. Linked ones are not.",
     )
-    url = serializers.CharField(source="record.url", read_only=True)
-    new = serializers.SerializerMethodField(
-        help_text="Whether it came since you last looked at the import list."
+    url = serializers.CharField(read_only=True)
+    new = serializers.BooleanField(
+        read_only=True, help_text="Whether it came since you last looked at the import list."
     )
-    first_seen_at = serializers.DateTimeField(source="record.first_seen_at", read_only=True)
-    seen_at = serializers.SerializerMethodField()
-    can = CanField(
-        {
-            "import": (IsMember, lambda row: row.is_importable),
-            "link": (IsMember, lambda row: row.linked is None),
-            "ignore": (IsMember, lambda row: row.linked is None and not row.is_ignored),
-            "unignore": (IsMember, lambda row: row.is_ignored),
-            "diagnosis": (IsViewer, always),
-        }
+    first_seen_at = serializers.DateTimeField(read_only=True)
+    seen_at = serializers.DateTimeField(read_only=True)
+    can = CanField(ROW_ABILITIES)
+
+
+class SuggestedBody(Struct):
+    id: UUID
+    name: str
+    score: int
+
+
+class IgnoredBody(Struct):
+    at: datetime
+    by: str
+
+
+class PsaCompanyBody(Struct):
+    """A row of the import list as `PsaCompanySerializer` describes it."""
+
+    external_id: str
+    name: str
+    status: str
+    type: str
+    contact_count: int
+    importable: bool
+    reasons: list[Reason]
+    linked_company: UUID | None
+    suggested_company: SuggestedBody | None
+    ignored: IgnoredBody | None
+    url: str
+    new: bool
+    first_seen_at: datetime
+    seen_at: datetime
+    can: list[str]
+
+
+def psa_company_body(
+    row: ImportRow, suggestion: Suggestion | None, can: list[str]
+) -> PsaCompanyBody:
+    record, suggested, ignored = row.record, None, None
+    if suggestion is not None:
+        suggested = SuggestedBody(suggestion.company_id, suggestion.company_name, suggestion.score)
+    if row.is_ignored and record.ignored_at is not None:
+        ignored = IgnoredBody(record.ignored_at, record.ignored_by_name)
+    return PsaCompanyBody(
+        record.external_id,
+        record.name,
+        record.status,
+        record.type,
+        record.contact_count,
+        row.is_importable,
+        row.reasons,
+        row.linked_id,
+        suggested,
+        ignored,
+        record.url,
+        row.is_new,
+        record.first_seen_at,
+        _seen_at(record),
+        can,
     )
 
-    @extend_schema_field(FixableReasonSerializer(many=True))
-    def get_reasons(self, row: ImportRow) -> list[Reason]:
-        return row.reasons
 
-    @extend_schema_field(SuggestedCompanySerializer(allow_null=True))
-    def get_suggested_company(self, row: ImportRow) -> Any:
-        suggestion = self.context["suggested"].get(row.record.pk)
-        return SuggestedCompanySerializer(suggestion).data if suggestion else None
-
-    @extend_schema_field(IgnoredSerializer(allow_null=True))
-    def get_ignored(self, row: ImportRow) -> Any:
-        return IgnoredSerializer(row.record).data if row.is_ignored else None
-
-    def get_new(self, row: ImportRow) -> bool:
-        return row.is_new
-
-    @extend_schema_field(serializers.DateTimeField())
-    def get_seen_at(self, row: ImportRow) -> str:
-        """When the PSA showed it last: the last complete pass saw all that are not gone."""
-        record = row.record
-        passed = record.integration.companies_read_at
-        seen = record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
-        return serializers.DateTimeField().to_representation(seen)
+def _seen_at(record: PsaCompanyRecord) -> datetime:
+    """When the PSA showed it last: the last complete pass saw all that are not gone."""
+    passed = record.integration.companies_read_at
+    return record.seen_at if record.gone_at or passed is None else max(record.seen_at, passed)
 
 
 class PsaContactSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
@@ -16,6 +17,7 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from audit_site.api.abilities import allowed
 from audit_site.api.idempotency import idempotent
 from audit_site.api.parameters import flag, invalid, query
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrAdmin
@@ -31,10 +33,12 @@ from audit_site.api.views import (
 from audit_site.db.lengths import length_of
 from audit_site.limits import LOOKUPS, SYNCS, TESTS, limited
 from integrations.api.serializers.import_list import (
+    ROW_ABILITIES,
     DiagnosisSerializer,
     HitsSerializer,
     PsaCompanySerializer,
     PsaContactSerializer,
+    psa_company_body,
 )
 from integrations.api.serializers.integrations import (
     ConnectionTestSerializer,
@@ -49,7 +53,7 @@ from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.api.serializers.suggestions import LinkMatchingSerializer, MoveSerializer
 from integrations.connecting import connection_test, lifecycle
-from integrations.connecting.selectors import list_integrations
+from integrations.connecting.selectors import INTEGRATION, list_integrations
 from integrations.importing import diagnosis, finding, ignoring
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
@@ -262,7 +266,9 @@ class IntegrationViewSet(TenantViewSet):
     @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
     def psa_companies(self, request: Request, pk: str) -> Response:
         """List the PSA's companies, and why some of them can't be imported, by name."""
-        integration = self.get_object()
+        integration = INTEGRATION.first(self.tenant.pk, find_uuid(pk))
+        if integration is None:
+            raise Http404
         since = looked_at(integration, self.actor)
         rows = list_psa_companies(
             integration,
@@ -284,9 +290,11 @@ class IntegrationViewSet(TenantViewSet):
         self, request: Request, records: Sequence[PsaCompanyRecord], since: datetime | None
     ) -> Any:
         """Rows of the import list with the audITees that are suggested for them."""
-        context = {"request": request, "suggested": suggestions_for(records)}
-        rows = import_rows(records, since)
-        return PsaCompanySerializer(rows, many=True, context=context).data
+        suggested, can = suggestions_for(records), allowed(ROW_ABILITIES, request)
+        return [
+            psa_company_body(row, suggested.get(row.record.pk), can(row))
+            for row in import_rows(records, since)
+        ]
 
     @extend_schema(
         request=None,

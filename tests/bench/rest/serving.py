@@ -10,8 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "127.0.0.1"
@@ -20,27 +24,47 @@ CLIENTS = 4
 WAIT_SECONDS = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """gunicorn on a port, and how much work it and its connections to the database have done."""
+
+    port: int
+    process: psutil.Process
+    database: str
+
+    def cpu_seconds(self) -> float:
+        return sum(times.user + times.system for times in map(_times_of, self._processes()))
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        yield from self.process.children(recursive=True)
+        for process in psutil.process_iter(["cmdline"]):
+            title = " ".join(process.info["cmdline"] or ())
+            if title.startswith("postgres:") and f" {self.database} " in title:
+                yield process
+
+
+def _times_of(process: psutil.Process) -> Any:
+    return process.cpu_times()
+
+
 @contextmanager
-def served(env: dict[str, str]) -> Iterator[int]:
-    """The product on a port, in two workers."""
+def served(env: dict[str, str]) -> Iterator[Server]:
+    """The product, in two workers."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "audit_site.wsgi",
-        "--workers=2",
-        f"--bind={HOST}:{port}",
-    ]
-    server = subprocess.Popen([*command, "--log-level=error"], cwd=ROOT, env=env)
+    command = [sys.executable, "-m", "gunicorn", "audit_site.wsgi", "--workers=2"]
+    process = subprocess.Popen(
+        [*command, f"--bind={HOST}:{port}", "--log-level=error"],
+        cwd=ROOT, env=env, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         _wait_for(port)
-        yield port
+        database = urlsplit(env["DATABASE_URL"]).path.strip("/")
+        yield Server(port, psutil.Process(process.pid), database)
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
 def _wait_for(port: int) -> None:
@@ -73,14 +97,25 @@ def _answer(connection: Any, address: str, headers: dict[str, str]) -> bytes:
     return body
 
 
-def rate(port: int, address: str, headers: dict[str, str], seconds: float) -> float:
-    """Answers a second, of all clients together."""
-    asked = (port, address, headers, seconds)
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Answers a second of all clients together, and the server's own work for one, in seconds."""
+
+    answers: float
+    work: float
+
+
+def rate(server: Server, address: str, headers: dict[str, str], seconds: float) -> Rate:
+    asked = (server.port, address, headers, seconds)
+    before = server.cpu_seconds()
     with multiprocessing.get_context("fork").Pool(CLIENTS) as pool:
-        return sum(pool.starmap(_ask_on, [asked] * CLIENTS))
+        counts = pool.starmap(_ask_on, [asked] * CLIENTS)
+    work = server.cpu_seconds() - before
+    number = sum(count for count, _ in counts)
+    return Rate(sum(count / spent for count, spent in counts), work / (number + CLIENTS))
 
 
-def _ask_on(port: int, address: str, headers: dict[str, str], seconds: float) -> float:
+def _ask_on(port: int, address: str, headers: dict[str, str], seconds: float) -> tuple[int, float]:
     connection = http.client.HTTPConnection(HOST, port, timeout=WAIT_SECONDS)
     _answer(connection, address, headers)
     began, count = time.perf_counter(), 0
@@ -89,7 +124,7 @@ def _ask_on(port: int, address: str, headers: dict[str, str], seconds: float) ->
         count += 1
     spent = time.perf_counter() - began
     connection.close()
-    return count / spent
+    return count, spent
 
 
 def seconds_of(port: int, address: str, headers: dict[str, str], times: int) -> float:
