@@ -17,7 +17,7 @@ from agreements.mrr.averages import (
     stretches_text,
 )
 from agreements.mrr.money import exact_text
-from agreements.mrr.rules import Stretch
+from agreements.mrr.prepared import Stretch
 from agreements.stored_mrr.tables import AVERAGES, AverageValues, Owners, Rows, stored_rows
 
 NOTHING = Fraction(0)

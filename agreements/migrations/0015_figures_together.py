@@ -37,7 +37,7 @@ OWNED: list[tuple[str, Any]] = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreements", "0013_as_it_is_practised"),
+        ("agreements", "0014_set_aside_since"),
         ("companies", "0006_figures_changes"),
     ]
 
