@@ -14,7 +14,7 @@ help:
 	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs about two minutes)"
 	@echo "make lint         style, types, direction of imports, migrations, templates, risky calls, licences, typed secrets"
 	@echo "make format       put Python and templates in shape"
-	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL, kept books, suggested links, waits (ARGS=sync, mrr, list, books, matching, waiting, fairness or growth)"
+	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL, kept books, suggested links, REST beside a bare view, waits, growth (ARGS=sync, mrr, list, books, matching, rest, waiting, fairness or growth)"
 	@echo "make tables       which contract case and which bad day ends how for which PSA, into docs/ (ARGS=bad-days)"
 	@echo "make access       which endpoint answers whom how, into docs/access.md"
 	@echo "make house        how the code is built: imports against the law, sizes, repeated rules (ARGS=write into docs/, ARGS=details)"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 from agreements.mrr.cycles import add_months
 from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import Figure, Months, figures_of
-from agreements.mrr.money import exact_text
-from agreements.mrr.prepared import Prepared, Stretch
+from agreements.mrr.money import EXACTLY, exact_text
+from agreements.mrr.prepared import Prepared, Stretch, counting_amounts
 
 WINDOWS: Final = ("trailing12", "forward12")
 #: By window, what an average month earns.
@@ -75,14 +76,25 @@ def earning_stretches(book: Iterable[Prepared], since: date) -> dict[str, list[S
 
 
 def add_earning(sums: dict[str, Rates], item: Prepared, since: int) -> None:
-    """Add an agreement's rates to those of other rows that count on the same days."""
+    """Add an agreement's rates to those of other rows that count on the same days.
+
+    Its rows of one factor are added up as decimals first: one fraction instead of many.
+    """
+    amounts: dict[tuple[int, int, int], tuple[Decimal, Fraction]] = {}
     for row in item.rows:
-        for begins, until, rate in row.stretches:
-            if until <= since:
-                continue
-            rates = sums.setdefault(item.currency, {})
-            days = (max(begins, since), until)
-            rates[days] = rates[days] + rate if days in rates else rate
+        for begins, until, amount in counting_amounts(row):
+            if until > since and row.factor is not None:
+                key = max(begins, since), until, id(row.factor)
+                before = amounts.get(key)
+                total = EXACTLY.add(before[0], amount) if before else amount
+                amounts[key] = (total, row.factor)
+    if not amounts:
+        return
+    rates = sums.setdefault(item.currency, {})
+    for (begins, until, _), (amount, factor) in amounts.items():
+        rate = Fraction(amount) * factor
+        days = begins, until
+        rates[days] = rates[days] + rate if days in rates else rate
 
 
 def in_order(rates: Rates) -> list[Stretch]:

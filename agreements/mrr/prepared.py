@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from typing import cast
 
 from msgspec import Struct
 
@@ -90,6 +91,12 @@ class Row(Struct, eq=False):
 
 def _stretches(row: Row) -> Iterable[Stretch]:
     """The days on which the row counts, with its rate: what all figures are sums of."""
+    for begins, until, amount in counting_amounts(row):
+        yield begins, until, Fraction(amount) * cast(Fraction, row.factor)
+
+
+def counting_amounts(row: Row) -> Iterable[tuple[int, int, Decimal]]:
+    """The days on which the row counts, with its amount per cycle."""
     owner = row.owner
     if owner.settled or row.settled or owner.agreement.incomplete or row.factor is None:
         return
@@ -98,7 +105,7 @@ def _stretches(row: Row) -> Iterable[Stretch]:
     for begins, ends, amount in pieces:
         a, b = max(first, begins), min(until, ends)
         if a < b and amount:
-            yield a, b, Fraction(amount) * row.factor
+            yield a, b, amount
 
 
 class Prepared(Struct, eq=False):

@@ -28,7 +28,7 @@ from audit_site.tenants.models import Tenant
 from companies.models import Company, FiguresChange
 
 ACTIVE: Final = Q(company__status=Company.Status.ACTIVE)
-COLUMNS: Final = [IdText("company_id"), *AVERAGES.columns[1:]]
+COLUMNS: Final[list[Any]] = [IdText("company_id"), *AVERAGES.columns[1:]]
 #: One currency of a tenant: `currency`, and exact as text `exact`, `trailing12` and `forward12`.
 StoredTotal = dict[str, str]
 
@@ -121,8 +121,8 @@ def add_up(tenants: Sequence[Tenant]) -> None:
         _roll_on(tenants)
         sums = sums_of(tenants)
         for tenant in tenants:
-            book, (totals, companies) = stored[tenant.pk], sums[tenant.pk]
-            book.totals, book.companies = totals, companies
+            book = stored[tenant.pk]
+            book.totals, book.companies = sums[tenant.pk]
             book.version, book.month = book.version + 1, tenant.today().replace(day=1)
         bulk_upsert(TenantBook, list(stored.values()))
 

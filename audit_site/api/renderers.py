@@ -12,10 +12,11 @@ from rest_framework.utils.encoders import JSONEncoder
 
 def _plain(value: Any) -> Any:
     """What msgspec does not know: subclasses of plain types, and what DRF knows besides."""
-    for kind in (str, dict, list):
+    kinds: tuple[Any, ...] = (str, dict, list)
+    for kind in kinds:
         if isinstance(value, kind):
             return kind(value)
-    return JSONEncoder().default(value)  # type: ignore[no-untyped-call]
+    return JSONEncoder().default(value)
 
 
 ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)
@@ -34,5 +35,5 @@ class Renderer(JSONRenderer):
             return b""
         if "indent" in (accepted_media_type or ""):
             data = msgspec.to_builtins(data, enc_hook=_plain)
-            return super().render(data, accepted_media_type, renderer_context)  # type: ignore[no-any-return]
+            return super().render(data, accepted_media_type, renderer_context)
         return ENCODER.encode(data)

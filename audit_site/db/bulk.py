@@ -44,8 +44,10 @@ class AnyOf(models.Func):
         sql, params = compiler.compile(column)
         field = column.output_field
         is_postgres = connection.vendor == "postgresql"
-        asked, given = isinstance(self.values, AskedMany), self.values
-        values = given.of(field) if asked else one_parameter(field, given)
+        given = self.values
+        values: Any = (
+            given.of(field) if isinstance(given, AskedMany) else one_parameter(field, given)
+        )
         picked = f"= ANY(%s::{_type(field)}[])" if is_postgres else f"IN {FROM_JSON}"
         return f"{sql} {picked}", [*params, values]
 

@@ -30,7 +30,7 @@ class Asked(models.Expression):
     def __repr__(self) -> str:
         return f"Asked({self.place})"
 
-    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> Any:
         return "%s", [self]
 
     def value(self, values: tuple[Any, ...]) -> Any:
@@ -89,10 +89,9 @@ class _Statement:
         ]
         with connection.cursor() as cursor:
             cursor.execute(written.sql, params)
-            rows = cursor.fetchall()
-        if not written.converters:
-            return rows
-        return written.compiler.apply_converters(rows, written.converters)
+            rows: Iterable[Any] = cursor.fetchall()
+        converters: Any = written.converters
+        return written.compiler.apply_converters(rows, converters) if converters else rows
 
 
 class RowStatement(_Statement, Generic[RowT]):
@@ -127,7 +126,8 @@ class ModelStatement(_Statement, Generic[ModelT]):
         select, info = written.compiler.select, written.compiler.klass_info
         begin, end = info["select_fields"][0], info["select_fields"][-1] + 1
         names = [column[0].target.attname for column in select[begin:end]]
-        populators = get_related_populators(info, select, connection.alias)
+        related: Any = get_related_populators
+        populators = related(info, select, connection.alias)
         annotations = written.compiler.annotation_col_map.items()
         for row in rows:
             made = info["model"].from_db(connection.alias, names, row[begin:end])

@@ -19,6 +19,7 @@ from agreements.figures import computed_figure, tenant_figure
 from agreements.models import Agreement, CompanyAverage, TenantBook
 from agreements.stored_mrr import refresh, settled_state
 from agreements.versions import tenant_etag
+from audit_site.db import walls
 from audit_site.tenants.models import Tenant
 from companies.models import Company, FiguresChange
 from companies.services import archive_company, restore_company
@@ -270,15 +271,17 @@ def test_readers_and_writers_at_once_leave_the_sum_right() -> None:
 
     def write(company: Company) -> None:
         begin.wait()
-        for amount in range(2, 7):
-            Agreement.objects.filter(company=company).update(amount=str(amount))
-            refresh(tenant, [company.pk])
+        with walls.within(tenant.pk):
+            for amount in range(2, 7):
+                Agreement.objects.filter(company=company).update(amount=str(amount))
+                refresh(tenant, [company.pk])
         connection.close()
 
     def read(_: int) -> None:
         begin.wait()
-        for _ in range(8):
-            tenant_figure(tenant)
+        with walls.within(tenant.pk):
+            for _ in range(8):
+                tenant_figure(tenant)
         connection.close()
 
     with ThreadPoolExecutor(6) as pool:

@@ -70,7 +70,7 @@ class CompanyViewSet(LinkActions, AgreementActions, FigureActions):
     def list(self, request: Request) -> Response:
         """List the audITees, by name unless `ordering` says otherwise."""
         rows = self.get_queryset()
-        places = [name.removeprefix("-") for name in rows.query.order_by]
+        places = [str(name).removeprefix("-") for name in rows.query.order_by]
         rows = rows.prefetch_related(None).values_list(*places, named=True)
         return self.paged(rows, lambda page: company_bodies(request, [place.id for place in page]))
 

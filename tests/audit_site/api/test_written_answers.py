@@ -131,7 +131,7 @@ def test_companies_are_written_as_pages_know_them(companies: list[Company]) -> N
         assert (contact.id if contact else None) == (str(row.primary.pk) if row.primary else None)
         assert body.primary_contact_why == why.get(row.pk)
         assert (body.link.id if body.link else None) == (str(link.pk) if link else None)
-        assert ("undo_link" in body.can) == row.can_undo_link  # type: ignore[attr-defined]
+        assert ("undo_link" in body.can) == row.can_undo_link
         if link and body.link:
             reads = link.is_active and not link.integration.is_paused
             assert (body.link.active, "sync" in body.can) == (link.is_active, reads)

@@ -75,7 +75,7 @@ def compare(chosen: argparse.Namespace) -> int:
         kept = Path(chosen.database) if chosen.database else None
         url = "" if kept and kept.exists() else scratch(postgres, NAME)
         env = environment(
-            var, url or json.loads(kept.read_text())["url"],  # type: ignore[union-attr]
+            var, url or json.loads(kept.read_text())["url"],
             DJANGO_SETTINGS_MODULE="tests.bench.rest.settings", BENCH_ANSWERS=var,
             PUBLIC_URL="http://127.0.0.1:8000", LOG_LEVEL="INFO",
         )  # fmt: skip
@@ -83,7 +83,7 @@ def compare(chosen: argparse.Namespace) -> int:
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True
             )
-            tenants = _filled(env) if url else json.loads(kept.read_text())["tenants"]  # type: ignore[union-attr]
+            tenants = _filled(env) if url else json.loads(kept.read_text())["tenants"]
             if kept and url:
                 kept.write_text(json.dumps({"url": url, "tenants": tenants}))
             with served(env) as server:

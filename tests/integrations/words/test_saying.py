@@ -84,12 +84,12 @@ def test_the_ledger_names_the_word_who_said_it_and_when(
 def test_etags_change_with_each_word_that_a_figure_rests_on(
     company: Company, integration: Integration
 ) -> None:
-    tags = [(company_etag(company), tenant_etag(company.tenant))]
+    tags = [(company_etag(company.tenant, company.pk), tenant_etag(company.tenant))]
 
     word = say(integration, "Every Quarter", "quarterly")
-    tags.append((company_etag(company), tenant_etag(company.tenant)))
+    tags.append((company_etag(company.tenant, company.pk), tenant_etag(company.tenant)))
     undo_word(word=word, actor=None)
-    tags.append((company_etag(company), tenant_etag(company.tenant)))
+    tags.append((company_etag(company.tenant, company.pk), tenant_etag(company.tenant)))
 
     assert len({tag for tag, _ in tags}) == len({tag for _, tag in tags}) == 3
 
