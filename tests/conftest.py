@@ -26,7 +26,14 @@ from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.beside_postgres import touches_a_database
-from tests.databases import ROLE, UNHURRIED, drop_template, postgres_url, template
+from tests.databases import (
+    ROLE,
+    UNHURRIED,
+    UNHURRIED_SQLITE,
+    drop_template,
+    postgres_url,
+    template,
+)
 from tests.emptying import empty_what_is_filled
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.made_once import make_once
@@ -70,11 +77,13 @@ def begin_with_the_long(items: list[pytest.Item]) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """pytest-django's own hook: the test database is a copy of the template."""
     postgres, test = postgres_url(), connection.settings_dict["TEST"]
+    options = connection.settings_dict["OPTIONS"]
     if postgres:
         test["TEMPLATE"] = template(postgres)
-        connection.settings_dict["OPTIONS"]["options"] = UNHURRIED
+        options["options"] = UNHURRIED
     else:
         shutil.copy(template(""), test["NAME"])
+        options["init_command"] += UNHURRIED_SQLITE
 
 
 @pytest.fixture(scope="session")
