@@ -112,7 +112,8 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def rows_for_all(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What a fixture makes after it, each test of the module finds as it was made: the tests take
-    back what they do, and the last of them these rows. For tests that don't commit.
+    back what they do, and the last of them these rows. For modules that are marked `django_db`
+    as a whole, and don't commit.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield
