@@ -55,9 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a second database only what touches one runs again (AUDIT_TEST_DATABASE_ONLY)."""
-    chosen = [item for item in items if touches_a_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+    left = {item for item in items if not touches_a_database(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def begin_with_the_long(items: list[pytest.Item]) -> None:

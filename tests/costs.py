@@ -24,8 +24,9 @@ costs: dict[str, list[float]] = defaultdict(list)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if is_long(item)])
-    items[:] = [item for item in items if not is_long(item)]
+    left = {item for item in items if is_long(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -27,13 +27,11 @@ WHOLE = {"sandbox", "sandbox_for_all", "sandboxes", "connected"}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     one_psa = of_one_psa(items)
     dear = set(DEAR_TESTS.read_text().splitlines())
-    chosen = [
-        item
-        for item in items
-        if item in one_psa and not is_long(item) and named(item.nodeid) not in dear
-    ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    left = {
+        item for item in items if item not in one_psa or is_long(item) or named(item.nodeid) in dear
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def is_long(item: pytest.Item) -> bool:
