@@ -7,11 +7,12 @@ ARGS ?=
 PRODUCT := audit_site companies agreements integrations manage.py gunicorn.conf.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench tables access house schema screenshots recording sbom licences images advisories clean
+.PHONY: help run test costs lint format lock bench tables access house schema screenshots recording sbom licences images advisories clean
 
 help:
 	@echo "make run          everything on this machine, with a sandbox PSA (PORT=8001 for another port)"
-	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what needs about two minutes)"
+	@echo "make test         all tests, on SQLite and PostgreSQL (ARGS='-k name' for some, ARGS=quick for what costs little: about a minute and a half)"
+	@echo "make costs        measure which tests cost much: ARGS=quick leaves those out"
 	@echo "make lint         style, types, direction of imports, migrations, templates, risky calls, licences, typed secrets"
 	@echo "make format       put Python and templates in shape"
 	@echo "make bench        a first sync beside the bare floor, MRR beside SQL and pandas, the import list beside SQL, kept books, suggested links, REST beside a bare view, waits, growth (ARGS=sync, mrr, list, books, matching, rest, waiting, fairness or growth)"
@@ -63,6 +64,11 @@ run: $(VENV)/requirements
 
 test: $(VENV)/requirements-dev
 	@$(PYTHON) -m audit_site.local.test $(ARGS)
+
+costs: export DATABASE_URL =
+costs: export CELERY_BROKER_URL =
+costs: $(VENV)/requirements-dev
+	@$(PYTHON) -m pytest -p tests.costs -n 2 --dist worksteal -q
 
 lint: export DEBUG = 1
 lint: export VAR_DIR = $(abspath $(VENV))/lint

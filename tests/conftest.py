@@ -26,7 +26,14 @@ from integrations.connecting.lifecycle import create_integration
 from integrations.models import Integration
 from integrations.sandbox.server import SandboxServer
 from tests.beside_postgres import touches_a_database
-from tests.databases import ROLE, UNHURRIED, drop_template, postgres_url, template
+from tests.databases import (
+    ROLE,
+    UNHURRIED,
+    UNHURRIED_SQLITE,
+    drop_template,
+    postgres_url,
+    template,
+)
 from tests.emptying import empty_what_is_filled
 from tests.factories import make_api, make_integration, make_member, make_tenant
 from tests.made_once import make_once
@@ -48,9 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def leave_what_touches_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a second database only what touches one runs again (AUDIT_TEST_DATABASE_ONLY)."""
-    chosen = [item for item in items if touches_a_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+    left = {item for item in items if not touches_a_database(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def begin_with_the_long(items: list[pytest.Item]) -> None:
@@ -70,11 +77,13 @@ def begin_with_the_long(items: list[pytest.Item]) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """pytest-django's own hook: the test database is a copy of the template."""
     postgres, test = postgres_url(), connection.settings_dict["TEST"]
+    options = connection.settings_dict["OPTIONS"]
     if postgres:
         test["TEMPLATE"] = template(postgres)
-        connection.settings_dict["OPTIONS"]["options"] = UNHURRIED
+        options["options"] = UNHURRIED
     else:
         shutil.copy(template(""), test["NAME"])
+        options["init_command"] += UNHURRIED_SQLITE
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +112,8 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def rows_for_all(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What a fixture makes after it, each test of the module finds as it was made: the tests take
-    back what they do, and the last of them these rows. For tests that don't commit.
+    back what they do, and the last of them these rows. For modules that are marked `django_db`
+    as a whole, and don't commit.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield

@@ -70,6 +70,8 @@ def _folder(postgres: str) -> Path:
 #: What a connection of tests asks of PostgreSQL: not to wait for the disk at each commit, and not to
 #: compile statements that are sent once.
 UNHURRIED = "-c synchronous_commit=off -c jit=off"
+#: And of SQLite: nothing of a test must outlive the machine.
+UNHURRIED_SQLITE = "PRAGMA synchronous=OFF;"
 #: The application's role on the servers that tests use; it owns nothing and passes no policy.
 ROLE, PASSWORD = "audit_tests_application", "of-tests-alone"
 

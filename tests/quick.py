@@ -1,29 +1,37 @@
 """A pytest plugin (`-p tests.quick`): what `make test ARGS=quick` leaves out.
 
-Marks say which tests are long or need more than SQLite; one that asks for a sandbox PSA syncs, imports or
-links as a whole, which the other parts are tested without. A test that runs once for each PSA runs for one
-of them: always the same one for the same test, and another one for another, so that each PSA has its share.
+What is left out is chosen by what it costs. Marks say which tests are long or need more than SQLite; one that
+asks for a sandbox PSA syncs, imports or links as a whole; `tests/data/dear_tests.txt` names the others that
+take more than a fifth of a second of the processor, as measured (`tests/costs.py`). A test that runs once for
+each PSA runs for one of them: always the same one for the same test, and another one for another, so that
+each PSA has its share.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from integrations.psa import registry
 
 LONG = ("browser", "once", "postgres", "processes")
+#: The names of tests that cost much, as `make costs` has measured.
+DEAR_TESTS = Path(__file__).parent / "data" / "dear_tests.txt"
 #: Fixtures of what is done with a whole PSA.
-WHOLE = {"sandbox", "sandboxes", "connected"}
+WHOLE = {"sandbox", "sandbox_for_all", "sandboxes", "connected"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     one_psa = of_one_psa(items)
-    chosen = [item for item in items if item in one_psa and not is_long(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    dear = set(DEAR_TESTS.read_text().splitlines())
+    left = {
+        item for item in items if item not in one_psa or is_long(item) or named(item.nodeid) in dear
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def is_long(item: pytest.Item) -> bool:
@@ -35,17 +43,18 @@ def of_one_psa(items: list[pytest.Item]) -> set[pytest.Item]:
     """Those that are about no PSA by their variant, and of the others those of one."""
     variants: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        variants[named(item)] |= psas_of(item)
+        variants[named(item.nodeid)] |= psas_of(item)
     return {
         item
         for item in items
-        if not psas_of(item) or one_of(variants[named(item)], named(item)) in psas_of(item)
+        if not psas_of(item)
+        or one_of(variants[named(item.nodeid)], named(item.nodeid)) in psas_of(item)
     }
 
 
-def named(item: pytest.Item) -> str:
+def named(nodeid: str) -> str:
     """The test's name without the variant in brackets."""
-    return item.nodeid.partition("[")[0]
+    return nodeid.partition("[")[0]
 
 
 def psas_of(item: pytest.Item) -> set[str]:

@@ -36,8 +36,9 @@ BYTECODE = {
 
 QUICK_LEAVES_OUT = """\
 Left out     PostgreSQL, Redis and the browser; servers and workers as processes; syncs with a
-             whole sandbox PSA; long tests (marked `once`); and of a test that runs for each PSA,
-             all PSAs but one.
+             whole sandbox PSA; long tests (marked `once`); other tests that take more than a
+             fifth of a second each (tests/data/dear_tests.txt); and of a test that runs for
+             each PSA, all PSAs but one.
              `make test` runs everything."""
 
 

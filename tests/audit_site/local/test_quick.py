@@ -1,4 +1,4 @@
-"""`make test ARGS=quick` runs a test that each PSA has for one of them."""
+"""`make test ARGS=quick`: of a test that each PSA has one, and nothing that costs much."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from integrations.psa import registry
+from tests.quick import DEAR_TESTS
 from tests.tables import TABLES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,3 +33,9 @@ def test_each_test_of_all_psas_runs_for_one() -> None:
         psas[test] |= set(variant.split("-")) & set(registry.adapters())
     assert {len(found) for found in psas.values()} == {1}
     assert set.union(*psas.values()) == set(registry.adapters())
+
+
+def test_the_list_of_dear_tests_names_tests_that_there_are() -> None:
+    for name in DEAR_TESTS.read_text().splitlines():
+        path, _, test = name.partition("::")
+        assert f"def {test}(" in (ROOT / path).read_text(), f"make costs: there is no {name}"

@@ -28,10 +28,14 @@ from integrations.models import (
     SyncRunPage,
 )
 from integrations.runs.starting import start_company_sync
+from integrations.sandbox.server import SandboxServer
 from tests.clients import browser, page_text
-from tests.factories import make_agreement, make_company, make_event, make_run
+from tests.conftest import connect
+from tests.factories import make_agreement, make_company, make_event, make_run, make_tenant
 from tests.syncing import import_all, synced
 from tests.worker import work_off
+
+pytestmark = pytest.mark.django_db
 
 
 def stored() -> str:
@@ -45,10 +49,22 @@ def stored() -> str:
     return "\n".join(parts)
 
 
+@pytest.fixture(scope="module")
+def tenant(rows_for_all: None) -> Tenant:
+    return make_tenant(company_limit=100)
+
+
+@pytest.fixture(scope="module")
+def read(tenant: Tenant, sandbox_for_all: SandboxServer) -> Integration:
+    integration = connect(tenant, sandbox_for_all, "connectwise")
+    import_all(integration)
+    return integration
+
+
 @pytest.fixture
-def imported(connected: Integration) -> Integration:
-    import_all(connected)
-    return connected
+def imported(read: Integration) -> Integration:
+    """The sandbox ConnectWise with all that can be imported, for all tests of this file."""
+    return Integration.objects.select_related("tenant").get(pk=read.pk)
 
 
 def somebody(integration: Integration) -> Contact:

@@ -137,7 +137,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("psas", PAIRS)
+@pytest.mark.parametrize("psas", PAIRS, ids="-".join)
 @pytest.mark.parametrize("many_books", [1, 100])
 def test_both_never_count_together(
     tenant: Tenant,
@@ -182,6 +182,7 @@ def test_both_never_count_together(
         ("kaseya_bms", "connectwise", "autotask"),
         ("autotask", "autotask", "autotask"),
     ],
+    ids="-".join,
 )
 def test_links_of_a_chain_are_undone_in_any_order(
     tenant: Tenant, places: Places, psas: tuple[str, str, str]

@@ -28,7 +28,11 @@ from tests.databases import (
     signed_in,
 )
 
-pytestmark = [pytest.mark.postgres, pytest.mark.once]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.once,
+    pytest.mark.skipif(not postgres_url(), reason="SQLite has no roles"),
+]
 
 OWNER = "audit_tests_owner"
 NAMES = "SELECT name FROM tenants_tenant WHERE name IN ('Acme', 'Other') ORDER BY name"
