@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0018_who_brought_back")]
+    dependencies = [("integrations", "0019_undone_and_brought_back")]
 
     operations = [
         migrations.AddField(
