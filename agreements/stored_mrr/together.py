@@ -95,9 +95,12 @@ def read_state(tenant: Tenant) -> State:
 
 
 def _never_added_up(tenant_id: UUID, today: date, edition: int) -> State:
+    changes = FiguresChange.objects.filter(tenant=tenant_id).order_by("-pk")
     books = CompanyBook.objects.filter(tenant=tenant_id)
     return State(
-        *(0, None, 0, [], 0, None),
+        *(0, None, 0, []),
+        changes=changes.count(),
+        newest_change=changes.values_list("pk", flat=True).first(),
         is_overtaken=books.filter(next_change__lte=today).exists(),
         is_former=books.filter(kept_edition__lt=edition).exists(),
     )
