@@ -9,7 +9,7 @@ from integrations.connecting.connection_test import run_connection_test
 from integrations.connecting.open_adapter import budget_of
 from integrations.links.preview_work import run_link_preview
 from integrations.models import ConnectionTest, ImportBatch, LinkPreview, SyncRun
-from integrations.runs import leases
+from integrations.runs import leases, turns
 from integrations.sync.engine import run_sync
 from integrations.sync.moments import OnMoment, unwatched
 
@@ -49,7 +49,7 @@ def work_off(on_moment: OnMoment = unwatched) -> None:
         if preview is not None:
             run_link_preview(tenant_id=str(preview.tenant_id), preview_id=str(preview.pk))
             continue
-        run = SyncRun.objects.filter(due).order_by("id").first()
+        run = SyncRun.objects.filter(due).order_by(turns.WAITS_SINCE, "id").first()
         if run is None:
             return
         run_sync(tenant_id=str(run.tenant_id), run_id=str(run.pk), on_moment=on_moment)

@@ -50,11 +50,11 @@ def send_next(*, tenant_id: str) -> None:
     waiting: dict[str, list[LeasedWork]] = {}
     for model in TASKS:
         rows = model._default_manager.filter(leases.due(timezone.now()), tenant=UUID(tenant_id))
-        fields = ("pk", "tenant_id", "queued_at", *model.DISPATCH_FIELDS)
-        for work in rows.order_by("queued_at").only(*fields)[:MOST_LOOKED_AT]:
+        fields = ("pk", "tenant_id", "queued_at", "resume_at", *model.DISPATCH_FIELDS)
+        for work in rows.order_by(turns.WAITS_SINCE, "pk").only(*fields)[:MOST_LOOKED_AT]:
             waiting.setdefault(turns.lane_of(work), []).append(work)
     for lane, works in waiting.items():
-        works.sort(key=lambda work: work.queued_at)
+        works.sort(key=lambda work: work.resume_at or work.queued_at)
         for work in works[: turns.free_places(UUID(tenant_id), lane)]:
             dispatch(work)
 
@@ -69,7 +69,7 @@ def sweep() -> None:
     forgotten = Q(dispatched_at=None) | Q(dispatched_at__lt=now - HINT_PATIENCE)
     for model in TASKS:
         rows = model._default_manager.filter(leases.due(now)).filter(forgotten)
-        due = walls.first_by_tenant(rows.order_by("queued_at"), "sweep", SWEEP_LIMIT)
+        due = walls.first_by_tenant(rows.order_by(turns.WAITS_SINCE), "sweep", SWEEP_LIMIT)
         for tenant_id, pks in due.items():
             with walls.within(tenant_id):
                 _send_again(rows.filter(tenant=tenant_id, pk__in=pks), now)
@@ -78,7 +78,7 @@ def sweep() -> None:
 @transaction.atomic
 def _send_again(rows: QuerySet[LeasedWork], now: datetime) -> None:
     model = rows.model
-    unlocked = rows.select_for_update(skip_locked=True, no_key=True).order_by("queued_at")
+    unlocked = rows.select_for_update(skip_locked=True, no_key=True).order_by(turns.WAITS_SINCE)
     works = list(unlocked.only("pk", "tenant_id", *model.DISPATCH_FIELDS))
     sent: list[LeasedWork] = []
     for lane in {turns.lane_of(work) for work in works}:

@@ -36,6 +36,10 @@ LOOK_SECONDS: Final = 10.0
 PATIENCE: Final = timedelta(seconds=30)
 
 
+#: Since when work that is due waits: since it was asked for, or since it last gave its thread back.
+WAITS_SINCE: Final = Coalesce("resume_at", "queued_at")
+
+
 class TurnOver(Exception):
     """This work has had its time, and others wait: it goes on later."""
 
@@ -98,11 +102,20 @@ class Turn:
             raise TurnOver
 
 
+def let_first_readings_by(run: SyncRun) -> None:
+    """Raise TurnOver while companies of the same connection wait for their first reading."""
+    waiting = SyncRun.objects.of(run.integration).filter(
+        state=SyncRun.State.QUEUED, trigger=SyncRun.Trigger.IMPORT, resume_at=None
+    )
+    if waiting.exists():
+        raise TurnOver
+
+
 def _others_wait(tenant_id: UUID) -> bool:
     """Whether a sync of another tenant has waited long enough, and not for its own tenant's."""
     now = timezone.now()
     unheld = Q(state="queued") | Q(state="running", lease_until=None)
     with walls.as_system("sweep"):
         rows = SyncRun.objects.exclude(tenant=tenant_id).exclude(waiting_for=IN_TURN)
-        waiting = rows.filter(unheld).annotate(since=Coalesce("resume_at", "queued_at"))
+        waiting = rows.filter(unheld).annotate(since=WAITS_SINCE)
         return waiting.filter(since__lt=now - PATIENCE).exists()

@@ -19,6 +19,7 @@ from integrations.kinds import AGREEMENTS, COMPANIES, LINES
 from integrations.models import CompanyLink
 from integrations.psa.contract import PsaAdapter, Wanted
 from integrations.psa.errors import PsaRefused
+from integrations.runs import turns
 from integrations.sync.absent_agreements import AbsentAgreements
 from integrations.sync.agreement_batch import AgreementBatch
 from integrations.sync.gathering import Gathering
@@ -73,6 +74,8 @@ class AgreementsPhase(Phase):
 
     def run(self) -> None:
         self._read_todays()
+        if self.checkpoint.reads_todays:
+            turns.let_first_readings_by(self.sync_run)
         self._read_batches()
         self.writer.on_moment("agreements read", "all" if self.companies is None else "some")
         AbsentAgreements(self.writer, self.adapter).settle(self.companies, self._read_more)

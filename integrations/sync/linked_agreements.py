@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -106,7 +106,7 @@ class AgreementStore:
         be worked out.
         """
         began = self.batch.began
-        current = [link for link in links if link.read_at is None or link.read_at <= began]
+        current = [link for link in links if _is_news(link, began)]
         company_of = {link.external_id: link.company_id for link in current}
         self.counts_from = {link.company_id: link.counts_from for link in current}
         incoming = [
@@ -258,6 +258,13 @@ class AgreementStore:
         )
         note_moved_ends(changes)
         return changes
+
+
+def _is_news(link: CompanyLink, began: datetime) -> bool:
+    """Whether what a reading showed is newer than what is stored, or was never read: of a link
+    whose ended agreements are unread, these, however old the answers are that it rests on.
+    """
+    return link.read_at is None or link.read_at <= began or link.ended_unread
 
 
 def _companies_of(changes: Changes[Agreement]) -> set[UUID]:

@@ -230,3 +230,38 @@ def test_what_one_run_left_unread_the_next_one_reads_whole(
 
     link.refresh_from_db()
     assert (link.ended_unread, rows()) == (False, whole)
+
+
+def test_what_counts_today_of_a_second_import_comes_before_what_is_over_of_the_first(
+    connected: Integration, few: None
+) -> None:
+    ids = list(
+        PsaCompanyRecord.objects.filter(importable=True)
+        .order_by("id")
+        .values_list("external_id", flat=True)
+    )
+    first, second = (
+        import_companies(integration=connected, external_ids=part, actor=None).sync_run
+        for part in (ids[:12], ids[12:])
+    )
+    assert first is not None
+    assert second is not None
+    rounds: list[tuple[str, bool]] = []
+
+    def note(moment: str, subject: str) -> None:
+        if (moment, subject) == ("page stored", "agreements"):
+            unread = CompanyLink.objects.in_force().filter(read_at=None).exists()
+            over = CompanyLink.objects.in_force().filter(ended_unread=True).count()
+            rounds.append((f"{over} of {len(ids)} wait", unread))
+
+    run_sync(tenant_id=str(first.tenant_id), run_id=str(first.pk), on_moment=note)
+    first.refresh_from_db()
+    assert (first.state, first.lease_until, first.waiting_for) == ("running", None, "")
+    assert CompanyLink.objects.in_force().filter(ended_unread=True).count() == 12
+    work_off(note)
+
+    for run in (first, second):
+        run.refresh_from_db()
+        assert run.state == "succeeded"
+    assert (f"{len(ids)} of {len(ids)} wait", False) in rounds
+    assert not CompanyLink.objects.in_force().filter(ended_unread=True).exists()
