@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -12,7 +13,6 @@ from msgspec.structs import replace
 from agreements import books, mrr, stored_mrr
 from agreements.decision_rules import refuse_what_does_not_fit
 from agreements.models import Agreement, AgreementLine
-from agreements.mrr.exact import Fraction
 from agreements.mrr.words import CYCLE, read_meaning_of
 
 #: The figures that are compared, and what they are called.

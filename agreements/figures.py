@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from agreements.known.reading import KnownBook, books_at
 from agreements.models import Agreement
 from agreements.mrr import AgreementSummary, LedgerRow
 from agreements.mrr.awaited import AwaitedWord
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import merged, merged_movements
 from audit_site.db.bulk import AnyOf, AskedMany
 from audit_site.db.statements import RowStatement, asked_day, asked_id

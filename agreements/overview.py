@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final
 
 from django.db.models import OuterRef, QuerySet, Subquery, Value
@@ -14,7 +15,6 @@ from django.db.models.functions import Coalesce
 from agreements import mrr
 from agreements.figures import Money
 from agreements.models import AgreementMrr, CompanyMrr
-from agreements.mrr.exact import Fraction
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration

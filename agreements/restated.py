@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from django.db.models import Q
 from agreements.as_known import Known, movement_as_known
 from agreements.known.differences import Change, Window, changes_between
 from agreements.mrr import CompanyMovement, Figure, Movement, money_text
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import CLASSES as MOVEMENT_CLASSES
 from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -13,7 +14,6 @@ from agreements.as_known import Known, known_books, newest_version
 from agreements.change_words import brought_text, came_or_went, difference_text, without_repeats
 from agreements.known.differences import Bringer, Change, Window, changes_between
 from agreements.known.rows import row_states
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import merged
 from audit_site.tenants.models import Tenant
 from companies.models import Company

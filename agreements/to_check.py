@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
@@ -26,7 +27,6 @@ from agreements.mrr.doubts import (
     is_part_of_cycle,
     rivals,
 )
-from agreements.mrr.exact import Fraction
 from agreements.mrr.prepared import Row
 from agreements.overlaps import Overlap
 from audit_site.db.bulk import AnyOf

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -12,7 +13,6 @@ from agreements.known.last_changes import last_changes
 from agreements.known.reading import KnownBook
 from agreements.known.rows import CALLED, MONEY_FIELDS, RowState, inputs_of, row_states, settled_of
 from agreements.models import BookVersion
-from agreements.mrr.exact import Fraction
 from audit_site.db.bulk import AnyOf
 from audit_site.db.json_rows import IdText
 from audit_site.tenants.models import Tenant

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from msgspec.json import encode
 
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import row_id
 from agreements.mrr.money import plain_text
 

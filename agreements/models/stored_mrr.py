@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from django.db import models
 from django.utils import timezone
 
 from agreements import mrr
 from agreements.models.contracts import Agreement
-from agreements.mrr.exact import Fraction
 from audit_site.tenants.models import TenantOwned, TenantQuerySet
 from companies.models import Company
 

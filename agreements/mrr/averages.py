@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from agreements.mrr.cycles import add_months
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import Figure, Months, figures_of
 from agreements.mrr.money import EXACTLY, exact_text
 from agreements.mrr.prepared import Prepared, Stretch, counting_amounts

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from agreements.mrr.book import Book
 from agreements.mrr.cycles import is_blank
-from agreements.mrr.exact import Fraction
 from agreements.mrr.prepared import Prepared, Row
 from agreements.mrr.rules import prepare
 from agreements.mrr.words import (

@@ -6,10 +6,9 @@ from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, date
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final
-
-from agreements.mrr.exact import Fraction
 
 CONTRACT_LENGTH: Final = "contract_length"
 ONE_TIME: Final = "one_time"

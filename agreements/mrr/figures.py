@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 from agreements.mrr.cycles import months_on
-from agreements.mrr.exact import Fraction
 from agreements.mrr.money import money_text
 from agreements.mrr.prepared import Prepared
 

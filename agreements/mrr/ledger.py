@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 from typing import Any, Final
 
 from agreements.mrr.awaited import AwaitedWord, awaited_word, is_other_type, unknown_cycle_of
 from agreements.mrr.book import Source
 from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.doubts import comes_to_less_than_nothing, is_part_of_cycle, overlapping
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import mrr, row_id
 from agreements.mrr.money import exact_text, money_text, plain_text, round_money
 from agreements.mrr.prepared import Prepared, Row

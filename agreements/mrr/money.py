@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from fractions import Fraction
 from typing import Final
-
-from agreements.mrr.exact import Fraction
 
 _DIGITS: Final = {
     **dict.fromkeys(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import cast
 
 from msgspec import Struct
@@ -19,7 +20,6 @@ from agreements.mrr.book import UNKNOWN_SOURCE, Agreement, Line, Source
 from agreements.mrr.cycles import NOT_RECURRING, ONE_TIME, Cycle, read_cycle
 from agreements.mrr.dates import EVER, NEVER
 from agreements.mrr.edition import TODAY, Edition
-from agreements.mrr.exact import Fraction
 from agreements.mrr.meaning import Meaning
 from agreements.mrr.money import EXACTLY
 from agreements.mrr.words import NO_WORDS, WordChoice, Words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from fractions import Fraction
 
 from agreements.mrr.amounts import (
     NOTHING,
@@ -23,7 +24,6 @@ from agreements.mrr.cycles import (
     read_cycle,
 )
 from agreements.mrr.dates import EVER, NEVER, ONE_DAY
-from agreements.mrr.exact import Fraction
 from agreements.mrr.money import EXACTLY
 from agreements.mrr.prepared import Prepared, Row, first_day
 from agreements.mrr.single_cycle import is_single_cycle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from fractions import Fraction
 from uuid import UUID
 
 from agreements import mrr
@@ -15,7 +16,6 @@ from agreements.mrr.averages import (
     read_stretches,
     stretches_text,
 )
-from agreements.mrr.exact import Fraction
 from agreements.mrr.money import exact_text
 from agreements.mrr.prepared import Stretch
 from agreements.stored_mrr.tables import AVERAGES, AverageValues, Owners, Rows, stored_rows

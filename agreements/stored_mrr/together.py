@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -15,7 +16,6 @@ from django.db.models.functions import Coalesce
 from agreements.known import editions
 from agreements.models import Agreement, CompanyAverage, CompanyBook, CompanyMrr, TenantBook
 from agreements.mrr.averages import AveragedMonths
-from agreements.mrr.exact import Fraction
 from agreements.mrr.money import exact_text
 from agreements.stored_mrr.averages import as_of_month
 from agreements.stored_mrr.refreshing import refresh

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
 from agreements import books, mrr
 from agreements.mrr.doubts import POSSIBLE_OVERLAP, doubts_of, overlapping
-from agreements.mrr.exact import Fraction
 from agreements.mrr.money import exact_text, minor_units
 from agreements.stored_mrr.averages import Earned
 from agreements.stored_mrr.tables import AgreementValues, AverageValues, CompanyValues, Owners

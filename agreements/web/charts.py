@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 from typing import Final
 
 from agreements import mrr
 from agreements.figures import Part
 from agreements.mrr.cycles import add_months
-from agreements.mrr.exact import Fraction
 from agreements.mrr.figures import CLASSES, merged
 from agreements.restated import RestatedMovement
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Final
 
 from agreements import mrr
 from agreements.change_words import said_changes
 from agreements.mrr import CompanyMovement
-from agreements.mrr.exact import Fraction
 from agreements.restated import RestatedCompany, RestatedMovement
 from agreements.web import charts
 from agreements.web.charts import AnyMovement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from django.db.models import Q
 
 from agreements import books, mrr
 from agreements.models import Agreement, AgreementLine, AgreementMrr
-from agreements.mrr.exact import Fraction
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from integrations.kinds import AGREEMENTS, COMPANIES, LINES, KindName

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, Final
 
 from django import forms
 
 from agreements import mrr
 from agreements.mrr.cycles import MOST_EVERY, read_cycle
-from agreements.mrr.exact import Fraction
 from agreements.mrr.words import CYCLE
 from audit_site.db.lengths import length_of
 from audit_site.errors import FieldErrors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
@@ -13,7 +14,6 @@ from agreements import books, mrr
 from agreements.figures import Money
 from agreements.models import Agreement
 from agreements.mrr.awaited import awaited_money
-from agreements.mrr.exact import Fraction
 from agreements.mrr.words import CURRENCY, CYCLE, STATUS
 from companies.models import Company
 from integrations.models import Integration, PsaWord
