@@ -26,8 +26,8 @@ MIRRORS = re.compile(
 )
 
 
-SAME = {"SELECT": 35, "INSERT": 2, "UPDATE": 11, "DELETE": 1}
-CHANGED = {"SELECT": 46, "INSERT": 10, "UPDATE": 15, "DELETE": 1}
+SAME = {"SELECT": 38, "INSERT": 2, "UPDATE": 11, "DELETE": 1}
+CHANGED = {"SELECT": 50, "INSERT": 13, "UPDATE": 15, "DELETE": 1}
 WRITTEN = {
     "integrations_psacompanyrecord",
     "companies_company",
