@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from agreements import mrr, stored_mrr
 from agreements.known.editions import RULES
@@ -25,6 +24,7 @@ from tests.factories import (
     make_link,
     make_typed,
 )
+from tests.migrating import migrate_back, migrate_forward, models_behind
 
 #: An agreement as edition 6 kept it: one id of what it replaces, and no field that came since.
 KEPT = (
@@ -167,8 +167,8 @@ def test_what_was_set_aside_before_says_for_which_link(tenant: Tenant) -> None:
             TypedAgreement.objects.filter(agreement=typed).update(set_aside_link=None)
     make_typed(make_company(tenant), name="Counts")
 
-    _migrate("0013_as_it_is_practised")
-    _migrate(None)
+    migrate_back("agreements", "0013_as_it_is_practised")
+    migrate_forward()
 
     rows = Agreement.objects.order_by("name")
     assert list(rows.values_list("name", "set_aside", "set_aside_psa", "set_aside_since")) == [
@@ -187,13 +187,13 @@ def test_the_tables_of_the_release_before_are_brought_over(
         id_: make_agreement(company, integration, external_id=id_, active=False, end_date=end)
         for id_, end in (("old", "2026-05-31"), ("new", None), ("out", "2099-01-01"))
     }
-    _migrate("0012_shown_and_decided")
+    migrate_back("agreements", "0012_shown_and_decided")
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE agreements_agreement SET renews_external_id = 'old' WHERE external_id = 'new'"
         )
         cursor.execute("UPDATE agreements_agreement SET synced_at = '2026-06-15 12:00:00+00:00'")
-    old = _apps("0012_shown_and_decided")
+    old = models_behind("agreements", "0012_shown_and_decided")
     choices = old.get_model("agreements", "AgreementChoices")
     choices.objects.create(
         tenant_id=tenant.pk, agreement_id=rows["out"].pk, renews_id=rows["old"].pk
@@ -203,7 +203,7 @@ def test_the_tables_of_the_release_before_are_brought_over(
         before={"renews": None}, after={"renews": str(rows["old"].pk)},
     )  # fmt: skip
 
-    _migrate(None)
+    migrate_forward()
 
     found = {row.external_id: row for row in Agreement.objects.select_related("choices")}
     assert {id_: row.renews_external_ids for id_, row in found.items()} == {
@@ -215,13 +215,3 @@ def test_the_tables_of_the_release_before_are_brought_over(
     assert found["out"].choices.renews == ["old"]
     record = ChoiceRecord.objects.get()
     assert (record.before["renews"], record.after["renews"]) == (None, [str(rows["old"].pk)])
-
-
-def _migrate(name: str | None) -> None:
-    executor = MigrationExecutor(connection)
-    ends = executor.loader.graph.leaf_nodes("agreements")
-    executor.migrate([("agreements", name)] if name else ends)
-
-
-def _apps(name: str) -> Any:
-    return MigrationExecutor(connection).loader.project_state([("agreements", name)]).apps

@@ -81,7 +81,9 @@ def test_typed_linked_set_aside_counted_and_another_contact_chosen(
         page, lambda: page.get_by_role("button", name="Re-sync").and_(page.locator(":enabled"))
     )
     expect(page.get_by_text("Set aside", exact=True)).to_be_visible()
-    expect(page.get_by_text("it was typed by hand and set aside")).to_be_visible()
+    expect(
+        page.get_by_text("typed by hand, and set aside since ConnectWise Manage was linked on")
+    ).to_be_visible()
     look(page, "set-aside")
 
     page.get_by_role("link", name="Decide whether it counts").click()

@@ -68,6 +68,7 @@ def test_two_workers_together_never_ask_a_fourth_question(installation: Installa
     ids = list(truth(installation, "autotask"))
     psa: Any = installation.sandbox.psas["autotask"]
     psa.most_at_once.clear()
+    installation.env["SYNCS_A_TENANT"] = "8"
     installation.sandbox.faults.switch_on("latency", ms=150)
 
     imports = [

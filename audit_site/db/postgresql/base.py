@@ -124,10 +124,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def is_usable(self) -> bool:
         """Whether the server still has the connection open, asked of the socket: one that it closed
-        can be read although nothing was asked. A statement would be one more with each request.
+        can be read although nothing was asked. A statement would be one more with each request, and
+        would fail where a transaction has failed.
         """
         connection = self.connection
         if connection is None or connection.closed:
+            return False
+        if connection.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_INERROR:
             return False
         socket = select.poll()
         socket.register(connection.fileno(), select.POLLIN)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from integrations.models import ImportBatch
+from tests.migrating import migrate_back, migrate_forward
 
 
 @pytest.mark.django_db(transaction=True)
@@ -27,8 +24,8 @@ def test_both_are_found_in_the_audit_trail(tenant: Tenant, mia: User, alex: User
     ):
         record_audit(tenant=tenant, actor=actor, action=action, subject=batches[batch], after={})
 
-    _migrate("0017_places_of_links")
-    _migrate(None)
+    migrate_back("integrations", "0017_places_of_links")
+    migrate_forward()
 
     found = {row.pk: (row.undo_by, row.back_by) for row in ImportBatch.objects.all()}
     assert {name: found[batch.pk] for name, batch in batches.items()} == {
@@ -37,9 +34,3 @@ def test_both_are_found_in_the_audit_trail(tenant: Tenant, mia: User, alex: User
         "not told": (alex, None),
         "never": (None, None),
     }
-
-
-def _migrate(name: str | None) -> Any:
-    executor = MigrationExecutor(connection)
-    ends = executor.loader.graph.leaf_nodes()
-    executor.migrate([("integrations", name)] if name else ends)
