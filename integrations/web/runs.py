@@ -44,6 +44,7 @@ def sync_runs(request: PageRequest) -> HttpResponse:
     context = {
         "page": shown,
         "rows": run_progress.live_all(shown.object_list),
+        "poll_ms": run_progress.poll_ms(*shown.object_list),
         "integrations": choices_of_integrations(tenant),
         "states": SyncRun.State.choices,
         "chosen": {"integration": integration, "state": state},

@@ -236,3 +236,17 @@ def test_a_viewer_sees_no_cancel(vic: User, mia: User, tenant: Tenant) -> None:
 
     assert "/cancel/" not in text(browser(vic).get(f"/sync-runs/{run.pk}/"))
     assert "/cancel/" in text(browser(mia).get(f"/sync-runs/{run.pk}/"))
+
+
+def test_the_list_of_runs_asks_again_while_one_is_under_way(alex: User, tenant: Tenant) -> None:
+    a_moment_ago = timezone.now() - timedelta(seconds=5)
+    run = make_run(make_integration(tenant), queued_at=a_moment_ago)
+    client = browser(alex)
+
+    page = text(client.get("/sync-runs/?state=running"))
+    assert 'hx-get="/sync-runs/?state=running"' in page
+    assert 'hx-trigger="every 1000ms" hx-select="#runs"' in page
+    assert f'<a id="run-{run.pk}"' in page
+
+    SyncRun.objects.update(state="succeeded", finished_at=timezone.now(), phase="")
+    assert "hx-trigger" not in text(client.get("/sync-runs/"))
