@@ -47,6 +47,8 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     )
 
     page.get_by_role("link", name="Companies", exact=True).click()
+    page.wait_for_url("**/import/**")
+    page.wait_for_load_state()  # its scripts have run: a box that is ticked before is only ticked
     page.get_by_label("Choose all on this page").focus()
     page.keyboard.press("Space")
     expect(page.locator("[data-chosen]")).to_contain_text("chosen")
