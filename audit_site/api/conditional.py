@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -23,26 +24,29 @@ PRIVATE: Final = "no-store"  # programs that keep an answer send its ETag all th
 CONDITIONS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 
-def conditional(request: Request, version: str, build: Callable[[], Any]) -> HttpResponse:
+def conditional(
+    request: Request, version: str, build: Callable[[], Any], *, keeps: bool = False
+) -> HttpResponse:
     """Answer 304 when the client's copy is of this version, else build and send the body.
 
     `version` is any text that changes whenever the body does; the query is part of it by itself.
-    What is still as it was when this process last built it is sent as it was then: a copy of this
-    version is as good here as it is with the client.
+    With `keeps`, what is still as it was when this process last built it is sent as it was then;
+    only for what an erasure gives another version.
     """
     text = f"{version}?{request.META.get('QUERY_STRING', '')}:{request.accepted_media_type}"
     etag = f"W/{_quoted_hash(text.encode())}"
     response = get_conditional_response(request._request, etag=etag)
     if response is None:
-        content = KEPT.get(request.path, text, lambda: _written(request, build()))
+        written = partial(_written, request, build)
+        content = KEPT.get(request.path, text, written) if keeps else written()
         response = HttpResponse(content, content_type=JSONRenderer.media_type)
     response["ETag"] = etag
     response["Cache-Control"] = PRIVATE
     return response
 
 
-def _written(request: Request, body: Any) -> bytes:
-    return Renderer().render(body, request.accepted_media_type)
+def _written(request: Request, build: Callable[[], Any]) -> bytes:
+    return Renderer().render(build(), request.accepted_media_type)
 
 
 class KeptAnswers:

@@ -141,18 +141,18 @@ def _is_same(contact: Contact, shown: PsaContactRecord) -> bool:
 
 def _erase(tenant: Tenant, people: list[Contact], twins: _Twins) -> int:
     """Inside a transaction: the contact, and that its PSA's id is left out from now on."""
-    touched = [row.company_id for row in people]
     for integration in twins.integrations:
         locked = lock_integration(integration)
         remember_forgotten(locked, twins.external_id)
-        touched += _leave_out(locked, twins)
+        _leave_out(locked, twins)
     rows = Contact.objects.for_tenant(tenant).filter(pk__in=[row.pk for row in people])
     erased, _ = rows.delete()
-    Company.objects.for_tenant(tenant).filter(pk__in=touched).update(updated_at=timezone.now())
+    # any of them may have named the person in what was answered and is kept by its version
+    Company.objects.for_tenant(tenant).update(updated_at=timezone.now())
     return erased + len(twins.theirs)
 
 
-def _leave_out(integration: Integration, twins: _Twins) -> list[Any]:
+def _leave_out(integration: Integration, twins: _Twins) -> None:
     """The import list without this contact, and its companies as they are without it."""
     shown = PsaContactRecord.objects.of(integration).filter(external_id=twins.external_id)
     companies = {row.company_external_id for row in shown} - {""}
@@ -166,9 +166,7 @@ def _leave_out(integration: Integration, twins: _Twins) -> list[Any]:
     notes.filter(kind__in=(OF_PART, OF_READING)).delete()  # it is asked for again
     checked = mirror.apply_rules(integration, sorted(companies))
     links = CompanyLink.objects.of(integration).in_force().filter(external_id__in=companies)
-    found = list(links)
-    apply_companies(integration, found, checked, timezone.now())
-    return [link.company_id for link in found]
+    apply_companies(integration, list(links), checked, timezone.now())
 
 
 def _forget_history(twins: _Twins) -> int:

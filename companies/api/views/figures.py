@@ -46,7 +46,7 @@ class FigureActions(CompanyViews):
             raise Http404
         if at is not None:
             version = known_etag(self.tenant, at, company_id)
-        return conditional(request, version, build)
+        return conditional(request, version, build, keeps=at is None)
 
     @extend_schema(responses={200: BookVersionSerializer(many=True), **PROBLEMS})
     @action(detail=True, permission_classes=[IsViewer])
