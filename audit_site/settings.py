@@ -290,6 +290,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "integrations.remind_of_address_changes",
         "schedule": 3600.0,
     },
+    "sum_up_marks": {
+        "task": "tenants.sum_up_marks",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
     "send_invitations": {
         "task": "tenants.send_invitations",
         "schedule": 60.0,

@@ -21,6 +21,7 @@ class Company(TenantOwned):
     `type` is ours: an import sets it by the PSA's, and nothing but a person changes it then.
     """
 
+    leaves_marks = True
     worked_together = True
 
     class Status(models.TextChoices):
@@ -106,6 +107,8 @@ class ContactQuerySet(PresenceMixin, TenantQuerySet["Contact"]):
 class Contact(TenantOwned):
     """A person at a company. `external_id` is the PSA's id; "" for one that was typed in here."""
 
+    leaves_marks = True
+
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="contacts")
     external_id = models.CharField(max_length=100, blank=True)
     first_name = models.CharField(max_length=255, blank=True)
@@ -159,6 +162,8 @@ class PrimaryChoice(TenantOwned):
     It holds until that contact is gone: since `gone_at`, or erased (null). Then the rule chooses
     again, and this says why.
     """
+
+    leaves_marks = True
 
     company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="primary_choice")
     contact = models.ForeignKey(

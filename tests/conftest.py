@@ -201,7 +201,7 @@ def _nobody_asked() -> None:
     structlog.contextvars.clear_contextvars()
     wrong_tokens._suspects.clear()
     # the versions of a test that is taken back come again
-    conditional.KEPT = KeptAnswers(8 * 1024 * 1024)
+    conditional.KEPT = KeptAnswers(conditional.MOST_BYTES)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import override_settings
 
 from audit_site.db.walls.building import build_walls
+from audit_site.tenants.change_marks import build_marks
 from tests.databases import ROLE
 
 
@@ -18,11 +19,12 @@ def migrate_back(app: str, name: str) -> None:
 
 
 def migrate_forward() -> None:
-    """To the newest state; tables that are made again get their walls and grants."""
+    """To the newest state; tables that are made again get their walls, grants and marks."""
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
     with override_settings(DATABASE_APPLICATION_ROLE=ROLE):
         build_walls(using="default")
+    build_marks(using="default")
 
 
 def models_behind(app: str, name: str) -> Any:

@@ -86,6 +86,7 @@ class TenantMrrView(Endpoint):
             request,
             tenant_etag(tenant, "mrr", state=state),
             lambda: tenant_body(tenant_figure(tenant, as_of, state=state)),
+            keeps=True,
         )
 
 

@@ -52,6 +52,7 @@ class Agreement(TenantOwned):
     this account; what counts before is of the former one.
     """
 
+    leaves_marks = True
     worked_together = True
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="agreements")

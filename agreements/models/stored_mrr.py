@@ -21,6 +21,7 @@ class CompanyBook(TenantOwned):
     `marked_by` is the cause of what marked it as to be worked out later.
     """
 
+    leaves_marks = True
     worked_together = True
     seen_by_system = ("pass_days", "verify_mrr")
 
@@ -46,6 +47,7 @@ class CompanyBook(TenantOwned):
 class CompanyMrr(TenantOwned):
     """A company's MRR in one currency: exact ("n/d"), and in the currency's minor units."""
 
+    leaves_marks = True
     worked_together = True
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="stored_mrr")

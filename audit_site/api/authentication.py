@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import F, FilteredRelation, Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -13,7 +16,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from audit_site.db import walls
-from audit_site.db.statements import ModelStatement, asked_id, asked_text
+from audit_site.db.statements import ModelStatement, RowStatement, asked_id, asked_text
 from audit_site.error_codes import CODES
 from audit_site.tenants import wrong_tokens
 from audit_site.tenants.middleware import enter_as, find_membership
@@ -22,13 +25,34 @@ from audit_site.tenants.origin import bring_token
 from audit_site.tenants.tokens import LOOKS_LIKE_ONE, ROLE_SCOPES, hash_token
 from audit_site.tenants.two_factor import is_needed
 
-#: The two that each request with a token asks.
-TOKEN: Final = ModelStatement[ApiToken](
-    lambda: ApiToken.objects.filter(token_hash=asked_text(0)).select_related("user")
+
+class _Owner(NamedTuple):
+    tenant_id: UUID
+
+
+MEMBER: Final = [field.attname for field in Membership._meta.concrete_fields]
+
+
+def _tokens() -> QuerySet[ApiToken]:
+    """A token of a tenant with its owner and, as `member_…`, what they are in that tenant."""
+    relation = "user__memberships"
+    theirs = FilteredRelation(relation, condition=Q(**{f"{relation}__tenant": asked_id(0)}))
+    tokens = ApiToken.objects.filter(tenant=asked_id(0), token_hash=asked_text(1))
+    return (
+        tokens.select_related("user", "tenant")
+        .alias(theirs=theirs)
+        .annotate(**{f"member_{name}": F(f"theirs__{name}") for name in MEMBER})
+    )
+
+
+#: Whose a token is, asked once in a process: no token ever moves to another tenant.
+OWNER: Final = RowStatement(
+    _Owner, lambda: ApiToken.objects.filter(token_hash=asked_text(0)).values_list("tenant_id")
 )
-MEMBERSHIP: Final = ModelStatement[Membership](
-    lambda: Membership.objects.filter(tenant=asked_id(0), user=asked_id(1)).select_related("tenant")
-)
+#: What each request with a token asks.
+TOKEN: Final = ModelStatement[ApiToken](_tokens)
+_owners: dict[str, UUID] = {}
+MOST_OWNERS: Final = 10_000
 #: `last_used_at` is not written more often than this.
 USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -44,11 +68,10 @@ class BearerAuthentication(BaseAuthentication):
         except AuthenticationFailed:
             wrong_tokens.count(address)
             raise
+        membership = _membership(token)
+        if membership is None:
+            raise AuthenticationFailed("The owner of this token is no member any more.")
         with walls.within(token.tenant_id):
-            membership = MEMBERSHIP.first(token.tenant_id, token.user_id)
-            if membership is None:
-                raise AuthenticationFailed("The owner of this token is no member any more.")
-            token.tenant = membership.tenant
             self._note_use(token, address)
         bring_token(token)
         _attach(request, membership, token.scopes)
@@ -75,8 +98,7 @@ def _find_token(plain: str, address: str) -> ApiToken:
         raise AuthenticationFailed("This is no token of ours. Check how it was copied.")
     hashed = hash_token(plain)
     wrong_tokens.refuse_too_many(address, hashed)
-    with walls.as_holder(hashed):
-        token = TOKEN.first(hashed)
+    token = _ask_for(hashed)
     if token is None or not token.user.is_active:
         raise AuthenticationFailed("This token is not valid. Make a new one.")
     for code, has_ended in (
@@ -86,6 +108,36 @@ def _find_token(plain: str, address: str) -> ApiToken:
         if has_ended:
             raise AuthenticationFailed(f"{CODES[code].meaning} {CODES[code].fix}", code)
     return token
+
+
+def _ask_for(hashed: str) -> ApiToken | None:
+    tenant_id = _owner_of(hashed)
+    if tenant_id is None:
+        return None
+    with walls.within(tenant_id):
+        return TOKEN.first(tenant_id, hashed)
+
+
+def _owner_of(hashed: str) -> UUID | None:
+    known = _owners.get(hashed)
+    if known is None:
+        with walls.as_holder(hashed):
+            owner = OWNER.first(hashed)
+        if owner is None:
+            return None
+        if len(_owners) >= MOST_OWNERS:
+            _owners.clear()
+        known = _owners[hashed] = owner.tenant_id
+    return known
+
+
+def _membership(token: Any) -> Membership | None:
+    values = [getattr(token, f"member_{name}") for name in MEMBER]
+    if values[0] is None:
+        return None
+    membership = Membership.from_db(connection.alias, MEMBER, values)
+    membership.user, membership.tenant = token.user, token.tenant
+    return membership
 
 
 class BrowserSessionAuthentication(SessionAuthentication):

@@ -6,11 +6,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import copy
+from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.renderers import JSONRenderer
@@ -19,6 +21,7 @@ from rest_framework.response import Response
 
 from audit_site.api.exceptions import PreconditionFailed
 from audit_site.api.renderers import Renderer
+from audit_site.api.requests import membership_of
 
 PRIVATE: Final = "no-store"  # programs that keep an answer send its ETag all the same
 CONDITIONS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
@@ -38,9 +41,31 @@ def conditional(
     response = get_conditional_response(request._request, etag=etag)
     if response is None:
         written = partial(_written, request, build)
-        content = KEPT.get(request.path, text, written) if keeps else written()
+        content = KEPT.get(request.path, text, written).content if keeps else written()
         response = HttpResponse(content, content_type=JSONRenderer.media_type)
     response["ETag"] = etag
+    response["Cache-Control"] = PRIVATE
+    return response
+
+
+def kept(
+    request: Request, state: str, build: Callable[[], Any], until: Callable[[], datetime | None]
+) -> HttpResponse:
+    """Send the body as this process last built it for this caller, while it is true.
+
+    `state` is any text that changes whenever the body may, read before it; `until`, asked when it
+    is built, the moment from which on it is no longer true though nothing has changed. The ETag is
+    that of the bytes.
+    """
+    membership = membership_of(request)
+    who = f"{membership.tenant_id} {membership.user_id} {membership.role} {sorted(request.scopes)}"  # type: ignore[attr-defined]
+    address = f"{who} {request.accepted_media_type} {request.build_absolute_uri()}"
+    answer = KEPT.get(address, state, partial(_written, request, build), until)
+    response: HttpResponse | None
+    response = get_conditional_response(request._request, etag=answer.etag)
+    if response is None:
+        response = HttpResponse(answer.content, content_type=JSONRenderer.media_type)
+    response["ETag"] = answer.etag
     response["Cache-Control"] = PRIVATE
     return response
 
@@ -49,35 +74,57 @@ def _written(request: Request, build: Callable[[], Any]) -> bytes:
     return Renderer().render(build(), request.accepted_media_type)
 
 
+class KeptAnswer(NamedTuple):
+    version: str
+    content: bytes
+    etag: str
+    until: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.until is not None and self.until <= timezone.now()
+
+
 class KeptAnswers:
     """What this process answered last, by address and version, up to so many bytes in all."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._kept: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._kept: OrderedDict[str, KeptAnswer] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, address: str, version: str, build: Callable[[], bytes]) -> bytes:
+    def get(
+        self,
+        address: str,
+        version: str,
+        build: Callable[[], bytes],
+        until: Callable[[], datetime | None] = lambda: None,
+    ) -> KeptAnswer:
         with self._lock:
             found = self._kept.get(address)
-            if found is not None and found[0] == version:
+            if found is not None and found.version == version and not found.is_over:
                 self._kept.move_to_end(address)
-                return found[1]
+                return found
+        ends = until()
         content = build()
+        answer = KeptAnswer(version, content, _quoted_hash(content), ends)
         with self._lock:
-            self._keep(address, version, content)
-        return content
+            self._keep(address, answer)
+        return answer
 
-    def _keep(self, address: str, version: str, content: bytes) -> None:
-        self._bytes -= len(self._kept.pop(address, ("", b""))[1])
-        self._kept[address] = (version, content)
-        self._bytes += len(content)
+    def _keep(self, address: str, answer: KeptAnswer) -> None:
+        self._forget(self._kept.pop(address, None))
+        self._kept[address] = answer
+        self._bytes += len(answer.content)
         while self._bytes > self._most:
-            _, (_, oldest) = self._kept.popitem(last=False)
-            self._bytes -= len(oldest)
+            self._forget(self._kept.popitem(last=False)[1])
+
+    def _forget(self, answer: KeptAnswer | None) -> None:
+        self._bytes -= len(answer.content) if answer else 0
 
 
-KEPT: Final = KeptAnswers(8 * 1024 * 1024)
+MOST_BYTES: Final = 16 * 1024 * 1024
+KEPT: Final = KeptAnswers(MOST_BYTES)
 
 
 def tag_when_rendered(request: Request, response: Response) -> None:

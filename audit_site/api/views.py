@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -16,13 +17,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from audit_site.api.conditional import check_if_match, tag_when_rendered
+from audit_site.api.conditional import check_if_match, kept, tag_when_rendered
 from audit_site.api.declared import declared
 from audit_site.api.parameters import check_parameters
 from audit_site.api.renderers import Renderer
 from audit_site.api.requests import actor_of, read_body, tenant_of
 from audit_site.api.serializers import ProblemSerializer, StrictSerializer
 from audit_site.db.folded_text import is_storable
+from audit_site.tenants.change_marks import changes_of
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
 
@@ -127,6 +129,18 @@ class TenantViewSet(Endpoint, GenericViewSet[Any]):
     def paged(self, rows: Any, shown: Callable[[Any], Any]) -> Response:
         """The page of a list that is asked for; `shown` makes the bodies of its rows."""
         return self.get_paginated_response(shown(list(self.paginate_queryset(rows) or ())))
+
+    def kept(
+        self, build: Callable[[], Response], until: Callable[[], datetime | None]
+    ) -> HttpResponse:
+        """What `build` answers: as this process has it, while nothing has changed that lists of the
+        tenant show (`changes_of`), its day is the same, and it is not yet `until`.
+        """
+        changes, tenant = changes_of(self.tenant), self.tenant
+        if changes is None:
+            return build()
+        state = f"{changes} {tenant.today()} {tenant.timezone} {tenant.currency}"
+        return kept(self.request, state, lambda: build().data, until)
 
     def listed(
         self, rows: Any, body: Callable[..., Any], *, read: Callable[[Any], Any] | None = None

@@ -1,4 +1,5 @@
-"""Queries that are asked with each request: Django writes their SQL once, and not each time.
+"""Queries that are asked with each request: Django writes their SQL once, and not each time, and
+PostgreSQL plans them once a connection (`audit_site.db.postgresql.prepared`).
 
 What a query is stays said by a QuerySet. To write its SQL takes Django longer than PostgreSQL needs
 to answer it, where it asks for one row by its key (`make bench ARGS=rest`).
@@ -15,6 +16,7 @@ from django.db.models.query import get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
 
 from audit_site.db.bulk import AskedMany
+from audit_site.db.postgresql import prepared
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 RowT = TypeVar("RowT")
@@ -61,6 +63,11 @@ class _Written:
     params: tuple[Any, ...]
     converters: Any
     compiler: SQLCompiler
+    name: str
+
+
+def _is_asked(param: Any) -> bool:
+    return isinstance(param, Asked | AskedMany)
 
 
 class _Statement:
@@ -78,17 +85,18 @@ class _Statement:
             sql, params = compiler.as_sql()
             columns = [column[0] for column in compiler.select]
             converters = compiler.get_converters(columns)
-            written = _Written(sql, tuple(params), converters, compiler)
+            name = prepared.name_of(sql, (param for param in params if not _is_asked(param)))
+            written = _Written(sql, tuple(params), converters, compiler, name)
             self._of_vendor[connection.vendor] = written
         return written
 
     def _found(self, written: _Written, values: tuple[Any, ...]) -> Iterable[Any]:
         params = [
-            param.value(values) if isinstance(param, Asked | AskedMany) else param
+            prepared.Given(param.value(values)) if _is_asked(param) else param
             for param in written.params
         ]
         with connection.cursor() as cursor:
-            cursor.execute(written.sql, params)
+            prepared.execute(connection, cursor, written.name, written.sql, params)
             rows: Iterable[Any] = cursor.fetchall()
         converters: Any = written.converters
         return written.compiler.apply_converters(rows, converters) if converters else rows

@@ -164,8 +164,9 @@ def _empty_tables(erasure: Erasure, tenant_id: str, say: Say) -> None:
             with maintenance():
                 rows = model._base_manager.filter(pk__in=ids)
                 deleted += rows._raw_delete(rows.db)
-                _count(erasure, model._meta.db_table, len(ids))
-        if deleted:
+                if model.is_told:
+                    _count(erasure, model._meta.db_table, len(ids))
+        if deleted and model.is_told:
             say(f"{model._meta.db_table}: {deleted} rows erased.")
 
 

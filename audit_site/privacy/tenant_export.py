@@ -178,7 +178,7 @@ def _tables(tenant: Tenant) -> Iterator[tuple[type[models.Model], models.QuerySe
     """Tenant, people, and every table with a tenant, those last that point to others."""
     yield Tenant, Tenant.objects.filter(pk=tenant.pk)
     yield User, User.objects.filter(memberships__tenant=tenant).distinct()
-    for model in reversed(owned_models()):
+    for model in reversed([model for model in owned_models() if model.is_told]):
         yield model, model._base_manager.filter(tenant=tenant)
 
 

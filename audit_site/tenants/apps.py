@@ -14,10 +14,12 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from audit_site.tenants import (  # noqa: PLC0415  models are there by now
+            change_marks,
             sign_in_audit,
             sign_in_state,  # noqa: F401  connects its receivers
         )
 
         make_folders()
         post_migrate.connect(build_walls, sender=self, dispatch_uid="build_walls")
+        post_migrate.connect(change_marks.build_marks, sender=self, dispatch_uid="build_marks")
         sign_in_audit.connect()

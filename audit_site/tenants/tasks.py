@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from audit_site.db.slices import delete_in_slices
-from audit_site.tenants import invitation_mails, origin
+from audit_site.tenants import change_marks, invitation_mails, origin
 from audit_site.tenants.models import SharedCacheEntry
 
 task_prerun.connect(origin.begin_task)
@@ -27,6 +27,11 @@ def clear_sessions() -> None:
 @shared_task(name="tenants.send_invitations")
 def send_invitations() -> None:
     invitation_mails.send_waiting_invitations()
+
+
+@shared_task(name="tenants.sum_up_marks")
+def sum_up_marks() -> None:
+    change_marks.sum_up_marks()
 
 
 def forget_cache() -> None:

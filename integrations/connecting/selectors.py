@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
+from django.utils import timezone
 
 from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
@@ -30,6 +31,13 @@ def list_integrations(tenant: Tenant, *, status: str | None = None) -> QuerySet[
 INTEGRATION: Final = ModelStatement[Integration](
     lambda: Integration.objects.filter(tenant=asked_id(0), pk=asked_id(1)).with_people()
 )
+
+
+def next_end_of_pause(tenant: Tenant) -> datetime | None:
+    """When the next pause ends by itself: from then on other things may be done."""
+    rows = Integration.objects.for_tenant(tenant).filter(on_pause_until__gt=timezone.now())
+    ends: datetime | None = rows.aggregate(ends=Min("on_pause_until"))["ends"]
+    return ends
 
 
 @dataclass(frozen=True, slots=True)

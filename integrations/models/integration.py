@@ -60,6 +60,7 @@ class Integration(TenantOwned):
     pause, without an end where `on_pause_until` is None (integrations.runs.pausing).
     """
 
+    leaves_marks = True
     seen_by_system = ("dispatch_due", "remind_of_address_changes", "rotate_credentials")
 
     class Status(models.TextChoices):

@@ -71,6 +71,8 @@ class CompanyLink(TenantOwned):
     linked elsewhere once it was unlinked; then what it brings counts from `counts_from` on.
     """
 
+    leaves_marks = True
+
     integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="links")
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="links")
     external_id = models.CharField(max_length=100)

@@ -29,6 +29,8 @@ class PsaCompanyRecord(TenantOwned):
     one by the first reason.
     """
 
+    leaves_marks = True
+
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, related_name="psa_companies"
     )
@@ -126,6 +128,8 @@ class ImportListVisit(TenantOwned):
     on the clock: what a sync was still writing at that moment is new the next time.
     """
 
+    leaves_marks = True
+
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     looked_at = models.DateTimeField()
@@ -148,6 +152,8 @@ class PsaContactRecord(TenantOwned):
 
     Only those of linked companies become contacts of ours.
     """
+
+    leaves_marks = True
 
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, related_name="psa_contacts"

@@ -67,6 +67,8 @@ class LinkSuggestion(TenantOwned):
     and the pair is not suggested again until somebody takes that back.
     """
 
+    leaves_marks = True
+
     kind = models.CharField(max_length=10, choices=SuggestionKind, default=SuggestionKind.LINK)
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
     record = models.ForeignKey(PsaCompanyRecord, on_delete=models.CASCADE, related_name="+")

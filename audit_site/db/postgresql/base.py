@@ -39,6 +39,7 @@ class WalledConnection(psycopg2.extensions.connection):  # type: ignore[misc]  #
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.told: dict[str, str] | None = {}
+        self.prepared: dict[str, bool] = {}
 
     def commit(self) -> None:
         super().commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audit_site.tenants.models.address_changes import AddressChange
 from audit_site.tenants.models.audit import AuditEvent, AuditLink
+from audit_site.tenants.models.change_marks import ChangeMark, PeopleMark
 from audit_site.tenants.models.invitations import VALID_FOR, Invitation
 from audit_site.tenants.models.mailed import NEVER_TRIED, Mailed
 from audit_site.tenants.models.people import ROLE_RANK, Membership, Role, User, UserManager
@@ -22,9 +23,11 @@ __all__ = [
     "AuditEvent",
     "AuditLink",
     "BrowserSession",
+    "ChangeMark",
     "Invitation",
     "Mailed",
     "Membership",
+    "PeopleMark",
     "Role",
     "Scope",
     "SharedCacheEntry",

@@ -59,7 +59,8 @@ class TenantOwned(models.Model):
     whom the model says: to the system, which looks there for what is due, for these reasons; to the
     person whose id a field holds; to the one who holds the secret whose hash a field holds.
     `application_may`: what the application does with such rows at all, where that is less than
-    everything.
+    everything. `leaves_marks`: lists show it, so that PostgreSQL notes each change of it
+    (`audit_site.tenants.change_marks`). `is_told`: whether such a row tells anything of its tenant.
     """
 
     worked_together: ClassVar[bool] = False
@@ -67,6 +68,8 @@ class TenantOwned(models.Model):
     seen_by_person: ClassVar[str] = ""
     seen_by_holder: ClassVar[str] = ""
     application_may: ClassVar[tuple[str, ...]] = DATA
+    leaves_marks: ClassVar[bool] = False
+    is_told: ClassVar[bool] = True
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")

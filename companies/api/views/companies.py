@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
@@ -35,6 +36,7 @@ from companies.api.views.figures import FigureActions
 from companies.api.views.links import LinkActions
 from companies.models import Company
 from integrations.api.serializers.runs import SyncRunSerializer, run_body, started
+from integrations.connecting.selectors import next_end_of_pause
 from integrations.importing import import_companies
 from integrations.importing.linking import owner_of
 from integrations.importing.rules import REASONS
@@ -67,12 +69,17 @@ from integrations.runs import starting
     retrieve=extend_schema(responses={200: CompanySerializer, **PROBLEMS}),
 )
 class CompanyViewSet(LinkActions, AgreementActions, FigureActions):
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List the audITees, by name unless `ordering` says otherwise."""
+        return self.kept(self._list, partial(next_end_of_pause, self.tenant))
+
+    def _list(self) -> Response:
         rows = self.get_queryset()
         places = [str(name).removeprefix("-") for name in rows.query.order_by]
         rows = rows.prefetch_related(None).values_list(*places, named=True)
-        return self.paged(rows, lambda page: company_bodies(request, [place.id for place in page]))
+        return self.paged(
+            rows, lambda page: company_bodies(self.request, [place.id for place in page])
+        )
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Read one audITee."""

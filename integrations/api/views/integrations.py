@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
@@ -53,7 +54,7 @@ from integrations.api.serializers.issues import IssueSerializer
 from integrations.api.serializers.runs import SyncRunSerializer, started
 from integrations.api.serializers.suggestions import LinkMatchingSerializer, MoveSerializer
 from integrations.connecting import connection_test, lifecycle
-from integrations.connecting.selectors import INTEGRATION, list_integrations
+from integrations.connecting.selectors import INTEGRATION, list_integrations, next_end_of_pause
 from integrations.importing import diagnosis, finding, ignoring
 from integrations.importing.connection_cards import connection_cards
 from integrations.importing.import_rows import import_rows
@@ -264,8 +265,12 @@ class IntegrationViewSet(TenantViewSet):
         responses={200: PsaCompanySerializer(many=True), **PROBLEMS},
     )
     @action(detail=True, url_path="psa-companies", permission_classes=[IsViewer])
-    def psa_companies(self, request: Request, pk: str) -> Response:
+    def psa_companies(self, request: Request, pk: str) -> HttpResponse:
         """List the PSA's companies, and why some of them can't be imported, by name."""
+        return self.kept(self._psa_companies, partial(next_end_of_pause, self.tenant))
+
+    def _psa_companies(self) -> Response:
+        request, pk = self.request, self.kwargs["pk"]
         integration = INTEGRATION.first(self.tenant.pk, find_uuid(pk))
         if integration is None:
             raise Http404
@@ -284,9 +289,9 @@ class IntegrationViewSet(TenantViewSet):
         )
         if (suggested := flag(request, "suggested")) is not None:
             rows = rows.filter(is_suggested() if suggested else ~is_suggested())
-        return self.paged(rows, lambda page: self._psa_companies(request, page, since))
+        return self.paged(rows, lambda page: self._psa_company_bodies(request, page, since))
 
-    def _psa_companies(
+    def _psa_company_bodies(
         self, request: Request, records: Sequence[PsaCompanyRecord], since: datetime | None
     ) -> Any:
         """Rows of the import list with the audITees that are suggested for them."""
@@ -359,7 +364,7 @@ class IntegrationViewSet(TenantViewSet):
         """A row of the import list as it is now."""
         records = list(list_psa_companies(integration).filter(external_id=external_id))
         since = looked_at(integration, self.actor)
-        return Response(self._psa_companies(request, records, since)[0])
+        return Response(self._psa_company_bodies(request, records, since)[0])
 
     @extend_schema(
         request=MoveSerializer,

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django.utils.functional import lazystr
 from rest_framework.renderers import JSONRenderer
@@ -218,19 +219,22 @@ def test_the_figure_of_all_is_written_as_described(companies: list[Company]) -> 
 
 
 def test_what_each_call_costs(tenant: Tenant, companies: list[Company]) -> None:
-    """Token, membership, and then: a place in the list, the rows, their MRR; and so on."""
+    """The token, and then: a place in the list, the rows, their MRR; and so on. Where an answer may
+    be kept, also what changes it: marks, and the end of a pause.
+    """
     api = make_api(tenant)
     run = make_run(Integration.objects.all()[0])
     psa_list = f"{V1}/integrations/{run.integration_id}/psa-companies/"
+    may_keep = 2 if connection.vendor == "postgresql" else 0
     costs = {
-        f"{V1}/companies/?page_size=100": 5,
-        f"{V1}/companies/{companies[0].pk}/": 4,
-        f"{V1}/mrr/": 3,
-        f"{V1}/companies/{companies[0].pk}/mrr/": 3,
-        f"{V1}/sync-runs/{run.pk}/": 4,
-        psa_list: 6,
+        f"{V1}/companies/?page_size=100": 4 + may_keep,
+        f"{V1}/companies/{companies[0].pk}/": 3,
+        f"{V1}/mrr/": 2,
+        f"{V1}/companies/{companies[0].pk}/mrr/": 2,
+        f"{V1}/sync-runs/{run.pk}/": 3,
+        psa_list: 5 + may_keep,
     }
-    for path in costs:
+    for path in (f"{V1}/mrr/", f"{V1}/companies/{companies[0].pk}/mrr/"):
         assert api.get(path).status_code == 200
 
     assert {path: queries(lambda path=path: api.get(path)) for path in costs} == costs
@@ -255,7 +259,7 @@ def test_answers_are_kept_by_address_and_version_up_to_so_many_bytes() -> None:
             built.append(address)
             return content
 
-        return kept.get(address, version, build)
+        return kept.get(address, version, build).content
 
     assert ask("/a", "1", b"aaaa") == b"aaaa"
     assert ask("/a", "1", b"----") == b"aaaa"

@@ -73,6 +73,7 @@ def test_what_the_clock_works_through_for_many_tenants_is_named_here() -> None:
         ("companies_company", "ALL"),
         ("companies_figureschange", "ALL"),
         ("integrations_psaword", "ALL"),
+        ("tenants_changemark", "ALL"),
         ("tenants_tenant", "SELECT"),
     ]
 
@@ -106,6 +107,7 @@ def test_what_opens_more_than_a_tenant_is_for_reading_and_named_here() -> None:
                 "integrations_linkpreview",
                 "integrations_psaword",
                 "integrations_syncrun",
+                "tenants_changemark",
                 "tenants_invitation",
                 "tenants_tenant",
             ],
