@@ -30,7 +30,11 @@ from integrations.sync.list_phases import OVERLAP
 from integrations.sync.phase import Phase
 
 #: How often a page that watches asks again, by how long ago it began: milliseconds.
-PULSES: Final = ((timedelta(seconds=4), 300), (timedelta(seconds=30), 1000))
+PULSES: Final = (
+    (timedelta(seconds=2), 150),
+    (timedelta(seconds=4), 300),
+    (timedelta(seconds=30), 1000),
+)
 SLOWEST_PULSE: Final = 3000
 #: The end of a wait is given to the second when it is nearer than this.
 SOON: Final = timedelta(minutes=5)

@@ -121,7 +121,8 @@ def test_the_step_never_goes_back(
 @pytest.mark.parametrize(
     ("state", "seconds_ago", "pulse"),
     [
-        ("queued", 1, 300),
+        ("queued", 1, 150),
+        ("queued", 3, 300),
         ("running", 5, 1000),
         ("running", 29, 1000),
         ("running", 31, 3000),
