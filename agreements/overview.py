@@ -13,8 +13,9 @@ from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from agreements import mrr
-from agreements.figures import Money
+from agreements.figures import Money, Total
 from agreements.models import AgreementMrr, CompanyMrr
+from agreements.mrr.money import sum_of_exact
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -65,33 +66,41 @@ class CurrencyBook:
         return {"currency": self.currency, "amount": mrr.money_text(self.currency, difference)}
 
 
-def currency_books(tenant: Tenant, largest: int = 10) -> list[CurrencyBook]:
-    """Concentration and sources by currency, from what is stored; a constant number of queries."""
-    active = CompanyMrr.objects.for_tenant(tenant).filter(company__status=Company.Status.ACTIVE)
-    sums: dict[str, list[Fraction]] = defaultdict(list)
-    for currency, exact in active.values_list("currency", "exact"):
-        sums[currency].append(Fraction(exact))
-    sources = _by_source(tenant)
-    found = []
-    for currency in sorted(sums):
-        total = sum(sums[currency], Fraction(0))
-        of_currency = active.filter(currency=currency).select_related("company")
-        rows = list(of_currency.order_by("-minor", "company__name")[:largest])
-        top = [
-            _share(str(row.company_id), row.company.name, currency, Fraction(row.exact), total)
-            for row in rows
-        ]
-        found.append(
-            CurrencyBook(
-                currency,
-                mrr.money_text(currency, total),
-                len(sums[currency]),
-                top,
-                _percent(sum((Fraction(row.exact) for row in rows), Fraction(0)), total),
-                _shares_of_sources(sources[currency], currency, total),
-            )
-        )
-    return found
+def own_first(tenant: Tenant, totals: Sequence[Total]) -> list[Total]:
+    """The currencies in which anything counts, the tenant's own before the others."""
+    return sorted(
+        totals, key=lambda total: (total["currency"] != tenant.currency, total["currency"])
+    )
+
+
+def exact_in(tenant: Tenant, currency: str) -> Fraction:
+    """What all active companies come to today in a currency, from what is stored."""
+    return sum_of_exact(_of_active(tenant, currency).values_list("exact", flat=True))
+
+
+def _of_active(tenant: Tenant, currency: str) -> QuerySet[CompanyMrr]:
+    rows = CompanyMrr.objects.for_tenant(tenant)
+    return rows.filter(company__status=Company.Status.ACTIVE, currency=currency)
+
+
+def currency_book(tenant: Tenant, currency: str, largest: int = 10) -> CurrencyBook:
+    """Concentration and sources in one currency, from what is stored; three statements."""
+    active = _of_active(tenant, currency)
+    everyone = list(active.values_list("exact", flat=True))
+    total = sum_of_exact(everyone)
+    rows = list(active.select_related("company").order_by("-minor", "company__name")[:largest])
+    top = [
+        _share(str(row.company_id), row.company.name, currency, Fraction(row.exact), total)
+        for row in rows
+    ]
+    return CurrencyBook(
+        currency,
+        mrr.money_text(currency, total),
+        len(everyone),
+        top,
+        _percent(sum_of_exact(row.exact for row in rows), total),
+        _shares_of_sources(_by_source(tenant, currency), currency, total),
+    )
 
 
 def _shares_of_sources(
@@ -104,20 +113,20 @@ def _shares_of_sources(
     ]
 
 
-def _by_source(tenant: Tenant) -> dict[str, dict[tuple[str, bool], Fraction]]:
-    """By currency: what the agreements of each integration come to, and is it disconnected.
+def _by_source(tenant: Tenant, currency: str) -> dict[tuple[str, bool], Fraction]:
+    """What the agreements of each integration come to, and whether it is disconnected.
 
     Those without one were typed in here.
     """
     counted = AgreementMrr.objects.for_tenant(tenant).filter(
-        included=True, company__status=Company.Status.ACTIVE
+        included=True, company__status=Company.Status.ACTIVE, currency=currency
     )
     integration = "agreement__integration"
-    columns = ("currency", "exact", f"{integration}__name", f"{integration}__disconnected_at")
-    found: dict[str, dict[tuple[str, bool], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-    for currency, exact, name, disconnected_at in counted.values_list(*columns):
-        found[currency][name or TYPED, disconnected_at is not None] += Fraction(exact)
-    return found
+    columns = ("exact", f"{integration}__name", f"{integration}__disconnected_at")
+    found: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for exact, name, disconnected_at in counted.values_list(*columns):
+        found[name or TYPED, disconnected_at is not None].append(exact)
+    return {source: sum_of_exact(texts) for source, texts in found.items()}
 
 
 def mrr_of_integration(integration: Integration) -> list[Money]:
@@ -125,12 +134,12 @@ def mrr_of_integration(integration: Integration) -> list[Money]:
     counted = AgreementMrr.objects.for_tenant(integration.tenant).filter(
         included=True, company__status=Company.Status.ACTIVE, agreement__integration=integration
     )
-    sums: dict[str, Fraction] = defaultdict(Fraction)
+    found: dict[str, list[str]] = defaultdict(list)
     for currency, exact in counted.values_list("currency", "exact"):
-        sums[currency] += Fraction(exact)
+        found[currency].append(exact)
     return [
-        {"currency": currency, "amount": mrr.money_text(currency, sums[currency])}
-        for currency in sorted(sums)
+        {"currency": currency, "amount": mrr.money_text(currency, sum_of_exact(found[currency]))}
+        for currency in sorted(found)
     ]
 
 
@@ -143,13 +152,16 @@ def _percent(amount: Fraction, total: Fraction) -> float:
     return float(round(100 * amount / total, 1)) if total > 0 else 0.0
 
 
-def ending_soon(tenant: Tenant, within_days: int) -> QuerySet[AgreementMrr]:
-    """Agreements that count today and whose last day comes within so many days, soonest first."""
+def ending_soon(tenant: Tenant, within_days: int, currency: str) -> QuerySet[AgreementMrr]:
+    """Agreements that count today in a currency and whose last day comes within so many days,
+    soonest first.
+    """
     today = tenant.today()
     return (
         AgreementMrr.objects.for_tenant(tenant)
         .filter(
             included=True,
+            currency=currency,
             last_day__range=(today, today + timedelta(days=within_days)),
             company__status=Company.Status.ACTIVE,
         )

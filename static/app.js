@@ -152,3 +152,17 @@ document.addEventListener("DOMContentLoaded", function () {
   const wrong = document.querySelector("main :is(input, select, textarea)[aria-invalid=true]");
   if (wrong) wrong.focus();
 });
+
+// The bars of a chart are one stop for the keyboard: arrow keys lead from bar to bar.
+document.addEventListener("keydown", function (event) {
+  const bar = event.target.closest && event.target.closest("[data-arrows] .bar");
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!bar || !by) return;
+  const bars = Array.from(bar.parentNode.querySelectorAll(".bar"));
+  const next = bars[bars.indexOf(bar) + by];
+  if (!next) return;
+  event.preventDefault();
+  bar.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});

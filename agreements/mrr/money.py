@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
 from typing import Final
@@ -75,6 +76,16 @@ def money_text(currency: str, amount: Fraction | Decimal) -> str:
 def exact_text(amount: Fraction) -> str:
     """`n/d` in lowest terms."""
     return f"{amount.numerator}/{amount.denominator}"
+
+
+def sum_of_exact(texts: Iterable[str]) -> Fraction:
+    """The sum of many `n/d`: those with the same denominator are added as whole numbers."""
+    sums: dict[str, int] = {}
+    for text in texts:
+        numerator, _, denominator = text.partition("/")
+        sums[denominator] = sums.get(denominator, 0) + int(numerator)
+    parts = (Fraction(numerator, int(below or 1)) for below, numerator in sums.items())
+    return sum(parts, Fraction(0))
 
 
 def plain_text(amount: Fraction) -> str:

@@ -21,9 +21,17 @@ def parts_as_asked(tenant: Tenant, days: Days, company_id: UUID | None = None) -
 
 
 def movement_as_asked(
-    tenant: Tenant, days: Days, company_id: UUID | None = None
+    tenant: Tenant,
+    days: Days,
+    company_id: UUID | None = None,
+    parts: Sequence[Part] | None = None,
 ) -> Sequence[AnyMovement]:
-    """From day to day; where it opens as known at another moment, with what became known since."""
+    """From day to day; where it opens as known at another moment, with what became known since.
+
+    `parts` are the books as asked, for whoever has read them already.
+    """
+    if days.opens_at is None and parts is not None:
+        return movement_of(parts, days.start, days.end)
     if days.known_at is None and days.opens_at is None:
         return movement_of(tenant_parts(tenant, company_id=company_id), days.start, days.end)
     after = known_books(tenant, days.known_at, company_id)

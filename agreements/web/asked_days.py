@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -130,9 +130,10 @@ class Days:
         known_at = self.moment
         return replace(self, known_at=known_at, given={**self.given, KNOWN: as_text(known_at)})
 
-    def csv_addresses(self, company: Company | None = None) -> dict[str, str]:
-        """Where a page's charts can be downloaded; of one company, or of all."""
+    def csv_addresses(self, company: Company | None = None, currency: str = "") -> dict[str, str]:
+        """Where a page's charts can be downloaded; of one company, or of all in one currency."""
         of = f"&company={company.pk}" if company else ""
+        of += f"&currency={quote(currency)}" if currency else ""
         return {
             "series_address": f"{reverse('agreements:series-csv')}?{self.figure_query}{of}",
             "movement_address": f"{reverse('agreements:movement-csv')}?{self.movement_query}{of}",

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from itertools import count
+from math import ceil, floor
 from typing import Final
 
 from agreements import mrr
 from agreements.figures import Part
 from agreements.mrr.cycles import add_months
 from agreements.mrr.figures import CLASSES, merged
+from agreements.mrr.money import plain_text
 from agreements.restated import RestatedMovement
 
 #: A bridge between two days, as known now or at two moments.
@@ -25,6 +28,10 @@ HEIGHT: Final = 220
 TOP: Final = 24
 BOTTOM: Final = 30
 PLOT: Final = HEIGHT - TOP - BOTTOM
+#: Left of the bars by month, for the amounts of their axis.
+GUTTER: Final = 72
+#: An axis has at most so many lines besides zero.
+MOST_TICKS: Final = 4
 
 CLASS_TITLES: Final = {
     "restated": "Restated",
@@ -53,6 +60,11 @@ class Bar:
         return max(self.x + self.width // 2, 22)  # the first label must not be cut off
 
     @property
+    def told(self) -> int:
+        """Where what is told of it stands, so that none of it is cut off."""
+        return min(max(self.middle, 90), WIDTH - 70)
+
+    @property
     def above(self) -> int:
         return max(self.y - 5, 12)
 
@@ -70,11 +82,23 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A line of the axis with its round amount."""
+
+    amount: str
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
+    """`left` is where the bars begin, right of the amounts of `ticks`."""
+
     currency: str
     title: str
     bars: list[Bar]
     levels: list[Level] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+    left: int = 0
     zero: int = HEIGHT - BOTTOM
     width: int = WIDTH
     height: int = HEIGHT
@@ -96,6 +120,27 @@ class _Scale:
     def y(self, amount: Fraction) -> int:
         return TOP + int((self._top - amount) * PLOT / self._span)
 
+    def ticks(self) -> list[Tick]:
+        """Round amounts in sight, 1, 2 or 5 times a power of ten apart; zero is drawn anyway."""
+        step = next(
+            Fraction(factor) * Fraction(10) ** power
+            for power in count(_magnitude(self._span / MOST_TICKS))
+            for factor in (1, 2, 5)
+            if self._span <= MOST_TICKS * factor * Fraction(10) ** power
+        )
+        numbers = range(ceil(self._bottom / step), floor(self._top / step) + 1)
+        return [
+            Tick(plain_text(number * step), self.y(number * step)) for number in numbers if number
+        ]
+
+
+def _magnitude(amount: Fraction) -> int:
+    """The power of ten that an amount above zero reaches."""
+    power = len(str(floor(amount))) - 1
+    while Fraction(10) ** power > amount:
+        power -= 1
+    return power
+
 
 def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
     """Recognized by month, twelve before the as-of month and twelve from it, with both averages."""
@@ -109,7 +154,7 @@ def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
     for currency in sorted({currency for month in months for currency in month}):
         amounts = [month.get(currency, Fraction(0)) for month in months]
         scale = _Scale(amounts)
-        step = WIDTH // 24
+        step = (WIDTH - GUTTER) // 24
         bars = []
         for position, amount in enumerate(amounts):
             month = add_months(first, position)
@@ -119,7 +164,7 @@ def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
                     f"{month:%b %Y}",
                     mrr.money_text(currency, amount),
                     "past" if position < 12 else "ahead",
-                    position * step + 3,
+                    GUTTER + position * step + 3,
                     y,
                     step - 6,
                     max(zero - y, 1),
@@ -130,8 +175,8 @@ def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
                 kind,
                 label,
                 mrr.money_text(currency, mean := sum(part, Fraction(0)) / 12),
-                start * step,
-                (start + 12) * step,
+                GUTTER + start * step,
+                GUTTER + (start + 12) * step,
                 scale.y(mean),
             )
             for kind, label, start, part in (
@@ -139,7 +184,12 @@ def by_month(parts: Sequence[Part], on: date) -> list[Chart]:
                 ("ahead", "Forward average", 12, amounts[12:]),
             )
         ]
-        charts.append(Chart(currency, "Recognized by month", bars, levels, scale.y(Fraction(0))))
+        charts.append(
+            Chart(
+                currency, "Recognized by month", bars, levels,
+                ticks=scale.ticks(), left=GUTTER, zero=scale.y(Fraction(0)),
+            )
+        )  # fmt: skip
     return charts
 
 

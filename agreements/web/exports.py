@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any
 
 from django.http import HttpResponse
 
 from agreements import mrr
+from agreements.ahead import MonthAhead
 from agreements.figures import Month
 from agreements.models import ChoiceRecord, FigureReport
 from agreements.web import charts, movement_rows
@@ -118,6 +119,44 @@ def movement_csv(bridges: Sequence[AnyMovement], names: dict[str, str], days: Da
     name = f"movement-{days.start}-{days.end}-{_known_name(days)}"
     header = ("Movement", "audITee", "Currency", "Amount", "Known at")
     return csv_response(name, header, rows(), amounts=[3])
+
+
+def ahead_csv(months: Sequence[MonthAhead], names: Mapping[str, str], today: date) -> HttpResponse:
+    """Each change of the months ahead, and what is in force at the end of each month."""
+
+    def rows() -> Iterable[Sequence[Any]]:
+        for one in months:
+            month, currency = f"{one.month:%Y-%m}", one.currency
+            for change in one.changes:
+                company = names.get(change.company_id, "")
+                before, after, amount = (
+                    change.texts[name] for name in ("before", "after", "amount")
+                )
+                yield (
+                    month,
+                    change.kind,
+                    company,
+                    change.name,
+                    change.day,
+                    currency,
+                    before,
+                    after,
+                    amount,
+                )
+            yield month, "closing", "", "", one.last_day, currency, "", one.amount, one.difference
+
+    header = (
+        "Month",
+        "Change",
+        "audITee",
+        "Row",
+        "Day",
+        "Currency",
+        "Before",
+        "After",
+        "Difference",
+    )
+    return csv_response(f"months-ahead-{today}", header, rows(), amounts=[6, 7, 8])
 
 
 def _known_at(days: Days) -> str:

@@ -11,9 +11,11 @@ from typing import Final
 from agreements import mrr
 from agreements.change_words import said_changes
 from agreements.mrr import CompanyMovement
+from agreements.mrr.figures import row_id
 from agreements.restated import RestatedCompany, RestatedMovement
 from agreements.web import charts
 from agreements.web.charts import AnyMovement
+from audit_site.pages.written import money_written
 from audit_site.tenants.models import Tenant
 
 #: How many audITees of a step a page names; the CSV has them all.
@@ -43,6 +45,19 @@ class Part:
     movers: list[Mover]
     more: int = 0
 
+    @property
+    def number(self) -> int:
+        return len(self.movers) + self.more
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row of the movement as a table; the largest step is `STEP_WIDTH` wide."""
+
+    bar: charts.Bar
+    part: Part | None
+    width: int
+
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
@@ -51,11 +66,47 @@ class Bridge:
     chart: charts.Chart
     parts: list[Part]
 
+    @property
+    def steps(self) -> list[Step]:
+        """Opening, what moved, closing. A step with nobody behind it is none."""
+        by_title = {part.title: part for part in self.parts}
+        bars = [bar for bar in self.chart.bars if bar.label in by_title or bar.kind == "total"]
+        tallest = max((bar.height for bar in bars if bar.kind != "total"), default=1)
+        return [
+            Step(bar, by_title.get(bar.label), max(bar.height * STEP_WIDTH // tallest, 1))
+            for bar in bars
+        ]
+
+    @property
+    def nothing(self) -> list[str]:
+        """The steps with nobody behind them."""
+        titles = {part.title for part in self.parts}
+        steps = (bar.label for bar in self.chart.bars if bar.kind != "total")
+        return [label.lower() for label in steps if label not in titles]
+
+    @property
+    def difference(self) -> str:
+        """Closing less opening."""
+        opening, *_, closing = (Fraction(bar.amount) for bar in self.chart.bars)
+        return mrr.money_text(self.chart.currency, closing - opening)
+
+
+#: Row ids with what a page calls these rows.
+Rows = Mapping[str, str]
+#: So many rows of an audITee say why it moved; the rest is counted.
+MOST_REASONS: Final = 3
+STEP_WIDTH: Final = 160
+
 
 def by_company(
-    bridges: Sequence[AnyMovement], names_of: Callable[[set[str]], Mapping[str, str]]
+    bridges: Sequence[AnyMovement],
+    names_of: Callable[[set[str]], Mapping[str, str]],
+    rows: Rows | None = None,
 ) -> list[Bridge]:
-    """Each step with its largest audITees; `names_of` is asked once, for all that are shown."""
+    """Each step with its largest audITees; `names_of` is asked once, for all that are shown.
+
+    `rows` says what the rows behind them are called, for the sentence of why.
+    """
     steps = [
         {
             kind: sorted(companies_of(bridge, kind), key=_largest_first)
@@ -74,6 +125,7 @@ def by_company(
                 names.get(moved.company_id, ""),
                 mrr.money_text(bridge.currency, moved.exact),
                 moved.company_id,
+                sentences=_reasons(bridge.currency, moved, rows or {}),
             )
             for moved in found[:MOST_MOVERS]
         ]
@@ -83,6 +135,33 @@ def by_company(
         Bridge(chart, [part(bridge, kind, found) for kind, found in step.items() if found])
         for chart, bridge, step in zip(charts.waterfall(bridges), bridges, steps, strict=True)
     ]
+
+
+def names_of_rows(book: Iterable[mrr.Prepared]) -> Rows:
+    """What the rows of a book are called, by row id."""
+    found = {}
+    for item in book:
+        name = item.agreement.name or item.agreement.id
+        for row in item.rows:
+            line = row.line
+            called = name if line is None else f"{line.product or f'line {line.id}'} of {name}"
+            found[row_id(item, line.id if line else None)] = called
+    return found
+
+
+def _reasons(currency: str, moved: Moved, rows: Rows) -> list[str]:
+    """Which rows moved it, and from what to what, the most first."""
+    moves: Sequence[tuple[str, Fraction, Fraction]] = getattr(moved, "rows", ())
+    known = [row for row in moves if row[0] in rows]
+    known.sort(key=lambda row: (-abs(row[2] - row[1]), row[0]))
+    said = [
+        f"{rows[row]}: {money_written(mrr.money_text(currency, before))} → "
+        f"{money_written(mrr.money_text(currency, after))}"
+        for row, before, after in known[:MOST_REASONS]
+    ]
+    if more := len(known) - len(said):
+        said.append(f"and {more} more")
+    return said
 
 
 def by_row(

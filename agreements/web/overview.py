@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
 
 from agreements import stored_mrr
-from agreements.figures import months_of
+from agreements.ahead import ChangeAhead, MonthAhead, months_ahead
+from agreements.figures import Month, Total, months_of, tenant_figure
 from agreements.mrr.cycles import add_months
-from agreements.overview import currency_books, ending_soon
+from agreements.overview import currency_book, ending_soon, exact_in, own_first
 from agreements.to_check import ended_without_renewal, in_doubt, of_active
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked, parts_as_asked
@@ -33,19 +36,51 @@ def _asked_days(request: PageRequest) -> Days:
     return Days.of(query, tenant_of(request))
 
 
+@dataclass(frozen=True, slots=True)
+class CurrencyTab:
+    """A currency in which anything counts, with its sum and the address of its page."""
+
+    total: Total
+    address: str
+    is_shown: bool
+
+
+def _tabs(request: PageRequest, totals: Sequence[Total]) -> list[CurrencyTab]:
+    """The currencies, the tenant's own first; the one that the address names is shown."""
+    wanted = request.GET.get("currency", "").upper()
+    named = {total["currency"] for total in totals}
+    shown = wanted if wanted in named else next((total["currency"] for total in totals), "")
+    query = request.GET.copy()
+    query.pop("page", None)
+    tabs = []
+    for total in totals:
+        query["currency"] = total["currency"]
+        address = f"?{query.urlencode()}"
+        tabs.append(CurrencyTab(total, address, total["currency"] == shown))
+    return tabs
+
+
 @page("GET", section="mrr")
 def overview(request: PageRequest) -> HttpResponse:
-    """All companies together, from what is stored: sums, concentration, and what ends soon."""
+    """All companies together, from what is stored, a currency at a time: the sum, who and where it
+    hangs on, and what ends soon.
+    """
     tenant = tenant_of(request)
     within = request.GET.get("within", "")
     horizon = int(within) if within.isdecimal() and int(within) in HORIZONS else HORIZONS[-1]
     days = _asked_days(request)
     days.show_troubles(request)
+    tabs = _tabs(request, own_first(tenant, tenant_figure(tenant).totals))
+    shown = next((tab.total for tab in tabs if tab.is_shown), None)
+    currency = shown["currency"] if shown else tenant.currency
     context = {
-        "books": currency_books(tenant),
+        "tabs": tabs,
+        "total": shown,
+        "currency": currency,
+        "book": currency_book(tenant, currency) if shown else None,
         "to_check": in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count(),
         "behind": stored_mrr.count_of_former_rules(tenant),
-        "ending": paged(request, ending_soon(tenant, horizon), size=25),
+        "ending": paged(request, ending_soon(tenant, horizon, currency), size=10),
         "within": horizon,
         "horizons": HORIZONS,
         "days": days,
@@ -55,21 +90,73 @@ def overview(request: PageRequest) -> HttpResponse:
 
 @page("GET", section="mrr")
 def overview_charts(request: PageRequest) -> HttpResponse:
-    """The charts, loaded after the page, for they take the whole book; without script a page."""
-    tenant = tenant_of(request)
+    """Movement, months ahead and charts of one currency, loaded after the page, for they take the
+    whole book; without script a page.
+    """
+    tenant, currency = tenant_of(request), request.GET.get("currency", "").upper()
     days = _asked_days(request)
     if refusal := days.refusal():
         return refusal
-    bridges = movement_as_asked(tenant, days)
+    parts = parts_as_asked(tenant, days)
+    bridges = movement_as_asked(tenant, days, parts=parts)
+    months = charts.by_month(parts, days.as_of)
+    currency = currency or _first_currency(tenant, bridges, months)
+    rows = movement_rows.names_of_rows(item for part in parts for item in part.book)
+    shown = [bridge for bridge in bridges if bridge.currency == currency]
+    ahead = days.known_at is None
     context = {
-        "months": charts.by_month(parts_as_asked(tenant, days), days.as_of),
-        "movements": movement_rows.by_company(bridges, lambda ids: _names_of(tenant, ids)),
+        "currency": currency,
+        "months": [chart for chart in months if chart.currency == currency],
+        "movements": movement_rows.by_company(shown, lambda ids: _names_of(tenant, ids), rows),
+        "ahead": _months_ahead(tenant, currency) if ahead else [],
         "days": days,
         "ended_unread": count_ended_unread(tenant),
-        **days.csv_addresses(),
+        **days.csv_addresses(currency=currency),
     }
-    template = "_charts" if request.htmx else "charts"
+    template = "_book_charts" if request.htmx else "charts"
     return render(request, f"agreements/{template}.html", context)
+
+
+def _first_currency(
+    tenant: Tenant, bridges: Sequence[charts.AnyMovement], months: Sequence[charts.Chart]
+) -> str:
+    """The tenant's own where anything is in it, else the first."""
+    found = [*dict.fromkeys(item.currency for item in (*bridges, *months))]
+    return tenant.currency if tenant.currency in found or not found else found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMonth:
+    """A month ahead with the names of the audITees of its first changes; `more` are not shown."""
+
+    ahead: MonthAhead
+    changes: list[tuple[str, ChangeAhead]]
+
+    @property
+    def more(self) -> int:
+        return len(self.ahead.changes) - len(self.changes)
+
+
+def _months_ahead(tenant: Tenant, currency: str) -> list[ShownMonth]:
+    months = months_ahead(tenant, currency, exact_in(tenant, currency))
+    first = [month.changes[: movement_rows.MOST_MOVERS] for month in months]
+    names = _names_of(tenant, {change.company_id for changes in first for change in changes})
+    return [
+        ShownMonth(month, [(names.get(change.company_id, ""), change) for change in changes])
+        for month, changes in zip(months, first, strict=True)
+    ]
+
+
+@page("GET", section="mrr")
+def ahead_csv(request: PageRequest) -> HttpResponse:
+    """What starts, ends and changes in the twelve months ahead as CSV, row by row."""
+    tenant = tenant_of(request)
+    limits.spend(tenant, limits.EXPORTS)
+    currency = request.GET.get("currency", "").upper() or tenant.currency
+    months = months_ahead(tenant, currency, exact_in(tenant, currency))
+    names = _names_of(tenant, {change.company_id for one in months for change in one.changes})
+    exports.record_export(request, what="months ahead", as_of=tenant.today())
+    return exports.ahead_csv(months, names, tenant.today())
 
 
 def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
@@ -80,6 +167,17 @@ def _narrowed(request: PageRequest) -> tuple[Tenant, Company | None]:
         return tenant, find(Company.objects.for_tenant(tenant), UUID(text))
     except ValueError:
         return tenant, find(Company.objects.none(), UUID(int=0))
+
+
+def _in_currency(request: PageRequest, months: list[Month]) -> list[Month]:
+    """Without other currencies than the one that the address names; it may name none."""
+    currency = request.GET.get("currency", "").upper()
+    if not currency:
+        return months
+    return [
+        {**month, "recognized": [row for row in month["recognized"] if row["currency"] == currency]}
+        for month in months
+    ]
 
 
 @page("GET", section="mrr")
@@ -93,7 +191,7 @@ def series_csv(request: PageRequest) -> HttpResponse:
     days = days.fixed(tenant, company)
     parts = parts_as_asked(tenant, days, company.pk if company else None)
     first = add_months(days.as_of.replace(day=1), -12)
-    months = months_of(parts, first, 24)
+    months = _in_currency(request, months_of(parts, first, 24))
     exports.record_export(
         request,
         what="recognized by month",
@@ -114,6 +212,8 @@ def movement_csv(request: PageRequest) -> HttpResponse:
     limits.spend(tenant, limits.EXPORTS)
     days = days.fixed(tenant, company)
     bridges = movement_as_asked(tenant, days, company.pk if company else None)
+    if currency := request.GET.get("currency", "").upper():
+        bridges = [bridge for bridge in bridges if bridge.currency == currency]
     ids = movement_rows.company_ids(bridges)
     names = names_at(tenant, ids, days.moment)
     exports.record_export(

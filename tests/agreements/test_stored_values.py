@@ -12,7 +12,7 @@ from agreements import stored_mrr
 from agreements.figures import company_figure, company_totals, tenant_parts
 from agreements.models import AgreementMrr, CompanyMrr
 from agreements.mrr.money import exact_text
-from agreements.overview import currency_books, ending_soon
+from agreements.overview import currency_book, ending_soon
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.models import Integration
@@ -77,7 +77,7 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
     Company.objects.filter(name="Archived").update(status="archived")
     stored_mrr.verify([tenant.pk], mend=True)
 
-    euro, usd = currency_books(tenant)
+    euro, usd = currency_book(tenant, "EUR"), currency_book(tenant, "USD")
 
     assert (euro.currency, euro.amount) == ("EUR", "0.83")
     assert (usd.amount, usd.companies, usd.top_percent) == ("100.00", 2, 100.0)
@@ -86,8 +86,8 @@ def test_sums_shares_and_ends_come_from_what_is_stored(
         (integration.name, "75.00"), ("Autotask", "25.00"),
     ]  # fmt: skip
     assert (usd.largest_rounding, usd.sources_rounding) == (None, None)
-    assert [row.company.name for row in ending_soon(tenant, 30)] == ["Small"]
-    assert list(ending_soon(tenant, 29)) == []
+    assert [row.company.name for row in ending_soon(tenant, 30, "USD")] == ["Small"]
+    assert list(ending_soon(tenant, 29, "USD")) == []
 
 
 def test_an_amount_beyond_any_column_is_kept_exactly(

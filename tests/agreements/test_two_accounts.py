@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from agreements import stored_mrr
 from agreements.figures import company_figure, tenant_figure
-from agreements.overview import currency_books
+from agreements.overview import currency_book
 from audit_site.tenants.models import Tenant
 from integrations.models import Integration
 from tests.factories import make_agreement, make_company, make_integration
@@ -43,7 +43,7 @@ def test_equal_ids_of_two_accounts_both_count(
     assert (amounts(whole), whole.json()["companies"]) == (["170.00"], 2)
     assert series["months"][0]["recognized"] == [{"currency": "USD", "amount": "170.00"}]
     assert movement["currencies"][0]["new"] == "170.00"
-    assert currency_books(tenant)[0].amount == "170.00"
+    assert currency_book(tenant, "USD").amount == "170.00"
 
 
 def test_a_company_that_moved_from_one_account_to_the_other_keeps_both(

@@ -67,6 +67,6 @@ def test_no_form_or_link_forgets_the_days_of_another(alex: User, company: Compan
 
     for name, day in (("as_of", "2025-06-15"), ("from", "2026-01-31"), ("to", "2026-03-31")):
         assert f'<input type="hidden" name="{name}" value="{day}">' in page
-    assert 'href="?within=30&amp;from=2026-01-31&amp;to=2026-03-31"' in book
+    assert 'href="?within=30&amp;currency=USD&amp;from=2026-01-31&amp;to=2026-03-31"' in book
     assert '<input type="hidden" name="within" value="60">' in book
     assert 'type="hidden" name="from"' not in fresh

@@ -9,6 +9,7 @@ from agreements import mrr
 from agreements.web import charts
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
+from tests.agreements.web.test_movement_rows import cells_of
 from tests.clients import browser, csv_rows, text
 
 
@@ -29,7 +30,11 @@ def test_the_charts_have_their_table_and_csv(alex: User, company: Company) -> No
     )
     moved = csv_rows(client.get(f"/mrr/movement.csv?from=2024-12-31&to=2026-01-01&known={known}"))
 
-    assert charts_page.count('<svg class="chart"') == 2
+    assert charts_page.count('<svg class="chart"') == 1
+    assert cells_of(charts_page, "Movement, USD")[4:] == [
+        "Opening", "", "", "USD 1,300.00", "Closing", "", "", "USD 1,300.00",
+    ]  # fmt: skip
+    assert "Nothing changed between these two days." in charts_page
     assert "Trailing average: USD 1,300.00" in charts_page
     assert series[0] == ["Month", "Currency", "Recognized", "Known at"]
     assert series[1] == ["2025-06", "USD", "1300.00", known]
@@ -55,11 +60,23 @@ def test_the_csv_of_the_months_is_of_the_chart_that_it_stands_on(
     _, first, *_, last = csv_rows(client.get(link))
 
     assert link.replace("&", "&amp;") in page
-    assert f'href="/mrr/series.csv?as_of={today}"' in book
+    assert f'href="/mrr/series.csv?as_of={today}&amp;currency=USD"' in book
     assert "<td>Jun 2024</td>" in page
     assert "<td>May 2026</td>" in page
     assert first[0] == "2025-01"  # it begins then
     assert last[0] == "2026-05"
+
+
+def test_the_axis_has_round_amounts_in_sight() -> None:
+    def amounts(*given: int) -> list[str]:
+        return [tick.amount for tick in charts._Scale([Fraction(one) for one in given]).ticks()]
+
+    assert amounts(58_420, 65_800) == ["20000", "40000", "60000"]
+    assert amounts(1300) == ["500", "1000"]
+    assert amounts(4) == ["1", "2", "3", "4"]
+    assert amounts(-150, 100) == ["-100", "100"]
+    assert charts._Scale([Fraction(1, 3)]).ticks()[-1].amount == "0.3"
+    assert amounts() == amounts(0)
 
 
 def test_of_three_months_the_first_is_labelled(alex: User, company: Company) -> None:
