@@ -22,6 +22,7 @@ from audit_site.errors import DomainError, Explained
 from companies.models import Company
 from integrations.batches.bringing_back import bring_back, to_bring_back
 from integrations.batches.undoing import take_back
+from integrations.importing.batch_counts import BACK
 from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
@@ -81,9 +82,9 @@ def carry_out_slice(batch: ImportBatch) -> bool:
         take_back(undoing, batch.undo_by)
         bulk_upsert(ImportBatchRow, undoing)
         return True
-    if archived := to_bring_back(batch):
-        bring_back(archived, batch.back_by)
-        bulk_upsert(ImportBatchRow, archived)
+    if returning := to_bring_back(batch):
+        bring_back(returning, batch.back_by)
+        bulk_upsert(ImportBatchRow, returning)
         return True
     rows = _next_rows(batch)
     if not rows:
@@ -250,6 +251,11 @@ def _give_up(batch: ImportBatch) -> None:
         state=State.DONE,
         code="internal_error",
         message="Something went wrong on our side. Take it back by itself; if it stays, tell us.",
+    )
+    waiting.filter(code=BACK).update(
+        state=State.UNDONE,
+        code="internal_error",
+        message="Something went wrong on our side. Bring it back again; if it stays, tell us.",
     )
     waiting.update(
         state=State.FAILED,
