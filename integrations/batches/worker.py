@@ -22,7 +22,7 @@ from audit_site.errors import DomainError, Explained
 from companies.models import Company
 from integrations.batches.bringing_back import bring_back, to_bring_back
 from integrations.batches.undoing import take_back
-from integrations.importing.batch_counts import BACK
+from integrations.importing.batch_counts import BACK, THERE_BEFORE
 from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
@@ -154,7 +154,8 @@ def _import(batch: ImportBatch, integration: Integration, rows: Sequence[ImportB
         elif company := result.made.get(row.external_id):
             _done(row, company, made=True)
         else:
-            _done(row, holders[row.external_id], made=False)
+            row.company = holders[row.external_id]
+            _there_before(row)
 
 
 def _holders(integration: Integration, external_ids: Sequence[str]) -> dict[str, Company]:
@@ -166,7 +167,14 @@ def _holders(integration: Integration, external_ids: Sequence[str]) -> dict[str,
 
 
 def _link(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBatchRow]) -> None:
-    """Tie each to the audITee that was reviewed, if that is still what is suggested."""
+    """Tie each to the audITee that was reviewed, if that is still what is suggested. Who is linked
+    to it by now, as by another one who confirmed the same, is so.
+    """
+    holders = _holders(integration, [row.external_id for row in rows])
+    for row in rows:
+        if row.company_id and row.company == holders.get(row.external_id):
+            _there_before(row)
+    rows = [row for row in rows if row.state == State.WAITING]
     still = _still_suggested(integration, rows)
     for row in rows:
         if row.company is None or row.external_id not in still:
@@ -216,8 +224,13 @@ def _not_suggested() -> DomainError:
 def _done(row: ImportBatchRow, company: Company, *, made: bool) -> None:
     row.state, row.company, row.made = State.DONE, company, made
     row.code, row.message, row.done_at = "", "", timezone.now()
-    if row.becomes == Becomes.NEW and not made:
-        row.code, row.message = "already_linked", "It was linked to an audITee before."
+
+
+def _there_before(row: ImportBatchRow) -> None:
+    """Nothing was done: an undo takes nothing back of it."""
+    row.state, row.done_at = State.DONE, timezone.now()
+    to = "an" if row.becomes == Becomes.NEW else "this"
+    row.code, row.message = THERE_BEFORE, f"It was linked to {to} audITee before."
 
 
 def _failed(row: ImportBatchRow, error: Explained) -> None:

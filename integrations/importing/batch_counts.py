@@ -18,6 +18,8 @@ from integrations.models.links import links_of_sides
 State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
 #: Code of a row that an undo took back, and that somebody brought back, or is bringing back.
 BACK: Final = "brought_back"
+#: Code of a row whose two sides were linked with each other before.
+THERE_BEFORE: Final = "already_linked"
 #: What ties a row, and a link, to an audITee and a PSA company.
 _SIDES: Final = ("company", "integration", "external_id")
 _ACTIVE: Final = Q(company__status=Company.Status.ACTIVE)
@@ -43,7 +45,8 @@ UNDO_UNLINKED: Final = Q(state=State.UNDONE, becomes=Becomes.LINK) & _ACTIVE & _
 #: Rows of which an undo of their import takes something back: the audITee that it made is active,
 #: or the link that it made stands.
 UNDOABLE: Final = Q(state=State.DONE) & (
-    (Q(becomes=Becomes.NEW, made=True) & _ACTIVE) | (Q(becomes=Becomes.LINK) & _link_of_row())
+    (Q(becomes=Becomes.NEW, made=True) & _ACTIVE)
+    | (Q(becomes=Becomes.LINK) & ~Q(code=THERE_BEFORE) & _link_of_row())
 )
 
 

@@ -123,8 +123,8 @@ def test_all_of_it_is_brought_back(mia: User, tenant: Tenant, suggested: LinkSug
     done = page_text(client.get(address))
 
     assert "Bring back all 2" in offered
-    assert "1 audITee that the undo archived: each takes a place of the licence again." in offered
-    assert "1 link that it undid: made again, and their agreements are read." in offered
+    assert "1 archived audITee takes a place of the licence again." in offered
+    assert "1 link is made again, and agreements are read." in offered
     link = CompanyLink.objects.in_force().get(external_id="1")
     assert link.company.name == "Amber Vet"
     assert Company.objects.get(name="Birch").status == "active"
@@ -255,3 +255,26 @@ def test_what_is_no_suggestion_any_more_is_not_linked(
     assert (row.state, row.code) == ("failed", "not_suggested")
     assert "The two are no suggestion any more" in page
     assert not CompanyLink.objects.filter(external_id="1").exists()
+
+
+def test_what_another_person_confirmed_before_is_so_and_no_undo_takes_it_back(
+    mia: User, alex: User, tenant: Tenant, suggested: LinkSuggestion
+) -> None:
+    rows = PsaCompanyRecord.objects.for_tenant(tenant).filter(external_id="1")
+    first, second = (propose(tenant=tenant, rows=rows, actor=user) for user in (mia, alex))
+    start(batch=first, actor=mia)
+    start(batch=second, actor=alex)
+
+    work_off_imports()
+
+    counts = counts_of([first, second])
+    assert [(one.done, one.undoable) for one in (counts[first.pk], counts[second.pk])] == [
+        (1, 1), (1, 0),
+    ]  # fmt: skip
+    row = ImportBatchRow.objects.get(batch=second)
+    assert (row.state, row.code) == ("done", "already_linked")
+    shown = page_text(browser(alex).get(f"/import/batches/{second.pk}/"))
+    assert "There before</span>" in shown
+    assert "It was linked to this audITee before." in shown
+    assert "Undo" not in shown
+    assert CompanyLink.objects.get().company == suggested.company
