@@ -201,7 +201,8 @@ def test_an_answer_that_is_kept_while_it_is_erased_tells_of_it_no_more(
     imported: Integration, alex: User
 ) -> None:
     """What a sync wrote meanwhile, and somebody read, before it was taken out once more."""
-    contact, seen = somebody(imported), []
+    contact = somebody(imported)
+    seen: list[str] = []
     agreement = make_agreement(contact.company, imported, cycle={"unknown": "?"})
     api = api_of(alex)
     address = f"{V1}/companies/{contact.company_id}/mrr/"
