@@ -318,8 +318,9 @@ _RULES: Final = (
     ErrorCode(
         "nothing_to_bring_back",
         "Nothing to bring back",
-        "The undo of this import has archived no audITee that is archived still.",
-        "Look at the audITees: those that you miss may have been brought back one by one.",
+        "Nothing that the undo of this import, or of these links, took away can come back.",
+        "Look at the audITees: those that you miss may have been brought back one by one, or be "
+        "linked elsewhere.",
     ),
     ErrorCode(
         "nothing_to_undo",

@@ -494,6 +494,7 @@ SPECTACULAR_SETTINGS = {
         "AuditActorType": "audit_site.tenants.models.AuditEvent.Actor",
         "TokenAbility": ["delete"],
         "UndoAbility": ["undo"],
+        "LinkBatchAbility": ["undo", "bring_back"],
         "AgreementAbility": ["edit", "delete", "choose"],
         "Doubt": "agreements.mrr.doubts.DOUBTS",
         "LineDoubt": ["part_of_cycle"],

@@ -147,6 +147,20 @@ document.addEventListener("htmx:beforeSend", function (event) {
 // Also when the page comes back from the browser's own memory.
 window.addEventListener("pageshow", countTicks);
 
+// A page that is loaded anew, as its worker is done, still says what it said.
+document.addEventListener("htmx:beforeOnLoad", function (event) {
+  const said = document.getElementById("messages");
+  if (event.detail.xhr.getResponseHeader("HX-Refresh") !== "true") return;
+  if (!said || !said.firstElementChild) return;
+  sessionStorage.setItem("said", JSON.stringify([location.href, said.innerHTML]));
+});
+document.addEventListener("DOMContentLoaded", function () {
+  const [address, html] = JSON.parse(sessionStorage.getItem("said") || "[]");
+  const said = document.getElementById("messages");
+  sessionStorage.removeItem("said");
+  if (address === location.href && said && !said.firstElementChild) said.innerHTML = html;
+});
+
 // After a form was refused, one goes on at what has to be mended.
 document.addEventListener("DOMContentLoaded", function () {
   const wrong = document.querySelector("main :is(input, select, textarea)[aria-invalid=true]");

@@ -99,6 +99,7 @@ def _carry_out(
             after={"contacts": ids},
         )
     rows += take_out(tenant, needles) + _forget_history(twins)
+    _make_answers_stale(tenant)  # what was read and kept since the first time
     return Erased(tenant, rows, needles)
 
 
@@ -147,9 +148,15 @@ def _erase(tenant: Tenant, people: list[Contact], twins: _Twins) -> int:
         _leave_out(locked, twins)
     rows = Contact.objects.for_tenant(tenant).filter(pk__in=[row.pk for row in people])
     erased, _ = rows.delete()
-    # any of them may have named the person in what was answered and is kept by its version
-    Company.objects.for_tenant(tenant).update(updated_at=timezone.now())
+    _make_answers_stale(tenant)
     return erased + len(twins.theirs)
+
+
+def _make_answers_stale(tenant: Tenant) -> None:
+    """Give what is answered of figures other versions: any may have named the person, and programs
+    and processes of ours keep it by its version (`audit_site.api.conditional`).
+    """
+    Company.objects.for_tenant(tenant).update(updated_at=timezone.now())
 
 
 def _leave_out(integration: Integration, twins: _Twins) -> None:

@@ -22,11 +22,9 @@ from companies.models import Company
 from companies.web.forms import CompanyForm
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of, owner_of
-from integrations.importing.primary_contact import why_primary
 from integrations.importing.rules import explain, may_mean_active
-from integrations.importing.selectors import (
-    companies_with_links,
-)
+from integrations.importing.selectors import companies_with_links
+from integrations.importing.shown_companies import shown_companies
 from integrations.links.plan_undo import earlier_links
 from integrations.matching.selectors import list_suggestions
 from integrations.models import CompanyLink, LinkSuggestion, PsaCompanyRecord, SuggestionKind
@@ -125,8 +123,10 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         else None
     )
     figure = company_figure(found)
+    shown = shown_companies(found.tenant, [found.pk]).get(found.pk)
     context = {
         "company": found,
+        "shown": shown,
         "link": link,
         "psa": psa,
         "record": record,
@@ -141,7 +141,7 @@ def company(request: PageRequest, pk: UUID) -> HttpResponse:
         "run": list_sync_runs(found.tenant, company=found.pk).first() if link else None,
         "past_links": earlier_links(found),
         "suggestion": None if link else _suggestion(found),
-        "why": why_primary([found]).get(found.pk),
+        "why": shown.why if shown else None,
     }
     return render(request, "companies/detail.html", context)
 

@@ -22,6 +22,7 @@ from audit_site.errors import DomainError, Explained
 from companies.models import Company
 from integrations.batches.bringing_back import bring_back, to_bring_back
 from integrations.batches.undoing import take_back
+from integrations.importing.batch_counts import BACK, THERE_BEFORE
 from integrations.importing.import_companies import ImportChoice, bring_in
 from integrations.importing.suggested import suggestions_for
 from integrations.links.linking import link_many
@@ -81,9 +82,9 @@ def carry_out_slice(batch: ImportBatch) -> bool:
         take_back(undoing, batch.undo_by)
         bulk_upsert(ImportBatchRow, undoing)
         return True
-    if archived := to_bring_back(batch):
-        bring_back(archived, batch.back_by)
-        bulk_upsert(ImportBatchRow, archived)
+    if returning := to_bring_back(batch):
+        bring_back(returning, batch.back_by)
+        bulk_upsert(ImportBatchRow, returning)
         return True
     rows = _next_rows(batch)
     if not rows:
@@ -153,7 +154,8 @@ def _import(batch: ImportBatch, integration: Integration, rows: Sequence[ImportB
         elif company := result.made.get(row.external_id):
             _done(row, company, made=True)
         else:
-            _done(row, holders[row.external_id], made=False)
+            row.company = holders[row.external_id]
+            _there_before(row)
 
 
 def _holders(integration: Integration, external_ids: Sequence[str]) -> dict[str, Company]:
@@ -165,7 +167,14 @@ def _holders(integration: Integration, external_ids: Sequence[str]) -> dict[str,
 
 
 def _link(batch: ImportBatch, integration: Integration, rows: Sequence[ImportBatchRow]) -> None:
-    """Tie each to the audITee that was reviewed, if that is still what is suggested."""
+    """Tie each to the audITee that was reviewed, if that is still what is suggested. Who is linked
+    to it by now, as by another one who confirmed the same, is so.
+    """
+    holders = _holders(integration, [row.external_id for row in rows])
+    for row in rows:
+        if row.company_id and row.company == holders.get(row.external_id):
+            _there_before(row)
+    rows = [row for row in rows if row.state == State.WAITING]
     still = _still_suggested(integration, rows)
     for row in rows:
         if row.company is None or row.external_id not in still:
@@ -215,8 +224,13 @@ def _not_suggested() -> DomainError:
 def _done(row: ImportBatchRow, company: Company, *, made: bool) -> None:
     row.state, row.company, row.made = State.DONE, company, made
     row.code, row.message, row.done_at = "", "", timezone.now()
-    if row.becomes == Becomes.NEW and not made:
-        row.code, row.message = "already_linked", "It was linked to an audITee before."
+
+
+def _there_before(row: ImportBatchRow) -> None:
+    """Nothing was done: an undo takes nothing back of it."""
+    row.state, row.done_at = State.DONE, timezone.now()
+    to = "an" if row.becomes == Becomes.NEW else "this"
+    row.code, row.message = THERE_BEFORE, f"It was linked to {to} audITee before."
 
 
 def _failed(row: ImportBatchRow, error: Explained) -> None:
@@ -250,6 +264,11 @@ def _give_up(batch: ImportBatch) -> None:
         state=State.DONE,
         code="internal_error",
         message="Something went wrong on our side. Take it back by itself; if it stays, tell us.",
+    )
+    waiting.filter(code=BACK).update(
+        state=State.UNDONE,
+        code="internal_error",
+        message="Something went wrong on our side. Bring it back again; if it stays, tell us.",
     )
     waiting.update(
         state=State.FAILED,

@@ -7,7 +7,7 @@ them out (`integrations.batches.worker`).
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from audit_site import limits
@@ -16,12 +16,18 @@ from audit_site.errors import DomainError
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from companies.services import MAKE_ROOM, licence
-from integrations.importing.batch_counts import UNDO_ARCHIVED, counts_of
+from integrations.importing.batch_counts import (
+    BACK,
+    UNDO_ARCHIVED,
+    UNDO_UNLINKED,
+    UNDOABLE,
+    counts_of,
+)
 from integrations.importing.selection import choose_none
 from integrations.models import CompanyLink, ImportBatch, ImportBatchRow
 from integrations.runs.dispatching import dispatch
 
-State, Becomes = ImportBatchRow.State, ImportBatchRow.Becomes
+State = ImportBatchRow.State
 
 
 def batches_of(tenant: Tenant) -> QuerySet[ImportBatch]:
@@ -102,7 +108,8 @@ def retry(*, batch: ImportBatch, actor: User) -> ImportBatch:
             "Everything of this import has been done.",
             "There is nothing to do.",
         )
-    _queue(held, "import.retried", actor)
+    is_undone = counts_of([held])[held.pk].taken_back > 0
+    _queue(held, "import.retried", actor, keeps_end=is_undone)
     return held
 
 
@@ -113,10 +120,7 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
     DomainError `nothing_to_undo`, `under_way`.
     """
     held = held_batch(batch, ImportBatch.State.DONE)
-    done = Q(made=True) | Q(becomes=Becomes.LINK)
-    rows = ImportBatchRow.objects.filter(
-        done, tenant=held.tenant_id, batch=held, chosen=True, state=State.DONE
-    )
+    rows = ImportBatchRow.objects.filter(UNDOABLE, tenant=held.tenant_id, batch=held, chosen=True)
     if not rows.update(state=State.UNDOING, code="", message=""):
         raise DomainError(
             "nothing_to_undo",
@@ -130,30 +134,32 @@ def undo(*, batch: ImportBatch, actor: User) -> ImportBatch:
 
 @transaction.atomic
 def bring_back(*, batch: ImportBatch, actor: User) -> ImportBatch:
-    """Have a worker bring the audITees back that the undo of an import archived.
+    """Have a worker bring back what the undo of an import took away: audITees that it archived,
+    links that it undid.
 
     DomainError `nothing_to_bring_back`, `licence_exceeded`, `under_way`.
     """
     held = held_batch(batch, ImportBatch.State.DONE)
     rows = ImportBatchRow.objects.filter(
-        UNDO_ARCHIVED, tenant=held.tenant_id, batch=held, chosen=True
+        UNDO_ARCHIVED | UNDO_UNLINKED, tenant=held.tenant_id, batch=held, chosen=True
     )
-    number, free = rows.count(), licence(held.tenant).free
-    if not number:
+    counts, free = counts_of([held])[held.pk], licence(held.tenant).free
+    if not counts.can_come_back:
         raise DomainError(
             "nothing_to_bring_back",
-            "No audITee of this import is archived by its undo.",
+            "Nothing that the undo of this import took away can come back.",
             "There is nothing to do.",
         )
-    if number > free:
+    if counts.archived > free:
         raise DomainError(
             "licence_exceeded",
-            f"{number:,} audITees would come back, and your licence has room for {free:,}.",
+            f"{counts.archived:,} audITees would come back, and your licence has room for "
+            f"{free:,}.",
             MAKE_ROOM,
         )
     ids = list(rows.values_list("pk", flat=True))
     chosen = ImportBatchRow.objects.filter(AnyOf("id", ids), tenant=held.tenant_id)
-    chosen.update(state=State.WAITING, code="", message="")
+    chosen.update(state=State.WAITING, code=BACK, message="It is being brought back.")
     held.back_by = actor
     _queue(held, "import.brought_back", actor, keeps_end=True)
     return held

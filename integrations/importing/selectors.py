@@ -17,7 +17,7 @@ from django.db.models import (
     UUIDField,
     Value,
 )
-from django.db.models.functions import Coalesce, Concat, Lower
+from django.db.models.functions import Concat, Lower
 from django.db.models.lookups import Contains
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, one_each
@@ -209,13 +209,4 @@ def companies_with_links(
         ),
         Prefetch("contacts", people, to_attr="people"),
     ]
-    rows = rows.order_by("name", "id").prefetch_related(*prefetches)
-    return _with_can_undo_link(rows, tenant)
-
-
-def _with_can_undo_link(rows: QuerySet[Company], tenant: Tenant) -> QuerySet[Company]:
-    """Each with `can_undo_link`: whether its newest link can be undone."""
-    newest = CompanyLink.objects.for_tenant(tenant).filter(company=OuterRef("pk"))
-    can_undo: Any = newest.undoable_first().values_list("can_undo")[:1]
-    annotated: Any = rows.annotate(can_undo_link=Coalesce(Subquery(can_undo), Value(False)))
-    return annotated  # type: ignore[no-any-return]
+    return rows.order_by("name", "id").prefetch_related(*prefetches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -40,7 +41,7 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     DomainErrors of `link_to_undo`: of two undos at once the second.
     """
     asked = link_to_undo(company, link_id)
-    _lock_accounts(asked)
+    lock_accounts([asked])
     company = lock_companies(company.tenant, [company.pk])[company.pk]
     link = link_to_undo(company, asked.pk)
     plan = plan_undo(company, link)
@@ -61,11 +62,12 @@ def undo_link(*, company: Company, actor: User | None, link_id: UUID | None = No
     return plan
 
 
-def _lock_accounts(link: CompanyLink) -> None:
-    """The account of the link, and the one that the audITee came from, in the order of ids."""
-    accounts = {link.integration_id: link.integration}
-    if link.moved_from is not None:
-        accounts[link.moved_from.integration_id] = link.moved_from.integration
+def lock_accounts(links: Collection[CompanyLink]) -> None:
+    """The accounts of links, and those that their audITees came from, in the order of ids."""
+    accounts = {link.integration_id: link.integration for link in links}
+    for former in (link.moved_from for link in links):
+        if former is not None:
+            accounts[former.integration_id] = former.integration
     for _, integration in sorted(accounts.items()):
         lock_integration(integration)
 

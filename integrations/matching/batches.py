@@ -9,11 +9,12 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import OuterRef, QuerySet
 from django.utils import timezone
 
 from audit_site.db import walls
 from audit_site.db.bulk import AnyOf
+from audit_site.db.counting import CountOf, one_each
 from audit_site.db.each_by_itself import failure_of
 from audit_site.db.json_rows import JsonLength
 from audit_site.db.lengths import fitted
@@ -23,7 +24,9 @@ from audit_site.queue import enqueue
 from audit_site.tenants.audit import record_audit
 from audit_site.tenants.models import Tenant, User
 from integrations.links.undoing import undo_link
+from integrations.matching.pairs import MOST_PAIRS
 from integrations.models import CompanyLink, LinkBatch
+from integrations.models.links import CompanyLinkQuerySet
 
 #: After so long without a worker at it, an undo is sent again: `undo_wanted_at` moves on with each
 #: link.
@@ -49,12 +52,22 @@ def keep_batch(
 
 def batches_of(tenant: Tenant) -> QuerySet[LinkBatch]:
     """The newest first, each with `linked` and `standing`, how many links it made and how many of
-    them are not undone, and `refused`, how many pairs were rejected.
+    them are not undone; `back`, how many of these were brought back, and `unlinked`, how many can
+    be; and `refused`, how many pairs were rejected.
     """
-    links = Count("links")
-    standing = Count("links", filter=Q(links__undone_at=None))
-    rows = LinkBatch.objects.for_tenant(tenant).select_related("undo_by").order_by("-id")
-    return rows.annotate(linked=links, standing=standing, refused=JsonLength("rejected"))
+    links = CompanyLink.objects.for_tenant(tenant).filter(batch=OuterRef("pk"))
+    rows = LinkBatch.objects.for_tenant(tenant).select_related("undo_by", "back_by")
+    return rows.order_by("-id").annotate(
+        linked=CountOf(_ones(links)),
+        standing=CountOf(_ones(links.standing())),
+        back=CountOf(_ones(links.standing().filter(linked_at__gt=OuterRef("made_at")))),
+        unlinked=CountOf(_ones(links.returnable())),
+        refused=JsonLength("rejected"),
+    )
+
+
+def _ones(links: CompanyLinkQuerySet) -> QuerySet[CompanyLink]:
+    return one_each(links, MOST_PAIRS)
 
 
 def links_of_batch(batch: LinkBatch) -> QuerySet[CompanyLink]:
@@ -79,7 +92,8 @@ def undo_batch(*, batch: LinkBatch, actor: User | None) -> None:
         )
     free = rows.filter(undo_wanted_at=None) | rows.exclude(undo_done_at=None)
     now = timezone.now()
-    if not free.update(undo_wanted_at=now, undo_done_at=None, undo_by=actor, left=[]):
+    anew: dict[str, object] = {"left": [], "back_at": None, "back_by": None, "not_back": []}
+    if not free.update(undo_wanted_at=now, undo_done_at=None, undo_by=actor, **anew):
         return
     record_audit(
         tenant=batch.tenant,
@@ -108,8 +122,7 @@ def carry_undo_out(*, tenant_id: str, batch_id: str) -> None:
         if not hold(batch):
             return
         if error := _undo(link, batch):
-            name = link.company.name
-            left.append({"name": name, "code": error.code, "message": error.sentence})
+            left.append(as_left(link, error))
     rows.filter(undo_wanted_at=batch.undo_wanted_at).update(undo_done_at=timezone.now(), left=left)
 
 
@@ -127,9 +140,19 @@ def hold(batch: LinkBatch) -> bool:
 
 def _undo(link: CompanyLink, batch: LinkBatch) -> DomainError | None:
     """Undo one link; returns why it could not be."""
-    act = partial(undo_link, company=link.company, actor=batch.undo_by, link_id=link.pk)
-    error = failure_of(act, f"the undo of links {batch.pk}")
+    error = failure_of(partial(_undo_together, link, batch), f"the undo of links {batch.pk}")
     return None if error and error.code == "already_undone" else error
+
+
+def _undo_together(link: CompanyLink, batch: LinkBatch) -> None:
+    undo_link(company=link.company, actor=batch.undo_by, link_id=link.pk)
+    rows = CompanyLink.objects.for_tenant(batch.tenant).filter(pk=link.pk)
+    rows.update(undone_with_batch=True)
+
+
+def as_left(link: CompanyLink, error: DomainError) -> dict[str, str]:
+    """What a batch keeps of a link that could not be undone, or not be made again."""
+    return {"name": link.company.name, "code": error.code, "message": error.sentence}
 
 
 def send_lost() -> None:

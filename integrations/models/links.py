@@ -15,6 +15,8 @@ from integrations.models.work import LeasedWork
 
 #: What a link in force is, for conditions that say more.
 IN_FORCE: Final = models.Q(unlinked_at=None)
+#: What a link is that can be undone: what was before it is known.
+UNDOABLE: Final = models.Q(before__isnull=False, undone_at=None)
 
 
 class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
@@ -24,14 +26,27 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
 
     def undoable_first(self) -> Any:
         """The newest first, each with `can_undo`: whether what was before it is known."""
-        can_undo = models.Q(before__isnull=False, undone_at=None)
-        return self.annotate(
-            can_undo=models.Case(models.When(can_undo, then=True), default=False)
-        ).order_by("-linked_at", "-id")
+        can_undo = models.Case(models.When(UNDOABLE, then=True), default=False)
+        return self.annotate(can_undo=can_undo).order_by("-linked_at", "-id")
 
     def standing(self) -> Self:
         """All but those that were undone, as if they had never been."""
         return self.filter(undone_at=None)
+
+    def returnable(self) -> Self:
+        """Those that were undone together with their batch, and can be made again as things stand:
+        the PSA company is free, and the active audITee is, or is where it was before it moved.
+        """
+        of_ours, of_theirs = links_of_sides("integration", "external_id")
+        was_there = of_ours.filter(pk=models.OuterRef("moved_from"))
+        is_free = ~models.Exists(of_ours) | models.Exists(was_there)
+        return self.filter(
+            is_free,
+            ~models.Exists(of_theirs),
+            ~models.Q(integration__status=Integration.Status.DISCONNECTED),
+            undone_with_batch=True,
+            company__status=Company.Status.ACTIVE,
+        )
 
     def closing(self, company: Any, integration: Any, external_id: Any) -> Self:
         """Those that refuse their audITee a link to this company of an account (`closes`). All
@@ -45,6 +60,18 @@ class CompanyLinkQuerySet(IntegrationOwnedQuerySet["CompanyLink"]):
     def with_before(self) -> Self:
         """Together with what their audITees were before."""
         return self.defer(None)
+
+
+def links_of_sides(
+    integration: str, external_id: str
+) -> tuple[CompanyLinkQuerySet, CompanyLinkQuerySet]:
+    """The links in force of the audITee of an outer row, and those of the PSA company that these
+    columns of it name.
+    """
+    links = CompanyLink.objects.filter(tenant=models.OuterRef("tenant")).in_force()
+    account, id_ = models.OuterRef(integration), models.OuterRef(external_id)
+    of_theirs = links.filter(integration=account, external_id=id_)
+    return links.filter(company=models.OuterRef("company")), of_theirs
 
 
 _Manager = models.Manager.from_queryset(CompanyLinkQuerySet)
@@ -67,8 +94,9 @@ class CompanyLink(TenantOwned):
     `before` is what the company was when it was linked (`integrations.links.kept`), None = nobody
     knows; `left` what it was when the link was ended and everything stayed. `given_name` is the
     last name that the link has given it. An undone link is ended, too. `batch`: what it was made
-    together with. `moved_from`: the link that it took the place of, since the audITee moved, or was
-    linked elsewhere once it was unlinked; then what it brings counts from `counts_from` on.
+    together with; `undone_with_batch`: it was undone together with that. `moved_from`: the link
+    that it took the place of, since the audITee moved, or was linked elsewhere once it was
+    unlinked; then what it brings counts from `counts_from` on.
     """
 
     leaves_marks = True
@@ -96,6 +124,7 @@ class CompanyLink(TenantOwned):
         on_delete=models.SET_NULL,
         related_name="links",
     )
+    undone_with_batch = models.BooleanField(default=False, db_default=False)
     moved_from = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

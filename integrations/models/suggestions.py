@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit_site.tenants.models import TenantOwned, TenantQuerySet, User
 from companies.models import Company
 from integrations.models.integration import Integration
-from integrations.models.links import CompanyLink
+from integrations.models.links import CompanyLink, links_of_sides
 from integrations.models.psa_records import PsaCompanyRecord
 
 
@@ -27,12 +27,7 @@ class LinkSuggestionQuerySet(TenantQuerySet["LinkSuggestion"]):
         the audITee has not left before.
         """
         all_links = CompanyLink.objects.filter(tenant=OuterRef("tenant"))
-        links = all_links.in_force()
-        of_ours = links.filter(company=OuterRef("company"))
-        of_theirs = links.filter(
-            integration=OuterRef("record__integration"),
-            external_id=OuterRef("record__external_id"),
-        )
+        of_ours, of_theirs = links_of_sides("record__integration", "record__external_id")
         leaves = Exists(of_ours.filter(integration=OuterRef("source")))
         return self.filter(
             (Q(kind=SuggestionKind.LINK) & ~Exists(of_ours)) | (Q(source__isnull=False) & leaves),
@@ -159,7 +154,8 @@ class LinkBatch(TenantOwned):
     `[{"name", "theirs", "code", "message"}]`.
 
     `undo_wanted_at`: somebody (`undo_by`) takes all of it back, which a worker does; `left` says of
-    which links it could not, as in `[{"name", "code", "message"}]`.
+    which links it could not, as in `[{"name", "code", "message"}]`. `back_at`: somebody (`back_by`)
+    had what that undid linked again, and `not_back` says what could not be, as in `left`.
     """
 
     seen_by_system = ("match_links",)
@@ -173,6 +169,11 @@ class LinkBatch(TenantOwned):
     )
     undo_done_at = models.DateTimeField(null=True, blank=True)
     left = models.JSONField(default=list)
+    back_at = models.DateTimeField(null=True, blank=True)
+    back_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    not_back = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
 
     objects = TenantQuerySet["LinkBatch"].as_manager()
 

@@ -180,6 +180,6 @@ def undo_batch(request: PageRequest, pk: UUID) -> HttpResponse:
 
 @page("POST", role=Role.MEMBER, section="import")
 def bring_back(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Bring the audITees back that its undo archived."""
+    """Bring back what its undo took away."""
     batches.bring_back(batch=_batch(request, pk), actor=request.user)
     return redirect("integrations:import-batch", pk)

@@ -9,15 +9,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.urls import reverse
 
 from audit_site.db.bulk import AnyOf
-from audit_site.db.json_rows import JsonLength
 from audit_site.tenants.models import Tenant
 from integrations.importing.batch_counts import BatchCounts, counts_of
 from integrations.importing.batches import batches_of
-from integrations.models import CompanyLink, ImportBatch, ImportBatchRow, LinkBatch
+from integrations.matching.batches import batches_of as link_batches
+from integrations.models import ImportBatch, ImportBatchRow, LinkBatch
 
 SIZE: Final = 50
 
@@ -26,8 +26,7 @@ SIZE: Final = 50
 class Undone:
     """That what a batch did was taken back: how many rows, by whom and when it ended.
 
-    `is_all`: all that it did was. `back`: how many audITees were brought back since, by whom and
-    when.
+    `is_all`: all that it did was. `back`: how many rows were brought back since, by whom and when.
     """
 
     number: int
@@ -112,7 +111,7 @@ def undone_import(batch: ImportBatch, counts: BatchCounts) -> Undone | None:
         return None
     return Undone(
         counts.taken_back,
-        counts.done == counts.back,
+        not counts.untouched,
         counts.back,
         str(batch.undo_by or ""),
         batch.finished_at,
@@ -122,23 +121,13 @@ def undone_import(batch: ImportBatch, counts: BatchCounts) -> Undone | None:
 
 
 def _links(tenant: Tenant, ids: Iterable[UUID]) -> dict[UUID, PastBatch]:
-    rows = LinkBatch.objects.for_tenant(tenant).filter(AnyOf("id", ids))
-    rows = rows.select_related("undo_by").defer("rejected", "left")
-    links: Any = CompanyLink.objects.for_tenant(tenant).filter(AnyOf("batch_id", ids)).order_by()
-    sums = {"made": Count("pk"), "undone": Count("pk", filter=Q(undone_at__isnull=False))}
-    counts = {one["batch"]: one for one in links.values("batch").annotate(**sums)}
-    return {
-        batch.pk: _link_batch(batch, counts.get(batch.pk, {"made": 0, "undone": 0}), batch.not_done)
-        for batch in rows.annotate(not_done=JsonLength("rejected"))
-    }
+    rows = link_batches(tenant).filter(AnyOf("id", ids))
+    return {batch.pk: _link_batch(batch) for batch in rows.defer("rejected", "left", "not_back")}
 
 
-def _link_batch(batch: LinkBatch, counts: dict[str, int], rejected: int) -> PastBatch:
-    made, undone = counts["made"], counts["undone"]
-    taken_back = None
-    if undone and not batch.is_being_undone:
-        by = str(batch.undo_by or "")
-        taken_back = Undone(undone, undone == made, 0, by, batch.undo_done_at)
+def _link_batch(batch: Any) -> PastBatch:
+    """`batch`: a LinkBatch with the numbers of `link_batches`."""
+    made, undone, rejected = batch.linked, batch.linked - batch.standing, batch.refused
     return PastBatch(
         is_import=False,
         at=batch.made_at,
@@ -150,5 +139,24 @@ def _link_batch(batch: LinkBatch, counts: dict[str, int], rejected: int) -> Past
         done=made - undone,
         not_left=undone,
         failed=rejected,
-        undone=taken_back,
+        undone=undone_links(batch),
+    )
+
+
+def undone_links(batch: Any) -> Undone | None:
+    """That links were undone which were made together, if any were and no worker is at it.
+
+    `batch`: a LinkBatch with the numbers of `link_batches`.
+    """
+    number = batch.linked - batch.standing + batch.back
+    if not number or batch.is_being_undone:
+        return None
+    return Undone(
+        number,
+        number == batch.linked,
+        batch.back,
+        str(batch.undo_by or ""),
+        batch.undo_done_at,
+        str(batch.back_by or ""),
+        batch.back_at,
     )

@@ -5,7 +5,7 @@ what was linked together. Suggested links themselves are a tab of the import lis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -19,7 +19,8 @@ from audit_site.pages.views import PageRequest, came_from, find, page, paged, te
 from audit_site.tenants.models import Role
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.table import Tab
-from integrations.matching.batches import undo_batch
+from integrations.matching.batches import batches_of, undo_batch
+from integrations.matching.bringing_back import bring_back
 from integrations.matching.confirming import confirm_pairs
 from integrations.matching.dismissing import dismiss_pairs, restore_pairs
 from integrations.matching.moving import propose_moves
@@ -184,13 +185,8 @@ def move(request: PageRequest, pk: UUID) -> HttpResponse:
 @page("GET", section="import")
 def link_batch(request: PageRequest, pk: UUID) -> HttpResponse:
     """What was confirmed together, row by row, each with its undo."""
-    batch = find(LinkBatch.objects.for_tenant(tenant_of(request)).select_related("undo_by"), pk)
-    rows = batch_rows(batch)
-    context: dict[str, Any] = {
-        "batch": batch,
-        "rows": rows,
-        "standing": sum(not row.is_undone for row in rows),
-    }
+    batch = find(batches_of(tenant_of(request)), pk)
+    context = {"batch": batch, "rows": batch_rows(batch)}
     return render(request, "integrations/link_batch.html", context)
 
 
@@ -199,4 +195,11 @@ def undo(request: PageRequest, pk: UUID) -> HttpResponse:
     """Undo all links of a batch; a worker does it."""
     batch = find(LinkBatch.objects.for_tenant(tenant_of(request)), pk)
     undo_batch(batch=batch, actor=request.user)
+    return redirect("integrations:link-batch", pk)
+
+
+@page("POST", role=Role.MEMBER, section="import")
+def bring_links_back(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Link again what the undo of a batch undid."""
+    bring_back(batch=find(LinkBatch.objects.for_tenant(tenant_of(request)), pk), actor=request.user)
     return redirect("integrations:link-batch", pk)

@@ -71,6 +71,9 @@ urlpatterns = [
     path("link-suggestions/restore/", suggestions.restore, name="restore-suggestions"),
     path("link-batches/<uuid:pk>/", suggestions.link_batch, name="link-batch"),
     path("link-batches/<uuid:pk>/undo/", suggestions.undo, name="undo-links"),
+    path(
+        "link-batches/<uuid:pk>/bring-back/", suggestions.bring_links_back, name="bring-links-back"
+    ),
     path("sync-runs/", runs.sync_runs, name="runs"),
     path("sync-runs/<uuid:pk>/", runs.run, name="run"),
     path("sync-runs/<uuid:pk>/cancel/", runs.cancel_run, name="cancel-run"),

@@ -13,7 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from agreements import stored_mrr
 from companies.models import Company
-from integrations.models import CompanyLink, Integration
+from integrations.matching.batches import carry_undo_out
+from integrations.matching.confirming import confirm_pairs
+from integrations.matching.pairs import AskedPair
+from integrations.models import CompanyLink, Integration, LinkSuggestion
 from tests.browser.looking import IN_CHROMIUM, look, sign_in
 from tests.factories import (
     make_agreement,
@@ -155,3 +158,39 @@ def test_a_move(chromium: Browser, live_server: object, moving: CompanyLink) -> 
     expect(page.get_by_text("ConnectWise Manage").first).to_be_visible()
     expect(page.locator(".figure")).to_contain_text("1,200.00")
     assert CompanyLink.objects.in_force().get() == moving
+
+
+def test_what_was_undone_together_is_brought_back(
+    chromium: Browser, live_server: object, account: Integration
+) -> None:
+    page, base = chromium.new_context().new_page(), live_server.url
+    suggested = LinkSuggestion.objects.filter(is_sure=True)
+    pairs = [
+        AskedPair(str(one.company_id), str(account.pk), one.record.external_id)
+        for one in suggested.select_related("record")
+    ]
+    batch = confirm_pairs(tenant=account.tenant, pairs=pairs, actor=None).batch
+    assert batch is not None
+    sign_in(page, base, "mia@example.com")
+    page.goto(f"{base}/link-batches/{batch.pk}/")
+    late = page.context.new_page()
+    late.goto(page.url)
+    page.bring_to_front()  # colours of what is not in front do not fade
+    page.get_by_role("button", name="Undo all 3 links").dblclick()
+    expect(page.get_by_text("The links are being undone.")).to_be_visible()
+    carry_undo_out(tenant_id=str(account.tenant_id), batch_id=str(batch.pk))
+    expect(page.get_by_text("All of it was undone today")).to_be_visible()
+    expect(page.locator(".mark", has_text="Undone")).to_have_count(3)
+    look(page, "links-undone")
+
+    page.get_by_role("button", name="Bring back all 3").dblclick()
+    expect(page.get_by_text("3 of 3 were brought back today")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo all 3 links")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Bring back"))).to_have_count(0)
+    look(page, "links-brought-back")
+    assert CompanyLink.objects.in_force().count() == 3
+
+    late.get_by_role("button", name="Undo all 3 links").click()
+    expect(late.get_by_text("The links are being undone.")).to_be_visible()
+    page.get_by_role("link", name="Past imports and links").click()
+    expect(page.locator(".mark", has_text="Being undone")).to_be_visible()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.messages.storage.base import Message
 from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.templatetags.static import static
@@ -53,6 +55,12 @@ LOOKS = {
 def look(state: str) -> str:
     """The class of a mark for a state."""
     return LOOKS.get(state, "")
+
+
+@register.filter
+def once(messages: Iterable[Message]) -> list[Message]:
+    """Messages, each text once: on its way to a page somebody may meet the same refusal twice."""
+    return list({message.message: message for message in messages}.values())
 
 
 @register.filter

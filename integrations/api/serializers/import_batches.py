@@ -87,8 +87,14 @@ class BatchCountsSerializer(serializers.Serializer[Any]):
     archived = serializers.IntegerField(
         help_text="Of those that are undone: audITees that are archived and can be brought back."
     )
+    unlinked = serializers.IntegerField(
+        help_text="Of those that are undone: links that can be made again."
+    )
     back = serializers.IntegerField(
-        help_text="Of those that are done: audITees that an undo had archived."
+        help_text="Of those that are done: what an undo had taken back and somebody brought back."
+    )
+    undoable = serializers.IntegerField(
+        help_text="Of those that are done: what an undo takes back."
     )
 
 
@@ -97,7 +103,7 @@ class _CanField(CanField):
 
     def to_representation(self, shown: Any) -> list[str]:
         counts = self.context["counts"][shown.pk]
-        left = {"retry": counts.failed, "undo": counts.done, "bring_back": counts.archived}
+        left = {"retry": counts.failed, "undo": counts.undoable, "bring_back": counts.can_come_back}
         return [verb for verb in super().to_representation(shown) if left[verb]]
 
 
@@ -119,7 +125,7 @@ class ImportBatchSerializer(serializers.ModelSerializer[ImportBatch]):
     counts = serializers.SerializerMethodField()
     undo_by = serializers.SerializerMethodField(help_text="Who last had it undone.")
     back_by = serializers.SerializerMethodField(
-        help_text="Who last had brought back what its undo had archived."
+        help_text="Who last had brought back what its undo had taken away."
     )
     can = _CanField(dict.fromkeys(("retry", "undo", "bring_back"), (IsMember, _has_ended)))
 

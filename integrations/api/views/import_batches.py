@@ -154,7 +154,7 @@ class ImportBatchViewSet(TenantViewSet):
     @limited(IMPORTS)
     @idempotent
     def bring_back(self, request: Request, pk: str) -> Response:
-        """Bring the audITees back that its undo archived; links that were undone stay undone.
+        """Bring back what its undo took away: audITees that it archived, links that it undid.
 
         More than the licence has room for is refused as a whole (409 `licence_exceeded`).
         """

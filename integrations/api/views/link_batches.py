@@ -1,4 +1,4 @@
-"""REST: links that were made together, and undoing all of them."""
+"""REST: links that were made together, undoing all of them, and bringing them back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from rest_framework.response import Response
 from audit_site.api.idempotency import idempotent
 from audit_site.api.permissions import IsMember, IsViewer, ReadOrMember
 from audit_site.api.views import PROBLEMS, TenantViewSet
+from audit_site.limits import IMPORTS, limited
 from integrations.api.serializers.link_batches import (
     BatchLinkSerializer,
     LinkBatchSerializer,
     WholeLinkBatchSerializer,
 )
 from integrations.matching.batches import batches_of, links_of_batch, undo_batch
+from integrations.matching.bringing_back import bring_back
 from integrations.models import LinkBatch
 
 
@@ -60,3 +62,12 @@ class LinkBatchViewSet(TenantViewSet):
         batch = self.get_object()
         undo_batch(batch=batch, actor=self.actor)
         return Response(self._whole(self.get_object()), status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={200: WholeLinkBatchSerializer, **PROBLEMS})
+    @action(detail=True, methods=["post"], url_path="bring-back", permission_classes=[IsMember])
+    @limited(IMPORTS)
+    @idempotent
+    def bring_back(self, request: Request, pk: str) -> Response:
+        """Make the links again that its undo undid; what can't be made again says why."""
+        bring_back(batch=self.get_object(), actor=self.actor)
+        return Response(self._whole(self.get_object()))

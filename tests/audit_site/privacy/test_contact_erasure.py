@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from agreements.decisions import choose
-from agreements.models import ChoiceRecord, FigureReport
+from agreements.models import Agreement, ChoiceRecord, FigureReport
 from audit_site.api.models import IdempotentRequest
 from audit_site.privacy.contact_erasure import erase_contact
 from audit_site.tenants.models import AuditEvent, Tenant, User
@@ -29,9 +30,16 @@ from integrations.models import (
 )
 from integrations.runs.starting import start_company_sync
 from integrations.sandbox.server import SandboxServer
-from tests.clients import browser, page_text
+from tests.clients import V1, api_of, browser, page_text, text
 from tests.conftest import connect
-from tests.factories import make_agreement, make_company, make_event, make_run, make_tenant
+from tests.factories import (
+    make_agreement,
+    make_company,
+    make_event,
+    make_integration,
+    make_run,
+    make_tenant,
+)
 from tests.syncing import import_all, synced
 from tests.worker import work_off
 
@@ -159,6 +167,63 @@ def test_what_tells_of_others_stays(imported: Integration, alex: User) -> None:
     assert Issue.objects.get(code="merged").message == "Ask [erased]."
     assert ChoiceRecord.objects.get().note == "asked [erased]"
     assert ChoiceRecord.objects.get().actor_name == "Alex Admin"
+
+
+def figure(company: Company, user: User, **headers: str) -> Any:
+    return api_of(user).get(f"{V1}/companies/{company.pk}/mrr/", headers=headers)
+
+
+def test_an_answer_that_is_kept_tells_of_it_no_more(
+    imported: Integration, alex: User, otto: User
+) -> None:
+    """Answers about figures are kept in memory, and sent again while nothing has changed."""
+    contact, word = somebody(imported), "for Zoë Quertz-Canary"
+    theirs = make_company(otto.memberships.get().tenant)
+    make_agreement(contact.company, imported, cycle={"unknown": word})
+    make_agreement(theirs, make_integration(theirs.tenant), cycle={"unknown": word})
+    before, strangers = figure(contact.company, alex), text(figure(theirs, otto))
+    Agreement.objects.filter(cycle={"unknown": word}).update(cycle={"unknown": "?"})
+    kept = text(figure(contact.company, alex))
+    Agreement.objects.filter(cycle={"unknown": "?"}).update(cycle={"unknown": word})
+
+    erase_contact(contact=contact, actor=alex)
+    after = figure(contact.company, alex, if_none_match=before["ETag"])
+
+    assert kept == text(before)
+    assert word in kept
+    assert (after.status_code, after["ETag"] == before["ETag"]) == (200, False)
+    assert "Quertz" not in text(after)
+    assert "for [erased]" in text(after)
+    assert text(figure(theirs, otto)) == strangers, "of another tenant nothing is erased"
+
+
+def test_an_answer_that_is_kept_while_it_is_erased_tells_of_it_no_more(
+    imported: Integration, alex: User
+) -> None:
+    """What a sync wrote meanwhile, and somebody read, before it was taken out once more."""
+    contact = somebody(imported)
+    seen: list[str] = []
+    agreement = make_agreement(contact.company, imported, cycle={"unknown": "?"})
+    api = api_of(alex)
+    address = f"{V1}/companies/{contact.company_id}/mrr/"
+
+    def meanwhile(execute: Any, sql: str, *rest: Any) -> Any:
+        """Once the contact is gone and nothing was looked through again yet."""
+        is_gone = not seen and "text_searched" in sql and not people.exists()
+        if is_gone:
+            seen.append("")
+            rows.update(cycle={"unknown": "for Zoë Quertz-Canary"})
+            seen.append(text(api.get(address)))
+        return execute(sql, *rest)
+
+    people = Contact.objects.filter(pk=contact.pk)
+    rows = Agreement.objects.filter(pk=agreement.pk)
+    with connection.execute_wrapper(meanwhile):
+        erase_contact(contact=contact, actor=alex)
+
+    assert "Quertz-Canary" in seen[1]
+    assert "Quertz" not in text(api.get(address))
+    assert "for [erased]" in text(api.get(address))
 
 
 def test_no_sync_brings_it_back(imported: Integration, alex: User) -> None:

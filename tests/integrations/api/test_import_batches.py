@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from companies.models import Company
+from companies.services import archive_company
 from integrations.models import ImportBatch, Integration, PsaCompanyRecord
 from tests.clients import V1, api_of, problem
 from tests.factories import make_company, make_integration, make_link, make_psa_company
@@ -55,7 +56,7 @@ def test_named_companies_have_a_result_each(mia: User, lists: list[Integration])
     assert (done["state"], done["progress"]) == ("done", {"done": 4, "total": 4})
     assert done["counts"] == {
         "new": 4, "links": 0, "waiting": 0, "done": 2, "failed": 2, "undoing": 0, "undone": 0,
-        "unticked": 0, "archived": 0, "back": 0,
+        "unticked": 0, "archived": 0, "unlinked": 0, "back": 0, "undoable": 1,
     }  # fmt: skip
     assert done["started_by"] == {"id": str(mia.pk), "name": "Mia Member"}
     assert done["can"] == ["retry", "undo"]
@@ -137,6 +138,58 @@ def test_what_an_undo_archived_is_brought_back_and_both_are_named(
     assert rows_of(api, done)[0] == ("Amber", "done", "brought_back")
     assert problem(nothing) == (409, "nothing_to_bring_back")
     assert set(Company.objects.values_list("status", flat=True)) == {"active"}
+
+
+def test_only_what_an_undo_would_take_back_can_be_undone(
+    mia: User, lists: list[Integration]
+) -> None:
+    api, (first, second) = api_of(mia), lists
+    make_link(make_company(first.tenant, name="Ours"), first, external_id="1")
+    before = api.post(BATCHES, {"companies": [one(first, "1")]}).json()
+    mixed = api.post(BATCHES, {"companies": [one(first, "2"), one(second, "1")]}).json()
+    work_off_imports()
+    archive_company(company=Company.objects.get(name="Birch"), actor=mia)
+
+    linked_before, made = (api.get(f"{BATCHES}{body['id']}/").json() for body in (before, mixed))
+    nothing = api.post(f"{BATCHES}{before['id']}/undo/")
+    api.post(f"{BATCHES}{mixed['id']}/undo/")
+    work_off_imports()
+    undone = api.get(f"{BATCHES}{mixed['id']}/").json()
+
+    assert (linked_before["counts"]["done"], linked_before["counts"]["undoable"]) == (1, 0)
+    assert linked_before["can"] == []
+    assert problem(nothing) == (409, "nothing_to_undo")
+    assert (made["counts"]["done"], made["counts"]["undoable"], made["can"]) == (2, 1, ["undo"])
+    assert rows_of(api, mixed) == [("Birch", "done", None), ("Cedar", "undone", None)]
+    assert (undone["counts"]["archived"], undone["can"]) == (1, ["bring_back"])
+
+
+def test_what_is_tried_again_after_an_undo_leaves_the_day_of_the_undo(
+    mia: User, lists: list[Integration]
+) -> None:
+    api, (first, second) = api_of(mia), lists
+    body = api.post(BATCHES, {"companies": [one(first, "1"), one(second, "4")]}).json()
+    address = f"{BATCHES}{body['id']}/"
+    work_off_imports()
+    ended = api.get(address).json()["finished_at"]
+    api.post(f"{address}retry/")
+    work_off_imports()
+    tried = api.get(address).json()["finished_at"]
+    api.post(f"{address}undo/")
+    work_off_imports()
+    undone = api.get(address).json()["finished_at"]
+    PsaCompanyRecord.objects.filter(name="Dune").update(importable=True, rule_codes=[])
+
+    api.post(f"{address}retry/")
+    work_off_imports()
+    after = api.get(address).json()
+    api.post(f"{address}undo/")
+    work_off_imports()
+
+    assert ended < tried < undone
+    assert rows_of(api, body) == [("Amber", "undone", None), ("Dune", "undone", None)]
+    assert (after["finished_at"], after["counts"]["done"]) == (undone, 1)
+    assert api.get(address).json()["finished_at"] > undone, "a later undo has a day of its own"
 
 
 def test_the_same_key_brings_back_once_and_only_what_there_is_room_for(

@@ -12,7 +12,8 @@ from agreements.history import shown_versions, versions_of
 from agreements.models import Agreement, AgreementChoices, ChoiceRecord
 from companies.models import Company, Contact
 from integrations.links.undoing import undo_link
-from integrations.models import CompanyLink, PsaCompanyRecord
+from integrations.matching.batches import carry_undo_out
+from integrations.models import CompanyLink, LinkBatch, PsaCompanyRecord
 from integrations.sync.agreements_phase import AgreementsPhase
 from tests.clients import V1
 from tests.factories import make_api
@@ -182,6 +183,33 @@ def test_the_way_back_is_the_undo(story: Story) -> None:
     work_off()
     assert story.figure() == story.wanted
     assert story.series()[1:] == before[1:]
+
+
+def test_a_move_that_was_undone_with_its_batch_is_brought_back(story: Story) -> None:
+    before = story.series()
+    story.move()
+    work_off()
+    moved, batch = story.series(), LinkBatch.objects.get()
+    address = f"{V1}/link-batches/{batch.pk}/"
+    story.api.post(f"{address}undo/")
+    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+    work_off()
+    assert story.series() == before
+    assert story.api.get(address).json()["counts"]["unlinked"] == 1
+
+    answer = story.api.post(f"{address}bring-back/")
+    work_off()
+
+    assert answer.json()["back"]["left"] == []
+    assert story.series() == moved
+    link = CompanyLink.objects.in_force().get(company=story.company)
+    assert (link.external_id, link.batch, link.counts_from) == (
+        story.external_id, batch, story.today,
+    )  # fmt: skip
+    assert link.moved_from is not None
+    assert link.moved_from.integration == story.old
+    for currency in story.movement():
+        assert (currency["new"], currency["churn"], currency["reactivation"]) == ("0.00",) * 3
 
 
 def test_who_moved_does_not_move_back_but_by_the_undo(story: Story) -> None:

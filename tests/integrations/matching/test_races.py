@@ -11,6 +11,8 @@ from audit_site.errors import DomainError
 from companies.models import Company
 from integrations.links.linking import link_company, unlink_company
 from integrations.links.undoing import undo_link
+from integrations.matching.batches import carry_undo_out, undo_batch
+from integrations.matching.bringing_back import bring_back
 from integrations.matching.confirming import ConfirmResult, confirm_pairs
 from integrations.matching.dismissing import dismiss_pairs
 from integrations.matching.moving import propose_moves
@@ -19,6 +21,7 @@ from integrations.matching.suggesting import match_links
 from integrations.models import (
     CompanyLink,
     Integration,
+    LinkBatch,
     LinkMatching,
     LinkSuggestion,
     PsaCompanyRecord,
@@ -174,3 +177,53 @@ def _quietly(act: Any) -> Any:
             act()
 
     return do
+
+
+def undone_together(count: int) -> LinkBatch:
+    """Links of two accounts that were confirmed together, all of them undone."""
+    integration = make_integration(make_tenant())
+    other = make_integration(integration.tenant)
+    pairs = [asked(*pair(integration, f"Number{n} Bakery")) for n in range(count)]
+    pairs += [asked(*pair(other, f"Number{n} Roofing")) for n in range(count)]
+    matched(integration.tenant)
+    batch = confirm_pairs(tenant=integration.tenant, pairs=pairs, actor=None).batch
+    assert batch is not None
+    undo_batch(batch=batch, actor=None)
+    carry_undo_out(tenant_id=str(batch.tenant_id), batch_id=str(batch.pk))
+    return batch
+
+
+def test_of_two_who_bring_the_same_back_one_does_and_the_other_hears_it() -> None:
+    batch, codes = undone_together(3), []
+
+    def back() -> None:
+        try:
+            bring_back(batch=batch, actor=None)
+        except DomainError as error:
+            codes.append(error.code)
+
+    at_once(back, back)
+
+    assert codes == ["nothing_to_bring_back"]
+    assert CompanyLink.objects.in_force().filter(batch=batch).count() == 6
+    assert LinkBatch.objects.get().not_back == []
+
+
+def test_bringing_back_beside_a_link_of_one_of_them_leaves_one_link_each() -> None:
+    batch = undone_together(2)
+    link = CompanyLink.objects.filter(batch=batch).select_related("company", "integration")[0]
+    elsewhere = make_psa_company(link.integration, name="Somebody else")
+
+    def by_hand() -> None:
+        with suppress(DomainError):
+            link_company(
+                company=link.company, integration=link.integration,
+                external_id=elsewhere.external_id, actor=None,
+            )  # fmt: skip
+
+    at_once(by_hand, lambda: bring_back(batch=batch, actor=None))
+
+    links = CompanyLink.objects.in_force()
+    assert links.count() == 4
+    is_back = links.get(company=link.company).external_id == link.external_id
+    assert links.filter(batch=batch).count() == (4 if is_back else 3)

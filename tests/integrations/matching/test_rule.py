@@ -81,13 +81,26 @@ def test_what_others_have_as_well_tells_less() -> None:
     assert (match.score, match.codes) == (87, ["same_name", "shared_domain", "shared_phone"])
 
 
-@pytest.mark.parametrize("text", ["", " ", "🦊", "—", "\0", "x" * 300, "abc " * 100, "株" * 300])
-def test_odd_names_are_compared_like_others(text: str) -> None:
-    name = read_name(text)
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        *((nothing, 0) for nothing in ("", " ", "🦊", "—", "\0")),
+        *((short, 55) for short in ("A", "Z.", "株", "q 🦊")),
+        *((long, 80) for long in ("x" * 300, "abc " * 100, "株" * 300, "🦊 Acme " * 40)),
+    ],
+)
+def test_odd_names_are_compared_like_others(text: str, score: int) -> None:
+    assert len(read_name(text).words) <= 40
+    assert compare(profile_of(text), profile_of(text)).score == score
 
-    assert len(name.words) <= 40
-    same = compare(profile_of(text), profile_of(text))
-    assert same.score == (80 if name.words else 0)
+
+def test_names_that_say_little_are_not_suggested_to_each_other() -> None:
+    """None comes to the 60 points of a suggestion."""
+    odd = ["", "🦊", "A", "B", "株", "x" * 300, "y" * 300]
+
+    scores = {compare(profile_of(a), profile_of(b)).score for a in odd for b in odd if a != b}
+
+    assert scores == {0}
 
 
 @pytest.mark.parametrize(

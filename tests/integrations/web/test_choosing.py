@@ -342,7 +342,7 @@ def test_what_the_undo_archived_is_brought_back_together(
     assert re.search(said, past)
     assert re.findall(r'data-label="[\w ]+">(\d)<', past) == ["3", "0", "2", "0", "1"]
     assert ImportBatch.objects.get().finished_at == undone_at
-    assert "No audITee of this import is archived by its undo." in again
+    assert "Nothing that the undo of this import took away can come back." in again
     assert not Company.objects.filter(status="archived").exists()
     brought_back = AuditEvent.objects.filter(action="company.restored", person_id=alex.pk)
     assert brought_back.count() == 2
