@@ -26,8 +26,8 @@ class Overlap:
 
     @property
     def can_be_replaced(self) -> bool:
-        """Whether that can be decided the other way round only."""
-        return not self.can_replace and _can_replace(self.other, self.agreement)
+        """Whether that can be decided the other way round."""
+        return _can_replace(self.other, self.agreement)
 
 
 def _can_replace(newer: Agreement, older: Agreement) -> bool:

@@ -138,6 +138,23 @@ def doubts_about(agreement: Agreement, line: AgreementLine | None = None) -> Seq
     return ()
 
 
+def settled_with(agreement: Agreement) -> Sequence[Agreement]:
+    """Agreements whose doubt is settled with that of this one: which may be counted twice with it,
+    and with no other of which nobody has said that it is right.
+    """
+    (found,) = checked(agreement.tenant, [agreement])
+    rows = Agreement.objects.for_tenant(agreement.tenant).select_related("stored_mrr")
+    others = checked(agreement.tenant, [*rows.filter(AnyOf("id", found.overlap_ids))])
+    doubtful = {row.agreement.pk for row in others if POSSIBLE_OVERLAP in row.doubts}
+    doubtful.add(agreement.pk)
+    return [
+        row.agreement
+        for row in others
+        if row.agreement.pk in doubtful
+        and doubtful & {overlap.other.pk for overlap in row.overlaps} == {agreement.pk}
+    ]
+
+
 def _others(tenant: Tenant, refs: Sequence[str]) -> dict[str, Agreement]:
     """Agreements by the text of their ids."""
     rows = Agreement.objects.for_tenant(tenant).filter(AnyOf("id", refs)) if refs else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,8 +15,14 @@ from django.urls import reverse
 from agreements.decisions import NO_FIGURE, choose, label_of, say_right, undo
 from agreements.effects import effects_of
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
-from agreements.to_check import doubts_about
-from agreements.web.forms import AgreementChoicesForm, ChoicesForm, LineChoicesForm
+from agreements.mrr.doubts import POSSIBLE_OVERLAP
+from agreements.to_check import doubts_about, settled_with
+from agreements.web.forms import (
+    AgreementChoicesForm,
+    ChoicesForm,
+    LineChoicesForm,
+    uuid_or_none,
+)
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
 from audit_site.pages.views import PageRequest, find, page, tenant_of, way_back
@@ -83,7 +90,7 @@ def _effect(
 ) -> dict[str, Any]:
     """What the decision would do: the one that is asked about, or the one that is proposed."""
     changes = {} if form.is_bound else form.proposed_changes
-    if is_asked and form.is_valid():
+    if form.is_bound and not form.errors.keys() - {"note"}:
         changes = form.changes
     elif not changes:
         return {}
@@ -129,8 +136,22 @@ def _decided(
     if record is None:
         messages.info(request, "Nothing changed: it was decided already.")
     else:
-        messages.success(request, "Decided. The figures follow it.")
+        _say_done(request, f"Decided about {_about(record)}. The figures follow it.", record)
     return _go_on(request, agreement)
+
+
+def _say_done(request: PageRequest, text: str, record: ChoiceRecord, *also: ChoiceRecord) -> None:
+    """Say what was done, with the one undo of it all."""
+    undo_at = reverse("agreements:undo-choice", args=[record.pk])
+    if also:
+        undo_at += "?" + urlencode({"also": [one.pk for one in also]}, doseq=True)
+    messages.success(request, text, extra_tags=undo_at)
+
+
+def _about(record: ChoiceRecord) -> str:
+    """What a decision is about: an agreement among others of its name, or a line of one."""
+    whole = label_of(record.agreement) if record.agreement else record.name
+    return f"{record.line} of {whole}" if record.line else whole
 
 
 def _go_on(request: PageRequest, agreement: Agreement) -> HttpResponse:
@@ -158,12 +179,16 @@ def _said_right(
     request: PageRequest, agreement: Agreement, line: AgreementLine | None
 ) -> HttpResponse:
     code = request.POST.get("code", "")
+    records = []
     if code in doubts_about(agreement, line):
-        say_right(agreement=agreement, line=line, code=code, actor=request.user)
-        what = f"{line} of {label_of(agreement)}" if line else label_of(agreement)
-        messages.success(
-            request, f"Noted that {what} is right. You can undo this under its decisions."
-        )
+        others = settled_with(agreement) if code == POSSIBLE_OVERLAP else ()
+        for one, its_line in ((agreement, line), *((other, None) for other in others)):
+            said = say_right(agreement=one, line=its_line, code=code, actor=request.user)
+            records += [said] if said else []
+    if records:
+        about = " and ".join(_about(record) for record in records)
+        text = f"Noted that {about} {'is' if len(records) == 1 else 'are'} right."
+        _say_done(request, text, *records)
     else:
         messages.info(request, "Nothing like that is warned of here any more.")
     return _go_on(request, agreement)
@@ -171,16 +196,18 @@ def _said_right(
 
 @page("POST", role=Role.MEMBER, section="companies")
 def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Put back what a decision changed."""
+    """Put back what a decision changed, and what `also` was decided by the one act."""
     rows = ChoiceRecord.objects.for_tenant(tenant_of(request)).exclude(agreement=None)
-    record = find(rows.select_related("tenant", "agreement__tenant", "line"), pk)
-    agreement: Agreement = record.agreement  # type: ignore[assignment]
-    undone = undo(record=record, actor=request.user)
-    if undone is None:
-        messages.info(request, "It was undone already.")
+    rows = rows.select_related("tenant", "agreement__tenant", "line")
+    also = [found for text in request.GET.getlist("also") if (found := uuid_or_none(text))]
+    records = [find(rows, one) for one in (pk, *also)]
+    undone = [made for one in records if (made := undo(record=one, actor=request.user))]
+    if undone:
+        messages.success(request, " ".join(["Undone.", *_after_undo(undone[0])]))
     else:
-        messages.success(request, " ".join(["Undone.", *_after_undo(undone)]))
-    return redirect("agreements:company-mrr", agreement.company_id)
+        messages.info(request, "It was undone already.")
+    agreement: Agreement = records[0].agreement  # type: ignore[assignment]
+    return _go_on(request, agreement)
 
 
 def _after_undo(record: ChoiceRecord) -> Iterator[str]:

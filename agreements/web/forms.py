@@ -187,7 +187,7 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
             raise forms.ValidationError("Choose one of these.", code="invalid_choice") from None
 
 
-def _uuid_or_none(text: str) -> UUID | None:
+def uuid_or_none(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
@@ -229,7 +229,7 @@ class AgreementChoicesForm(ChoicesForm):
         values = {name: bool(getattr(choices, name, False)) for name in names}
         renews = [one.pk for one in chosen_renewals(agreement, choices)]
         ticked = {name: name == proposed or values[name] for name in names}
-        also = [_uuid_or_none(other)] if proposed == "renews" else []
+        also = [uuid_or_none(other)] if proposed == "renews" else []
         form = cls(
             data,
             initial={**ticked, "renews": [*renews, *(pk for pk in also if pk)]},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from agreements.mrr.doubts import DOUBTS
-from agreements.to_check import checked, ended_without_renewal, in_doubt, of_active
+from agreements.mrr.doubts import DOUBTS, POSSIBLE_OVERLAP
+from agreements.to_check import Checked, checked, ended_without_renewal, in_doubt, of_active
 from audit_site.pages.views import PageRequest, page, paged, tenant_of
 
 SHOWN = 25
@@ -26,9 +29,11 @@ def to_check(request: PageRequest) -> HttpResponse:
         rows = rows.order_by("company__name", "name", "id")
     shown = paged(request, rows, size=SHOWN)
     counts = {code: in_doubt(doubtful, code).count() for code in DOUBTS}
+    found = checked(tenant, list(shown))
     context = {
         "page": shown,
-        "found": checked(tenant, list(shown)),
+        "found": found,
+        "told_above": _told_above(found),
         "is_ended": wanted == ENDED,
         "wanted": wanted if wanted in DOUBTS else "",
         "doubtful": doubtful.count(),
@@ -36,3 +41,15 @@ def to_check(request: PageRequest) -> HttpResponse:
         "counts": counts.items(),
     }
     return render(request, "agreements/to_check.html", context)
+
+
+def _told_above(found: Sequence[Checked]) -> set[UUID]:
+    """Agreements of which all that they may be counted twice with stands above them."""
+    above: set[str] = set()
+    told = set()
+    for row in found:
+        if POSSIBLE_OVERLAP in row.doubts:
+            if row.overlaps and above.issuperset(row.overlap_ids):
+                told.add(row.agreement.pk)
+            above.add(str(row.agreement.pk))
+    return told

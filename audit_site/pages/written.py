@@ -11,6 +11,8 @@ from django.utils.dateformat import format as date_text
 
 DAY = "j M Y"
 ISO_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b", re.ASCII)
+#: The whole part of a number that has thousands.
+THOUSANDS = re.compile(r"(?<![\d.])\d{4,}", re.ASCII)
 
 
 def money_written(amount: str | Decimal, currency: str = "") -> str:
@@ -19,6 +21,11 @@ def money_written(amount: str | Decimal, currency: str = "") -> str:
     sign = "-" if whole.startswith("-") else ""
     text = f"{sign}{int(whole.lstrip('-') or 0):,}{point}{cents}"
     return f"{currency} {text}" if currency else text
+
+
+def formula_written(text: str) -> str:
+    """A formula with the thousands of its numbers apart: `1,950.5 monthly = 1,950.50 a month`."""
+    return THOUSANDS.sub(lambda found: f"{int(found[0]):,}", text)
 
 
 def day_written(day: date) -> str:

@@ -10,12 +10,14 @@ from agreements import books, mrr
 from agreements.models import MANUAL, Agreement, AgreementChoices, AgreementLine
 from companies.models import Company
 from integrations.importing.record_store import values_of
+from integrations.importing.said_words import NO_WORDS, CompanyWords, company_words
 from integrations.models import CompanyLink, Integration
 from integrations.psa.contract import PsaAgreement, PsaAgreementLine
 from integrations.sync.earlier_readings import (
     days_read,
     first_day_out,
     has_moved_on,
+    is_out,
     left_to_its_dates,
     went_out_before,
 )
@@ -41,10 +43,11 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     known = {one.id: one for one in stored if one.account == str(integration.pk)}
     replaced = _replaced_by_choice(company, integration) if known else {}
     read_on = days_read(integration, [company.pk]).get(company.pk) if known else None
+    words = company_words(integration) if known else NO_WORDS
     today = company.tenant.today()
     fresh = [
         engine_agreement(
-            left_to_its_dates(record, today, is_known_out=_is_known_out(record, known)),
+            left_to_its_dates(record, today, is_known_out=_is_known_out(record, known, words)),
             integration,
             company,
         )
@@ -55,7 +58,8 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
         if before := known.get(agreement.id):
             agreement.counts_from = before.counts_from
             _decide_as_before(agreement, before)
-            agreement.inactive_from = _inactive_from(agreement, before, read_on, today)
+            if is_out(agreement.active, agreement.status, words):
+                agreement.inactive_from = _first_day_out(before, words, read_on, today)
         agreement.renews = replaced.get(agreement.id, agreement.renews)
     came_again = {id(known[one.id]) for one in fresh if one.id in known}
     kept = [one for one in stored if id(one) not in came_again]
@@ -67,10 +71,14 @@ def book_with(link: CompanyLink, shown: Sequence[PsaAgreement]) -> list[mrr.Prep
     return books.prepare_values(company.tenant, [*kept, *fresh])
 
 
-def _is_known_out(record: PsaAgreement, known: Mapping[str, mrr.Agreement]) -> bool:
+def _is_known_out(
+    record: PsaAgreement, known: Mapping[str, mrr.Agreement], words: CompanyWords
+) -> bool:
     """Whether it was seen inactive before its end, and has the same end still."""
     before = known.get(record.external_id)
     if before is None or before.active is not False or before.end_date != record.end_date:
+        return False
+    if not is_out(before.active, before.status, words):
         return False
     return went_out_before(before.inactive_from, before.end_date)
 
@@ -130,12 +138,14 @@ def _decide_as_before(agreement: mrr.Agreement, known: mrr.Agreement) -> None:
                 line.one_time = False
 
 
-def _inactive_from(
-    agreement: mrr.Agreement, known: mrr.Agreement, read_on: date | None, today: date
+def _first_day_out(
+    known: mrr.Agreement, words: CompanyWords, read_on: date | None, today: date
 ) -> date | None:
-    """From when on it is out, if it is inactive now: as the reading that follows will note it."""
-    if agreement.active is not False or known.active is False:
-        return known.inactive_from if agreement.active is False else None
+    """From when on an agreement is out that is shown as inactive: as the reading that follows will
+    note it.
+    """
+    if is_out(known.active, known.status, words):
+        return known.inactive_from
     return first_day_out(read_on, None if known.no_end else known.end_date, today)
 
 

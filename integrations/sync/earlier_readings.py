@@ -17,6 +17,7 @@ from agreements.models import Agreement, AgreementLine
 from audit_site.db.bulk import AnyOf
 from audit_site.tenants.models import Tenant
 from integrations.importing.record_store import Change, Changes
+from integrations.importing.said_words import NO_WORDS, CompanyWords, company_words, means_active
 from integrations.models import CompanyLink, Integration
 from integrations.psa.contract import PsaAgreement
 
@@ -38,7 +39,16 @@ def left_to_its_dates(
     return replace(record, active=None)
 
 
-def ids_known_out(known: QuerySet[Agreement], incoming: Collection[PsaAgreement]) -> set[str]:
+def is_out(active: bool | None, status: str, words: CompanyWords) -> bool:
+    """Whether an agreement was read as inactive: as somebody said of its status, else as the
+    adapter read it.
+    """
+    return active is not None and not means_active(words, status, is_active=active)
+
+
+def ids_known_out(
+    known: QuerySet[Agreement], incoming: Collection[PsaAgreement], integration: Integration
+) -> set[str]:
     """Which of these agreements readings saw inactive before their end. Not where the PSA has
     another end since: that is said of the days between, too.
     """
@@ -46,12 +56,14 @@ def ids_known_out(known: QuerySet[Agreement], incoming: Collection[PsaAgreement]
     if not ends:
         return set()
     rows = known.filter(AnyOf("external_id", ends), active=False)
-    columns = ("external_id", "inactive_from", "end_date")
-    return {
-        id_
-        for id_, out, end in rows.values_list(*columns)
+    columns = ("external_id", "status", "inactive_from", "end_date")
+    found = {
+        id_: status
+        for id_, status, out, end in rows.values_list(*columns)
         if end == ends[id_] and went_out_before(out, end)
     }
+    words = company_words(integration) if found else NO_WORDS
+    return {id_ for id_, status in found.items() if is_out(False, status, words)}
 
 
 def went_out_before(out: date | None, end: date | None) -> bool:
@@ -94,21 +106,31 @@ def note_earlier_readings(
     for change in retyped:
         change.row.former_type = (change.before or {})["type"]
         change.row.type_changed_on = today
-    switched = [change for change in changes.written if "active" in (change.before or {})]
-    stopped = {change.row.company_id for change in switched if change.row.active is False}
+    told = [c for c in changes.written if {"active", "status"} & (c.before or {}).keys()]
+    words = company_words(integration) if told else NO_WORDS
+    switched = [change for change in told if _was_out(change, words) is not _is_out(change, words)]
+    stopped = {change.row.company_id for change in switched if _is_out(change, words)}
     read_on = days_read(integration, stopped) if stopped else {}
     for change in switched:
-        change.row.inactive_from = _inactive_from(change, read_on, integration.tenant, today)
+        out = _first_day_out(change, read_on, integration.tenant, today)
+        change.row.inactive_from = out if _is_out(change, words) else None
     fields = ["former_type", "type_changed_on", "inactive_from"]
     rows = dict.fromkeys(change.row for change in (*retyped, *switched))
     Agreement.objects.bulk_update(rows, fields)
 
 
-def _inactive_from(
+def _is_out(change: Change[Agreement], words: CompanyWords) -> bool:
+    return is_out(change.row.active, change.row.status, words)
+
+
+def _was_out(change: Change[Agreement], words: CompanyWords) -> bool:
+    before, row = change.before or {}, change.row
+    return is_out(before.get("active", row.active), before.get("status", row.status), words)
+
+
+def _first_day_out(
     change: Change[Agreement], read_on: Mapping[UUID, date], tenant: Tenant, today: date
-) -> date | None:
-    if change.row.active is not False:
-        return None
+) -> date:
     before = change.before or {}
     end = None if before.get("no_end", change.row.no_end) else _end_before(change)
     days = [read_on.get(change.row.company_id)]

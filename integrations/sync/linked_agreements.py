@@ -150,7 +150,7 @@ class AgreementStore:
         holders = holders_of(self.batch, own, self.integration)
         report_claims(self.journal, incoming, holders)
         held = {id_: holder.company_id for id_, holder in holders.items()}
-        known_out = ids_known_out(own, incoming)
+        known_out = ids_known_out(own, incoming, self.integration)
         values = [
             self._agreement_values(
                 left_to_its_dates(record, self.today, is_known_out=record.external_id in known_out),

@@ -17,10 +17,11 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from audit_site.pages.written import days_written, moment_written, money_written
+from audit_site.pages.written import days_written, formula_written, moment_written, money_written
 
 register = template.Library()
 register.filter("days_written", days_written)
+register.filter("formula_written", formula_written)
 
 #: state or status → how its mark looks
 LOOKS = {
@@ -195,6 +196,13 @@ def said(message: str) -> str:
 def detail(message: str) -> str:
     """The technical detail of a message; "" = it has none."""
     return message.partition("\n")[2]
+
+
+@register.filter
+def undo_at(message: Message) -> str:
+    """Where what a message tells of is undone, as its `extra_tags` say it; "" = nowhere."""
+    address = message.extra_tags or ""
+    return address if address.startswith("/") else ""
 
 
 @register.filter

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from agreements.decisions import choose, undo
+from agreements.decisions import choose, label_of, undo
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.models import Integration
@@ -264,6 +264,45 @@ def test_undoing_a_replacement_brings_the_earlier_one_back(
     browser(mia).post(f"/decisions/{newest.pk}/undo/")
 
     assert api.get(path).json()["renews"] == [str(others[0].pk)]
+
+
+def test_one_agreement_replaces_two_and_its_undo_brings_both_back(
+    mia: User, agreement: Agreement, api: APIClient
+) -> None:
+    """Two of 100.00 go on in one of 150.00; none of them replaces what replaces it."""
+    company, integration = agreement.company, agreement.integration
+    second = make_agreement(company, integration, external_id="A2")
+    joint = make_agreement(company, integration, external_id="A3", amount="150",
+                           start_date="2026-06-01")  # fmt: skip
+    path = f"{V1}/agreements/{joint.pk}/choices/"
+    ids = [str(agreement.pk), str(second.pk)]
+
+    answer = api.patch(path, {"renews": [*ids, ids[0]], "note": "Both."}, format="json")
+    body = mrr_of(api, agreement)
+    Agreement.objects.filter(pk=second.pk).update(start_date="2026-07-01")
+    circle = api.patch(
+        f"{V1}/agreements/{second.pk}/choices/",
+        {"renews": [str(joint.pk)], "note": "Back."},
+        format="json",
+    )
+    Agreement.objects.filter(pk=second.pk).update(start_date="2025-01-01")
+    page = text(browser(mia).get(f"/agreements/{joint.pk}/decide/"))
+    (record,) = answer.json()["history"]
+    browser(mia).post(f"/decisions/{record['id']}/undo/")
+
+    assert sorted(answer.json()["renews"]) == sorted(ids)
+    assert [total["amount"] for total in body["totals"]] == ["150.00"]
+    reasons = {row["row_id"]: row["reason"] for row in body["ledger"]}
+    assert reasons == {
+        "connectwise:A1:flat": "superseded",
+        "connectwise:A2:flat": "superseded",
+        "connectwise:A3:flat": None,
+    }
+    assert (circle.status_code, circle.json()["code"]) == (409, "renewal_circle")
+    labels = [label_of(one) for one in Agreement.objects.filter(pk__in=ids).order_by("id")]
+    assert f"Replaces {labels[0]} and {labels[1]}" in page
+    assert api.get(path).json()["renews"] == []
+    assert mrr_of(api, agreement)["totals"][0]["amount"] == "350.00"
 
 
 @pytest.mark.parametrize("other", ["force_include", "assume_renewal"])

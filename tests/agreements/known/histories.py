@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -18,6 +19,7 @@ from agreements.causes import caused_by
 from agreements.decisions import choose
 from agreements.models import Agreement, AgreementLine
 from audit_site.account.acts import change_settings
+from audit_site.errors import Explained
 from companies import services
 from companies.models import Company
 from integrations.words.saying import say_word
@@ -79,7 +81,8 @@ class History:
         what: Callable[[], None] = self.random.choice(
             [self._come, self._come, self._price, self._price, self._dates, self._cycle,
              self._gone, self._removed, self._line_gone, self._moved, self._decided, self._said,
-             self._settings, self._archived, self._replaced, self._currency]
+             self._settings, self._archived, self._replaced, self._currency, self._inactive,
+             self._moved_on, self._renewed, self._looked_at, self._billed]
         )  # fmt: skip
         what()
         return what.__name__
@@ -113,7 +116,8 @@ class History:
         agreement = make_agreement(
             company,
             self.integration,
-            name=pick(["Managed", "Backup"]),
+            name=pick(["Managed", "Backup", "Renewal of Managed"]),
+            type=pick(["", "Retainer"]),
             amount=pick(PRICES),
             currency=pick(["USD", "EUR", "JPY", ""]),
             cycle=pick(CYCLES),
@@ -147,7 +151,7 @@ class History:
 
     def _currency(self) -> None:
         if agreement := self._agreement():
-            agreement.currency = self.random.choice(["USD", "EUR", "KWD", ""])
+            agreement.currency = self.random.choice(["USD", "EUR", "KWD", "CLF", ""])
             agreement.save()
             self._synced(agreement.company)
 
@@ -157,6 +161,26 @@ class History:
             agreement.renews_external_ids = [other.external_id]
             agreement.save()
             self._synced(agreement.company)
+
+    def _inactive(self) -> None:
+        """The PSA marks it inactive, since a day or since ever, or active again."""
+        if agreement := self._agreement():
+            agreement.active = self.random.choice([True, False, False, None])
+            days = [None, "2026-03-01", "2026-06-16", "2026-06-20"]
+            agreement.inactive_from = (
+                self.random.choice(days) if agreement.active is False else None
+            )
+            agreement.save()
+            self._synced(agreement.company)
+
+    def _moved_on(self) -> None:
+        """A line of a month is read again with a later end."""
+        if line := self._line():
+            line.start_date = self.random.choice(["2026-06-01", "2026-06-14"])
+            line.end_date = self.random.choice(["2026-06-30", "2026-07-10"])
+            line.has_recurred = self.random.random() < 0.5
+            line.save()
+            self._synced(line.agreement.company)
 
     def _gone(self) -> None:
         if agreement := self._agreement():
@@ -194,10 +218,38 @@ class History:
         choose(agreement=line.agreement, line=about, actor=self.api.user, note="So it is.",
                changes={name: self.random.random() < 0.7}, repeats=True)  # fmt: skip
 
+    def _renewed(self) -> None:
+        """Somebody decides that an agreement replaces others of its company, or none."""
+        agreement = self._agreement()
+        if agreement is None:
+            return
+        others = Agreement.objects.filter(company=agreement.company_id).exclude(pk=agreement.pk)
+        chosen = [one for one in others.order_by("external_id") if self.random.random() < 0.6]
+        with suppress(Explained):  # a circle, or no start date
+            choose(agreement=agreement, actor=self.api.user, note="It goes on.",
+                   changes={"renews": chosen}, repeats=True)  # fmt: skip
+
+    def _looked_at(self) -> None:
+        agreement, line = self._agreement(), self._line()
+        right = self.random.choice([[], ["possible_overlap"], ["negative_agreement"]])
+        if agreement:
+            choose(agreement=agreement, actor=self.api.user, changes={"right": right})
+        if line:
+            right = self.random.choice([[], ["part_of_cycle"]])
+            choose(agreement=line.agreement, line=line, actor=self.api.user,
+                   changes={"right": right})  # fmt: skip
+
+    def _billed(self) -> None:
+        """Somebody decides what the billing cycle of an agreement is."""
+        if agreement := self._agreement():
+            cycle = self.random.choice(["annual", "quarterly", None])
+            choose(agreement=agreement, actor=self.api.user, note="It is billed so.",
+                   changes={"cycle": cycle})  # fmt: skip
+
     def _said(self) -> None:
         kind, word, meaning = self.random.choice(
             [("cycle", "Contract", "annual"), ("cycle", "Term", "quarterly"),
-             ("product", "Firewall", "usage")]
+             ("product", "Firewall", "usage"), ("agreement_type", "Retainer", "leave_out")]
         )  # fmt: skip
         self._say(kind, word, meaning)
 
@@ -262,7 +314,7 @@ class History:
         for name in BESIDE:
             body.pop(name, None)
         for bridge in body.get("currencies", ()):
-            assert bridge.pop("restated", "0") in {"0", "0.00", "0.000"}
+            assert bridge.pop("restated", "0") in {"0", "0.00", "0.000", "0.0000"}
         return body
 
     def restated(self, start: datetime, end: datetime) -> list[Any]:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 from rest_framework.test import APIClient
 
 from agreements import books, mrr, stored_mrr
@@ -16,7 +17,7 @@ from agreements.models import Agreement, AgreementLine, BookVersion, CompanyBook
 from agreements.mrr.edition import EDITION
 from tests.agreements.known.moments import HOUR, NOON, text
 from tests.clients import V1
-from tests.factories import make_agreement, make_company
+from tests.factories import make_agreement, make_company, make_line
 
 
 def changed_engine() -> Any:
@@ -135,6 +136,44 @@ def test_what_was_kept_is_read_when_the_engine_knows_more_of_an_agreement(
 
     assert (found.name, found.discount, found.lines) == ("Managed services", "none", [])
     assert found.cancelled_date == "2026-06-14"
+
+
+def test_what_edition_6_said_stays_said_when_the_rules_of_today_come(
+    line: AgreementLine, api: APIClient, time_machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seats for the rest of the month beside the count of twelve that holds them already."""
+    tenant, company = line.tenant, line.agreement.company
+    seats = make_agreement(company, line.agreement.integration, amount="0", name="Cloud")
+    make_line(seats, quantity="12", unit_price="22", product="M365", external_id="all")
+    make_line(seats, quantity="2", unit_price="22", product="M365", external_id="rest",
+              start_date="2026-06-14", end_date="2026-06-30")  # fmt: skip
+    for number in [number for number in editions.RULES if number > 6]:
+        monkeypatch.delitem(editions.RULES, number)
+    stored_mrr.refresh(tenant, [company.pk])
+    asked = {
+        f"{V1}/companies/{company.pk}/mrr/": {"as_of": "2026-06-15"},
+        f"{V1}/mrr/": {"as_of": "2026-06-15"},
+        f"{V1}/mrr/series/": {"from": "2026-06", "to": "2026-07"},
+        f"{V1}/mrr/movement/": {"from": "2026-06-15", "to": "2026-07-01"},
+    }
+    known = {"known_at": text(NOON + HOUR)}
+    time_machine.move_to(NOON + HOUR, tick=False)
+    before = {path: api.get(path, {**query, **known}).json() for path, query in asked.items()}
+    monkeypatch.undo()
+    time_machine.move_to(NOON + 2 * HOUR, tick=False)
+
+    assert stored_mrr.pass_days() == 1
+
+    after = {path: api.get(path, {**query, **known}).json() for path, query in asked.items()}
+    now = api.get(f"{V1}/mrr/", {"as_of": "2026-06-15"}).json()["totals"]
+    (bridge,) = after[f"{V1}/mrr/movement/"]["currencies"]
+    assert after == before
+    assert before[f"{V1}/mrr/"]["totals"][0]["amount"] == "458.00"  # 150.00 and 14 seats
+    assert bridge["contraction"] == "-44.00"
+    assert now[0]["amount"] == "414.00"
+    newest = api.get(f"{V1}/companies/{company.pk}/versions/").json()["results"][0]
+    figures = [newest[name][0]["amount"] for name in ("mrr_before", "mrr_after")]
+    assert (newest["cause"]["kind"], figures) == ("rules", ["458.00", "414.00"])
 
 
 def test_since_when_an_agreement_is_inactive_is_looked_up_in_its_kept_book(

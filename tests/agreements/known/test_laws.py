@@ -11,7 +11,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agreements import mrr
+from agreements import mrr, stored_mrr
 from tests.agreements.known.histories import lived
 from tests.agreements.known.moments import text
 
@@ -36,6 +36,9 @@ def test_known_at_a_moment_is_what_was_answered_at_that_moment(
         return
 
     with time_machine.travel(later, tick=False):
+        stored_mrr.pass_days()
+        stored_mrr.refresh_stale(history.tenant, [one.pk for one in history.companies])
+        assert stored_mrr.verify([history.tenant.pk], mend=False) == {}
         for moment, answered in history.noted:
             known = history.answers(known_at=text(moment))
             for what, answer in answered.items():

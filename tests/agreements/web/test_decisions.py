@@ -10,7 +10,7 @@ import pytest
 from django.utils.dateformat import format as date_text
 from rest_framework.test import APIClient
 
-from agreements.decisions import choose
+from agreements.decisions import choose, label_of
 from agreements.figures import company_figure
 from agreements.models import Agreement, ChoiceRecord
 from audit_site.tenants.models import Tenant, User
@@ -34,7 +34,7 @@ def test_decisions_survive_every_sync_and_can_be_undone(mia: User, connected: In
     said = client.post(
         f"/agreements/{agreement.pk}/decide/", {"exclude": "on", "note": "Pilot"}, follow=True
     )
-    assert "Decided. The figures follow it." in text(said)
+    assert f"Decided about {label_of(agreement)}. The figures follow it." in text(said)
     assert "Pilot" in text(said)
     assert "someone in your team excluded this agreement" in text(said)
     Agreement.objects.filter(pk=agreement.pk).update(fingerprint="old", amount="1")
@@ -161,6 +161,7 @@ def test_a_decision_without_a_reason_is_asked_for_one_and_keeps_what_was_typed(
         assert "Say why: it stands beside the figure." in page
     assert re.search(rf'name="renews" value="{agreement.pk}"[^>]* checked', text(of_agreement))
     assert re.search(r'name="exclude"[^>]* checked', text(of_line))
+    assert "MRR today" in text(of_line)  # what it would do stays in sight
     assert nothing.status_code == 302  # it was so already
     assert not ChoiceRecord.objects.exists()
 

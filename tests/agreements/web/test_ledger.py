@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
+from agreements import stored_mrr
 from agreements.decisions import choose
+from audit_site.pages.written import money_written
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
-from tests.clients import browser, csv_rows, text
+from tests.clients import V1, api_of, browser, csv_rows, text
 from tests.factories import make_agreement, make_company, make_integration, make_line, make_link
 
 
@@ -26,6 +30,7 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
 
     assert "USD 1,300.00" in page
     assert "(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month" in page
+    assert "1,250 monthly = 1,250.00 a month" in page
     assert "Left out: marked &#x27;no charge&#x27;." in page
     assert "Left out: it ended; its last day was 31 Jan 2026." in page
     assert "help@auditforit.com" in page
@@ -51,6 +56,55 @@ def test_the_ledger_reads_like_a_sum_and_downloads_as_csv(alex: User, company: C
         ("", "yes", "1250.00"), ("Seats", "yes", "50.00"), ("Gift", "no", "0.00"),
         ("", "yes", "1300.00"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("currency", "row", "total", "rounding"),
+    [
+        ("JPY", "8333", "25000", "1"),
+        ("USD", "8333.33", "25000.00", "0.01"),
+        ("KWD", "8333.333", "25000.000", "0.001"),
+        ("CLF", "8333.3333", "25000.0000", "0.0001"),
+    ],
+)
+def test_a_currency_has_its_own_places_in_every_answer(
+    alex: User, tenant: Tenant, currency: str, row: str, total: str, rounding: str
+) -> None:
+    """Three agreements of 100,000 a year: each rounded row, and the one cent, yen or fils more."""
+    company, integration = make_company(tenant, name="Acme"), make_integration(tenant)
+    for _ in range(3):
+        make_agreement(company, integration, amount="100000", cycle="annual", currency=currency)
+    stored_mrr.refresh(tenant, [company.pk])
+    client, api = browser(alex), api_of(alex)
+
+    page = text(client.get(f"/companies/{company.pk}/mrr/"))
+    overview = text(client.get("/mrr/"))
+    _, *rows = csv_rows(client.get(f"/companies/{company.pk}/mrr/ledger.csv"))
+    months = csv_rows(client.get("/mrr/series.csv"))
+    moved = csv_rows(client.get("/mrr/movement.csv?from=2024-12-31&to=2026-06-15"))
+    answer = api.get(f"{V1}/companies/{company.pk}/mrr/").json()
+    days = {"from": "2024-12-31", "to": "2026-06-15"}
+    (bridge,) = api.get(f"{V1}/mrr/movement/", days).json()["currencies"]
+    (listed, *_) = api.get(f"{V1}/agreements/").json()["results"]
+
+    shown = [money_written(amount) for amount in (row, total, rounding)]
+    assert [page.count(f"{currency} {amount}<") for amount in (shown[0], shown[2])] == [6, 1]
+    assert "<h1>MRR of Acme</h1>" in page
+    assert f"{currency} {shown[1]}" in page
+    assert f"{currency} {shown[1]}" in overview
+    assert [one[6] for one in rows] == [row, row, row, rounding, total]
+    assert {one[2] for one in months[-3:]} == {total}
+    assert moved[-1][2:4] == [currency, total]
+    assert [one["mrr"] for one in answer["ledger"]] == [row, row, row, rounding]
+    assert answer["totals"] == [
+        {
+            "currency": currency,
+            "amount": total,
+            "average": {"trailing12": total, "forward12": total},
+        }
+    ]
+    assert (bridge["new"], bridge["closing"], bridge["companies"][0]["amount"]) == (total,) * 3
+    assert listed["rate"] == {"currency": currency, "amount": row}
 
 
 def test_the_report_holds_everything_of_a_figure(alex: User, company: Company) -> None:

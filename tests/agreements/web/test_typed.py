@@ -159,7 +159,7 @@ def test_it_stands_in_the_ledger_the_csv_and_where_the_money_comes_from(
         "USD",
         "100.00",
     ]
-    assert "1200 annual x 1/12 = 100.00 a month" in ledger
+    assert "1,200 annual x 1/12 = 100.00 a month" in ledger
     assert "Typed by hand" in overview
 
 

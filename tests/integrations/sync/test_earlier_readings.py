@@ -13,7 +13,7 @@ from django.utils import timezone
 from agreements import mrr
 from agreements.models import Agreement, AgreementLine
 from agreements.stored_values import keep_values, restore_values
-from audit_site.tenants.models import Tenant
+from audit_site.tenants.models import Tenant, User
 from integrations.importing.record_store import store
 from integrations.links.linking import link_company, unlink_company
 from integrations.links.shown_book import book_with
@@ -27,6 +27,7 @@ from integrations.sync.earlier_readings import (
     note_earlier_readings,
     went_out_before,
 )
+from integrations.words.saying import say_word
 from tests.factories import make_agreement, make_company, make_line, make_link
 from tests.integrations.sync.practised import amounts, book_of, bridge, client_of
 from tests.syncing import synced
@@ -213,6 +214,49 @@ def test_what_goes_inactive_counts_up_to_the_reading_that_had_it_active(
         assert read_again == (False, date(2026, 11, 23)), "the former link knows the last reading"
         assert read(26, endDate=midnight("2026-11-24")) == (None, None)
         assert amounts(company, date(2026, 11, 24), date(2026, 11, 25)) == ["1000.00", ""]
+
+
+def test_what_counted_by_the_word_of_its_status_keeps_its_past(
+    tenant: Tenant, alex: User, settings: Any, time_machine: Any
+) -> None:
+    """Somebody said that "Signed" means active; the PSA's own word for inactive comes later."""
+    time_machine.move_to(noon(11, 10))
+    with client_of("kaseya_bms", settings) as client:
+        add_bms_contract(client, 1000.0, "Signed", "2026-01-01", "2026-11-15")
+        integration, company = client.imported(tenant)
+        assert amounts(company, date(2026, 11, 10)) == [""]
+        say_word(
+            integration=integration, actor=alex, kind="status", word="signed", meaning="active"
+        )
+        assert amounts(company, date(2026, 11, 10)) == ["1000.00"]
+
+        def read(day: int, **values: Any) -> tuple[bool | None, date | None]:
+            time_machine.move_to(noon(11, day))
+            client.change("change", "contracts", 59999, **values)
+            synced(integration)
+            return Agreement.objects.values_list("active", "inactive_from").get()
+
+        assert read(12, status="Inactive") == (False, date(2026, 11, 11))
+        assert read(13, status="Signed") == (False, None)
+        assert read(14, status="Active") == (True, None)
+        assert read(15, status="Signed") == (False, None)
+        assert bridge(company, date(2026, 11, 15), date(2026, 11, 16)) == {
+            "opening": "1000.00", "churn": "-1000.00",
+        }  # fmt: skip
+        former = CompanyLink(company=company, integration=integration)
+        shown = PsaAgreement(
+            "59999", client.id, currency="USD", cycle="monthly", amount=Decimal(1000),
+            status="Inactive", active=False, recurring=True,
+            start_date=date(2026, 1, 1), end_date=date(2026, 11, 15),
+        )  # fmt: skip
+
+        time_machine.move_to(noon(11, 20))
+        (ended,) = book_with(former, [shown])
+        (moved,) = book_with(former, [replace(shown, end_date=date(2026, 12, 31))])
+
+        assert read(20, status="Inactive") == (None, None), "it ran its course"
+    assert (ended.agreement.active, moved.agreement.inactive_from) == (None, date(2026, 11, 16))
+    assert amounts(company, date(2026, 11, 15), date(2026, 11, 16)) == ["1000.00", ""]
 
 
 def test_seats_that_are_caught_up_count_once_and_a_commitment_that_moves_on_recurs(
