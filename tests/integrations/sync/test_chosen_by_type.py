@@ -108,7 +108,7 @@ def test_a_product_that_is_usage_takes_out_lines_that_come_later(
     rows = [row for item in book_of(company) for row in item.rows if row.line]
     assert before == ["140.00"]
     assert {row.reason_on(TODAY.toordinal()) for row in rows} == {"usage"}
-    brought = sorted(row.rate(TODAY.toordinal()) for row in rows)
+    brought = sorted(row.rate(TODAY.toordinal()) or 0 for row in rows)
     assert brought == ([40, 60] if psa == "connectwise" else [40, 60, 100])
     undo_word(word=word, actor=alex)
     assert amounts(company, TODAY) == ["200.00"]
