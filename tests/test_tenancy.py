@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
-from agreements.decisions import choose
-from audit_site.tenants.models import AuditEvent, BrowserSession, Tenant, TenantOwned, User
-from audit_site.tenants.own_address import ask_for_address
-from audit_site.tenants.tokens import create_api_token
-from integrations.importing.proposing import propose
-from integrations.issues.inbox import IssueReport, open_issues, raise_issues
-from integrations.models import (
-    ConnectionTest,
-    LinkBatch,
-    PsaCompanyRecord,
-    SyncRun,
-)
-from integrations.words.saying import say_word
-from tests.clients import api_of, browser
-from tests.factories import (
-    make_agreement,
-    make_company,
-    make_integration,
-    make_invitation,
-    make_line,
-    make_link,
-    make_member,
-    make_preview,
-    make_psa_company,
-    make_tenant,
-)
+from audit_site.tenants.models import Tenant, TenantOwned, User
+from tests.clients import api_of
+from tests.every_kind import Ids, address, ids_of_every_kind, routes
+from tests.factories import make_member, make_tenant
 
 pytestmark = pytest.mark.once
 
@@ -44,24 +20,6 @@ METHODS = ("get", "post", "patch", "put", "delete")
 FOR_STRANGERS = ("account/invitation",)
 #: Routes of libraries, and what is no address: they know no rows of ours.
 NOT_OURS = ("accounts/", "api/v1/schema", "api/v1/docs", "api(/|$)")
-
-
-def routes(resolver: Any = None, prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for entry in (resolver or get_resolver()).url_patterns:
-        text = prefix + _plain(str(entry.pattern))
-        if isinstance(entry, URLResolver):
-            found += routes(entry, text)
-        elif isinstance(entry, URLPattern):
-            found.append(text)
-    return found
-
-
-def _plain(pattern: str) -> str:
-    """A route with its parameters as `<name>`."""
-    text = re.sub(r"<\w+:(\w+)>", r"<\1>", pattern)
-    text = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", text)
-    return text.lstrip("^").rstrip("$").replace(r"\Z", "").replace("/?", "/")
 
 
 OURS = [r for r in routes() if "<" in r and not r.startswith(NOT_OURS)]
@@ -83,65 +41,9 @@ def _comparable(item: tuple[str, Any]) -> tuple[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def foreign(rows_for_all: None) -> dict[str, dict[str, str]]:
+def foreign(rows_for_all: None) -> Ids:
     """Ids of another tenant's rows, for each kind of route."""
-    other_tenant = make_tenant(company_limit=100)
-    integration = make_integration(other_tenant)
-    company = make_company(other_tenant)
-    make_link(company, integration)
-    agreement = make_agreement(company, integration)
-    line = make_line(agreement)
-    decision = choose(agreement=agreement, actor=None, changes={"exclude": True}, note="Pilot")
-    record = make_psa_company(integration)
-    test = ConnectionTest.objects.create(tenant=other_tenant, integration=integration)
-    run = SyncRun.objects.create(tenant=other_tenant, integration=integration)
-    preview = make_preview(company, integration)
-    word, _ = say_word(
-        integration=integration, actor=None, kind="cycle", word="Odd", meaning="annual"
-    )
-    stranger = make_member(other_tenant)
-    browser(stranger)
-    token, _ = create_api_token(tenant=other_tenant, user=stranger, scopes=["read"], name="Theirs")
-    raise_issues(integration, [IssueReport("companies", "too_many_gone", "Most are missing.")], run)
-    record_rows = PsaCompanyRecord.objects.filter(pk=record.pk)
-    batch = propose(tenant=other_tenant, rows=record_rows, actor=stranger)
-    return {
-        "integrations": {
-            "pk": str(integration.pk),
-            "test_id": str(test.pk),
-            "external_id": record.external_id,
-            "psa": "no-such-psa",
-            "word_id": str(word.pk),
-        },
-        "import-batches": {"pk": str(batch.pk)},
-        "import": {"pk": str(record.pk)},
-        "issues": {"pk": str(open_issues(integration).get().pk)},
-        "sync-runs": {"pk": str(run.pk)},
-        "companies": {
-            "pk": str(company.pk),
-            "contact_id": str(company.contacts.get().pk),
-            "agreement_id": str(agreement.pk),
-            "preview_id": str(preview.pk),
-        },
-        "agreements": {"pk": str(agreement.pk)},
-        "agreement-lines": {"pk": str(line.pk)},
-        "users": {"pk": str(make_member(other_tenant).pk)},
-        "people": {"pk": str(make_invitation(other_tenant).pk), "token": "no-such-link"},
-        "prove": {"key": str(ask_for_address(user=stranger, email="new@example.com").key)},
-        "sessions": {"pk": BrowserSession.objects.get(user=stranger).pk},
-        "devices": {"session_id": BrowserSession.objects.get(user=stranger).pk},
-        "decisions": {"pk": str(decision.pk if decision else "")},
-        "tokens": {"pk": str(token.pk)},
-        "link-batches": {"pk": str(LinkBatch.objects.create(tenant=other_tenant).pk)},
-        "batches": {"pk": str(batch.pk)},
-        "audit-events": {"pk": str(AuditEvent.objects.for_tenant(other_tenant)[0].pk)},
-    }
-
-
-def address(route: str, foreign: dict[str, dict[str, str]]) -> str:
-    family = next((name for name in foreign if f"{name}/<" in route), "integrations")
-    family = "people" if "<token>" in route else family
-    return "/" + re.sub(r"<(\w+)>", lambda m: foreign[family][m[1]], route)
+    return ids_of_every_kind(make_tenant(company_limit=100))
 
 
 def test_the_walk_finds_the_routes() -> None:
@@ -152,7 +54,7 @@ def test_the_walk_finds_the_routes() -> None:
 
 @pytest.mark.parametrize("route", OURS)
 def test_another_tenants_ids_are_404_and_nothing_changes(
-    alex: User, route: str, tenant: Tenant, foreign: dict[str, dict[str, str]]
+    alex: User, route: str, tenant: Tenant, foreign: Ids
 ) -> None:
     if route.startswith("api/"):
         client: Any = api_of(alex)
@@ -173,7 +75,7 @@ def test_another_tenants_ids_are_404_and_nothing_changes(
     [r for r in routes() if not r.startswith((*NOT_OURS, *FOR_STRANGERS, "healthz", "readyz"))],
 )
 def test_nobody_sees_anything_without_signing_in(
-    db: None, route: str, client: Client, foreign: dict[str, dict[str, str]]
+    db: None, route: str, client: Client, foreign: Ids
 ) -> None:
     target = address(route, foreign) if "<" in route else f"/{route}"
 
