@@ -20,6 +20,7 @@ from agreements.web.asked_books import movement_as_asked, parts_as_asked
 from agreements.web.asked_days import Days
 from audit_site import limits
 from audit_site.pages.views import PageRequest, find, page, paged, tenant_of
+from audit_site.pages.written import money_written
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.names import names_at
@@ -126,11 +127,27 @@ def _first_currency(
 
 
 @dataclass(frozen=True, slots=True)
+class ShownChange:
+    """A change ahead with its audITee's name and its sentence."""
+
+    change: ChangeAhead
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        change, texts = self.change, self.change.texts
+        said = f"{change.name} {change.kind} on {change.day:%-d %b %Y}"
+        if change.kind != "changes":
+            return said
+        return f"{said}: {money_written(texts['before'])} → {money_written(texts['after'])}"
+
+
+@dataclass(frozen=True, slots=True)
 class ShownMonth:
-    """A month ahead with the names of the audITees of its first changes; `more` are not shown."""
+    """A month ahead with its first changes; `more` are not shown."""
 
     ahead: MonthAhead
-    changes: list[tuple[str, ChangeAhead]]
+    changes: list[ShownChange]
 
     @property
     def more(self) -> int:
@@ -142,7 +159,7 @@ def _months_ahead(tenant: Tenant, currency: str) -> list[ShownMonth]:
     first = [month.changes[: movement_rows.MOST_MOVERS] for month in months]
     names = _names_of(tenant, {change.company_id for changes in first for change in changes})
     return [
-        ShownMonth(month, [(names.get(change.company_id, ""), change) for change in changes])
+        ShownMonth(month, [ShownChange(one, names.get(one.company_id, "")) for one in changes])
         for month, changes in zip(months, first, strict=True)
     ]
 

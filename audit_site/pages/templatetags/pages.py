@@ -222,6 +222,12 @@ def money(amount: str) -> str:
 
 
 @register.filter
+def signed(amount: str) -> str:
+    """A difference with its sign and its thousands apart: +1,460.00."""
+    return money_written(amount) if amount.startswith("-") else f"+{money_written(amount)}"
+
+
+@register.filter
 def unlocalized(value: float) -> str:
     """A number for an attribute: with a point, whatever the language."""
     return str(value)
