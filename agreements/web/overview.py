@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 
 from agreements import stored_mrr
@@ -14,7 +14,7 @@ from agreements.ahead import ChangeAhead, MonthAhead, months_ahead
 from agreements.figures import Month, Total, months_of, tenant_figure
 from agreements.mrr.cycles import add_months
 from agreements.overview import currency_book, ending_soon, exact_in, own_first
-from agreements.to_check import ended_without_renewal, in_doubt, of_active
+from agreements.to_check import count_to_check
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked, parts_as_asked
 from agreements.web.asked_days import Days
@@ -78,7 +78,7 @@ def overview(request: PageRequest) -> HttpResponse:
         "total": shown,
         "currency": currency,
         "book": currency_book(tenant, currency) if shown else None,
-        "to_check": in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count(),
+        "to_check": count_to_check(tenant),
         "behind": stored_mrr.count_of_former_rules(tenant),
         "ending": paged(request, ending_soon(tenant, horizon, currency), size=10),
         "within": horizon,
@@ -115,6 +115,19 @@ def overview_charts(request: PageRequest) -> HttpResponse:
     }
     template = "_book_charts" if request.htmx else "charts"
     return render(request, f"agreements/{template}.html", context)
+
+
+@page("GET", section="home")
+def difference(request: PageRequest) -> HttpResponse:
+    """What the MRR of each currency became since the end of last month: a part of Home, loaded
+    after it, for it takes the whole book; without script a page.
+    """
+    tenant = tenant_of(request)
+    days = Days.of(QueryDict(), tenant)
+    bridges = movement_as_asked(tenant, days)
+    bridges = sorted(bridges, key=lambda bridge: bridge.currency != tenant.currency)
+    template = "_difference_of_all" if request.htmx else "difference"
+    return render(request, f"agreements/{template}.html", {"bridges": bridges, "days": days})
 
 
 def _first_currency(

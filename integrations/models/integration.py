@@ -185,6 +185,7 @@ class ConnectionTest(LeasedWork):
     class Meta:
         indexes = [
             models.Index(fields=["tenant", "integration", "-id"], name="tests_of_integration"),
+            models.Index(fields=["tenant", "-id"], name="tests_newest"),
             models.Index(
                 fields=["queued_at"], condition=~models.Q(state="done"), name="tests_under_way"
             ),
