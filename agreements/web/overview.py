@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from uuid import UUID
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 
-from agreements import stored_mrr
+from agreements import mrr, stored_mrr
 from agreements.ahead import ChangeAhead, MonthAhead, months_ahead
 from agreements.figures import Month, Total, months_of, tenant_figure
 from agreements.mrr.cycles import add_months
@@ -124,10 +125,25 @@ def difference(request: PageRequest) -> HttpResponse:
     """
     tenant = tenant_of(request)
     days = Days.of(QueryDict(), tenant)
-    bridges = movement_as_asked(tenant, days)
-    bridges = sorted(bridges, key=lambda bridge: bridge.currency != tenant.currency)
+    differences = [_difference(bridge) for bridge in movement_as_asked(tenant, days)]
+    differences.sort(key=lambda one: one.currency != tenant.currency)
     template = "_difference_of_all" if request.htmx else "difference"
-    return render(request, f"agreements/{template}.html", {"bridges": bridges, "days": days})
+    changed = [one for one in differences if Fraction(one.difference)]
+    context = {"changed": changed, "currencies": len(differences), "days": days}
+    return render(request, f"agreements/{template}.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much the MRR of a currency differs between two days, as both are printed."""
+
+    currency: str
+    difference: str
+
+
+def _difference(bridge: charts.AnyMovement) -> Difference:
+    opening, *_, closing = (Fraction(part.amount) for part in bridge.parts.values())
+    return Difference(bridge.currency, mrr.money_text(bridge.currency, closing - opening))
 
 
 def _first_currency(

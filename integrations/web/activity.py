@@ -7,8 +7,9 @@ id: one short reading of an index a table, and no more of them however long the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +36,16 @@ from integrations.runs.selectors import list_sync_runs
 from integrations.web.run_sentence import run_sentence
 
 SIZE: Final = 50
+#: So many links that were made in one go are one row.
+FEWEST_TOGETHER: Final = 3
+#: What a sync was started by that no person started.
+STARTERS: Final = {
+    SyncRun.Trigger.MANUAL: "a program",
+    SyncRun.Trigger.CONNECT: "the new connection",
+    SyncRun.Trigger.SCHEDULE: "the schedule",
+    SyncRun.Trigger.IMPORT: "an import",
+    SyncRun.Trigger.CALLBACK: "the PSA",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,8 @@ class Happening:
     """A row: what it was, what came of it, and where it is looked at.
 
     `state` is a state's word for its mark, and `state_title` as people read it; "" = none.
-    `decision`: the record of one, whose words are those of agreements.
+    `decision`: the record of one, whose words are those of agreements. Rows beside each other of
+    the same `together` (the connection first) are told as one, of which they are the `parts`.
     """
 
     id: UUID
@@ -65,6 +77,8 @@ class Happening:
     state: str = ""
     state_title: str = ""
     decision: ChoiceRecord | None = None
+    together: tuple[Any, ...] = ()
+    parts: Sequence[Happening] = ()
 
 
 def _runs(asked: Asked) -> QuerySet[SyncRun]:
@@ -82,7 +96,7 @@ def _run(run: SyncRun) -> Happening:
         f"Sync of {run.integration.name}{of}",
         run.error_message if run.state == SyncRun.State.FAILED else run_sentence(run),
         reverse("integrations:run", args=[run.pk]),
-        str(run.started_by) if run.started_by else run.get_trigger_display(),
+        str(run.started_by) if run.started_by else STARTERS[run.trigger],
         run.state,
         run.get_state_display(),
     )
@@ -182,14 +196,16 @@ def _links(asked: Asked) -> QuerySet[CompanyLink]:
 
 def _link(link: CompanyLink) -> Happening:
     ended = "Undone since." if link.undone_at else "Unlinked since." if link.unlinked_at else ""
+    minute = link.linked_at.replace(second=0, microsecond=0)
     return Happening(
         link.pk,
         "link",
         link.linked_at,
         f"{link.company} linked to {link.integration.name}",
         ended,
-        reverse("companies:detail", args=[link.company_id]),
+        reverse("companies:psa", args=[link.company_id]),
         str(link.linked_by or ""),
+        together=(link.integration.name, link.linked_by_id, minute),
     )
 
 
@@ -249,6 +265,19 @@ def happenings(asked: Asked, sources: Iterable[Source], size: int = SIZE) -> lis
     return sorted(found, key=lambda one: one.id, reverse=True)[: size + 1]
 
 
+def told_together(rows: Sequence[Happening]) -> list[Happening]:
+    """The same, with links that were made in one go as one row."""
+    found = []
+    for key, group in groupby(rows, key=lambda row: row.together or row.id):
+        parts = list(group)
+        if len(parts) < FEWEST_TOGETHER:
+            found += parts
+            continue
+        title = f"{len(parts)} audITees linked to {key[0]}"
+        found.append(replace(parts[0], title=title, text="", address="", parts=parts))
+    return found
+
+
 def _newest(source: Source, asked: Asked) -> QuerySet[Any]:
     rows = source.rows(asked)
     if asked.before:
@@ -290,7 +319,7 @@ def activity(request: PageRequest) -> HttpResponse:
     query = request.GET.copy()
     query.pop("before", None)
     context = {
-        "rows": found[:SIZE],
+        "rows": told_together(found[:SIZE]),
         "older": str(found[SIZE - 1].id) if len(found) > SIZE else "",
         "is_first": asked.before is None,
         "query": query.urlencode(),
