@@ -156,7 +156,7 @@ class Integration(TenantOwned):
             raise DomainError(
                 "not_connected",
                 f"{self.name} is disconnected.",
-                "Connect it again under Admin > Integrations.",
+                "Connect it again under Integrations.",
             )
 
 

@@ -39,7 +39,7 @@ SIZE: Final = 50
 #: So many links that were made in one go are one row.
 FEWEST_TOGETHER: Final = 3
 #: What a sync was started by that no person started.
-STARTERS: Final = {
+STARTERS: Final[dict[str, str]] = {
     SyncRun.Trigger.MANUAL: "a program",
     SyncRun.Trigger.CONNECT: "the new connection",
     SyncRun.Trigger.SCHEDULE: "the schedule",

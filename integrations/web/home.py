@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -69,9 +69,9 @@ class HomePage:
 @page("GET", section="home")
 def home(request: PageRequest) -> HttpResponse:
     shown = home_page(request)
-    context = {"home": shown, "licence": shown.licence}
+    context: dict[str, Any] = {"home": shown, "licence": shown.licence}
     if shown.menu is not None:
-        context["menu"] = shown.menu
+        context |= {"menu": shown.menu, "banners": ()}  # its line says what they would
     return render(request, "home.html", context)
 
 

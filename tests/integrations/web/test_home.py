@@ -106,9 +106,10 @@ def test_what_needs_somebody_is_said_with_its_button(book: Integration, mia: Use
 
     found = lines(client)
 
-    assert found["Connections"] == (
-        "Desk : refused Wrong keys. 2 open issues wait for somebody. See what to do"
+    assert re.sub(r"today \d\d:\d\d", "today", found["Connections"]) == (
+        "Desk : refused Wrong keys. Since today . 2 open issues wait for somebody. See what to do"
     )
+    assert "no longer accepts the keys" not in page_text(client.get("/"))  # said once
     assert (
         found["New in your PSA"] == "2 companies have come since you last looked. See what is new"
     )
