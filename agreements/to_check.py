@@ -85,6 +85,11 @@ def ended_without_renewal(tenant: Tenant) -> QuerySet[Agreement]:
     )
 
 
+def count_to_check(tenant: Tenant) -> int:
+    """How many agreements somebody should look at. Two statements."""
+    return in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked(AgreementRow):
     """An agreement with what it comes to today, in a list of all companies.

@@ -360,7 +360,7 @@ ACCOUNT_RATE_LIMITS = dict.fromkeys(
     ("login", "login_failed", "reset_password", "reset_password_from_key", "reauthenticate")
 )
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "integrations:list"
+LOGIN_REDIRECT_URL = "home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 MFA_ADAPTER = "audit_site.tenants.sign_in.TwoFactorAdapter"

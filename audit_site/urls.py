@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from audit_site.account.web.two_factor import RemovePasskeyView, TurnOffAppView
 from audit_site.api.views import NowhereView
 from audit_site.pages.views import switch_tenant
+from integrations.web.home import home
 
 #: What libraries answer by themselves when somebody asks too often.
 handler429 = "audit_site.pages.views.too_often"
@@ -20,7 +21,7 @@ urlpatterns = [
     path("accounts/2fa/totp/deactivate/", TurnOffAppView.as_view()),
     path("accounts/", include("allauth.urls")),
     path("account/", include("audit_site.account.web.urls")),
-    path("", RedirectView.as_view(pattern_name="integrations:list"), name="home"),
+    path("", home, name="home"),
     path("tenant/", switch_tenant, name="switch-tenant"),
     path("", include("integrations.web.urls")),
     path("", include("companies.web.urls")),

@@ -81,7 +81,8 @@ class ChoiceRecord(TenantOwned):
 
     class Meta:
         indexes = [
-            models.Index(fields=["tenant", "agreement_pk", "at"], name="choices_of_agreement")
+            models.Index(fields=["tenant", "agreement_pk", "at"], name="choices_of_agreement"),
+            models.Index(fields=["tenant", "-id"], name="choices_newest"),
         ]
 
     @property

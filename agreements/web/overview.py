@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 
-from agreements import stored_mrr
+from agreements import mrr, stored_mrr
 from agreements.ahead import ChangeAhead, MonthAhead, months_ahead
 from agreements.figures import Month, Total, months_of, tenant_figure
 from agreements.mrr.cycles import add_months
 from agreements.overview import currency_book, ending_soon, exact_in, own_first
-from agreements.to_check import ended_without_renewal, in_doubt, of_active
+from agreements.to_check import count_to_check
 from agreements.web import charts, exports, movement_rows
 from agreements.web.asked_books import movement_as_asked, parts_as_asked
 from agreements.web.asked_days import Days
@@ -79,7 +80,7 @@ def overview(request: PageRequest) -> HttpResponse:
         "total": shown,
         "currency": currency,
         "book": currency_book(tenant, currency) if shown else None,
-        "to_check": in_doubt(of_active(tenant)).count() + ended_without_renewal(tenant).count(),
+        "to_check": count_to_check(tenant),
         "behind": stored_mrr.count_of_former_rules(tenant),
         "ending": paged(request, ending_soon(tenant, horizon, currency), size=10),
         "within": horizon,
@@ -116,6 +117,34 @@ def overview_charts(request: PageRequest) -> HttpResponse:
     }
     template = "_book_charts" if request.htmx else "charts"
     return render(request, f"agreements/{template}.html", context)
+
+
+@page("GET", section="home")
+def difference(request: PageRequest) -> HttpResponse:
+    """What the MRR of each currency became since the end of last month: a part of Home, loaded
+    after it, for it takes the whole book; without script a page.
+    """
+    tenant = tenant_of(request)
+    days = Days.of(QueryDict(), tenant)
+    differences = [_difference(bridge) for bridge in movement_as_asked(tenant, days)]
+    differences.sort(key=lambda one: one.currency != tenant.currency)
+    template = "_difference_of_all" if request.htmx else "difference"
+    changed = [one for one in differences if Fraction(one.difference)]
+    context = {"changed": changed, "currencies": len(differences), "days": days}
+    return render(request, f"agreements/{template}.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much the MRR of a currency differs between two days, as both are printed."""
+
+    currency: str
+    difference: str
+
+
+def _difference(bridge: charts.AnyMovement) -> Difference:
+    opening, *_, closing = (Fraction(part.amount) for part in bridge.parts.values())
+    return Difference(bridge.currency, mrr.money_text(bridge.currency, closing - opening))
 
 
 def _first_currency(

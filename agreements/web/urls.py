@@ -27,6 +27,7 @@ urlpatterns = [
     path("mrr/", overview.overview, name="book"),
     path("mrr/to-check/", to_check.to_check, name="to-check"),
     path("mrr/charts/", overview.overview_charts, name="book-charts"),
+    path("mrr/difference/", overview.difference, name="book-difference"),
     path("mrr/ahead.csv", overview.ahead_csv, name="ahead-csv"),
     path("mrr/series.csv", overview.series_csv, name="series-csv"),
     path("mrr/movement.csv", overview.movement_csv, name="movement-csv"),

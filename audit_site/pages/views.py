@@ -49,7 +49,7 @@ class PageRequest(HttpRequest):
 def page(*methods: str, role: str = Role.VIEWER, section: str = "") -> Callable[[ViewT], ViewT]:
     """Make a view a page for members of at least this role.
 
-    `section` names the entry of the menu that is lit: `companies`, `mrr`, `integrations` or `runs`.
+    `section` names the entry of the menu that is lit: `home`, `companies`, `mrr`, `activity`, …
 
     A "no", of our rules or of a PSA, becomes a message on the page that the person came from.
     """

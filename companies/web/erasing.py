@@ -23,7 +23,7 @@ def erase(request: PageRequest, pk: UUID, contact_id: UUID) -> HttpResponse:
     if request.method == "POST":
         erase_contact(contact=contact, actor=request.user)
         messages.success(request, "Erased, everywhere. No sync brings this contact back.")
-        return redirect("companies:detail", pk)
+        return redirect("companies:contacts", pk)
     link = link_of(contact.company)
     psa = link.integration.psa_info if link and contact.external_id else None
     context = {"company": contact.company, "contact": contact, "psa": psa}

@@ -14,14 +14,15 @@ from audit_site.db.folded_text import storable
 from audit_site.pages.views import PageRequest, find, page, tenant_of, watched
 from audit_site.tenants.models import Role
 from companies.models import Company
-from companies.web.views import company_of, totals_of
+from companies.web.views import company_of, head_of, suggestion_for, totals_of
 from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of
 from integrations.importing.selection import untick
 from integrations.importing.selectors import integration_with, list_psa_companies
+from integrations.importing.shown_companies import shown_companies
 from integrations.links.changes import person_text
 from integrations.links.linking import link_company, unlink_company
-from integrations.links.plan_undo import link_to_undo, plan_undo
+from integrations.links.plan_undo import earlier_links, link_to_undo, plan_undo
 from integrations.links.previewing import start_preview
 from integrations.links.undoing import undo_link
 from integrations.models import CompanyLink, Integration, LinkPreview
@@ -31,6 +32,21 @@ MOST_ROWS: Final = 50
 #: How often a page asks whether a preview is done.
 POLL_SECONDS: Final = 1
 LABELS: Final = {"name": "Name", "type": "Type", "primary_contact": "Primary contact"}
+
+
+@page("GET", section="companies")
+def psa(request: PageRequest, pk: UUID) -> HttpResponse:
+    """Which company of the PSA an audITee is, and was before; or which it probably is."""
+    found = company_of(request, pk)
+    head = head_of(found)
+    shown = shown_companies(found.tenant, [found.pk]).get(found.pk) if head["link"] else None
+    context = {
+        **head,
+        "shown": shown,
+        "past_links": earlier_links(found),
+        "suggestion": None if head["link"] else suggestion_for(found),
+    }
+    return render(request, "companies/psa.html", context)
 
 
 @page("GET", "POST", role=Role.MEMBER, section="companies")

@@ -9,6 +9,8 @@ urlpatterns = [
     path("companies/", views.companies, name="list"),
     path("companies/add/", views.add, name="add"),
     path("companies/<uuid:pk>/", views.company, name="detail"),
+    path("companies/<uuid:pk>/contacts/", contacts.contacts, name="contacts"),
+    path("companies/<uuid:pk>/psa/", links.psa, name="psa"),
     path("companies/<uuid:pk>/edit/", views.edit, name="edit"),
     path(
         "companies/<uuid:pk>/contacts/<uuid:contact_id>/erase/",

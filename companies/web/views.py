@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -24,8 +25,6 @@ from integrations.connecting.selectors import list_integrations
 from integrations.importing.linking import link_of, owner_of
 from integrations.importing.rules import explain, may_mean_active
 from integrations.importing.selectors import companies_with_links
-from integrations.importing.shown_companies import shown_companies
-from integrations.links.plan_undo import earlier_links
 from integrations.matching.selectors import list_suggestions
 from integrations.models import CompanyLink, LinkSuggestion, PsaCompanyRecord, SuggestionKind
 from integrations.runs import starting
@@ -55,6 +54,7 @@ def companies(request: PageRequest) -> HttpResponse:
         tenant,
         search=request.GET.get("search", ""),
         status=request.GET.get("status", Company.Status.ACTIVE) or None,
+        flagged=request.GET.get("flagged") == "yes",
     )
     order = request.GET.get("order", "")
     if order in MRR_ORDERS:
@@ -111,50 +111,46 @@ def company_of(request: PageRequest, pk: UUID) -> Company:
 
 @page("GET", section="companies")
 def company(request: PageRequest, pk: UUID) -> HttpResponse:
-    """One audITee: its MRR, its agreements, its people, and where they come from."""
+    """The agreements of an audITee, what they come to, and the re-sync that reads them."""
     found = company_of(request, pk)
-    link = link_of(found)
-    psa = link.integration.psa_info if link else None
-    record = (
-        PsaCompanyRecord.objects.for_tenant(found.tenant)
-        .filter(integration=link.integration, external_id=link.external_id)
-        .first()
-        if link
-        else None
-    )
     figure = company_figure(found)
-    shown = shown_companies(found.tenant, [found.pk]).get(found.pk)
     context = {
-        "company": found,
-        "shown": shown,
-        "link": link,
-        "psa": psa,
-        "record": record,
-        "problems": [
-            explain(code, psa, record.status if record else "") for code in link.problem_codes
-        ]
-        if link and psa
-        else [],
-        "status_to_say": _status_to_say(link, record),
+        **head_of(found),
         "figure": figure,
         "remarks": remarks_on_figure(found, figure.totals),
-        "run": list_sync_runs(found.tenant, company=found.pk).first() if link else None,
-        "past_links": earlier_links(found),
-        "suggestion": None if link else _suggestion(found),
-        "why": shown.why if shown else None,
+        "run": list_sync_runs(found.tenant, company=found.pk).first() if link_of(found) else None,
     }
     return render(request, "companies/detail.html", context)
 
 
-def _suggestion(company: Company) -> LinkSuggestion | None:
+def head_of(company: Company) -> dict[str, Any]:
+    """What stands above the tabs of an audITee: where it comes from, and what is wrong there."""
+    link = link_of(company)
+    if link is None:
+        return {"company": company, "link": None, "psa": None, "record": None, "problems": []}
+    psa = link.integration.psa_info
+    rows = PsaCompanyRecord.objects.for_tenant(company.tenant)
+    record = rows.filter(integration=link.integration, external_id=link.external_id).first()
+    status = record.status if record else ""
+    return {
+        "company": company,
+        "link": link,
+        "psa": psa,
+        "record": record,
+        "problems": [explain(code, psa, status) for code in link.problem_codes],
+        "status_to_say": _status_to_say(link, record),
+    }
+
+
+def suggestion_for(company: Company) -> LinkSuggestion | None:
     """The PSA company that an audITee without a link probably is."""
     found = list_suggestions(company.tenant, company=company.pk, kind=SuggestionKind.LINK)
     return found.first()
 
 
-def _status_to_say(link: CompanyLink | None, record: PsaCompanyRecord | None) -> str:
+def _status_to_say(link: CompanyLink, record: PsaCompanyRecord | None) -> str:
     """The status that stands in the way and may mean active all the same; "" = there is none."""
-    if link is None or record is None or "inactive" not in link.problem_codes:
+    if record is None or "inactive" not in link.problem_codes:
         return ""
     return record.status if may_mean_active(record.status, link.integration.psa_info) else ""
 

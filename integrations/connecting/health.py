@@ -58,6 +58,8 @@ OUT_OF_USE: Final[frozenset[State]] = frozenset(
 TOO_LITTLE: Final = frozenset({SEES_NOTHING, LINES_REFUSED})
 #: Codes of issues about an integration with which it works in part only.
 LIMITS: Final = frozenset({"permission_denied", "records_withheld", "too_many_gone"})
+#: Codes of all issues about an integration that its health speaks of.
+CAUSES: Final[frozenset[str]] = OUTAGES | KEYS | LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUI
     rows = Issue.objects.for_tenant(tenant).filter(
         integration__in=[integration.pk for integration in integrations],
         kind=KIND_INTEGRATION,
-        code__in=OUTAGES | KEYS | LIMITS,
+        code__in=CAUSES,
         closed_at=None,
     )
     found: dict[UUID, list[Issue]] = defaultdict(list)

@@ -84,9 +84,9 @@ class LatestWork:
 def latest_work(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, LatestWork]:
     """The newest work of each of these, by the integration's id. Three statements at the most."""
     by_id = {integration.pk: integration for integration in integrations}
-    tests = _newest(_tests(tenant, is_candidate=False), by_id)
-    candidate_tests = _newest(_tests(tenant, is_candidate=True), by_id)
-    runs = _newest(_full_runs(tenant), by_id)
+    tests = _newest(tests_of(tenant, is_candidate=False), by_id)
+    candidate_tests = _newest(tests_of(tenant, is_candidate=True), by_id)
+    runs = _newest(full_runs(tenant), by_id)
     return {
         pk: LatestWork(
             tests.get(pk),
@@ -103,19 +103,19 @@ def latest_of(integration: Integration) -> LatestWork:
 
 def latest_test(integration: Integration) -> ConnectionTest | None:
     """The newest test of the credentials in use."""
-    return _tests(integration.tenant, is_candidate=False).filter(integration=integration).first()
+    return tests_of(integration.tenant, is_candidate=False).filter(integration=integration).first()
 
 
 def latest_run(integration: Integration) -> SyncRun | None:
     """The newest run over everything."""
-    found = _newest(_full_runs(integration.tenant), {integration.pk: integration})
+    found = _newest(full_runs(integration.tenant), {integration.pk: integration})
     return found.get(integration.pk)
 
 
 def latest_runs(tenant: Tenant, integrations: Iterable[Integration]) -> list[SyncRun]:
     """The newest run over everything of each of these that has one. One statement."""
     by_id = {integration.pk: integration for integration in integrations}
-    return list(_newest(_full_runs(tenant), by_id).values())
+    return list(_newest(full_runs(tenant), by_id).values())
 
 
 def last_successes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, datetime]:
@@ -129,13 +129,15 @@ def last_successes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[
     return dict(newest.values_list("integration", "at"))
 
 
-def _tests(tenant: Tenant, *, is_candidate: bool) -> QuerySet[ConnectionTest]:
-    rows = ConnectionTest.objects.for_tenant(tenant)
-    return rows.filter(is_candidate=is_candidate).order_by("-id")
+def tests_of(tenant: Tenant | OuterRef, *, is_candidate: bool) -> QuerySet[ConnectionTest]:
+    """Tests of the keys in use or of new ones, the newest first."""
+    rows = ConnectionTest.objects.filter(tenant=tenant, is_candidate=is_candidate)
+    return rows.order_by("-id")
 
 
-def _full_runs(tenant: Tenant) -> QuerySet[SyncRun]:
-    return SyncRun.objects.for_tenant(tenant).filter(scope=SyncRun.Scope.ALL).order_by("-id")
+def full_runs(tenant: Tenant | OuterRef) -> QuerySet[SyncRun]:
+    """Runs over everything, the newest first."""
+    return SyncRun.objects.filter(tenant=tenant, scope=SyncRun.Scope.ALL).order_by("-id")
 
 
 def _newest(rows: QuerySet[WorkT], by_id: dict[UUID, Integration]) -> dict[UUID, WorkT]:

@@ -22,7 +22,7 @@ from django.db.models.lookups import Contains
 
 from audit_site.db.counting import NEW_LIMIT, CappedCount, CountOf, one_each
 from audit_site.db.folded_text import Folded, folded, storable
-from audit_site.db.json_rows import list_has
+from audit_site.db.json_rows import JsonLength, list_has
 from audit_site.db.presence import PRESENT
 from audit_site.db.statements import RowStatement, asked_id
 from audit_site.tenants.models import Tenant, User
@@ -173,6 +173,17 @@ def contacts_of(record: PsaCompanyRecord) -> QuerySet[PsaContactRecord]:
     return people.filter(company_external_id=record.external_id).order_by("id")
 
 
+#: How many import rules the PSA company of a link breaks now.
+FLAGS: Final = JsonLength("problem_codes")
+
+
+def count_flagged(tenant: Tenant) -> int:
+    """How many active audITees are flagged, since their PSA company breaks an import rule."""
+    links = CompanyLink.objects.for_tenant(tenant).in_force()
+    flagged = links.annotate(flags=FLAGS).filter(flags__gt=0)
+    return flagged.filter(company__status=Company.Status.ACTIVE).count()
+
+
 def companies_with_links(
     tenant: Tenant,
     *,
@@ -181,11 +192,12 @@ def companies_with_links(
     integration: UUID | None = None,
     linked: bool | None = None,
     problem: str = "",
+    flagged: bool = False,
 ) -> QuerySet[Company]:
     """Companies with their link and contacts (`linking.link_of`, `primary`, `people`), by name.
 
     Search finds a part of the name, without regard to case and accents. `integration` = linked to
-    it; `problem` = flagged with this code.
+    it; `problem` = flagged with this code, `flagged` = with any.
     """
     rows = Company.objects.for_tenant(tenant)
     if wanted := folded(storable(search).strip()):
@@ -198,6 +210,8 @@ def companies_with_links(
         rows = rows.filter(Exists(of_company) if linked else ~Exists(of_company))
     if integration is not None:
         rows = rows.filter(Exists(of_company.filter(integration=integration)))
+    if flagged:
+        rows = rows.filter(Exists(of_company.annotate(flags=FLAGS).filter(flags__gt=0)))
     if problem:
         rows = rows.filter(Exists(of_company.filter(list_has("problem_codes", problem))))
     people = Contact.objects.for_tenant(tenant).current()

@@ -149,9 +149,3 @@ def open_issues_of(tenant: Tenant, integrations: Iterable[Integration]) -> dict[
     rows = Issue.objects.for_tenant(tenant).filter(integration__in=list(integrations))
     counted = by_state(rows, "open").order_by().values("integration").annotate(number=Count("pk"))
     return dict(counted.values_list("integration", "number"))
-
-
-def count_open_issues(tenant: Tenant) -> int:
-    """How many issues of the tenant's connected PSAs wait for a person."""
-    rows = by_state(Issue.objects.for_tenant(tenant), "open")
-    return rows.exclude(integration__status=Integration.Status.DISCONNECTED).count()

@@ -156,7 +156,7 @@ class Integration(TenantOwned):
             raise DomainError(
                 "not_connected",
                 f"{self.name} is disconnected.",
-                "Connect it again under Admin > Integrations.",
+                "Connect it again under Integrations.",
             )
 
 
@@ -185,6 +185,7 @@ class ConnectionTest(LeasedWork):
     class Meta:
         indexes = [
             models.Index(fields=["tenant", "integration", "-id"], name="tests_of_integration"),
+            models.Index(fields=["tenant", "-id"], name="tests_newest"),
             models.Index(
                 fields=["queued_at"], condition=~models.Q(state="done"), name="tests_under_way"
             ),

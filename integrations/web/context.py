@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,15 +9,15 @@ from django.utils.functional import SimpleLazyObject
 
 from audit_site.tenants.models import Membership
 from integrations.issues.banners import banners
-from integrations.issues.selectors import count_open_issues
+from integrations.web.menu import connection_menu
 
 
 def connections(request: HttpRequest) -> dict[str, Any]:
-    """Outages to show on every page, and how many issues are open; asked for only where shown."""
+    """Outages, and the connections of the menu; each asked for only where it is shown."""
     membership: Membership | None = getattr(request, "membership", None)
     if membership is None:
         return {}
     return {
         "banners": SimpleLazyObject(lambda: banners(membership.tenant)),
-        "issue_count": cache(lambda: count_open_issues(membership.tenant)),
+        "menu": SimpleLazyObject(lambda: connection_menu(request, membership.tenant)),
     }

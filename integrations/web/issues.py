@@ -17,10 +17,11 @@ from integrations.issues.selectors import grouped_issues, list_issues
 from integrations.models import Integration, Issue
 from integrations.web.integrations import find_integration
 from integrations.web.issue_page import issue_page
+from integrations.web.menu import connection_menu
 from integrations.web.runs import to_run
 
 
-@page("GET", section="integrations")
+@page("GET", section="issues")
 def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     """What a person should know of an integration, by what it is about; open ones first."""
     integration = find_integration(request, pk)
@@ -39,7 +40,17 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     return render(request, "integrations/issues.html", context)
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("GET", section="issues")
+def all_issues(request: PageRequest) -> HttpResponse:
+    """The inboxes of all connections; where there is one alone, that one."""
+    menu = connection_menu(request, tenant_of(request))
+    if len(menu.connections) == 1:
+        return redirect("integrations:issues", menu.connections[0].integration.pk)
+    context = {"menu": menu, "connections": menu.connections}
+    return render(request, "integrations/all_issues.html", context)
+
+
+@page("POST", role=Role.MEMBER, section="issues")
 def retry_issues(request: PageRequest, pk: UUID) -> HttpResponse:
     return to_run(request, *inbox.retry_all(find_integration(request, pk), actor=request.user))
 
@@ -49,12 +60,12 @@ def _issue(request: PageRequest, pk: UUID) -> Issue:
     return find(rows.exclude(integration__status=Integration.Status.DISCONNECTED), pk)
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="issues")
 def retry_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     return to_run(request, *inbox.retry(_issue(request, pk), actor=request.user))
 
 
-@page("POST", role=Role.MEMBER, section="integrations")
+@page("POST", role=Role.MEMBER, section="issues")
 def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     issue = inbox.dismiss(_issue(request, pk), actor=request.user)
     messages.success(
@@ -64,7 +75,7 @@ def dismiss_issue(request: PageRequest, pk: UUID) -> HttpResponse:
     return redirect(came_from(request, reverse("integrations:issues", args=[issue.integration_id])))
 
 
-@page("GET", "POST", role=Role.ADMIN, section="integrations")
+@page("GET", "POST", role=Role.ADMIN, section="issues")
 def confirm_gone(request: PageRequest, pk: UUID) -> HttpResponse:
     """Ask once more, then start the run that takes what is missing for gone."""
     issue = _issue(request, pk)

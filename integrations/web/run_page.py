@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from integrations.issues.selectors import count_issues
 from integrations.models import SyncRun
 from integrations.web.run_progress import CountTable, count_table, reads
+from integrations.web.run_sentence import KindTally, run_sentence, tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class RunPage:
     """What a run's page shows besides the run and its status.
 
     `reads` in words, `since` which moment of the PSA's clock (None = not only what changed),
-    `open_issues` of its integration wait for a person (0 while it runs).
+    `open_issues` of its integration wait for a person (0 while it runs). `sentence` says what it
+    came to, and `tallies` what it counted, without the zeros of `table`.
     """
 
     psa_name: str
@@ -23,13 +26,16 @@ class RunPage:
     since: datetime | None
     table: CountTable
     open_issues: int
+    sentence: str
+    tallies: Sequence[KindTally]
 
 
 def run_page(run: SyncRun) -> RunPage:
     """Two statements at the most."""
     read, since = reads(run)
-    psa_name = run.integration.psa_info.name
-    return RunPage(psa_name, read, since, count_table(run), _open_issues_of(run))
+    psa_name, open_issues = run.integration.psa_info.name, _open_issues_of(run)
+    sentence = run_sentence(run, open_issues)
+    return RunPage(psa_name, read, since, count_table(run), open_issues, sentence, tallies(run))
 
 
 def _open_issues_of(run: SyncRun) -> int:

@@ -29,7 +29,7 @@ def to_run(request: PageRequest, run: SyncRun, is_new: bool) -> HttpResponse:
     return redirect("integrations:run", run.pk)
 
 
-@page("GET", section="runs")
+@page("GET", section="activity")
 def sync_runs(request: PageRequest) -> HttpResponse:
     """Every run, newest first; of one integration or in one state where asked."""
     tenant = tenant_of(request)
@@ -56,7 +56,7 @@ def _run(request: PageRequest, pk: UUID) -> SyncRun:
     return find(list_sync_runs(tenant_of(request)), pk)
 
 
-@page("GET", section="runs")
+@page("GET", section="activity")
 def run(request: PageRequest, pk: UUID) -> HttpResponse:
     """One run: progress, counts, and what it did to each record."""
     sync_run = _run(request, pk)
@@ -102,7 +102,7 @@ def _watched_run(request: PageRequest, sync_run: SyncRun) -> HttpResponse:
     return response
 
 
-@page("POST", role=Role.MEMBER, section="runs")
+@page("POST", role=Role.MEMBER, section="activity")
 def cancel_run(request: PageRequest, pk: UUID) -> HttpResponse:
     cancelled = starting.cancel_sync_run(run=_run(request, pk), actor=request.user)
     if cancelled.is_active:

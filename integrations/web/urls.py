@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from integrations.web import (
+    activity,
     find_company,
     import_batches,
     import_list,
@@ -61,6 +62,8 @@ urlpatterns = [
     path("integrations/<uuid:pk>/words/<uuid:word_id>/undo/", words.undo, name="undo-word"),
     path("integrations/<uuid:pk>/issues/", issues.issue_inbox, name="issues"),
     path("integrations/<uuid:pk>/issues/retry/", issues.retry_issues, name="retry-issues"),
+    path("issues/", issues.all_issues, name="all-issues"),
+    path("activity/", activity.activity, name="activity"),
     path("issues/<uuid:pk>/retry/", issues.retry_issue, name="retry-issue"),
     path("issues/<uuid:pk>/dismiss/", issues.dismiss_issue, name="dismiss-issue"),
     path("issues/<uuid:pk>/gone/", issues.confirm_gone, name="confirm-gone"),

@@ -43,7 +43,7 @@ def connect(page: Page, base: str, sandbox: SandboxServer) -> str:
 def disconnect(page: Page, settings: str) -> None:
     page.goto(f"{settings}disconnect/")
     page.locator("main form button[type=submit]").click()
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
 
 def take(page: Page, number: int) -> None:

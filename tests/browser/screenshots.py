@@ -18,12 +18,12 @@ def sign_in(page: Page, base: str) -> None:
     page.get_by_label("E-mail").fill(SIGN_IN[0])
     page.get_by_label("Password").fill(SIGN_IN[1])
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
 
 def pages_of(page: Page, base: str) -> dict[str, str]:
     """Address of every page, found by walking as a person would."""
-    found = {"sign-in": "/accounts/login/", "integrations": "/integrations/"}
+    found = {"sign-in": "/accounts/login/", "home": "/", "integrations": "/integrations/"}
     page.goto(f"{base}/integrations/")
     main = page.locator("main")
     settings = main.get_by_role("link", name="Settings").first.get_attribute("href") or ""
@@ -38,6 +38,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "words": f"{settings}words/",
         "say-word": f"{settings}words/say/?kind=agreement_type",
         "disconnect": f"{settings}disconnect/",
+        "activity": "/activity/",
         "sync-runs": "/sync-runs/",
         "book": "/mrr/",
         "to-check": "/mrr/to-check/",
@@ -72,7 +73,12 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     found["sync-run"] = runs.last.get_attribute("href") or ""
     page.goto(f"{base}/companies/")
     company = one_with_something_left_out(page, base)
-    found |= {"audITee": company, "mrr": f"{company}mrr/"}
+    found |= {
+        "audITee": company,
+        "mrr": f"{company}mrr/",
+        "contacts": f"{company}contacts/",
+        "link": f"{company}psa/",
+    }
     page.goto(f"{base}{company}mrr/")
     found["decide"] = page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
     return found
@@ -81,7 +87,8 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
 def one_with_something_left_out(page: Page, base: str) -> str:
     """Address of the first audITee whose sum has both parts."""
     rows = page.locator("tbody tr", has_text="USD").all()
-    addresses = [row.locator("a").first.get_attribute("href") or "" for row in rows]
+    hrefs = [row.locator("a").first.get_attribute("href") or "" for row in rows]
+    addresses = [href.removesuffix("mrr/") for href in hrefs]
     for address in addresses:
         page.goto(f"{base}{address}mrr/")
         if page.get_by_text("and why (0)").count() == 0:

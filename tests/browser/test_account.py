@@ -79,7 +79,7 @@ def test_every_page_fits_and_is_easy_to_read(
     page, base = window(chromium, width, scheme), live_server.url
     look_at(page, base, OUTSIDE)
     sign_in(page, base, alex.email)
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     show_who_it_is(page, base)
     look_at(page, base, INSIDE | BEFORE_AN_APP)
 
@@ -111,7 +111,7 @@ def test_a_passkey_is_made_and_signs_in_alone(
     page.on("console", lambda message: said.append(message.text))
     authenticator(page)
     sign_in(page, base, alex.email)
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     show_who_it_is(page, base)
 
     page.goto(f"{base}{MFA}webauthn/add/")
@@ -124,7 +124,7 @@ def test_a_passkey_is_made_and_signs_in_alone(
     page.get_by_label("Stay signed in").check()
     page.get_by_role("button", name="Use a passkey").click()
 
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     (cookie,) = (one for one in page.context.cookies() if one["name"] == "sessionid")
     assert cookie["expires"] > 0  # it stays signed in
     assert [text for text in said if "Content Security Policy" in text] == []
@@ -136,7 +136,7 @@ def test_a_passkey_stands_in_for_the_code(chromium: Browser, live_server: Any, a
     page, base = window(chromium, 360, "dark"), live_server.url
     authenticator(page)
     sign_in(page, base, alex.email)
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     show_who_it_is(page, base)
     page.goto(f"{base}{MFA}webauthn/add/")
     page.get_by_label("Sign in with it alone").uncheck()
@@ -147,7 +147,7 @@ def test_a_passkey_stands_in_for_the_code(chromium: Browser, live_server: Any, a
     sign_in(page, base, alex.email)
     page.get_by_role("button", name="Use a passkey").click()
 
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
 
 def test_a_passkey_that_is_not_there_is_said(
@@ -175,7 +175,7 @@ def test_without_a_script_on_a_phone_all_but_passkeys_works(
     expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
     page.get_by_label("Code").fill(code_now())
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
     page.get_by_role("link", name="Menu").click()
     page.locator("summary", has_text="Alex Admin").click()

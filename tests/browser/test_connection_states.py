@@ -60,7 +60,7 @@ def test_a_state_is_said_and_seen(chromium: Browser, live_server: object, word: 
         )
         page = context.new_page()
         sign_in(page, base, "admin@example.com")
-        page.wait_for_url("**/integrations/")
+        page.get_by_role("heading", name="Home", exact=True).wait_for()
         look_at(page, f"{base}/integrations/", width)
         card = page.locator("main").inner_text()
         look_at(page, settings, width)

@@ -34,7 +34,7 @@ def open_list(chromium: Browser, base: str, *, script: bool = True, width: int =
     )
     page = context.new_page()
     sign_in(page, base, "member@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     page.goto(f"{base}/import/")
     return page
 

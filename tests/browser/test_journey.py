@@ -32,6 +32,7 @@ def test_from_connecting_to_the_line_that_explains_the_figure(
     base = live_server.url
 
     sign_in(page, base, "admin@example.com")
+    page.get_by_role("link", name="Connect", exact=True).click()
     card = page.get_by_role("region", name="ConnectWise Manage")
     card.get_by_role("link", name="Connect", exact=True).click()
     expect(page.get_by_role("heading", name="Integration Settings")).to_be_visible()
@@ -181,6 +182,11 @@ def test_no_page_has_a_serious_barrier(
     sign_in(page, live_server.url, "admin@example.com")
     barriers: dict[str, list[str]] = {}
     for path in (
+        "/",
+        "/activity/",
+        f"/companies/{company.pk}/contacts/",
+        f"/companies/{company.pk}/psa/",
+        f"/companies/{company.pk}/history/",
         "/integrations/",
         "/integrations/connect/connectwise/",
         f"/integrations/{connected.pk}/",

@@ -31,7 +31,7 @@ def at_the_form(chromium: Browser, base: str, **options: Any) -> Page:
     make_member(make_tenant(), email="admin@example.com")
     page = chromium.new_context(**options).new_page()
     sign_in(page, base, "admin@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     page.goto(f"{base}/integrations/connect/connectwise/")
     return page
 
@@ -119,7 +119,7 @@ def test_without_a_script_one_pauses_resumes_and_signs_out(
         java_script_enabled=False, viewport={"width": 360, "height": 800}
     ).new_page()
     sign_in(page, live_server.url, "admin@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Desk is resumed.")).to_be_visible()

@@ -35,7 +35,7 @@ def is_within(page: Page, selector: str) -> bool:
 def open_pages(chromium: Browser, base: str, width: int) -> Page:
     page = chromium.new_context(viewport={"width": width, "height": 900}).new_page()
     sign_in(page, base, "admin@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     return page
 
 
@@ -66,6 +66,12 @@ def test_names_without_a_blank_widen_no_page(
     page = open_pages(chromium, base, width)
 
     for path in (
+        "/",
+        "/activity/",
+        "/issues/",
+        f"/companies/{company.pk}/contacts/",
+        f"/companies/{company.pk}/psa/",
+        f"/companies/{company.pk}/history/",
         "/integrations/",
         f"/integrations/{integration.pk}/",
         "/import/?tab=all",

@@ -62,7 +62,7 @@ def test_axe_finds_nothing_on_pages_of_people(chromium: Browser, live_server: An
     admin = make_member(tenant, email="admin@example.com")
     page = chromium.new_context(viewport=PHONE, color_scheme="dark").new_page()
     sign_in(page, live_server.url, "admin@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
 
     for path in ("people/", f"people/{admin.pk}/", "leave/", "settings/", "invitation/none/"):
         page.goto(f"{live_server.url}/account/{path}")

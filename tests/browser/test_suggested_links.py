@@ -93,7 +93,7 @@ def walk(page: Page, base: str, look_at: Callable[[Page, str], None]) -> None:
         "Müller & Söhne",
         "Zephyr Legal",
     }
-    page.goto(f"{base}/companies/{Company.objects.get(name='Zephyr Legal').pk}/")
+    page.goto(f"{base}/companies/{Company.objects.get(name='Zephyr Legal').pk}/psa/")
     expect(page.get_by_text("Looks like Zephyr Legal LLC")).to_be_visible()
     look_at(page, "audITee-suggestion")
 

@@ -78,7 +78,7 @@ def test_nothing_reaches_out_of_the_window_and_axe_finds_nothing(
     context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     sign_in(page, live_server.url, "admin@example.com")
-    page.wait_for_url("**/integrations/")
+    page.get_by_role("heading", name="Home", exact=True).wait_for()
     words = f"{live_server.url}/integrations/{Integration.objects.get().pk}/words/"
 
     for path in ("", "say/?kind=cycle&word=Contract", f"say/?kind=currency&word={LONG}"):

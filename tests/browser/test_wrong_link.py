@@ -32,7 +32,7 @@ def walk(
 ) -> None:
     """From the comparison to the undo, as a member goes."""
     before = own_values(company)
-    page.goto(f"{base}/companies/{company.pk}/")
+    page.goto(f"{base}/companies/{company.pk}/psa/")
     page.get_by_role("link", name="Link…").click()
     page.get_by_label("Search by name or id").fill(wrong.name)
     page.get_by_role("button", name="Search").click()
@@ -50,6 +50,7 @@ def walk(
         expect(page.get_by_text("If it is the wrong company, undo the link")).to_be_visible()
     expect(page.get_by_role("heading", name=wrong.name)).to_be_visible()
 
+    page.get_by_role("link", name="Link", exact=True).click()
     page.get_by_role("link", name="Undo the link…").click()
     expect(page.get_by_role("row", name="USD")).to_contain_text("12,187.60")
     expect(page.get_by_text(f"Name: {wrong.name} → Acme")).to_be_visible()

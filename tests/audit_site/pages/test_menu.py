@@ -19,7 +19,8 @@ from tests.factories import (
 )
 
 LIT = re.compile(r'<a class="nav-link"\s+href="([^"]*)"\s+aria-current="page"')
-COMPANIES, MRR, INTEGRATIONS, RUNS = "/companies/", "/mrr/", "/integrations/", "/sync-runs/"
+HOME, COMPANIES, MRR, INTEGRATIONS = "/", "/companies/", "/mrr/", "/integrations/"
+ACTIVITY, ISSUES = "/activity/", "/issues/"
 IMPORT, PEOPLE, SETTINGS = "/import/", "/account/people/", "/account/settings/"
 
 
@@ -44,6 +45,7 @@ def addresses(tenant: Tenant) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("page", "entry"),
     [
+        ("/", HOME),
         ("/companies/", COMPANIES),
         ("/companies/add/", COMPANIES),
         ("{company}", COMPANIES),
@@ -52,6 +54,8 @@ def addresses(tenant: Tenant) -> dict[str, str]:
         ("{company}unlink/", COMPANIES),
         ("{unlinked}link/", COMPANIES),
         ("{company}mrr/", COMPANIES),
+        ("{company}contacts/", COMPANIES),
+        ("{company}psa/", COMPANIES),
         ("{agreement}decide/", COMPANIES),
         ("/mrr/", MRR),
         ("/account/people/", PEOPLE),
@@ -60,15 +64,16 @@ def addresses(tenant: Tenant) -> dict[str, str]:
         ("/account/settings/", SETTINGS),
         ("/integrations/", INTEGRATIONS),
         ("/integrations/connect/connectwise/", INTEGRATIONS),
-        ("{integration}", INTEGRATIONS),
+        ("{integration}", "{integration}"),
         ("/import/", IMPORT),
         ("/import/batches/", IMPORT),
         ("{integration}companies/missing/", IMPORT),
-        ("{integration}disconnect/", INTEGRATIONS),
-        ("{integration}issues/", INTEGRATIONS),
-        ("{issue}gone/", INTEGRATIONS),
-        ("/sync-runs/", RUNS),
-        ("{run}", RUNS),
+        ("{integration}disconnect/", "{integration}"),
+        ("{integration}issues/", ISSUES),
+        ("{issue}gone/", ISSUES),
+        ("/activity/", ACTIVITY),
+        ("/sync-runs/", ACTIVITY),
+        ("{run}", ACTIVITY),
     ],
 )
 def test_a_page_lights_its_own_entry(
@@ -80,4 +85,4 @@ def test_a_page_lights_its_own_entry(
     answer = client.get(page.format(**addresses))
 
     assert answer.status_code == 200
-    assert LIT.findall(answer.content.decode()) == [entry]
+    assert LIT.findall(answer.content.decode()) == [entry.format(**addresses)]

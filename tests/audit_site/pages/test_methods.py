@@ -23,7 +23,7 @@ BUTTONS = (
     ("/companies/{company}/sync/", "/companies/{company}/"),
     ("/companies/{company}/restore/", "/companies/{company}/"),
     ("/sync-runs/{run}/cancel/", "/sync-runs/{run}/"),
-    ("/issues/{issue}/dismiss/", "/"),
+    ("/issues/{issue}/dismiss/", "/issues/"),
     ("/tenant/", "/"),
     ("/account/people/{person}/invite/", "/account/people/{person}/"),
 )

@@ -60,6 +60,8 @@ def addresses() -> dict[str, str]:
     assert busiest
     settings_page = f"/integrations/{integration.pk}/"
     return {
+        "home": "/",
+        "activity": "/activity/",
         "integrations": "/integrations/",
         "connect": "/integrations/connect/autotask/",
         "integration": settings_page,

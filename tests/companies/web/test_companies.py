@@ -128,7 +128,7 @@ def test_unlinking_asks_first_with_what_it_does(mia: User, company: Company) -> 
         "It keeps its place in the licence, and can be linked again at any time.",
     ]
     assert company.links.get().unlinked_at is None
-    assert f'href="{address}"' in text(client.get(f"/companies/{company.pk}/"))
+    assert f'href="{address}"' in text(client.get(f"/companies/{company.pk}/psa/"))
     done = client.post(address, follow=True)
     assert "its agreements are read no more." in text(done)
     assert company.links.get().unlinked_at is not None

@@ -90,7 +90,7 @@ def test_the_undo_says_in_numbers_what_it_does(
     linked(company, connected, wrong)
     name, address = again(company).name, f"/companies/{company.pk}/undo-link/"
     agreements, people = company.agreements.count(), company.contacts.count() - 1
-    assert f'href="{address}"' in page_text(client.get(f"/companies/{company.pk}/"))
+    assert f'href="{address}"' in page_text(client.get(f"/companies/{company.pk}/psa/"))
 
     page = page_text(client.get(address))
 
@@ -122,7 +122,7 @@ def test_an_ended_link_is_undone_from_the_same_page(
     linked(company, connected, wrong)
     unlink_company(company=company, actor=None)
 
-    page = page_text(client.get(f"/companies/{company.pk}/"))
+    page = page_text(client.get(f"/companies/{company.pk}/psa/"))
 
     assert page.count("/undo-link/") == 1, "one way to one act"
     assert '<details class="mt-3" open>' in page
@@ -141,7 +141,7 @@ def test_an_earlier_link_is_undone_below_the_one_in_force(
     earlier = CompanyLink.objects.get(external_id=first)
     way = f"/companies/{company.pk}/undo-link/?link={earlier.pk}"
 
-    page = page_text(client.get(f"/companies/{company.pk}/"))
+    page = page_text(client.get(f"/companies/{company.pk}/psa/"))
 
     assert "Earlier links (1)" in page
     assert f'href="{way}"' in page
@@ -150,7 +150,7 @@ def test_an_earlier_link_is_undone_below_the_one_in_force(
     assert "It is as if that link had never been." in plan
     client.post(f"/companies/{company.pk}/undo-link/", {"link": str(earlier.pk)})
     assert CompanyLink.objects.in_force().get(company=company).external_id == second
-    assert "Earlier links" not in page_text(client.get(f"/companies/{company.pk}/"))
+    assert "Earlier links" not in page_text(client.get(f"/companies/{company.pk}/psa/"))
 
 
 def test_nobody_undoes_what_has_no_before(mia: User, tenant: Tenant) -> None:
@@ -162,7 +162,7 @@ def test_nobody_undoes_what_has_no_before(mia: User, tenant: Tenant) -> None:
     page = client.get(f"/companies/{company.pk}/undo-link/", headers=back, follow=True)
 
     assert "Nothing is known of what" in text(page)
-    assert "Undo the link" not in text(client.get(f"/companies/{company.pk}/"))
+    assert "Undo the link" not in text(client.get(f"/companies/{company.pk}/psa/"))
     assert Company.objects.get(pk=company.pk).name == company.name
 
 

@@ -20,11 +20,12 @@ def test_make_primary_says_by_whom(mia: User, vic: User, tenant: Tenant) -> None
     )
     idle = Contact.objects.create(tenant=tenant, company=company, first_name="Cleo")
     client, address = browser(mia), f"/companies/{company.pk}/contacts/{bea.pk}/primary/"
-    before = page_text(client.get(f"/companies/{company.pk}/"))
+    page = f"/companies/{company.pk}/contacts/"
+    before = page_text(client.get(page))
     assert "Typed in here." in before
     assert address in before
     assert str(idle.pk) not in before
-    assert address not in page_text(browser(vic).get(f"/companies/{company.pk}/"))
+    assert address not in page_text(browser(vic).get(page))
     assert browser(vic).post(address).status_code == 403
 
     after = text(client.post(address, follow=True))

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from audit_site.tenants.models import Tenant, User
+from integrations.connecting.connections_now import connections_now
 from integrations.connecting.health import Health, health_now
 from integrations.connecting.lifecycle import disconnect_integration
 from integrations.connecting.selectors import latest_of
@@ -20,8 +21,12 @@ from tests.syncing import synced
 
 
 def health(integration: Integration) -> Health:
+    """Its health, which is the same where the menu shows it."""
     integration.refresh_from_db()
-    return health_now(integration, latest_of(integration))
+    found = health_now(integration, latest_of(integration))
+    in_menu = [one.health for one in connections_now(integration.tenant)]
+    assert in_menu == ([] if integration.is_disconnected else [found])
+    return found
 
 
 def test_a_connection_that_was_read_is_healthy(connected: Integration) -> None:

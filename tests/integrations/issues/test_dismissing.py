@@ -8,7 +8,7 @@ from django.utils import timezone
 from audit_site.tenants.models import AuditEvent, Tenant, User
 from integrations.issues import inbox
 from integrations.issues.inbox import IssueReport, raise_issues
-from integrations.issues.selectors import count_open_issues
+from integrations.issues.selectors import open_issues_of
 from integrations.models import Integration, Issue
 from tests.factories import make_integration, make_issue
 
@@ -24,7 +24,7 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(
     assert make_issue(integration, external_id="7") == first
     first.refresh_from_db()
     assert (first.state, first.times) == ("dismissed", 2)
-    assert count_open_issues(tenant) == 0
+    assert open_issues_of(tenant, [integration]) == {}
 
     assert inbox.close_issues(integration, kind="companies", external_ids={"7"}) == 1
     second = make_issue(integration, external_id="7")
@@ -33,7 +33,7 @@ def test_a_dismissed_one_is_quiet_until_its_cause_was_gone_and_returned(
     assert first.state == "closed"
     assert second != first
     assert (second.state, second.times, second.dismissed_by) == ("open", 1, None)
-    assert count_open_issues(tenant) == 1
+    assert open_issues_of(tenant, [integration]) == {integration.pk: 1}
 
 
 def test_who_dismissed_first_stays(alex: User, mia: User, tenant: Tenant) -> None:
