@@ -240,7 +240,7 @@ def _limited(
     if issue := _first(causes, LIMITS):
         return Health("limited", issue.message, issue.fix, since=issue.first_seen_at)
     test, run, told = latest.test, latest.run, _told(latest.test)
-    if not _read_since(run, test):
+    if not read_since(run, test):
         has_passed = test is None or (test.ok and test.code not in TOO_LITTLE)
         return None if has_passed else told
     if test is not None and test.code == LINES_REFUSED and not _seen(run, LINES.name):
@@ -257,7 +257,7 @@ def _told(test: ConnectionTest | None) -> Health | None:
     return Health("limited", test.message, test.fix, since=test.finished_at)
 
 
-def _read_since(run: SyncRun | None, test: ConnectionTest | None) -> TypeGuard[SyncRun]:
+def read_since(run: SyncRun | None, test: ConnectionTest | None) -> TypeGuard[SyncRun]:
     """Whether a run has come to its end since the test, so that it knows better."""
     if run is None or run.state not in {SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL}:
         return False

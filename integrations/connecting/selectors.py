@@ -106,12 +106,6 @@ def latest_test(integration: Integration) -> ConnectionTest | None:
     return _tests(integration.tenant, is_candidate=False).filter(integration=integration).first()
 
 
-def latest_run(integration: Integration) -> SyncRun | None:
-    """The newest run over everything."""
-    found = _newest(_full_runs(integration.tenant), {integration.pk: integration})
-    return found.get(integration.pk)
-
-
 def latest_runs(tenant: Tenant, integrations: Iterable[Integration]) -> list[SyncRun]:
     """The newest run over everything of each of these that has one. One statement."""
     by_id = {integration.pk: integration for integration in integrations}
