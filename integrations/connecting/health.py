@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Final, Literal, TypeGuard
 from uuid import UUID
 
+from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
 from integrations.connecting.checks import LINES_REFUSED, SEES_NOTHING
 from integrations.connecting.credentials import is_key_missing, key_missing
@@ -87,16 +89,23 @@ def is_old_news(test: ConnectionTest | None, health: Health) -> bool:
 
 def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, list[Issue]]:
     """What is wrong with each of these as a whole, oldest first, by id. One statement."""
-    rows = Issue.objects.for_tenant(tenant).filter(
-        integration__in=[integration.pk for integration in integrations],
-        kind=KIND_INTEGRATION,
-        code__in=OUTAGES | KEYS | LIMITS,
-        closed_at=None,
-    )
     found: dict[UUID, list[Issue]] = defaultdict(list)
-    for issue in rows.order_by("first_seen_at"):
+    ids = [integration.pk for integration in integrations]
+    for issue in CAUSES.instances(tenant.pk, ids) if ids else ():
         found[issue.integration_id].append(issue)
     return found
+
+
+#: What is wrong with some integrations of a tenant as a whole.
+CAUSES: Final = ModelStatement[Issue](
+    lambda: Issue.objects.filter(
+        AnyOf("integration_id", AskedMany(1)),
+        tenant=asked_id(0),
+        kind=KIND_INTEGRATION,
+        code__in=sorted(OUTAGES | KEYS | LIMITS),
+        closed_at=None,
+    ).order_by("first_seen_at")
+)
 
 
 def health_now(integration: Integration, latest: LatestWork) -> Health:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,10 +13,10 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from audit_site.errors import DomainError
-from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from integrations.connecting import lifecycle
-from integrations.connecting.selectors import latest_of, list_integrations
+from integrations.connecting.selectors import INTEGRATION, latest_of
 from integrations.models import Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
@@ -33,8 +33,6 @@ from integrations.web.connection_page import (
 )
 from integrations.web.forms import CredentialForm, KeptForm, NameForm, PauseForm, ScheduleForm
 from integrations.web.integrations import find_integration
-
-OFF: Final = Integration.Status.DISCONNECTED
 
 
 def _saved(form: KeptForm, save: Callable[[], Any]) -> bool:
@@ -106,8 +104,9 @@ def settings(request: PageRequest, pk: UUID) -> HttpResponse:
     """A connection: while it is new its checklist, then its overview; of a disconnected one what
     stays, and Reconnect.
     """
-    tenant = tenant_of(request)
-    integration = find(list_integrations(tenant) | list_integrations(tenant, status=OFF), pk)
+    integration = INTEGRATION.first(tenant_of(request).pk, pk)
+    if integration is None:
+        raise Http404
     if request.method == "POST":
         return (_reconnect if integration.is_disconnected else _save_keys)(request, integration)
     if integration.is_disconnected:

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -15,7 +15,6 @@ from audit_site.pages.views import (
     Elsewhere,
     PageRequest,
     came_from,
-    find,
     page,
     tenant_of,
     watched,
@@ -23,6 +22,7 @@ from audit_site.pages.views import (
 from audit_site.tenants.models import Role
 from integrations.connecting import connection_test, lifecycle
 from integrations.connecting.selectors import (
+    INTEGRATION,
     DisconnectedAccount,
     disconnected_accounts,
     last_successes,
@@ -81,14 +81,14 @@ def integrations(request: PageRequest) -> HttpResponse:
 
 def find_integration(request: PageRequest, pk: UUID) -> Integration:
     """One that is connected; a disconnected one leads to its page, which says what stays of it."""
-    tenant = tenant_of(request)
-    found = list_integrations(tenant).filter(pk=pk).first()
-    if found is not None:
+    found = INTEGRATION.first(tenant_of(request).pk, pk)
+    if found is None:
+        raise Http404
+    if not found.is_disconnected:
         return found
-    ended = find(list_integrations(tenant, status=Integration.Status.DISCONNECTED), pk)
     undone = ", so nothing was done" if request.method == "POST" else ""
     address = reverse("integrations:settings", args=[pk])
-    raise Elsewhere(address, f"{ended.name} is disconnected{undone}.")
+    raise Elsewhere(address, f"{found.name} is disconnected{undone}.")
 
 
 @page("GET", section="integrations")
