@@ -21,7 +21,7 @@ class Kind:
 
     `name` is its plural as stored with runs, `singular` as stored with events and issues, `title`
     as headings show it. `right` is the right to read it, `check` what a connection test calls
-    probing that right.
+    probing that right, `why` what it is read for.
     """
 
     name: KindName
@@ -29,14 +29,41 @@ class Kind:
     title: str
     right: Right
     check: str
+    why: str
 
 
-COMPANIES: Final = Kind("companies", "company", "Companies", "read_companies", "Read companies")
-CONTACTS: Final = Kind("contacts", "contact", "Contacts", "read_contacts", "Read contacts")
-AGREEMENTS: Final = Kind(
-    "agreements", "agreement", "Agreements", "read_agreements", "Read agreements"
+COMPANIES: Final = Kind(
+    "companies",
+    "company",
+    "Companies",
+    "read_companies",
+    "Read companies",
+    "Which companies can become audITees: name, type and status.",
 )
-LINES: Final = Kind("lines", "line", "Lines", "read_lines", "Read lines")
+CONTACTS: Final = Kind(
+    "contacts",
+    "contact",
+    "Contacts",
+    "read_contacts",
+    "Read contacts",
+    "Whom an audITee is reached by; a company that nobody can be reached at can't be added.",
+)
+AGREEMENTS: Final = Kind(
+    "agreements",
+    "agreement",
+    "Agreements",
+    "read_agreements",
+    "Read agreements",
+    "MRR: what recurs, how often it is billed, and from when until when.",
+)
+LINES: Final = Kind(
+    "lines",
+    "line",
+    "Lines",
+    "read_lines",
+    "Read lines",
+    "MRR: quantities and prices; without them it is incomplete.",
+)
 
 #: In the order in which they are read and shown.
 KINDS: Final = (COMPANIES, CONTACTS, AGREEMENTS, LINES)

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Final, Literal, TypeGuard
 from uuid import UUID
 
+from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
 from integrations.connecting.checks import LINES_REFUSED, SEES_NOTHING
 from integrations.connecting.credentials import is_key_missing, key_missing
@@ -89,16 +91,23 @@ def is_old_news(test: ConnectionTest | None, health: Health) -> bool:
 
 def open_causes(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUID, list[Issue]]:
     """What is wrong with each of these as a whole, oldest first, by id. One statement."""
-    rows = Issue.objects.for_tenant(tenant).filter(
-        integration__in=[integration.pk for integration in integrations],
-        kind=KIND_INTEGRATION,
-        code__in=CAUSES,
-        closed_at=None,
-    )
     found: dict[UUID, list[Issue]] = defaultdict(list)
-    for issue in rows.order_by("first_seen_at"):
+    ids = [integration.pk for integration in integrations]
+    for issue in OPEN_CAUSES.instances(tenant.pk, ids) if ids else ():
         found[issue.integration_id].append(issue)
     return found
+
+
+#: What is wrong with some integrations of a tenant as a whole.
+OPEN_CAUSES: Final = ModelStatement[Issue](
+    lambda: Issue.objects.filter(
+        AnyOf("integration_id", AskedMany(1)),
+        tenant=asked_id(0),
+        kind=KIND_INTEGRATION,
+        code__in=sorted(CAUSES),
+        closed_at=None,
+    ).order_by("first_seen_at")
+)
 
 
 def health_now(integration: Integration, latest: LatestWork) -> Health:
@@ -242,7 +251,7 @@ def _limited(
     if issue := _first(causes, LIMITS):
         return Health("limited", issue.message, issue.fix, since=issue.first_seen_at)
     test, run, told = latest.test, latest.run, _told(latest.test)
-    if not _read_since(run, test):
+    if not read_since(run, test):
         has_passed = test is None or (test.ok and test.code not in TOO_LITTLE)
         return None if has_passed else told
     if test is not None and test.code == LINES_REFUSED and not _seen(run, LINES.name):
@@ -259,7 +268,7 @@ def _told(test: ConnectionTest | None) -> Health | None:
     return Health("limited", test.message, test.fix, since=test.finished_at)
 
 
-def _read_since(run: SyncRun | None, test: ConnectionTest | None) -> TypeGuard[SyncRun]:
+def read_since(run: SyncRun | None, test: ConnectionTest | None) -> TypeGuard[SyncRun]:
     """Whether a run has come to its end since the test, so that it knows better."""
     if run is None or run.state not in {SyncRun.State.SUCCEEDED, SyncRun.State.PARTIAL}:
         return False

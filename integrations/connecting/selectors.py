@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
@@ -97,19 +97,42 @@ def latest_work(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUI
     }
 
 
+#: The newest test of one integration of a tenant: of the credentials in use, of new ones.
+TEST: Final = ModelStatement[ConnectionTest](lambda: _newest_of(ConnectionTest, is_candidate=False))
+CANDIDATE_TEST: Final = ModelStatement[ConnectionTest](
+    lambda: _newest_of(ConnectionTest, is_candidate=True)
+)
+#: Its newest run over everything.
+RUN: Final = ModelStatement[SyncRun](lambda: _newest_of(SyncRun, scope=SyncRun.Scope.ALL))
+
+
+def _newest_of(model: type[WorkT], **which: Any) -> QuerySet[WorkT]:
+    rows: QuerySet[WorkT] = model._default_manager.filter(
+        tenant=asked_id(0), integration=asked_id(1), **which
+    )
+    return rows.order_by("-id")[:1]
+
+
 def latest_of(integration: Integration) -> LatestWork:
-    return latest_work(integration.tenant, [integration])[integration.pk]
+    """As `latest_work`, for one integration."""
+    has_candidate = integration.candidate is not None
+    return LatestWork(
+        _first(TEST, integration),
+        _first(CANDIDATE_TEST, integration) if has_candidate else None,
+        _first(RUN, integration),
+    )
+
+
+def _first(statement: ModelStatement[WorkT], integration: Integration) -> WorkT | None:
+    found = statement.first(integration.tenant_id, integration.pk)
+    if found is not None:
+        found.integration = integration
+    return found
 
 
 def latest_test(integration: Integration) -> ConnectionTest | None:
     """The newest test of the credentials in use."""
-    return tests_of(integration.tenant, is_candidate=False).filter(integration=integration).first()
-
-
-def latest_run(integration: Integration) -> SyncRun | None:
-    """The newest run over everything."""
-    found = _newest(full_runs(integration.tenant), {integration.pk: integration})
-    return found.get(integration.pk)
+    return _first(TEST, integration)
 
 
 def latest_runs(tenant: Tenant, integrations: Iterable[Integration]) -> list[SyncRun]:

@@ -13,9 +13,12 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
+from audit_site.db.bulk import AnyOf, AskedMany
+from audit_site.db.statements import RowStatement, asked_id
+from audit_site.tenants.models import Tenant
 from integrations.importing.suggested import is_suggested
 from integrations.importing.table import UNCHECKED, Filters, Tab, condition, is_linked
-from integrations.models import PsaCompanyRecord
+from integrations.models import Integration, PsaCompanyRecord
 
 #: Types and statuses are free words of a PSA: so many groups are looked at for them.
 MOST_GROUPS: Final = 2000
@@ -79,36 +82,80 @@ def groups_of(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> Groups:
 
     Two statements: linked and suggested rows are counted among all, and moved to where they belong.
     """
+    suggested = _counted(rows.filter(is_suggested()), words)
+    return _sorted_out(_read(_counted(rows, words)), _read(suggested))
+
+
+def groups_of_lists(tenant: Tenant, integrations: Iterable[Integration]) -> Groups:
+    """As `groups_of` for whole lists, without words. Two statements."""
+    ids = [integration.pk for integration in integrations]
+    if not ids:
+        return Counter()
+    return _sorted_out(ALL_ROWS.rows(tenant.pk, ids), SUGGESTED_ROWS.rows(tenant.pk, ids))
+
+
+def _sorted_out(rows: Iterable[_Counted], suggested: Iterable[_Counted]) -> Groups:
     groups: Groups = Counter()
-    for group, number, linked in _counted(rows, words):
-        groups[group] += number - linked
-        groups[group._replace(tab=Tab.LINKED)] += linked
-    for group, number, _ in _counted(rows.filter(is_suggested()), words):
-        groups[group] -= number  # none of them is linked or ignored
-        groups[group._replace(tab=Tab.SUGGESTED)] += number
+    for one in rows:
+        groups[one.group] += one.number - one.linked
+        groups[one.group._replace(tab=Tab.LINKED)] += one.linked
+    for one in suggested:
+        groups[one.group] -= one.number  # none of them is linked or ignored
+        groups[one.group._replace(tab=Tab.SUGGESTED)] += one.number
     return +groups
 
 
-def _counted(
-    rows: QuerySet[PsaCompanyRecord], words: Sequence[str]
-) -> Iterable[tuple[Group, int, int]]:
+class _Counted(NamedTuple):
+    """How many rows are alike, and how many of them are linked."""
+
+    integration_id: UUID
+    importable: bool
+    rule_codes: list[str]
+    is_ignored: bool
+    number: int
+    linked: int
+    type: str = ""
+    status: str = ""
+
+    @property
+    def group(self) -> Group:
+        codes = [] if self.importable else self.rule_codes or [UNCHECKED]
+        tab = Tab.ADD if self.importable else Tab.HIDDEN
+        return Group(
+            self.integration_id,
+            Tab.IGNORED if self.is_ignored else tab,
+            next(iter(codes), ""),
+            self.type,
+            self.status,
+        )
+
+
+def _counted(rows: QuerySet[PsaCompanyRecord], words: Sequence[str]) -> QuerySet[Any, Any]:
     is_ignored: Any = Q(ignored_at__isnull=False)
     columns = ("integration_id", "importable", "rule_codes", *words)
     counted: Any = rows.order_by().values(*columns, is_ignored=is_ignored)
     # of a column that the index holds, so that no row has to be read
     each = "external_id"
     sums = {"number": Count(each), "linked": Count(each, filter=Q(is_linked()))}
-    for one in counted.annotate(**sums).order_by("-number")[:MOST_GROUPS]:
-        codes = [] if one["importable"] else one["rule_codes"] or [UNCHECKED]
-        tab = Tab.ADD if one["importable"] else Tab.HIDDEN
-        group = Group(
-            one["integration_id"],
-            Tab.IGNORED if one["is_ignored"] else tab,
-            next(iter(codes), ""),
-            one.get("type", ""),
-            one.get("status", ""),
-        )
-        yield group, one["number"], one["linked"]
+    found: QuerySet[Any, Any] = counted.annotate(**sums).order_by("-number")[:MOST_GROUPS]
+    return found
+
+
+def _read(counted: Iterable[dict[str, Any]]) -> Iterable[_Counted]:
+    return (_Counted(**one) for one in counted)
+
+
+def _whole_lists() -> QuerySet[PsaCompanyRecord]:
+    return PsaCompanyRecord.objects.filter(
+        AnyOf("integration_id", AskedMany(1)), tenant=asked_id(0)
+    )
+
+
+#: The rows of whole import lists, and those of them that a link is suggested for.
+ALL_ROWS: Final = RowStatement(_Counted, lambda: _counted(_whole_lists(), ()))
+SUGGESTED_ROWS: Final = RowStatement(
+    _Counted, lambda: _counted(_whole_lists().filter(is_suggested()), ())
+)
 
 
 def _total(groups: Groups, filters: Filters) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from audit_site.tenants.models import Tenant
-from integrations.importing.facets import groups_of
-from integrations.importing.table import Tab, rows_of
+from integrations.importing.facets import groups_of_lists
+from integrations.importing.table import Tab
 from integrations.models import Integration
 
 
@@ -58,7 +58,7 @@ def list_counts(tenant: Tenant, integrations: Iterable[Integration]) -> dict[UUI
     """The numbers of each import list, by the integration's id. Two statements."""
     lists = list(integrations)
     found = {integration.pk: ListCounts() for integration in lists}
-    for group, number in groups_of(rows_of(tenant, lists), ()).items():
+    for group, number in groups_of_lists(tenant, lists).items():
         counts = found[group.integration]
         if group.tab in {Tab.HIDDEN, Tab.SUGGESTED}:
             by_reason = counts.hidden if group.tab == Tab.HIDDEN else counts.suggested

@@ -120,7 +120,8 @@ class PsaInfo:
     `recurring_type` its name of the one type of agreement that recurs ("" = types say nothing about
     that). `help_url` is the page of the vendor's own help about API users ("" = none that is
     public). `inactive_words`: statuses that its documents list for what is not active; nobody has
-    to say what they mean.
+    to say what they mean. `menu_paths`: by right, where it is granted in this PSA; `line_rights`
+    are the PSA's words for what the right to read lines is granted for one by one.
     """
 
     key: str
@@ -145,6 +146,8 @@ class PsaInfo:
     recurring_type: str = ""
     help_url: str = ""
     inactive_words: tuple[str, ...] = ()
+    menu_paths: Mapping[str, str] = field(default_factory=dict)
+    line_rights: tuple[str, ...] = ()
 
     @property
     def secret_fields(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from audit_site.db.json_rows import list_has
 from audit_site.db.statements import ModelStatement, asked_id
 from audit_site.tenants.models import Tenant
 from companies.models import Company
-from integrations.models import CompanyLink, SyncEvent, SyncRun
+from integrations.models import CompanyLink, Integration, SyncEvent, SyncRun
 
 
 def list_sync_runs(
@@ -33,6 +33,12 @@ SHOWN_RUN: Final = ModelStatement[SyncRun](
         "checkpoint", "companies", "accept_gone"
     )
 )
+
+
+def last_full_runs(integration: Integration, number: int) -> list[SyncRun]:
+    """The newest runs over everything, oldest first: their states. One statement."""
+    rows = SyncRun.objects.of(integration).filter(scope=SyncRun.Scope.ALL).order_by("-id")
+    return list(rows.only("tenant", "integration", "state", "queued_at")[:number])[::-1]
 
 
 def last_reading(company: Company) -> SyncRun | None:

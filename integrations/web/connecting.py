@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,24 +13,26 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from audit_site.errors import DomainError
-from audit_site.pages.views import PageRequest, find, page, tenant_of
+from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Role
 from integrations.connecting import lifecycle
-from integrations.connecting.selectors import list_integrations
+from integrations.connecting.selectors import INTEGRATION, latest_of
 from integrations.models import Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.runs import pausing, schedule
-from integrations.web.forms import CredentialForm, KeptForm, NameForm, PauseForm, ScheduleForm
-from integrations.web.integrations import find_integration
-from integrations.web.settings_page import (
+from integrations.web.connection_page import (
+    activity_page,
     connect_page,
     disconnected_page,
+    first_page,
+    is_first_connect,
     keys_form,
-    settings_page,
+    overview_page,
+    setup_page,
 )
-
-OFF: Final = Integration.Status.DISCONNECTED
+from integrations.web.forms import CredentialForm, KeptForm, NameForm, PauseForm, ScheduleForm
+from integrations.web.integrations import find_integration
 
 
 def _saved(form: KeptForm, save: Callable[[], Any]) -> bool:
@@ -43,8 +45,8 @@ def _saved(form: KeptForm, save: Callable[[], Any]) -> bool:
     return form.is_valid()
 
 
-def _to_settings(request: PageRequest, pk: UUID) -> HttpResponse:
-    address = reverse("integrations:settings", args=[pk])
+def _onward(request: PageRequest, pk: UUID, name: str = "settings") -> HttpResponse:
+    address = reverse(f"integrations:{name}", args=[pk])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
@@ -90,7 +92,7 @@ def _connect(request: PageRequest, info: PsaInfo) -> HttpResponse:
         made.append(integration)
 
     if _saved(form, save):
-        return _to_settings(request, made[0].pk)
+        return _onward(request, made[0].pk)
     return _refused(request, form, lambda: connect_page(request, info, form, status=422))
 
 
@@ -99,15 +101,30 @@ def _connect(request: PageRequest, info: PsaInfo) -> HttpResponse:
 
 @page("GET", "POST", section="integrations")
 def settings(request: PageRequest, pk: UUID) -> HttpResponse:
-    """Integration Settings of a connection; of a disconnected one what stays, and Reconnect."""
-    tenant = tenant_of(request)
-    integration = find(list_integrations(tenant) | list_integrations(tenant, status=OFF), pk)
+    """A connection: while it is new its checklist, then its overview; of a disconnected one what
+    stays, and Reconnect.
+    """
+    integration = INTEGRATION.first(tenant_of(request).pk, pk)
+    if integration is None:
+        raise Http404
     if request.method == "POST":
         return (_reconnect if integration.is_disconnected else _save_keys)(request, integration)
-    if not integration.is_disconnected:
-        return settings_page(request, integration)
-    may = request.membership.has_role(Role.ADMIN)
-    return disconnected_page(request, integration, keys_form(integration, is_locked=not may))
+    if integration.is_disconnected:
+        may = request.membership.has_role(Role.ADMIN)
+        return disconnected_page(request, integration, keys_form(integration, is_locked=not may))
+    latest = latest_of(integration)
+    show = first_page if is_first_connect(integration, latest) else overview_page
+    return show(request, integration, latest)
+
+
+@page("GET", section="integrations")
+def setup(request: PageRequest, pk: UUID) -> HttpResponse:
+    return setup_page(request, find_integration(request, pk))
+
+
+@page("GET", section="integrations")
+def activity(request: PageRequest, pk: UUID) -> HttpResponse:
+    return activity_page(request, find_integration(request, pk))
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
@@ -119,9 +136,13 @@ def _save_keys(request: PageRequest, integration: Integration) -> HttpResponse:
             integration=integration, actor=request.user, credentials=form.credentials()
         )
 
+    latest = latest_of(integration)
+    is_first = is_first_connect(integration, latest)
     if _saved(form, save):
-        return _to_settings(request, integration.pk)
-    return _refused(request, form, lambda: settings_page(request, integration, 422, keys_form=form))
+        return _onward(request, integration.pk, "settings" if is_first else "setup")
+    if is_first:
+        return _refused(request, form, lambda: first_page(request, integration, latest, form, 422))
+    return _refused(request, form, lambda: setup_page(request, integration, 422, keys_form=form))
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
@@ -134,7 +155,7 @@ def _reconnect(request: PageRequest, integration: Integration) -> HttpResponse:
         )
 
     if _saved(form, save):
-        return _to_settings(request, integration.pk)
+        return _onward(request, integration.pk)
     return _refused(request, form, lambda: disconnected_page(request, integration, form, 422))
 
 
@@ -149,8 +170,8 @@ def rename(request: PageRequest, pk: UUID) -> HttpResponse:
 
     if _saved(form, save):
         messages.success(request, f"It is called {integration.name} now.")
-        return _to_settings(request, pk)
-    return _refused(request, form, lambda: settings_page(request, integration, 422, name_form=form))
+        return _onward(request, pk, "setup")
+    return _refused(request, form, lambda: setup_page(request, integration, 422, name_form=form))
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
@@ -161,8 +182,8 @@ def save_schedule(request: PageRequest, pk: UUID) -> HttpResponse:
     if form.is_valid():
         schedule.set_schedule(integration=integration, actor=request.user, **form.cleaned_data)
         messages.success(request, "Automatic sync is saved.")
-        return redirect("integrations:settings", pk)
-    return settings_page(request, integration, 422, schedule_form=form)
+        return redirect("integrations:setup", pk)
+    return setup_page(request, integration, 422, schedule_form=form)
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
@@ -178,5 +199,5 @@ def pause(request: PageRequest, pk: UUID) -> HttpResponse:
 
     if _saved(form, save):
         messages.success(request, f"{integration.name} is paused.")
-        return redirect("integrations:settings", pk)
-    return settings_page(request, integration, 422, pause_form=form)
+        return redirect("integrations:setup", pk)
+    return setup_page(request, integration, 422, pause_form=form)

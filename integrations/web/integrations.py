@@ -1,12 +1,13 @@
-"""Pages of connections: cards, and what is done with one; its forms are in `connecting`."""
+"""Pages of connections: their list, and what is done with one; its forms are in `connecting`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -14,78 +15,89 @@ from audit_site.pages.views import (
     Elsewhere,
     PageRequest,
     came_from,
-    find,
     page,
     tenant_of,
     watched,
 )
 from audit_site.tenants.models import Role
 from integrations.connecting import connection_test, lifecycle
-from integrations.connecting.health import health_now
 from integrations.connecting.selectors import (
+    INTEGRATION,
     DisconnectedAccount,
     disconnected_accounts,
-    latest_of,
+    last_successes,
     list_integrations,
 )
-from integrations.importing.connection_cards import ConnectionCard, connection_cards
+from integrations.importing.connection_cards import ConnectionRow, connection_rows
 from integrations.models import CompanyLink, Integration
 from integrations.psa import registry
 from integrations.psa.contract import PsaInfo
 from integrations.runs import pausing, starting
+from integrations.web.connection_page import watched_state
+from integrations.web.next_steps import Step, next_steps
 from integrations.web.runs import to_run
-from integrations.web.settings_page import status_context
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConnection:
+    """A row of the list, with what there is to do about it."""
+
+    row: ConnectionRow
+    steps: list[Step]
+    last_success_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class PsaPanel:
-    """A PSA with the tenant's connections to it, and those that were ended."""
+    """A PSA that can be connected, and accounts of it that were disconnected."""
 
     info: PsaInfo
-    cards: list[ConnectionCard]
+    is_connected: bool
     disconnected: list[DisconnectedAccount]
 
 
 @page("GET", section="integrations")
 def integrations(request: PageRequest) -> HttpResponse:
-    """A panel for each PSA, with the accounts that are connected."""
+    """A row for each connection, then each PSA that can be connected."""
     tenant = tenant_of(request)
-    cards = connection_cards(tenant, request.user, list(list_integrations(tenant)))
+    listed = list(list_integrations(tenant))
+    successes = last_successes(tenant, listed)
+    rows = [
+        ListedConnection(row, next_steps(row), successes.get(row.integration.pk))
+        for row in connection_rows(tenant, request.user, listed)
+    ]
+    connected = {row.psa for row in listed}
     ended = disconnected_accounts(tenant)
     panels = [
         PsaPanel(
             info,
-            [card for card in cards if card.integration.psa == info.key],
+            info.key in connected,
             [account for account in ended if account.integration.psa == info.key],
         )
         for info in registry.infos()
     ]
-    return render(request, "integrations/list.html", {"panels": panels})
+    return render(request, "integrations/list.html", {"rows": rows, "panels": panels})
 
 
 def find_integration(request: PageRequest, pk: UUID) -> Integration:
     """One that is connected; a disconnected one leads to its page, which says what stays of it."""
-    tenant = tenant_of(request)
-    found = list_integrations(tenant).filter(pk=pk).first()
-    if found is not None:
+    found = INTEGRATION.first(tenant_of(request).pk, pk)
+    if found is None:
+        raise Http404
+    if not found.is_disconnected:
         return found
-    ended = find(list_integrations(tenant, status=Integration.Status.DISCONNECTED), pk)
     undone = ", so nothing was done" if request.method == "POST" else ""
     address = reverse("integrations:settings", args=[pk])
-    raise Elsewhere(address, f"{ended.name} is disconnected{undone}.")
+    raise Elsewhere(address, f"{found.name} is disconnected{undone}.")
 
 
 @page("GET", section="integrations")
 def status_fragment(request: PageRequest, pk: UUID) -> HttpResponse:
     """Test and last sync of a connection, asked for every second while one is under way."""
     integration = find_integration(request, pk)
-    latest = latest_of(integration)
-    context = {
-        **status_context(integration, latest, health_now(integration, latest)),
-        "announced": request.GET.get("told", ""),
-        "is_fragment": True,
-    }
-    return watched(request, "integrations/_status.html", context, context["poll_ms"])
+    template, state = watched_state(integration, request.GET.get("part", ""))
+    context = {**state, "announced": request.GET.get("told", ""), "is_fragment": True}
+    return watched(request, template, context, state["poll_ms"])
 
 
 @page("POST", role=Role.MEMBER, section="integrations")
@@ -93,7 +105,7 @@ def test_now(request: PageRequest, pk: UUID) -> HttpResponse:
     connection_test.start_connection_test(
         integration=find_integration(request, pk), actor=request.user
     )
-    return redirect("integrations:settings", pk)
+    return redirect(came_from(request, reverse("integrations:settings", args=[pk])))
 
 
 @page("POST", role=Role.ADMIN, section="integrations")
@@ -101,7 +113,7 @@ def forget_keys(request: PageRequest, pk: UUID) -> HttpResponse:
     """Drop new keys that were refused; the keys in use stay as they are."""
     if lifecycle.forget_refused(integration=find_integration(request, pk), actor=request.user):
         messages.success(request, "The refused keys are forgotten. The keys in use go on working.")
-    return redirect("integrations:settings", pk)
+    return redirect("integrations:setup", pk)
 
 
 @page("GET", "POST", role=Role.ADMIN, section="integrations")

@@ -11,10 +11,10 @@ from django.urls import reverse
 
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
-from integrations.connecting.selectors import latest_run
 from integrations.issues import inbox
 from integrations.issues.selectors import grouped_issues, list_issues
 from integrations.models import Integration, Issue
+from integrations.web.connection_page import head_of
 from integrations.web.integrations import find_integration
 from integrations.web.issue_page import issue_page
 from integrations.web.menu import connection_menu
@@ -30,12 +30,10 @@ def issue_inbox(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = list_issues(tenant_of(request), integration=integration, state=state)
     shown = paged(request, grouped_issues(rows))
     context = {
-        "integration": integration,
-        "info": integration.psa_info,
+        **head_of(integration, "issues"),
         "page": shown,
         "inbox": issue_page(integration, shown),
         "state": state,
-        "latest_run": latest_run(integration),
     }
     return render(request, "integrations/issues.html", context)
 

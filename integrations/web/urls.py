@@ -13,7 +13,15 @@ from integrations.web import (
     suggestions,
     words,
 )
-from integrations.web.connecting import connect, pause, rename, save_schedule, settings
+from integrations.web.connecting import (
+    activity,
+    connect,
+    pause,
+    rename,
+    save_schedule,
+    settings,
+    setup,
+)
 from integrations.web.integrations import (
     disconnect,
     forget_keys,
@@ -29,6 +37,8 @@ urlpatterns = [
     path("integrations/", integrations, name="list"),
     path("integrations/connect/<str:psa>/", connect, name="connect"),
     path("integrations/<uuid:pk>/", settings, name="settings"),
+    path("integrations/<uuid:pk>/setup/", setup, name="setup"),
+    path("integrations/<uuid:pk>/activity/", activity, name="activity"),
     path("integrations/<uuid:pk>/status/", status_fragment, name="status"),
     path("integrations/<uuid:pk>/name/", rename, name="rename"),
     path("integrations/<uuid:pk>/pause/", pause, name="pause"),

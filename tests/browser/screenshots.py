@@ -26,12 +26,14 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     found = {"sign-in": "/accounts/login/", "home": "/", "integrations": "/integrations/"}
     page.goto(f"{base}/integrations/")
     main = page.locator("main")
-    settings = main.get_by_role("link", name="Settings").first.get_attribute("href") or ""
+    settings = main.locator("tbody a").first.get_attribute("href") or ""
     found |= {
         "connect": "/integrations/connect/connectwise/",
         "connect-autotask": "/integrations/connect/autotask/",
         "connect-kaseya_bms": "/integrations/connect/kaseya_bms/",
         "integration": settings,
+        "integration-setup": f"{settings}setup/",
+        "integration-activity": f"{settings}activity/",
         "import-list": "/import/",
         "import-hidden": "/import/?tab=hidden",
         "past-imports": "/import/batches/",
@@ -102,15 +104,15 @@ def raise_an_issue(page: Page, base: str) -> str:
     Returns the address of the integration's issues.
     """
     page.goto(f"{base}/integrations/")
-    card = page.get_by_label("ConnectWise Manage", exact=True)
-    settings = card.get_by_role("link", name="Settings").first.get_attribute("href") or ""
-    page.goto(base + settings)
+    row = page.locator("tbody tr", has_text="ConnectWise Manage")
+    settings = row.get_by_role("link").first.get_attribute("href") or ""
+    page.goto(f"{base}{settings}setup/")
     sandbox = page.get_by_label("Server").first.input_value()
     for path, how in (("/company/contacts", "too_long"), ("/company/companies", "wrong_type")):
         fault = {"name": "bad_record", "path": f"{path}$", "how": how, "times": 1}
         requests.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=30).raise_for_status()
     page.goto(f"{base}/integrations/")
-    card.get_by_role("button", name="Sync Now").click()
+    row.get_by_role("button", name="Sync Now").click()
     page.get_by_text("Partial").first.wait_for(timeout=60_000)
     return f"{settings}issues/"
 

@@ -60,7 +60,7 @@ def test_a_typo_in_the_address_does_not_cost_the_key(
     server.fill(keys["server_url"])
     save(page)
 
-    page.get_by_role("heading", name="Keys").wait_for()
+    page.locator("#connection-status").wait_for()
     assert page.url.endswith(f"/integrations/{Integration.objects.get().pk}/")
 
 
@@ -105,7 +105,7 @@ def test_without_a_script_it_says_what_has_to_be_typed_again(
     expect(page.get_by_label("Public key")).to_have_value(keys["public_key"])
     type_in(page, keys)
     save(page)
-    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    expect(page.get_by_text("Testing the connection…")).to_be_visible()
 
 
 def test_without_a_script_one_pauses_resumes_and_signs_out(
@@ -123,6 +123,9 @@ def test_without_a_script_one_pauses_resumes_and_signs_out(
 
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Desk is resumed.")).to_be_visible()
+    page.get_by_role("link", name="Desk").click()
+    page.locator("summary", has_text="More").click()
+    page.get_by_role("link", name="Pause…").click()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Desk is paused.")).to_be_visible()
     integration.refresh_from_db()

@@ -74,6 +74,8 @@ def test_names_without_a_blank_widen_no_page(
         f"/companies/{company.pk}/history/",
         "/integrations/",
         f"/integrations/{integration.pk}/",
+        f"/integrations/{integration.pk}/setup/",
+        f"/integrations/{integration.pk}/activity/",
         "/import/?tab=all",
         "/import/batches/",
         f"/integrations/{integration.pk}/companies/missing/?q=WWW",

@@ -132,7 +132,7 @@ def moving() -> CompanyLink:
 def test_a_move(chromium: Browser, live_server: object, moving: CompanyLink) -> None:
     page, base = chromium.new_context().new_page(), live_server.url
     sign_in(page, base, "alex@example.com")
-    page.goto(f"{base}/integrations/{moving.integration_id}/")
+    page.goto(f"{base}/integrations/{moving.integration_id}/setup/")
     page.get_by_label("Move to").select_option(label="Autotask")
     page.get_by_role("button", name="Propose moves").click()
     expect(page.get_by_text("proposals are being worked out")).to_be_visible()

@@ -89,4 +89,6 @@ INFO: Final = PsaInfo(
     line_words="services and units",
     recurring_type="Recurring Service",
     inactive_words=("Inactive",),
+    menu_paths=MENU_PATHS,
+    line_rights=("Services", "Bundles", "Units"),
 )

@@ -85,4 +85,6 @@ INFO: Final = PsaInfo(
     locks_users=False,
     logo="connectwise.svg",
     line_words="additions",
+    menu_paths=MENU_PATHS,
+    line_rights=("Additions",),
 )

@@ -79,4 +79,5 @@ INFO: Final = PsaInfo(
     line_words="",
     recurring_type="Recurring Services",
     inactive_words=("Inactive", "New"),
+    menu_paths=MENU_PATHS,
 )

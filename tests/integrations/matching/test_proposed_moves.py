@@ -142,7 +142,7 @@ def test_the_button_of_a_connection_leads_to_the_proposals(
     make_link(company, integration, external_id=record.external_id)
     make_psa_company(target, name="Amber Vet")
     settings = f"/integrations/{integration.pk}/"
-    assert "Propose moves" in page_text(browser(alex).get(settings))
+    assert "Propose moves" in page_text(browser(alex).get(f"{settings}setup/"))
     assert "Propose moves" not in page_text(browser(mia).get(settings))
     client = browser(alex)
 

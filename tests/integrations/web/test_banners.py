@@ -68,7 +68,7 @@ def test_refused_keys_lead_to_where_they_are_replaced(alex: User, integration: I
     page = text(browser(alex).get("/companies/"))
 
     assert "ConnectWise Manage no longer accepts the keys. An admin needs to replace them." in page
-    assert f'href="/integrations/{integration.pk}/">Replace the keys</a>' in page
+    assert f'href="/integrations/{integration.pk}/setup/#keys">Replace the keys</a>' in page
 
 
 def test_another_tenant_and_nobody_see_no_banner(integration: Integration, otto: User) -> None:

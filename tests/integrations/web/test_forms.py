@@ -64,7 +64,7 @@ def test_a_name_is_no_longer_than_its_column(alex: User, tenant: Tenant) -> None
     assert errors(text(answer)) == [
         "id_name: Ensure this value has at most 255 characters (it has 500)."
     ]
-    assert 'maxlength="255"' in text(client.get(address))
+    assert 'maxlength="255"' in text(client.get(f"{address}setup/"))
 
 
 def test_an_account_that_is_connected_already_leads_to_its_settings(

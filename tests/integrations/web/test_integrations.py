@@ -24,10 +24,13 @@ def test_an_admin_connects_and_sees_each_check(alex: User, sandbox: SandboxServe
     assert "hx-trigger" in text(saved)
     assert "demo-private" not in text(saved)
     work_off()
-    status = client.get(f"/integrations/{Integration.objects.get().pk}/status/")
-    assert "Everything checks out with ConnectWise Manage." in text(status)
+    address = f"/integrations/{Integration.objects.get().pk}/"
+    status = client.get(f"{address}status/?part=first")
+    assert "40 companies found, nothing imported." in text(status)
     assert text(status).count("passed") == 6
     assert "hx-trigger" not in text(status)
+    assert ">Overview</a>" not in text(saved)
+    assert ">Overview</a>" in text(client.get(address))
 
 
 def test_what_is_missing_is_said_at_its_field(alex: User) -> None:
@@ -45,7 +48,7 @@ def test_who_is_no_admin_sees_disabled_inputs_and_whom_to_ask(
     integration = make_integration(tenant)
     client = browser(make_member(tenant, role))
 
-    page = text(client.get(f"/integrations/{integration.pk}/"))
+    page = text(client.get(f"/integrations/{integration.pk}/setup/"))
     refused = client.post(f"/integrations/{integration.pk}/", {"name": "Mine"})
 
     assert "Please ask your account administrator" in page

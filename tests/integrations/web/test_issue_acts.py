@@ -36,7 +36,8 @@ def test_reading_everything_again_is_sync_now(mia: User, tenant: Tenant) -> None
     assert answer["Location"] == f"/sync-runs/{run.pk}/"
     assert (run.scope, run.trigger, run.accept_gone) == ("all", "manual", {})
     page = text(client.get(inbox_of(issue.integration)))
-    assert "A sync is under way" in page
+    assert '<span class="mark busy">Reading</span>' in page
+    assert "Waiting for a worker" in page
     assert f'href="/sync-runs/{run.pk}/"' in page
 
 

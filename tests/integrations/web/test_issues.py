@@ -36,7 +36,7 @@ def test_an_issue_says_all_that_a_person_needs(vic: User, tenant: Tenant) -> Non
 
     page = browser(vic).get(inbox_of(integration))
 
-    assert "<h1>Issues</h1>" in text(page)
+    assert 'aria-current="page">Issues' in text(page)
     assert (
         "Agreements Gold 31 Acme &amp; Sons The record is set aside: its name is missing. "
         "invalid_record What to do: Give it a name in ConnectWise Manage. Since today "
@@ -247,8 +247,10 @@ def test_the_number_of_open_ones_leads_there(
     assert f'href="{inbox_of(integration)}"' in text(cards)
     assert "1 open issue " in words(cards)
     assert f'href="{inbox_of(integration)}"' in text(settings)
-    assert "1 open issue " in words(settings)
-    assert f'href="{inbox_of(quiet)}">Issues</a>' in text(calm)
+    assert "1 open issue See what to do" in words(settings)
+    assert "Issues 1 open " in words(settings)
+    calm_tab = text(calm).partition(f'href="{inbox_of(quiet)}"')[2].partition("</a>")[0]
+    assert calm_tab.strip(" >") == "Issues"
     assert '1<span class="visually-hidden"> open issue</span>' in text(calm)  # the sidebar
     assert '2<span class="visually-hidden"> open issues</span>' in text(client.get("/companies/"))
     assert "2 open issues" in words(client.get("/integrations/"))

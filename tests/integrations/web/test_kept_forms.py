@@ -23,6 +23,10 @@ def settings_of(integration: Integration) -> str:
     return f"/integrations/{integration.pk}/"
 
 
+def setup_of(integration: Integration) -> str:
+    return f"{settings_of(integration)}setup/"
+
+
 def value(page: str, field: str) -> str:
     """What stands in a field."""
     tag = page.partition(f'name="{field}"')[2].partition(">")[0]
@@ -82,7 +86,7 @@ def test_new_keys_stand_in_the_fields_while_and_after_they_are_tested(
         save_keys(client, connected, public_key="no-tables", private_key="demo-private")
     )
     work_off()
-    after = page_text(client.get(settings_of(connected)))
+    after = page_text(client.get(setup_of(connected)))
 
     assert value(testing, "public_key") == "no-tables"
     assert "The new keys, which the fields below show, are being tested." in testing
@@ -99,7 +103,7 @@ def test_refused_keys_stand_in_the_fields_until_they_are_forgotten(
     save_keys(client, connected, public_key="typo", private_key="demo-private")
     work_off()
 
-    refused = page_text(client.get(settings_of(connected)))
+    refused = page_text(client.get(setup_of(connected)))
     forgotten = page_text(client.post(f"{settings_of(connected)}candidate/forget/", follow=True))
 
     assert value(refused, "public_key") == "typo"
@@ -187,6 +191,7 @@ def test_the_import_list_in_numbers_leads_to_it(vic: User, connected: Integratio
     listed = f"/import/?connection={connected.pk}&amp;tab="
     importable = PsaCompanyRecord.objects.filter(importable=True).count()
     assert f'<dt>Found</dt> <dd><a href="{listed}all">40</a></dd>' in page
+    assert page.count("<dt>") == 5
     assert f'<dt>Can be added</dt> <dd><a href="{listed}add">{importable}</a></dd>' in page
     assert f'<dt>Linked</dt> <dd><a href="{listed}linked">0</a></dd>' in page
     assert "<dt>Licences free</dt> <dd>100</dd>" in page

@@ -61,7 +61,7 @@ def test_what_is_said_of_the_schedule_is_true(alex: User, connected: Integration
     client = browser(alex)
     act(client, connected, "pause")
 
-    settings = page_text(client.get(f"/integrations/{connected.pk}/"))
+    settings = page_text(client.get(f"/integrations/{connected.pk}/setup/"))
 
     assert "Starts when the pause is over." in settings
 
@@ -102,7 +102,7 @@ def test_who_is_no_admin_sees_it_and_changes_nothing(
     assert act(client, integration, "pause").status_code == 403
     pause_integration(integration=integration, actor=alex)
 
-    page = page_text(client.get(f"/integrations/{integration.pk}/"))
+    page = page_text(client.get(f"/integrations/{integration.pk}/setup/"))
     refused = act(client, integration, "resume")
 
     assert "Paused today 14:05 by Alex Admin, until somebody resumes it." in page

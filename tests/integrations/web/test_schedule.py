@@ -42,7 +42,7 @@ def save(client: Client, integration: Integration, **typed: str) -> Any:
 
 
 def test_settings_show_the_schedule_and_the_next_sync(alex: User, integration: Integration) -> None:
-    page = text(browser(alex).get(f"/integrations/{integration.pk}/"))
+    page = text(browser(alex).get(f"/integrations/{integration.pk}/setup/"))
 
     assert "Automatic sync" in page
     chosen = {tag for tag in re.findall('<input[^>]*name="every"[^>]*>', page) if " checked" in tag}
@@ -106,7 +106,7 @@ def test_what_makes_no_schedule_is_said_there(
 def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -> None:
     client = browser(make_member(integration.tenant, role))
 
-    page = text(client.get(f"/integrations/{integration.pk}/"))
+    page = text(client.get(f"/integrations/{integration.pk}/setup/"))
     refused = save(client, integration, every="off", at="02:00")
 
     integration.refresh_from_db()
@@ -121,7 +121,7 @@ def test_who_is_no_admin_sees_it_disabled(integration: Integration, role: str) -
 def test_what_is_not_connected_has_no_next_time(alex: User, integration: Integration) -> None:
     Integration.objects.update(status="failing")
 
-    page = text(browser(alex).get(f"/integrations/{integration.pk}/"))
+    page = text(browser(alex).get(f"/integrations/{integration.pk}/setup/"))
 
     assert "Starts when the connection works." in page
     assert "Next:" not in page

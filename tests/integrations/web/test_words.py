@@ -282,7 +282,7 @@ def test_the_settings_say_how_many_words_wait(
     alex: User, company: Company, integration: Integration
 ) -> None:
     client = browser(alex)
-    address = f"/integrations/{integration.pk}/"
+    address = f"/integrations/{integration.pk}/setup/"
 
     before = page_text(client.get(address))
     say(client, integration)
