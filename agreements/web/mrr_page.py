@@ -77,6 +77,12 @@ class LineRow:
         return str(self.row.line_ref or "Flat amount")
 
     @property
+    def has_notes(self) -> bool:
+        """Whether more is to be said of it than its sum."""
+        row = self.row
+        return bool(self.decision or row.said or row.remarks or row.right)
+
+    @property
     def why(self) -> str:
         """Why it is left out, in a few words."""
         return short_reason(self.row)

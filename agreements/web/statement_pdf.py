@@ -45,7 +45,9 @@ ACCENT, INK, SOFT, LINE, BAND = map(
 )
 MARGIN: Final = 18 * mm
 FOOT: Final = 7
-WIDTH: Final = A4[0] - 2 * MARGIN
+#: What the library leaves free inside of the margins, at each side.
+INSET: Final = 6
+WIDTH: Final = A4[0] - 2 * (MARGIN + INSET)
 LEDGER_WIDTHS: Final = [part * WIDTH for part in (0.42, 0.12, 0.15, 0.15, 0.16)]
 WHY_WIDTHS: Final = [part * WIDTH for part in (0.38, 0.62)]
 DECISION_WIDTHS: Final = [part * WIDTH for part in (0.16, 0.15, 0.24, 0.2, 0.25)]
@@ -119,8 +121,8 @@ def _write_foot(canvas: Canvas, about: str, number: str) -> None:
     room = WIDTH - pdfmetrics.stringWidth(number, PLAIN, FOOT) - 4 * mm
     while pdfmetrics.stringWidth(about, PLAIN, FOOT) > room:
         about = f"{about[:-2]}…"
-    canvas.drawString(MARGIN, 12 * mm, about)
-    canvas.drawRightString(MARGIN + WIDTH, 12 * mm, number)
+    canvas.drawString(MARGIN + INSET, 12 * mm, about)
+    canvas.drawRightString(MARGIN + INSET + WIDTH, 12 * mm, number)
 
 
 def _story(page: MrrPage, sender: str, title: str, at: datetime) -> Iterator[Flowable]:
@@ -174,7 +176,8 @@ def _ledger(page: MrrPage) -> Flowable:
         text = f"Total {total['currency']}"
         rows.append([_said(text, STRONG), "", "", "", _said(amount, SUM)])
     spans = [("SPAN", (0, abs(at)), (3, abs(at))) for at in bands]
-    looks: list[Any] = [("BACKGROUND", (0, at), (-1, at), BAND) for at in bands if at > 0]
+    looks: list[Any] = [("LEFTPADDING", (3, 0), (3, -1), 10)]
+    looks += [("BACKGROUND", (0, at), (-1, at), BAND) for at in bands if at > 0]
     if page.figure.totals:
         looks.append(("LINEABOVE", (0, totals), (-1, totals), 1, INK))
     header = ("Line", "#Quantity", "#Price", "Cycle", "#A month")
