@@ -74,7 +74,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
     company = one_with_something_left_out(page, base)
     found |= {"audITee": company, "mrr": f"{company}mrr/"}
     page.goto(f"{base}{company}mrr/")
-    found["decide"] = page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
+    found["decide"] = page.get_by_role("link", name="Leave out…").first.get_attribute("href") or ""
     return found
 
 

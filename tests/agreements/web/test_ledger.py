@@ -31,11 +31,14 @@ def test_the_mrr_page_is_a_sum_with_everything_left_out_below(vic: User, tenant:
     detail = text(client.get(f"/companies/{company.pk}/"))
 
     assert "USD 1,300.00" in page
+    times = "\u00d7"
     assert cells_of(page, "The sum line by line")[5:] == [
         f"Gold Monthly · id {agreement.external_id}, 1 Jan 2025 to no end", "USD 1,300.00",
         "Flat amount 1,250.00 monthly", "", "1,250.00", "Monthly", "1,250.00",
-        f"Seats 2 × 25.00 monthly   {seats.psa_name}", "2 22 less 20 included", "25.00", "Monthly", "50.00",
-        "1 left out: marked “no charge” ▸",
+        f"Seats 2 {times} 25.00 monthly   {seats.psa_name}", "2 22 less 20 included", "25.00",
+        "Monthly", "50.00",
+        "1 left out: marked “no charge”      Courtesy: marked “no charge”   would be USD 20.00"
+        "   Left out: marked &#x27;no charge&#x27;.  2 x 10 = 20 monthly = 20.00 a month",
         "Total USD", "USD 1,300.00",
     ]  # fmt: skip
     assert "Left out: marked &#x27;no charge&#x27;." in page

@@ -72,7 +72,7 @@ def test_the_same_day_and_moment_give_the_same_file(
     assert "Later" in " ".join(pages_of(client.get(address).content))
     stamp = PdfReader(BytesIO(first.content)).metadata
     assert stamp is not None
-    assert stamp["/CreationDate"] == f"D:{moment.replace('T', '').rstrip('Z')}+00'00'"
+    assert str(stamp["/CreationDate"]) == f"D:{moment.replace('T', '').rstrip('Z')}+00'00'"
 
 
 def test_a_long_one_has_its_header_and_number_on_each_page(
