@@ -119,9 +119,15 @@ class CompanyFigure:
         return [row for row in self.ledger if row.kind == "rounding"]
 
 
-def company_figure(company: Company, as_of: date | None = None) -> CompanyFigure:
-    """Compute one company's MRR with its ledger; as many queries whatever the number of lines."""
-    stored_mrr.refresh_stale(company.tenant, [company.pk])
+def company_figure(
+    company: Company, as_of: date | None = None, *, is_fresh: bool = False
+) -> CompanyFigure:
+    """Compute one company's MRR with its ledger; as many queries whatever the number of lines.
+
+    `is_fresh`: what is stored of it was just brought up to date.
+    """
+    if not is_fresh:
+        stored_mrr.refresh_stale(company.tenant, [company.pk])
     on = as_of or company.tenant.today()
     return figure_of_book(Part(books.prepare_company(company.tenant, company.pk)), on)
 

@@ -180,3 +180,22 @@ document.addEventListener("keydown", function (event) {
   next.tabIndex = 0;
   next.focus();
 });
+
+// What is decided about a row opens below it, one at a time, and closes to where it was opened.
+document.addEventListener("htmx:beforeSwap", function (event) {
+  if (!event.detail.target.matches("[data-panel]")) return;
+  document.querySelectorAll("[data-panel]").forEach((panel) => panel.replaceChildren());
+});
+document.addEventListener("htmx:afterSwap", function (event) {
+  const panel = event.detail.target;
+  const chosen = panel.matches("[data-panel]") && panel.querySelector("input:checked");
+  if (chosen) chosen.focus();
+});
+document.addEventListener("click", function (event) {
+  const cancel = event.target.closest("[data-close-panel]");
+  if (!cancel) return;
+  event.preventDefault();
+  const panel = cancel.closest("[data-panel]");
+  panel.replaceChildren();
+  document.querySelector('[hx-target="#' + panel.id + '"]').focus();
+});

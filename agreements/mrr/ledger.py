@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
@@ -318,19 +319,42 @@ def _text(day: date | None) -> str:
     return day.isoformat() if day else "not known"
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a line's amount is the product of: `included` units are free, 0 = none."""
+
+    quantity: Fraction
+    included: Fraction
+    price: Fraction
+
+    @property
+    def billed(self) -> Fraction:
+        """How many are charged."""
+        return max(self.quantity - self.included, Fraction(0)) if self.included else self.quantity
+
+
+def terms_of(row: Row) -> Terms | None:
+    """None = the amount is no product: a flat one, or by a history of units."""
+    line = row.line
+    if line is None or row.history is not None or line.quantity is None:
+        return None
+    included = line.less_included
+    if not included or line.quantity < 0 or included < 0:  # beside a credit it may be anything
+        included = Decimal(0)
+    return Terms(Fraction(line.quantity), Fraction(included), Fraction(line.unit_price or 0))
+
+
 def _formula(row: Row, day: int) -> str:
     """`(22 - 20 included, at least 0) x 25 = 50 monthly = 50.00 a month`."""
-    per_cycle, rate, line = row.per_cycle(day), row.rate(day), row.line
+    per_cycle, rate = row.per_cycle(day), row.rate(day)
     if per_cycle is None or rate is None or row.cycle is None or row.factor is None:
         return ""
     parts = [plain_text(per_cycle)]
-    if line is not None and row.history is None and line.quantity is not None:
-        quantity = plain_text(Fraction(line.quantity))
-        included = line.less_included
-        if included and line.quantity >= 0 and included > 0:  # beside a credit it may be anything
-            quantity = f"({quantity} - {plain_text(Fraction(included))} included, at least 0)"
-        price = plain_text(Fraction(line.unit_price or 0))
-        parts.insert(0, f"{quantity} x {price}")
+    if terms := terms_of(row):
+        quantity = plain_text(terms.quantity)
+        if terms.included:
+            quantity = f"({quantity} - {plain_text(terms.included)} included, at least 0)"
+        parts.insert(0, f"{quantity} x {plain_text(terms.price)}")
     text = f"{' = '.join(parts)} {row.cycle.name.replace('_', ' ')}"
     if row.factor != 1:
         text += f" x {row.factor}"
@@ -393,4 +417,4 @@ def rounding_difference(entries: Iterable[LedgerRow], currency: str) -> str:
     return money_text(currency, sum(found, Fraction(0)))
 
 
-__all__ = ["AgreementSummary", "LedgerRow", "ledger", "round_money", "summary"]
+__all__ = ["AgreementSummary", "LedgerRow", "Terms", "ledger", "round_money", "summary", "terms_of"]

@@ -80,6 +80,8 @@ def _answer(
     context["next"] = way_back(request)
     if is_asked and request.htmx:
         return render(request, "agreements/_effect.html", context)
+    if request.method == "GET" and request.htmx:  # opens below its row
+        return render(request, "agreements/_decide.html", {**context, "is_panel": True})
     status = 422 if form.is_bound and not (is_asked and form.is_valid()) else 200
     context |= _history(agreement, line)
     return render(request, "agreements/decide.html", context, status=status)

@@ -47,8 +47,12 @@ def ledger_csv(company: Company, page: MrrPage, days: Days) -> HttpResponse:
     """The sum line by line, with what was decided about each line, and the totals at its end."""
     figure = page.figure
     day, moment = figure.as_of.isoformat(), _known_at(days)
-    decided = {row.row.agreement.pk: row.decision for row in page.agreements}
-    lines = {line.row.row_id: line.decision for line in (*page.counted, *page.left_out)}
+    decided = {group.agreement.pk: group.decided.decision for group in page.groups}
+    lines = {
+        line.row.row_id: line.decision
+        for group in page.groups
+        for line in (*group.counted, *group.left_out)
+    }
 
     def rows() -> Iterable[Sequence[Any]]:
         for row in figure.ledger:
@@ -63,7 +67,7 @@ def ledger_csv(company: Company, page: MrrPage, days: Days) -> HttpResponse:
                 *(day, moment),
             )
 
-    name = f"mrr-{company.pk}-{day}-{_known_name(days)}"
+    name = f"mrr-{company.pk}-{day}-{known_name(days)}"
     return csv_response(name, LEDGER_HEADER, rows(), amounts=[6])
 
 
@@ -98,7 +102,7 @@ def series_csv(months: Sequence[Month], days: Days) -> HttpResponse:
         for month in months
         for money in month["recognized"]
     )
-    name = f"recognized-{days.as_of:%Y-%m}-{_known_name(days)}"
+    name = f"recognized-{days.as_of:%Y-%m}-{known_name(days)}"
     return csv_response(name, ("Month", "Currency", "Recognized", "Known at"), rows, amounts=[2])
 
 
@@ -116,7 +120,7 @@ def movement_csv(bridges: Sequence[AnyMovement], names: dict[str, str], days: Da
             closing = mrr.money_text(currency, bridge.closing)
             yield "closing", "", currency, closing, _known_at(days)
 
-    name = f"movement-{days.start}-{days.end}-{_known_name(days)}"
+    name = f"movement-{days.start}-{days.end}-{known_name(days)}"
     header = ("Movement", "audITee", "Currency", "Amount", "Known at")
     return csv_response(name, header, rows(), amounts=[3])
 
@@ -164,7 +168,7 @@ def _known_at(days: Days) -> str:
     return as_text(days.known_at) if days.known_at else ""
 
 
-def _known_name(days: Days) -> str:
+def known_name(days: Days) -> str:
     """The moment as a part of a file's name."""
     return f"known-{days.moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 

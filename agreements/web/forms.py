@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django import forms
@@ -26,16 +26,23 @@ def _cycle_choices(read: str, chosen: Any) -> list[tuple[str, str]]:
     return choices
 
 
+#: The choices of which one at most is made; "" = what is read counts as it is.
+COUNTING: Final = ("exclude", "force_include")
+#: What an address proposes to have counted as it is read.
+AS_READ: Final = "as_read"
+
+
 class ChoicesForm(forms.Form):
     """What can't be is refused by the service, at its field; what was typed stays.
 
     Only what differs from what it was shown with is decided: `seen` is the newest decision then,
-    and `now` are the values of today.
+    and `now` are the values of today. `count` stands for two choices.
     """
 
     now: dict[str, Any]
     newest: ChoiceRecord | None
     seen = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    count = forms.ChoiceField(label="In the sum", required=False, widget=forms.RadioSelect)
     cycle = forms.ChoiceField(
         label="Billed",
         required=False,
@@ -58,6 +65,15 @@ class ChoicesForm(forms.Form):
 
     def add_refusal(self, error: DomainError) -> None:
         add_refusal(self, error)
+
+    def offer_counting(self, chosen: dict[str, bool], proposed: str, **labels: str) -> None:
+        """Let one of three be chosen; `chosen` is decided so far, the `labels` are of each."""
+        field: Any = self.fields["count"]
+        field.choices = [("", labels["read"]), *((name, labels[name]) for name in COUNTING)]
+        decided = next((name for name in COUNTING if chosen[name]), "")
+        self.initial["count"] = {AS_READ: ""}.get(proposed, proposed)
+        if proposed not in {AS_READ, *COUNTING}:
+            self.initial["count"] = decided
 
     def offer_cycles(self, read: str, choices: Any) -> None:
         """Let the billing cycle be chosen; `choices` are what was decided so far."""
@@ -82,8 +98,8 @@ class ChoicesForm(forms.Form):
     @property
     def changes(self) -> dict[str, Any]:
         """What the person changed."""
-        shown = self._shown()
-        changed = {name: self.cleaned_data[name] for name in shown if name in self.cleaned_data}
+        shown, sent = self._shown(), {**self.cleaned_data, **self._counting_sent()}
+        changed = {name: sent[name] for name in shown if name in sent}
         changed = {
             name: value for name, value in changed.items() if _plain(value) != _plain(shown[name])
         }
@@ -94,11 +110,25 @@ class ChoicesForm(forms.Form):
     @property
     def proposed_changes(self) -> dict[str, Any]:
         """What the form proposes, before anything is sent."""
-        return {
+        proposed = {name: name == self.initial["count"] for name in COUNTING}
+        changed = {name: value for name, value in proposed.items() if value != self.now[name]}
+        others = {
             name: True
             for name, value in self.now.items()
             if value is False and self.initial.get(name) is True
         }
+        return changed | others
+
+    @property
+    def opens_more(self) -> bool:
+        """Whether it proposes something that is folded where little room is."""
+        return bool(self.proposed_changes.keys() - set(COUNTING))
+
+    def _counting_sent(self) -> dict[str, bool]:
+        """The two choices that the one field stands for."""
+        if "count" not in self.cleaned_data:
+            return {}
+        return {name: name == self.cleaned_data["count"] for name in COUNTING}
 
     def _shown(self) -> dict[str, Any]:
         """The values with which the form was shown."""
@@ -120,8 +150,10 @@ class ChoicesForm(forms.Form):
         changed, sent = self.changes, cast(QueryDict, self.data)
         data: QueryDict = sent.copy()
         data["seen"] = self.initial["seen"]
+        if not changed.keys() & set(COUNTING):
+            data["count"] = next((name for name in COUNTING if self.now[name]), "")
         for name, value in self.now.items():
-            if name in changed:
+            if name in changed or name in COUNTING:
                 continue
             if isinstance(value, list):
                 data.setlist(name, [str(pk) for pk in value])
@@ -145,6 +177,11 @@ def _plain(value: Any) -> Any:
     return {str(getattr(one, "pk", one)) for one in value}
 
 
+def _as_read(agreement: Agreement) -> str:
+    """What it is called that nothing is decided."""
+    return "As it was typed" if agreement.is_typed else "As the PSA says"
+
+
 def _cycle_of(text: str) -> Any:
     return (json.loads(text) if text[:1] == "{" else text) or None
 
@@ -152,22 +189,20 @@ def _cycle_of(text: str) -> Any:
 class LineChoicesForm(ChoicesForm):
     """What is decided about a line."""
 
-    field_order = ("exclude", "force_include", "cycle", "note")
-    exclude = forms.BooleanField(label="Leave this line out", required=False)
-    force_include = forms.BooleanField(
-        label="It recurs, although it looks billed once", required=False
-    )
+    field_order = ("count", "cycle", "note")
 
     @classmethod
     def of(cls, line: AgreementLine, data: Any = None, *, proposed: str = "") -> LineChoicesForm:
-        """The form of a line; what is `proposed` is ticked."""
+        """The form of a line; what is `proposed` is chosen."""
         choices = getattr(line, "choices", None)
-        names = ("exclude", "force_include")
-        values = {name: bool(getattr(choices, name, False)) for name in names}
-        form = cls(
-            data,
-            initial={name: name == proposed or values[name] for name in names},
-            auto_id=f"line-{line.pk}-%s",
+        values = {name: bool(getattr(choices, name, False)) for name in COUNTING}
+        form = cls(data, auto_id=f"line-{line.pk}-%s")
+        form.offer_counting(
+            values,
+            proposed,
+            read=_as_read(line.agreement),
+            exclude="Leave this line out",
+            force_include="Count it: it recurs, although it looks billed once",
         )
         form.offer_cycles(cycle_text(line.cycle) or line.agreement.cycle_label, choices)
         form.set_out_from(values, newest_decision(line.agreement, line))
@@ -197,11 +232,7 @@ def uuid_or_none(text: str) -> UUID | None:
 class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""
 
-    field_order = ("exclude", "force_include", "assume_renewal", "cycle", "renews", "note")
-    exclude = forms.BooleanField(label="Leave this agreement out", required=False)
-    force_include = forms.BooleanField(
-        label="Count it in spite of its type or status", required=False
-    )
+    field_order = ("count", "assume_renewal", "cycle", "renews", "note")
     assume_renewal = forms.BooleanField(label="Assume that it renews", required=False)
     renews = _AgreementsField(
         label="It replaces",
@@ -223,22 +254,33 @@ class AgreementChoicesForm(ChoicesForm):
     def of(
         cls, agreement: Agreement, data: Any = None, *, proposed: str = "", other: str = ""
     ) -> AgreementChoicesForm:
-        """The form of an agreement; what is `proposed` is ticked, for `renews` the `other` one."""
+        """The form of an agreement; what is `proposed` is chosen, for `renews` the `other` one."""
         choices = getattr(agreement, "choices", None)
-        names = ("exclude", "force_include", "assume_renewal")
+        names = (*COUNTING, "assume_renewal")
         values = {name: bool(getattr(choices, name, False)) for name in names}
         renews = [one.pk for one in chosen_renewals(agreement, choices)]
-        ticked = {name: name == proposed or values[name] for name in names}
+        renewal = proposed == "assume_renewal" or values["assume_renewal"]
         also = [uuid_or_none(other)] if proposed == "renews" else []
         form = cls(
             data,
-            initial={**ticked, "renews": [*renews, *(pk for pk in also if pk)]},
+            initial={
+                "assume_renewal": renewal,
+                "renews": [*renews, *(pk for pk in also if pk)],
+            },
             auto_id=f"agreement-{agreement.pk}-%s",
+        )
+        beside = "Count it beside what the PSA has"
+        form.offer_counting(
+            values,
+            proposed,
+            read=_as_read(agreement),
+            exclude="Leave this agreement out",
+            force_include=beside
+            if agreement.set_aside
+            else "Count it in spite of its type or status",
         )
         form.offer_cycles(agreement.cycle_label, choices)
         form.set_out_from({**values, "renews": renews}, newest_decision(agreement, None))
-        if agreement.set_aside:
-            form.fields["force_include"].label = "Count it beside what the PSA has"
         others = Agreement.objects.filter(
             tenant=agreement.tenant_id,
             company=agreement.company_id,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import groupby
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -13,36 +10,29 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from agreements.looks import note_taken
-from agreements.models import Agreement
-from agreements.web import exports
+from agreements.web import exports, statement_pdf
 from agreements.web.asked_days import Days
 from agreements.web.company_mrr import figure_as_asked, find_company
-from agreements.web.mrr_page import LineRow, mrr_page
+from agreements.web.mrr_page import MrrPage, mrr_page
+from audit_site import limits
 from audit_site.pages.views import PageRequest, page
+from audit_site.tenants.models import Tenant
 from companies.models import Company
 from companies.names import names_at
 
 
 @dataclass(frozen=True, slots=True)
-class StatementPart:
-    """The rows of an agreement that count, and what they come to as they are shown."""
+class Statement:
+    """What a statement shows of a company, which was `called` so then."""
 
-    agreement: Agreement
-    rows: list[LineRow]
-    currency: str
-    subtotal: str
+    company: Company
+    called: str
+    page: MrrPage
+    days: Days
 
-
-def statement_parts(counted: list[LineRow]) -> Iterator[StatementPart]:
-    """The rows by agreement and currency, in the order of the ledger."""
-    for (agreement, currency), found in groupby(counted, key=_group):
-        rows = list(found)
-        subtotal = sum((Decimal(line.row.mrr) for line in rows), Decimal(0))
-        yield StatementPart(agreement, rows, currency, str(subtotal))
-
-
-def _group(line: LineRow) -> tuple[Agreement, str]:
-    return line.row.agreement_ref, line.row.currency
+    @property
+    def tenant(self) -> Tenant:
+        return self.company.tenant
 
 
 @page("GET", section="companies")
@@ -54,6 +44,38 @@ def company_statement(request: PageRequest, pk: UUID) -> HttpResponse:
         return refusal
     if not _names_both(days):
         return redirect(_address(company, days))
+    made = _taken(request, company, days)
+    context = {
+        "company": company,
+        "called": made.called,
+        "tenant": made.tenant,
+        "page": made.page,
+        "days": days,
+    }
+    return render(request, "agreements/statement.html", context)
+
+
+@page("GET", section="companies")
+def statement_file(request: PageRequest, pk: UUID) -> HttpResponse:
+    """The statement as PDF: the same day and moment give the same file, byte for byte."""
+    company = find_company(request, pk)
+    days = Days.of(request.GET, company.tenant)
+    if refusal := days.refusal():
+        return refusal
+    limits.spend(company.tenant, limits.EXPORTS)
+    days = days.fixed(company.tenant, company)
+    made = _taken(request, company, days)
+    content = statement_pdf.pdf_of(
+        made.page, tenant=made.tenant, called=made.called, at=days.moment
+    )
+    response = HttpResponse(content, content_type="application/pdf")
+    name = f"mrr-{company.pk}-{days.as_of}-{exports.known_name(days)}.pdf"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _taken(request: PageRequest, company: Company, days: Days) -> Statement:
+    """The statement of a day and a moment, which is noted as taken away."""
     figure = figure_as_asked(company, days)
     shown = mrr_page(company.tenant, figure)
     exports.record_export(
@@ -61,15 +83,7 @@ def company_statement(request: PageRequest, pk: UUID) -> HttpResponse:
     )
     note_taken(company, request.user, figure)
     called = names_at(company.tenant, [company.pk], days.moment)
-    context = {
-        "company": company,
-        "called": called[str(company.pk)],
-        "tenant": company.tenant,
-        "page": shown,
-        "parts": list(statement_parts(shown.counted)),
-        "days": days,
-    }
-    return render(request, "agreements/statement.html", context)
+    return Statement(company, called[str(company.pk)], shown, days)
 
 
 def _names_both(days: Days) -> bool:

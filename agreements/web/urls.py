@@ -8,6 +8,12 @@ app_name = "agreements"
 urlpatterns = [
     path("companies/<uuid:pk>/mrr/", company_mrr.company_mrr, name="company-mrr"),
     path("companies/<uuid:pk>/mrr/ledger.csv", company_mrr.company_ledger, name="company-ledger"),
+    path("companies/<uuid:pk>/mrr/charts/", company_mrr.company_charts, name="company-charts"),
+    path(
+        "companies/<uuid:pk>/mrr/statement.pdf",
+        statement.statement_file,
+        name="company-statement-pdf",
+    ),
     path(
         "companies/<uuid:pk>/mrr/statement/",
         statement.company_statement,

@@ -193,6 +193,7 @@ def companies_with_links(
     linked: bool | None = None,
     problem: str = "",
     flagged: bool = False,
+    with_people: bool = True,
 ) -> QuerySet[Company]:
     """Companies with their link and contacts (`linking.link_of`, `primary`, `people`), by name.
 
@@ -214,13 +215,14 @@ def companies_with_links(
         rows = rows.filter(Exists(of_company.annotate(flags=FLAGS).filter(flags__gt=0)))
     if problem:
         rows = rows.filter(Exists(of_company.filter(list_has("problem_codes", problem))))
-    people = Contact.objects.for_tenant(tenant).current()
     prefetches: list[Prefetch[Any]] = [
         Prefetch(
             "links",
             links.select_related("integration", "linked_by"),
             to_attr="links_in_force",
         ),
-        Prefetch("contacts", people, to_attr="people"),
     ]
+    if with_people:
+        people = Contact.objects.for_tenant(tenant).current()
+        prefetches.append(Prefetch("contacts", people, to_attr="people"))
     return rows.order_by("name", "id").prefetch_related(*prefetches)

@@ -14,7 +14,7 @@ from integrations.web import (
     words,
 )
 from integrations.web.connecting import (
-    activity,
+    activity as connection_activity,
     connect,
     pause,
     rename,
@@ -38,7 +38,7 @@ urlpatterns = [
     path("integrations/connect/<str:psa>/", connect, name="connect"),
     path("integrations/<uuid:pk>/", settings, name="settings"),
     path("integrations/<uuid:pk>/setup/", setup, name="setup"),
-    path("integrations/<uuid:pk>/activity/", activity, name="activity"),
+    path("integrations/<uuid:pk>/activity/", connection_activity, name="connection-activity"),
     path("integrations/<uuid:pk>/status/", status_fragment, name="status"),
     path("integrations/<uuid:pk>/name/", rename, name="rename"),
     path("integrations/<uuid:pk>/pause/", pause, name="pause"),

@@ -350,10 +350,10 @@ def test_only_the_later_one_is_offered_to_replace_the_other(
     assert page.count(f"{way}{back}#agreement-{two.pk}-renews") == 1
     assert page.count("It replaces") == 0
     assert page.count(f"Replaced by {label}…") == 1
-    assert ledger.count(way) == 2
+    assert ledger.count(f'href="{way}') == 2
     assert re.search(rf'value="{one.pk}"[^>]*checked', form)
     assert "2,196.00 → 1,196.00" in form
-    assert 'href="/mrr/to-check/?show=possible_overlap&amp;page=1">Cancel' in form
+    assert re.search(r'href="/mrr/to-check/\?show=possible_overlap&amp;page=1"\s*>Cancel', form)
     assert decided["Location"] == listed_at
     assert elsewhere["Location"] == f"/companies/{one.company_id}/mrr/"
     assert "Nothing of this kind is doubtful." in text(client.get(listed_at))

@@ -82,7 +82,7 @@ def pages_of(page: Page, base: str) -> dict[str, str]:
         "link": f"{company}psa/",
     }
     page.goto(f"{base}{company}mrr/")
-    found["decide"] = page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
+    found["decide"] = page.get_by_role("link", name="Leave out…").first.get_attribute("href") or ""
     return found
 
 

@@ -55,6 +55,7 @@ def test_an_early_renewal_is_a_step_up(
     page.goto(f"{base}/companies/{renewed.pk}/mrr/")
     expect(page.locator("tfoot").first).to_contain_text("1,200.00")
 
+    page.get_by_text("Movement between other days").click()
     page.get_by_label("Movement from").fill(timezone.localdate().isoformat())
     page.get_by_label("to", exact=True).fill(next_term.isoformat())
     page.get_by_role("button", name="Show").last.click()

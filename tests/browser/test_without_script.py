@@ -73,6 +73,8 @@ def test_from_connecting_to_signing_out_without_script(
     imported = Company.objects.exclude(pk=ours.pk).get()
     page.goto(f"{base}/companies/{imported.pk}/mrr/")
     expect(page.get_by_role("heading", name="MRR of ")).to_be_visible()
+    page.get_by_role("link", name="Show the movement and the months").click()
+    expect(page.locator("svg.chart").first).to_be_visible()
     page.goto(f"{base}/mrr/")
     page.get_by_role("link", name="Show the charts").click()
     expect(page.locator("svg.chart").first).to_be_visible()

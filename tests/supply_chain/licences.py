@@ -22,8 +22,10 @@ ACCEPTED = {
     "Apache-2.0": "its text and notices go with copies",
     "BSD-2-Clause": "its text goes with copies",
     "BSD-3-Clause": "its text goes with copies",
+    "Bitstream-Vera": "its text goes with copies; changed fonts get another name",
     "MIT": "its text goes with copies",
     "MIT-0": "nothing",
+    "MIT-CMU": "its text goes with copies",
     "PSF-2.0": "its text goes with copies",
     # These two let a product keep its own licence, as long as the part itself stays as it was.
     "LGPL-3.0-or-later": "its text goes with copies; used unchanged, and replaceable",
@@ -44,6 +46,7 @@ READ_IN_FILE = {
     "pytest-django": "BSD-3-Clause",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "qrcode": "BSD-3-Clause AND MIT",
+    "reportlab": "BSD-3-Clause",
     "sqlparse": "BSD-3-Clause",
     "uritemplate": "BSD-3-Clause OR Apache-2.0",
     "vine": "BSD-3-Clause",

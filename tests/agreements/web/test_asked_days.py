@@ -51,7 +51,7 @@ def test_two_wrong_days_are_two_sentences(alex: User) -> None:
 
 
 def test_a_movement_ends_on_the_as_of_day(alex: User, company: Company) -> None:
-    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/?as_of=2025-06-15"))
+    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/charts/?as_of=2025-06-15"))
 
     assert "From 31 May 2025 to 15 Jun 2025" in page
 

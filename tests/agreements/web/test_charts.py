@@ -54,7 +54,7 @@ def test_the_csv_of_the_months_is_of_the_chart_that_it_stands_on(
 ) -> None:
     client, today = browser(alex), tenant.today()
 
-    page = text(client.get(f"/companies/{company.pk}/mrr/?as_of=2025-06-15&to=2026-10-31"))
+    page = text(client.get(f"/companies/{company.pk}/mrr/charts/?as_of=2025-06-15&to=2026-10-31"))
     book = text(client.get("/mrr/charts/?from=2026-01-31&to=2026-03-31"))
     link = f"/mrr/series.csv?as_of=2025-06-15&company={company.pk}"
     _, first, *_, last = csv_rows(client.get(link))
@@ -80,7 +80,7 @@ def test_the_axis_has_round_amounts_in_sight() -> None:
 
 
 def test_of_three_months_the_first_is_labelled(alex: User, company: Company) -> None:
-    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/?as_of=2026-06-15"))
+    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/charts/?as_of=2026-06-15"))
 
     assert named(page, r"<text [^>]*>([A-Z][a-z]{2} 20[0-9]{2})</text>") == [
         "Jun 2025", "Sep 2025", "Dec 2025", "Mar 2026",
@@ -89,7 +89,7 @@ def test_of_three_months_the_first_is_labelled(alex: User, company: Company) -> 
 
 
 def test_the_averages_differ_in_the_chart_and_its_legend(alex: User, company: Company) -> None:
-    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/"))
+    page = text(browser(alex).get(f"/companies/{company.pk}/mrr/charts/"))
 
     drawn, _, legend = page.partition('<ul class="legend">')
     for part in (drawn, legend):

@@ -184,7 +184,10 @@ def test_a_statement_names_its_day_and_its_moment(alex: User, client_company: Co
     assert event.after["as_of"] == "2026-01-31"
 
 
-@pytest.mark.parametrize("path", ["mrr/", "mrr/statement/", "history/", "mrr/ledger.csv"])
+@pytest.mark.parametrize(
+    "path",
+    ["mrr/", "mrr/charts/", "mrr/statement/", "mrr/statement.pdf", "history/", "mrr/ledger.csv"],
+)
 def test_none_of_it_is_another_tenants(otto: User, client_company: Company, path: str) -> None:
     address = f"/companies/{client_company.pk}/{path}?known=2026-01-01"
 
@@ -197,7 +200,7 @@ def test_a_movement_says_what_became_known_since_it_was_last_told(
     client, then = browser(alex), f"{yesterday():%Y-%m-%d}"
     days = f"from=2025-12-31&to=2026-01-31&opens={then}"
 
-    page = words(client.get(f"/companies/{client_company.pk}/mrr/?{days}"))
+    page = words(client.get(f"/companies/{client_company.pk}/mrr/charts/?{days}"))
     book = words(client.get(f"/mrr/charts/?{days}"))
     file = read_csv(client.get(f"/mrr/movement.csv?{days}"))
     refused = client.get("/mrr/movement.csv?from=2025-12-31&opens=2026-11-02&known=2026-11-01")

@@ -64,7 +64,7 @@ def test_a_movement_of_one_company_names_its_lines(alex: User, company: Company)
     agreement = company.agreements.get()
     make_line(agreement, quantity="3", unit_price="1000", description="Phones",
               start_date="2026-02-01")  # fmt: skip
-    client, one = browser(alex), f"/companies/{company.pk}/mrr/"
+    client, one = browser(alex), f"/companies/{company.pk}/mrr/charts/"
 
     page = text(client.get(f"{one}?from=2026-01-31&to=2026-03-31"))
     still = text(client.get(f"{one}?from=2026-03-30&to=2026-03-31"))

@@ -12,6 +12,7 @@ from audit_site.pages.written import day_written
 from audit_site.tenants.models import Tenant, User
 from companies.models import Company
 from integrations.links.linking import link_company
+from tests.agreements.web.test_movement_rows import cells_of
 from tests.clients import browser, csv_rows, page_text, text
 from tests.factories import (
     make_agreement,
@@ -128,9 +129,9 @@ def test_a_link_sets_it_aside_and_a_person_counts_it(
 
     decide = f"/agreements/{agreement.pk}/decide/"
     assert "Count it beside what the PSA has" in page_text(client.get(decide))
-    silent = client.post(decide, {"force_include": "on"})
+    silent = client.post(decide, {"count": "force_include"})
     assert (silent.status_code, "Say why it counts" in text(silent)) == (422, True)
-    said = text(client.post(decide, {"force_include": "on", "note": "Not in it"}, follow=True))
+    said = text(client.post(decide, {"count": "force_include", "note": "Not in it"}, follow=True))
 
     assert "USD 100.00" in said
     assert "typed by hand by Mia Member" in said
@@ -159,7 +160,9 @@ def test_it_stands_in_the_ledger_the_csv_and_where_the_money_comes_from(
         "USD",
         "100.00",
     ]
-    assert "1,200 annual x 1/12 = 100.00 a month" in ledger
+    assert cells_of(ledger, "The sum line by line")[-9:-3] == [
+        "Flat amount 1,200.00 annual ÷ 12", "", "1,200.00", "Annual  ÷ 12", "100.00", "",
+    ]  # fmt: skip
     assert "Typed by hand" in overview
 
 
