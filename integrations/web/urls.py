@@ -15,6 +15,8 @@ from integrations.web import (
 )
 from integrations.web.connecting import (
     activity as connection_activity,
+)
+from integrations.web.connecting import (
     connect,
     pause,
     rename,
