@@ -96,6 +96,7 @@ def test_typed_linked_set_aside_counted_and_another_contact_chosen(
     look(page, "counted")
 
     page.goto(home)
+    page.get_by_role("link", name="Contacts", exact=True).click()
     button = page.get_by_role("button", name="Make primary").first
     who = button.inner_text().partition(": ")[2]
     button.click()

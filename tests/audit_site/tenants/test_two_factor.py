@@ -79,7 +79,7 @@ def test_signing_in_takes_one_more_step(alex: User, what: str) -> None:
     assert client.get("/integrations/").status_code == 302
     answer = client.post(f"{MFA}authenticate/", {"code": code_now() if what == "app" else spare})
 
-    assert answer["Location"] == "/integrations/"
+    assert answer["Location"] == "/"
     assert client.get("/integrations/").status_code == 200
 
 

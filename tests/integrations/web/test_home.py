@@ -107,7 +107,7 @@ def test_what_needs_somebody_is_said_with_its_button(book: Integration, mia: Use
     found = lines(client)
 
     assert re.sub(r"today \d\d:\d\d", "today", found["Connections"]) == (
-        "Desk : refused Wrong keys. Since today . 2 open issues wait for somebody. See what to do"
+        "Desk : refused Wrong keys. Since today. 2 open issues wait for somebody. See what to do"
     )
     assert "no longer accepts the keys" not in page_text(client.get("/"))  # said once
     assert (
