@@ -83,7 +83,7 @@ def test_the_form_keeps_what_a_program_decided(
     address, client = f"/agreements/{agreement.pk}/decide/", browser(mia)
 
     shown = text(client.get(address))
-    form = {"cycle": '{"every": 2, "unit": "month"}', "exclude": "on", "note": "Not ours"}
+    form = {"cycle": '{"every": 2, "unit": "month"}', "count": "exclude", "note": "Not ours"}
     client.post(address, form)
 
     assert "every 2 months" in shown

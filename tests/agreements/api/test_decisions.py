@@ -199,7 +199,7 @@ def test_viewers_read_decisions_and_make_none(vic: User, agreement: Agreement) -
     assert viewer.get(path).status_code == 200
     assert viewer.patch(path, {"exclude": True}).status_code == 403
     page = browser(vic)
-    assert page.post(f"/agreements/{agreement.pk}/decide/", {"exclude": "on"}).status_code == 403
+    assert page.post(f"/agreements/{agreement.pk}/decide/", {"count": "exclude"}).status_code == 403
     assert "/decide/" not in text(page.get(f"/companies/{agreement.company_id}/mrr/"))
     assert not ChoiceRecord.objects.exists()
 
