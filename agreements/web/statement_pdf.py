@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from html import escape
 from io import BytesIO
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -261,7 +261,7 @@ def _table(
 
 def _said(text: str, style: ParagraphStyle) -> Paragraph:
     """What somebody typed is text, never markup."""
-    return Paragraph(escape(text), style)
+    return Paragraph(escape(text, quote=False), style)
 
 
 def _moment(at: datetime) -> str:
