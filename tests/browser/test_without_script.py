@@ -41,6 +41,7 @@ def test_from_connecting_to_signing_out_without_script(
     page, base = context.new_page(), live_server.url
 
     sign_in(page, base, "admin@example.com")
+    page.get_by_role("link", name="Integrations").click()
     page.get_by_role("region", name="ConnectWise Manage").get_by_role(
         "link", name="Connect"
     ).click()
