@@ -94,6 +94,12 @@ def django_db_keepdb() -> bool:
     return not postgres_url()
 
 
+@pytest.fixture(autouse=True)
+def _needs_postgres(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("postgres") and connection.vendor != "postgresql":
+        pytest.skip("SQLite has neither policies nor triggers of statements, and prepares nothing")
+
+
 def pytest_sessionstart() -> None:
     """Tests themselves see everything; requests, tasks and commands are who they are."""
     walls.enter(walls.Asker(everything=True))

@@ -43,7 +43,7 @@ def named() -> RowStatement[Named]:
 
 
 @pytest.fixture(autouse=True)
-def _prepares() -> Iterator[None]:
+def _prepares(_needs_postgres: None, transactional_db: None) -> Iterator[None]:
     prepared.PROCESS.prepares = True
     connection.ensure_connection()
     connection.connection.prepared.clear()

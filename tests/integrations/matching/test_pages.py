@@ -100,7 +100,7 @@ def test_a_viewer_sees_them_and_can_do_nothing(vic: User, two: list[LinkSuggesti
 
 def test_the_auditee_shows_its_own(mia: User, two: list[LinkSuggestion]) -> None:
     client, address = browser(mia), f"/companies/{two[1].company_id}/"
-    shown = page_text(client.get(address))
+    shown = page_text(client.get(f"{address}psa/"))
 
     preview = client.post(
         f"{address}link/preview/?integration={two[1].record.integration_id}"

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from django.db import connection
-
-
-@pytest.fixture(autouse=True)
-def _needs_postgres(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("postgres") and connection.vendor != "postgresql":
-        pytest.skip("SQLite has no row-level security")
 
 
 def ask(statement: str, *values: Any) -> list[Any]:
