@@ -66,11 +66,11 @@ def test_an_inbox_is_worked_through(
 
     page.get_by_role("button", name="Dismiss: Only there").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Dismissed.")
+    expect(page.locator("#messages").get_by_role("status")).to_contain_text("Dismissed.")
     expect(page.get_by_role("article", name="Only there")).to_have_count(0)
     page.get_by_label("State").select_option("dismissed")
     expect(page.get_by_role("article", name="Only there")).to_be_visible()
     assert seen_problems(page) == []
     page.get_by_role("button", name="Read again: Only there").click()
-    expect(page.get_by_role("heading", name="Sync Now")).to_contain_text("Queued")
+    expect(page.get_by_role("heading", name="Sync of ")).to_contain_text("Queued")
     assert [r.companies for r in SyncRun.objects.filter(scope="companies")] == [["8"]]

@@ -121,6 +121,7 @@ def test_without_a_script_one_pauses_resumes_and_signs_out(
     sign_in(page, live_server.url, "admin@example.com")
     page.get_by_role("heading", name="Home", exact=True).wait_for()
 
+    page.goto(f"{live_server.url}/integrations/")
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Desk is resumed.")).to_be_visible()
     page.get_by_role("link", name="Desk").click()
