@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from agreements import books, mrr
 from agreements.models import AgreementMrr
 from agreements.mrr.cycles import add_months
+from agreements.mrr.figures import row_name
+from agreements.mrr.prepared import Row
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 
@@ -138,7 +140,7 @@ def _changes(item: mrr.Prepared, today: date, months: list[date]) -> Iterator[Ch
                 day = next(day for day in days if after < day <= last.toordinal())
                 yield ChangeAhead(
                     item.agreement.company_id,
-                    _name(item, row),
+                    row_name(item, row),
                     date.fromordinal(day),
                     item.currency,
                     level_before,
@@ -147,14 +149,7 @@ def _changes(item: mrr.Prepared, today: date, months: list[date]) -> Iterator[Ch
             level_before = level
 
 
-def _rate(row: Any, day: date) -> Fraction:
+def _rate(row: Row, day: date) -> Fraction:
     ordinal = day.toordinal()
     rates = (rate for begins, until, rate in row.stretches if begins <= ordinal < until)
     return sum(rates, Fraction(0))
-
-
-def _name(item: mrr.Prepared, row: Any) -> str:
-    agreement = item.agreement.name or item.agreement.id
-    if row.line is None:
-        return agreement
-    return f"{row.line.product or f'line {row.line.id}'} of {agreement}"

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from agreements.mrr.cycles import months_on
 from agreements.mrr.money import money_text
-from agreements.mrr.prepared import Prepared
+from agreements.mrr.prepared import Prepared, Row
 
 Amounts = dict[str, Fraction]
 
@@ -294,3 +294,11 @@ def row_id(item: Prepared, line_id: str | None) -> str:
     agreement = item.agreement
     part = "flat" if line_id is None else f"line:{line_id}"
     return f"{agreement.source}:{agreement.id}:{part}"
+
+
+def row_name(item: Prepared, row: Row) -> str:
+    """What a person calls a row: its product and its agreement, as far as they have names."""
+    agreement = item.agreement.name or item.agreement.id
+    if row.line is None:
+        return agreement
+    return f"{row.line.product or f'line {row.line.id}'} of {agreement}"

@@ -199,6 +199,12 @@ def steps_of(bridge: AnyMovement) -> dict[str, Fraction]:
     return {**restated, **{kind: bridge.classes[kind] for kind in CLASSES}}
 
 
+def difference_of(movement: Chart) -> str:
+    """By how much the last bar of a waterfall differs from the first, as both are printed."""
+    opening, *_, closing = (Fraction(bar.amount) for bar in movement.bars)
+    return mrr.money_text(movement.currency, closing - opening)
+
+
 def waterfall(bridges: Sequence[AnyMovement]) -> list[Chart]:
     """From the opening MRR over each class of movement to the closing one, by currency."""
     charts = []

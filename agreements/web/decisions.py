@@ -21,10 +21,10 @@ from agreements.web.forms import (
     AgreementChoicesForm,
     ChoicesForm,
     LineChoicesForm,
-    uuid_or_none,
 )
 from agreements.web.mrr_page import decisions_about
 from audit_site.errors import DomainError
+from audit_site.ids import id_or_none
 from audit_site.pages.views import PageRequest, find, page, tenant_of, way_back
 from audit_site.tenants.models import Role
 
@@ -201,7 +201,7 @@ def undo_choice(request: PageRequest, pk: UUID) -> HttpResponse:
     """Put back what a decision changed, and what `also` was decided by the one act."""
     rows = ChoiceRecord.objects.for_tenant(tenant_of(request)).exclude(agreement=None)
     rows = rows.select_related("tenant", "agreement__tenant", "line")
-    also = [found for text in request.GET.getlist("also") if (found := uuid_or_none(text))]
+    also = [found for text in request.GET.getlist("also") if (found := id_or_none(text))]
     records = [find(rows, one) for one in (pk, *also)]
     undone = [made for one in records if (made := undo(record=one, actor=request.user))]
     if undone:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final, cast
-from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
@@ -13,6 +12,7 @@ from agreements.decisions import MOST_NOTE_LENGTH, chosen_renewals, label_of, ne
 from agreements.models import Agreement, AgreementLine, ChoiceRecord
 from agreements.mrr.words import CYCLE, cycle_text, meaning_text
 from audit_site.errors import DomainError
+from audit_site.ids import id_or_none
 from audit_site.pages.forms import add_refusal
 from integrations.words.kinds import KINDS
 
@@ -222,13 +222,6 @@ class _AgreementsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
             raise forms.ValidationError("Choose one of these.", code="invalid_choice") from None
 
 
-def uuid_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 class AgreementChoicesForm(ChoicesForm):
     """What is decided about an agreement."""
 
@@ -260,7 +253,7 @@ class AgreementChoicesForm(ChoicesForm):
         values = {name: bool(getattr(choices, name, False)) for name in names}
         renews = [one.pk for one in chosen_renewals(agreement, choices)]
         renewal = proposed == "assume_renewal" or values["assume_renewal"]
-        also = [uuid_or_none(other)] if proposed == "renews" else []
+        also = [id_or_none(other)] if proposed == "renews" else []
         form = cls(
             data,
             initial={

@@ -11,7 +11,7 @@ from typing import Final
 from agreements import mrr
 from agreements.change_words import said_changes
 from agreements.mrr import CompanyMovement
-from agreements.mrr.figures import row_id
+from agreements.mrr.figures import row_id, row_name
 from agreements.restated import RestatedCompany, RestatedMovement
 from agreements.web import charts
 from agreements.web.charts import AnyMovement
@@ -86,9 +86,8 @@ class Bridge:
 
     @property
     def difference(self) -> str:
-        """Closing less opening."""
-        opening, *_, closing = (Fraction(bar.amount) for bar in self.chart.bars)
-        return mrr.money_text(self.chart.currency, closing - opening)
+        """Closing less opening, as both are printed."""
+        return charts.difference_of(self.chart)
 
 
 #: Row ids with what a page calls these rows.
@@ -139,14 +138,11 @@ def by_company(
 
 def names_of_rows(book: Iterable[mrr.Prepared]) -> Rows:
     """What the rows of a book are called, by row id."""
-    found = {}
-    for item in book:
-        name = item.agreement.name or item.agreement.id
-        for row in item.rows:
-            line = row.line
-            called = name if line is None else f"{line.product or f'line {line.id}'} of {name}"
-            found[row_id(item, line.id if line else None)] = called
-    return found
+    return {
+        row_id(item, row.line.id if row.line else None): row_name(item, row)
+        for item in book
+        for row in item.rows
+    }
 
 
 def _reasons(currency: str, moved: Moved, rows: Rows) -> list[str]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 
-from agreements import mrr, stored_mrr
+from agreements import stored_mrr
 from agreements.ahead import ChangeAhead, MonthAhead, months_ahead
 from agreements.figures import Month, Total, months_of, tenant_figure
 from agreements.mrr.cycles import add_months
@@ -126,7 +126,8 @@ def difference(request: PageRequest) -> HttpResponse:
     """
     tenant = tenant_of(request)
     days = Days.of(QueryDict(), tenant)
-    differences = [_difference(bridge) for bridge in movement_as_asked(tenant, days)]
+    drawn = charts.waterfall(movement_as_asked(tenant, days))
+    differences = [Difference(chart.currency, charts.difference_of(chart)) for chart in drawn]
     differences.sort(key=lambda one: one.currency != tenant.currency)
     template = "_difference_of_all" if request.htmx else "difference"
     changed = [one for one in differences if Fraction(one.difference)]
@@ -140,11 +141,6 @@ class Difference:
 
     currency: str
     difference: str
-
-
-def _difference(bridge: charts.AnyMovement) -> Difference:
-    opening, *_, closing = (Fraction(part.amount) for part in bridge.parts.values())
-    return Difference(bridge.currency, mrr.money_text(bridge.currency, closing - opening))
 
 
 def _first_currency(

@@ -24,6 +24,7 @@ from audit_site.api.renderers import Renderer
 from audit_site.api.requests import actor_of, read_body, tenant_of
 from audit_site.api.serializers import ProblemSerializer, StrictSerializer
 from audit_site.db.folded_text import is_storable
+from audit_site.ids import id_or_none
 from audit_site.tenants.change_marks import changes_of
 from audit_site.tenants.locks import lock_tenant
 from audit_site.tenants.models import Tenant, User
@@ -179,7 +180,7 @@ def find_uuid(text: str) -> UUID:
 
 def all_owned_or_invalid(rows: QuerySet[ModelT], field: str, values: Iterable[str]) -> list[ModelT]:
     """Find all that a body refers to among the tenant's own rows, else 400 `does_not_exist`."""
-    wanted = {_uuid_or_none(value) for value in values}
+    wanted = {id_or_none(value) for value in values}
     found = list(rows.filter(pk__in=wanted - {None}))
     if len(found) < len(wanted):
         raise _not_there(field)
@@ -188,17 +189,10 @@ def all_owned_or_invalid(rows: QuerySet[ModelT], field: str, values: Iterable[st
 
 def owned_or_invalid(rows: QuerySet[ModelT], field: str, value: str) -> ModelT:
     """Find what a body refers to among the tenant's own rows, else 400 `does_not_exist`."""
-    found = rows.filter(pk=_uuid_or_none(value)).first()
+    found = rows.filter(pk=id_or_none(value)).first()
     if found is None:
         raise _not_there(field)
     return found
-
-
-def _uuid_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None
 
 
 def _not_there(field: str) -> serializers.ValidationError:

@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Lower
 from django.utils import timezone
 
 from audit_site.db.slices import SLICE, slices_of
+from audit_site.ids import id_or_none
 from audit_site.privacy.models import Erasure
 from audit_site.privacy.owned import owned_models
 from audit_site.tenants.audit_chain import maintenance
@@ -108,7 +109,7 @@ def _stands_in_rows_of(tenant: UUID) -> Q:
     return (
         Q(pk__in=Membership.objects.filter(tenant=tenant).values("user"))
         | Q(pk__in=ApiToken.objects.filter(tenant=tenant).values("user"))
-        | Q(pk__in=[one for one in told if _is_id(one)])
+        | Q(pk__in=[one for one in told if id_or_none(one)])
         | Q(Exists(asked.filter(address=Lower(OuterRef("email")))))
     )
 
@@ -118,14 +119,6 @@ def _is_elsewhere(tenant: UUID) -> Q:
     asked = Invitation.objects.exclude(tenant=tenant).open().annotate(address=Lower("email"))
     members = Membership.objects.exclude(tenant=tenant).values("user")
     return Q(pk__in=members) | Q(Exists(asked.filter(address=Lower(OuterRef("email")))))
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def carry_out(erasure: Erasure, say: Say = lambda _: None) -> None:
