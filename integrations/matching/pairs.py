@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from audit_site.db.bulk import AnyOf
 from audit_site.db.folded_text import storable
 from audit_site.errors import DomainError
+from audit_site.ids import id_or_none
 from audit_site.tenants.models import Tenant
 from companies.models import Company
 from integrations.importing.rules import explain
@@ -85,7 +85,7 @@ def known_pairs(
     side that another pair names as well. Four statements.
     """
     pairs = list(dict.fromkeys(asked))
-    ids = {_uuid(one.company) for one in pairs} - {None}
+    ids = {id_or_none(one.company) for one in pairs} - {None}
     companies = {row.pk: row for row in Company.objects.for_tenant(tenant).filter(AnyOf("id", ids))}
     rows = Integration.objects.for_tenant(tenant).defer("credentials", "candidate")
     integrations = {row.pk: row for row in rows.select_related("tenant")}
@@ -99,8 +99,8 @@ def known_pairs(
     named = _named_twice(pairs)
     good, bad = [], []
     for one in pairs:
-        company = companies.get(_uuid(one.company))  # type: ignore[arg-type]
-        integration = integrations.get(_uuid(one.integration))  # type: ignore[arg-type]
+        company = companies.get(id_or_none(one.company))  # type: ignore[arg-type]
+        integration = integrations.get(id_or_none(one.integration))  # type: ignore[arg-type]
         if company is None or integration is None:
             bad.append(rejected(one, not_yours("audITee" if company is None else "integration")))
         elif one in named:
@@ -112,21 +112,15 @@ def known_pairs(
     return good, bad
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _named_twice(pairs: Sequence[AskedPair]) -> set[AskedPair]:
     """Pairs of which another one names a side: nobody says which of them is meant."""
-    ours = Counter(_uuid(one.company) for one in pairs)
-    theirs = Counter((_uuid(one.integration), one.external_id) for one in pairs)
+    ours = Counter(id_or_none(one.company) for one in pairs)
+    theirs = Counter((id_or_none(one.integration), one.external_id) for one in pairs)
     return {
         one
         for one in pairs
-        if ours[_uuid(one.company)] > 1 or theirs[_uuid(one.integration), one.external_id] > 1
+        if ours[id_or_none(one.company)] > 1
+        or theirs[id_or_none(one.integration), one.external_id] > 1
     }
 
 

@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from agreements.models import ChoiceRecord
+from audit_site.ids import id_or_none
 from audit_site.pages.views import PageRequest, page, tenant_of
 from audit_site.tenants.models import Membership, Tenant, User
 from integrations.connecting.selectors import choices_of_integrations
@@ -285,13 +286,6 @@ def _newest(source: Source, asked: Asked) -> QuerySet[Any]:
     return rows.order_by("-pk")
 
 
-def _id_of(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 @page("GET", section="activity")
 def activity(request: PageRequest) -> HttpResponse:
     """A page of what happened; of one connection, of one kind or by one person where asked."""
@@ -301,16 +295,16 @@ def activity(request: PageRequest) -> HttpResponse:
     people = {str(one.user_id): one.user for one in members.order_by("user__name", "user_id")}
     is_unknown = any(
         (
-            bool(chosen["integration"]) and _id_of(chosen["integration"]) is None,
+            bool(chosen["integration"]) and id_or_none(chosen["integration"]) is None,
             bool(chosen["person"]) and chosen["person"] not in people,
             bool(chosen["kind"]) and chosen["kind"] not in dict(KINDS),
         )
     )
     asked = Asked(
         tenant,
-        _id_of(chosen["integration"]),
+        id_or_none(chosen["integration"]),
         people.get(chosen["person"]),
-        _id_of(request.GET.get("before", "")),
+        id_or_none(request.GET.get("before", "")),
     )
     sources: Sequence[Source] = [
         source for source in SOURCES if not is_unknown and chosen["kind"] in {"", source.kind}

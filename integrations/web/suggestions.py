@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audit_site.errors import DomainError
+from audit_site.ids import id_or_none
 from audit_site.pages.views import PageRequest, came_from, find, page, paged, tenant_of
 from audit_site.tenants.models import Role
 from integrations.connecting.selectors import list_integrations
@@ -87,15 +88,8 @@ def _asked(request: PageRequest) -> LinkSuggestionQuerySet:
 
 def _integration(request: PageRequest) -> Integration | None:
     """The account whose companies are asked for; None = all of them."""
-    pk = _uuid(request.GET.get("integration", ""))
+    pk = id_or_none(request.GET.get("integration", ""))
     return list_integrations(tenant_of(request)).filter(pk=pk).first() if pk else None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @page("POST", role=Role.MEMBER, section="import")
@@ -142,14 +136,14 @@ def _back(request: HttpRequest) -> str:
 def _ticked(request: PageRequest, only: str = "") -> list[LinkSuggestion]:
     """The suggestions that a form names: one by the button of its row, else all ticked ones."""
     texts = request.POST.getlist(only) if only else []
-    ids = [pk for text in texts or request.POST.getlist("suggestions") if (pk := _uuid(text))]
+    ids = [pk for text in texts or request.POST.getlist("suggestions") if (pk := id_or_none(text))]
     return suggestions_of(tenant_of(request), ids[:MOST_PAIRS])
 
 
 def _unticked(request: PageRequest) -> set[UUID]:
     """The suggestions of the page that were left out of all the sure ones."""
     shown, ticked = (
-        {pk for text in request.POST.getlist(name)[:MOST_PAIRS] if (pk := _uuid(text))}
+        {pk for text in request.POST.getlist(name)[:MOST_PAIRS] if (pk := id_or_none(text))}
         for name in ("shown", "suggestions")
     )
     return shown - ticked
@@ -171,7 +165,7 @@ def move(request: PageRequest, pk: UUID) -> HttpResponse:
     rows = list_integrations(tenant) | list_integrations(
         tenant, status=Integration.Status.DISCONNECTED
     )
-    source, target = find(rows, pk), _uuid(request.POST.get("to", ""))
+    source, target = find(rows, pk), id_or_none(request.POST.get("to", ""))
     chosen = list_integrations(tenant).filter(pk=target).first() if target else None
     if chosen is None:
         raise DomainError("nothing_chosen", "Choose the account to move to.")
