@@ -80,7 +80,7 @@ class LineRow:
     def has_notes(self) -> bool:
         """Whether more is to be said of it than its sum."""
         row = self.row
-        return bool(self.decision or row.said or row.remarks or row.right)
+        return bool(self.decision or row.remarks or row.right)
 
     @property
     def why(self) -> str:
